@@ -1,0 +1,111 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+// MARK: - What the build may choose
+
+/// `LOCKSTEP_MPI=mpich swift build` compiles the same shim against MPICH.
+let mpiPackage = getenv("LOCKSTEP_MPI").map { String(cString: $0) } == "mpich" ? "mpich" : "ompi-c"
+
+/// The arithmetic kernels are written for fused multiply-add and 256-bit vectors. `-Xcc -march`
+/// sets the CPU for Swift code too; the program compares the CPU with the build at start and says
+/// what to rebuild with. Arm needs no flag: its baseline has both.
+#if arch(x86_64)
+  let cpuFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=x86-64-v3"])]
+#else
+  let cpuFlags: [SwiftSetting] = []
+#endif
+
+// MARK: - One policy for every target
+
+let policy: [SwiftSetting] = [
+  .swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency], extra: [SwiftSetting] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: policy + cpuFlags + extra)
+}
+
+func suite(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: policy + cpuFlags)
+}
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "lockstep",
+  products: [.executable(name: "lockstep", targets: ["lockstep"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+  ],
+  targets: [
+    // MARK: - System libraries
+    .systemLibrary(name: "COpenMPI", pkgConfig: mpiPackage, providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
+
+    // MARK: - The line, bottom up (scripts/check-imports has the table of who may import whom)
+    module("Core", []),
+    module("Storage", ["Core", "CCrypto", "CZlib"]),
+    module("Tensors", ["Core"]),
+    module("Kernels", ["Core", "Tensors", "COpenBLAS"]),
+    module("Layers", ["Core", "Tensors", "Kernels"]),
+    module("Models", ["Core", "Tensors", "Kernels", "Layers"]),
+    module("Objectives", ["Core", "Tensors", "Kernels", "Layers", "Models"]),
+    module("Tokenizers", ["Core", "Storage"]),
+    module("Data", ["Core", "Storage", "Tokenizers"]),
+    module("Collectives", ["Core", "Tensors", "CMPIShim"]),
+    module("Optimizers", ["Core", "Tensors", "Kernels"]),
+    module("Checkpoints", ["Core", "Storage", "Tensors"]),
+    module("Metrics", ["Core", "Storage"]),
+    module(
+      "Training",
+      [
+        "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives",
+        "Optimizers", "Checkpoints", "Metrics", "TOMLKit",
+      ]),
+    module(
+      "Evaluation",
+      ["Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints"]),
+
+    // MARK: - What people run
+    .executableTarget(
+      name: "lockstep",
+      dependencies: [
+        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints", "Metrics",
+        "Training", "Evaluation", argumentParser,
+      ],
+      swiftSettings: policy + cpuFlags),
+
+    // MARK: - Tests
+    module("TestSupport", ["Core", "Tensors", "Kernels", "Layers", "Models", "Objectives"]),
+    .executableTarget(
+      name: "MultiRankChecks",
+      dependencies: [
+        "Core", "Storage", "Tensors", "Models", "Objectives", "Data", "Collectives", "Checkpoints", "Metrics", "Training", "TestSupport",
+      ],
+      swiftSettings: policy + cpuFlags),
+    suite("CoreTests", ["Core"]),
+    suite("StorageTests", ["Storage", "Core"]),
+    suite("TensorsTests", ["Tensors", "Core"]),
+    suite("KernelsTests", ["Kernels", "Tensors", "Core", "TestSupport"]),
+    suite("LayersTests", ["Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
+    suite("ModelsTests", ["Models", "Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
+    suite("ObjectivesTests", ["Objectives", "Models", "Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
+    suite("TokenizersTests", ["Tokenizers", "Storage", "Core"]),
+    suite("DataTests", ["Data", "Tokenizers", "Storage", "Core"]),
+    suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),
+    suite("CheckpointsTests", ["Checkpoints", "Storage", "Tensors", "Core"]),
+    suite("MetricsTests", ["Metrics", "Storage", "Core"]),
+    suite(
+      "TrainingTests",
+      ["Training", "Models", "Objectives", "Data", "Collectives", "Optimizers", "Checkpoints", "Metrics", "Tensors", "Core", "Storage", "TestSupport"]),
+  ]
+)

@@ -1,0 +1,2 @@
+/* libcrypto's message digests (SHA-256). */
+#include <openssl/evp.h>

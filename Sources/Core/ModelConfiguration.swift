@@ -1,0 +1,124 @@
+/// The shape of a transformer: everything that decides its arithmetic and its parameters.
+public struct ModelConfiguration: Codable, Sendable, Equatable {
+  public enum Visibility: String, Codable, Sendable, CaseIterable { case causal, bidirectional }
+  public enum Norm: String, Codable, Sendable, CaseIterable { case layer, rms }
+  public enum NormPlacement: String, Codable, Sendable, CaseIterable { case pre, post }
+  public enum Activation: String, Codable, Sendable, CaseIterable {
+    /// x · Φ(x) with the tanh approximation (GPT-2's `gelu_new`).
+    case geluTanh = "gelu-tanh"
+    /// x · Φ(x) with erf (BERT's `gelu`).
+    case gelu
+    /// silu(x·W_gate) ⊙ (x·W_up) (Llama).
+    case swiglu
+  }
+  public enum Positions: String, Codable, Sendable, CaseIterable { case learned, rotary, none }
+
+  public var visibility: Visibility
+  /// Rows of the token embedding; 0 for a model of continuous inputs.
+  public var vocabulary: Int
+  /// Longest sequence.
+  public var context: Int
+  /// Hidden size.
+  public var width: Int
+  public var layers: Int
+  public var heads: Int
+  /// Inner size of the feed-forward layer.
+  public var feedForward: Int
+  public var norm: Norm
+  public var normPlacement: NormPlacement
+  public var normEpsilon: Float
+  public var activation: Activation
+  public var positions: Positions
+  /// Base of the rotary frequencies.
+  public var rotaryBase: Float
+  /// The output projection is the token embedding.
+  public var tiedHead: Bool
+  /// Linear layers have biases.
+  public var bias: Bool
+  /// Rows of the token-type embedding; 0 for none. Every position has type 0 in pretraining.
+  public var tokenTypes: Int
+  /// BERT's masked-LM head: dense, activation and norm before the output projection, which has a bias.
+  public var headTransform: Bool
+  /// Probability of zeroing an activation after the embedding and each residual branch.
+  public var dropout: Float
+  /// Probability of zeroing an attention weight.
+  public var attentionDropout: Float
+  /// Numbers a position of continuous inputs has; 0 for token inputs.
+  public var inputWidth: Int
+
+  public var headWidth: Int { width / heads }
+
+  public init(
+    visibility: Visibility, vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, feedForward: Int? = nil,
+    norm: Norm = .layer, normPlacement: NormPlacement = .pre, normEpsilon: Float = 1e-5, activation: Activation = .geluTanh,
+    positions: Positions = .learned, rotaryBase: Float = 10_000, tiedHead: Bool = true, bias: Bool = true, tokenTypes: Int = 0,
+    headTransform: Bool = false, dropout: Float = 0, attentionDropout: Float = 0, inputWidth: Int = 0
+  ) {
+    self.visibility = visibility
+    self.vocabulary = vocabulary
+    self.context = context
+    self.width = width
+    self.layers = layers
+    self.heads = heads
+    self.feedForward = feedForward ?? 4 * width
+    self.norm = norm
+    self.normPlacement = normPlacement
+    self.normEpsilon = normEpsilon
+    self.activation = activation
+    self.positions = positions
+    self.rotaryBase = rotaryBase
+    self.tiedHead = tiedHead
+    self.bias = bias
+    self.tokenTypes = tokenTypes
+    self.headTransform = headTransform
+    self.dropout = dropout
+    self.attentionDropout = attentionDropout
+    self.inputWidth = inputWidth
+  }
+
+  /// Exactly GPT-2 (`GPT2LMHeadModel`).
+  public static func gpt2(vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, dropout: Float = 0) -> Self {
+    Self(
+      visibility: .causal, vocabulary: vocabulary, context: context, width: width, layers: layers, heads: heads, dropout: dropout,
+      attentionDropout: dropout)
+  }
+
+  /// Exactly BERT with its masked-LM head (`BertForMaskedLM`).
+  public static func bert(vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, dropout: Float = 0) -> Self {
+    Self(
+      visibility: .bidirectional, vocabulary: vocabulary, context: context, width: width, layers: layers, heads: heads,
+      normPlacement: .post, normEpsilon: 1e-12, activation: .gelu, tokenTypes: 2, headTransform: true, dropout: dropout,
+      attentionDropout: dropout)
+  }
+
+  /// Exactly Llama (`LlamaForCausalLM`) with as many key/value heads as query heads.
+  public static func llama(
+    vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, feedForward: Int, tiedHead: Bool = false
+  ) -> Self {
+    Self(
+      visibility: .causal, vocabulary: vocabulary, context: context, width: width, layers: layers, heads: heads,
+      feedForward: feedForward, norm: .rms, activation: .swiglu, positions: .rotary, tiedHead: tiedHead, bias: false)
+  }
+
+  /// All rules this shape breaks, under `prefix` such as `model`.
+  public func problems(prefix: String) -> [ConfigurationError.Problem] {
+    var problems: [ConfigurationError.Problem] = []
+    func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String) {
+      if !holds { problems.append(.init(key: "\(prefix).\(key)", sentence: "is \(value); \(rule)")) }
+    }
+    require((1...1_048_576).contains(context), "context", context, "it must lie in 1...1048576.")
+    require((1...65_536).contains(width), "width", width, "it must lie in 1...65536.")
+    require((1...1_000).contains(layers), "layers", layers, "it must lie in 1...1000.")
+    require(heads >= 1 && width % max(heads, 1) == 0, "heads", heads, "it must divide model.width = \(width).")
+    require((1...1_048_576).contains(feedForward), "feedForward", feedForward, "it must lie in 1...1048576.")
+    require(normEpsilon > 0 && normEpsilon < 1, "normEpsilon", normEpsilon, "it must lie between 0 and 1.")
+    require(rotaryBase > 1, "rotaryBase", rotaryBase, "it must be above 1.")
+    require((0..<1).contains(dropout), "dropout", dropout, "it must be at least 0 and below 1.")
+    require((0..<1).contains(attentionDropout), "attentionDropout", attentionDropout, "it must be at least 0 and below 1.")
+    require((0...16).contains(tokenTypes), "tokenTypes", tokenTypes, "it must lie in 0...16.")
+    if heads >= 1, width % heads == 0, positions == .rotary {
+      require(headWidth % 2 == 0, "positions", "rotary", "width / heads = \(headWidth) must then be even.")
+    }
+    return problems
+  }
+}

@@ -1,0 +1,48 @@
+/// Consecutive samples of the stream: token ids, or rows of values, with the document each position belongs to.
+///
+/// Shapes, row-major: `tokens` [count, length + lookahead], `values` [count, length, valueWidth],
+/// `segments` [count, length + lookahead].
+public struct SampleBatch: Sendable, Equatable {
+  /// Stream position of each sample: step × batch + i. Randomness is keyed by it.
+  public var positions: [UInt64]
+  /// Positions a sample, the model's context.
+  public var length: Int
+  /// Tokens after the last position that targets may read (1 for next-token prediction).
+  public var lookahead: Int
+  /// Token ids; empty when the samples are values.
+  public var tokens: [Int32]
+  /// Continuous inputs; empty when the samples are tokens.
+  public var values: [Float]
+  /// Numbers per position of `values`.
+  public var valueWidth: Int
+  /// Document number of each position inside its sample, from 0; -1 where there is nothing (padding, or past the end of the data).
+  public var segments: [Int32]
+
+  public init(
+    positions: [UInt64], length: Int, lookahead: Int = 1, tokens: [Int32] = [], values: [Float] = [], valueWidth: Int = 0,
+    segments: [Int32]
+  ) {
+    precondition(segments.count == positions.count * (length + lookahead), "segments must be [count, length + lookahead]")
+    precondition(tokens.isEmpty || tokens.count == segments.count, "tokens must be [count, length + lookahead]")
+    precondition(values.count == positions.count * length * valueWidth, "values must be [count, length, valueWidth]")
+    self.positions = positions
+    self.length = length
+    self.lookahead = lookahead
+    self.tokens = tokens
+    self.values = values
+    self.valueWidth = valueWidth
+    self.segments = segments
+  }
+
+  public var count: Int { positions.count }
+  /// Entries from one sample to the next in `tokens` and `segments`.
+  public var stride: Int { length + lookahead }
+}
+
+/// Where samples come from. A pure function of positions: the same on every rank, after every restart.
+public protocol SampleSource: Sendable {
+  /// Samples in one epoch.
+  var samplesPerEpoch: Int { get }
+  /// The samples at these stream positions. Position p belongs to epoch p / samplesPerEpoch.
+  func samples(at positions: Range<UInt64>) throws -> SampleBatch
+}

@@ -1,0 +1,70 @@
+import Core
+import Glibc
+
+/// Files that are either complete or absent: written beside their place, synced, then renamed.
+public enum AtomicFile {
+  /// Replaces `path` by `bytes`; a reader sees the old file or the new one, never a part.
+  ///
+  /// - Throws: `FileError`; the temporary file is then removed and the old file untouched.
+  public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
+    let temporary = path + ".tmp-\(getpid())"
+    do {
+      try writeDurably(bytes, to: temporary)
+      try rename(temporary, to: path)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+  }
+
+  public static func write(_ text: String, to path: String) throws(FileError) {
+    try write(Array(text.utf8), to: path)
+  }
+
+  public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+    try bytes.withUnsafeBytes { (buffer) throws(FileError) in try write(buffer, to: path) }
+  }
+
+  /// Writes a new file and waits until it is on the disk.
+  public static func writeDurably(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw FileError("create", path, reason: systemReason()) }
+    var closed = false
+    defer { if !closed { close(descriptor) } }
+    try writeAll(bytes, to: descriptor, path: path)
+    guard fsync(descriptor) == 0 else { throw FileError("sync", path, reason: systemReason()) }
+    closed = true
+    guard close(descriptor) == 0 else { throw FileError("close", path, reason: systemReason()) }
+  }
+
+  /// Writes every byte, going on after interruptions and short writes.
+  public static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws(FileError) {
+    var offset = 0
+    while offset < bytes.count {
+      let written = Glibc.write(descriptor, bytes.baseAddress! + offset, min(bytes.count - offset, 1 << 30))
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw FileError("write", path, reason: systemReason(), remedy: "\(offset) of \(bytes.count) bytes were written.")
+      }
+      offset += written
+    }
+  }
+
+  /// Renames and syncs the folder, so that the new name survives a crash.
+  public static func rename(_ source: String, to target: String) throws(FileError) {
+    guard Glibc.rename(source, target) == 0 else {
+      throw FileError("rename", source, reason: "to \(target): \(systemReason())")
+    }
+    try syncFolder(of: target)
+  }
+
+  /// Syncs the folder that holds `path`.
+  public static func syncFolder(of path: String) throws(FileError) {
+    let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError("open", folder, reason: systemReason()) }
+    defer { close(descriptor) }
+    // Some network file systems cannot sync a folder and say EINVAL; there the rename is durable by itself.
+    guard fsync(descriptor) == 0 || errno == EINVAL else { throw FileError("sync", folder, reason: systemReason()) }
+  }
+}

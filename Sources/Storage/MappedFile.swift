@@ -1,0 +1,43 @@
+import Core
+import Glibc
+
+/// A file mapped read-only into memory.
+///
+/// Invariant: `base` is a mapping of exactly `count` bytes made in `init` and unmapped in `deinit`;
+/// nothing writes through it, so sharing it between threads is sound.
+public final class MappedFile: @unchecked Sendable {
+  // Sendable: immutable after init, and the pages are read-only.
+  public let path: String
+  public let count: Int
+  private let base: UnsafeRawPointer?
+
+  /// - Throws: `FileError` when the file cannot be opened, measured or mapped.
+  public init(_ path: String) throws(FileError) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError("open", path, reason: systemReason()) }
+    defer { close(descriptor) }
+    var info = stat()
+    guard fstat(descriptor, &info) == 0 else { throw FileError("measure", path, reason: systemReason()) }
+    guard info.st_mode & S_IFMT == S_IFREG else { throw FileError("read", path, reason: "it is not a regular file") }
+    self.path = path
+    self.count = Int(info.st_size)
+    if count == 0 {
+      self.base = nil
+    } else {
+      guard let base = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
+        throw FileError("map", path, reason: systemReason())
+      }
+      self.base = UnsafeRawPointer(base)
+    }
+  }
+
+  deinit {
+    if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
+  }
+
+  /// The whole file. The buffer must not outlive this object.
+  public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+}
+
+/// The system's sentence for the current `errno`.
+public func systemReason(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }

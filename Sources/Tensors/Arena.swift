@@ -1,0 +1,57 @@
+import Glibc
+
+/// Memory of one owner, taken once: layers ask for their matrices before the first step and keep them.
+///
+/// The same code asks twice: a counting arena adds up the sizes, then a real one of that size is filled.
+///
+/// Invariant: `memory` is one allocation of `capacity` floats, 64-byte aligned, freed in `deinit`;
+/// matrices never overlap and start on 64-byte boundaries.
+public final class Arena {
+  /// Floats handed out so far, padding included.
+  public private(set) var used = 0
+  /// Floats there are; nil while counting.
+  public let capacity: Int?
+  private let memory: UnsafeMutablePointer<Float>
+  private let mapped: Int
+
+  /// An arena that only counts: its matrices must not be touched.
+  public static func counting() -> Arena { Arena(capacity: nil) }
+
+  public convenience init(floats: Int) { self.init(capacity: floats) }
+
+  private init(capacity: Int?) {
+    self.capacity = capacity
+    mapped = max(capacity ?? 0, 16) * MemoryLayout<Float>.stride
+    memory = mapFloats(bytes: mapped)
+  }
+
+  deinit { munmap(memory, mapped) }
+
+  /// An uninitialised matrix (zero pages at first). - Precondition: it fits.
+  public func matrix(_ rows: Int, _ columns: Int) -> TensorView {
+    let size = paddedCount(rows * columns)
+    guard let capacity else {
+      used += size
+      return TensorView(base: memory, rows: rows, columns: columns)
+    }
+    precondition(used + size <= capacity, "the arena has \(capacity - used) floats left, \(rows) × \(columns) were asked for")
+    defer { used += size }
+    return TensorView(base: memory + used, rows: rows, columns: columns)
+  }
+
+  /// Writes `value` everywhere. Filled with a NaN, it shows any read of what was never written.
+  public func fill(_ value: Float) { memory.update(repeating: value, count: capacity ?? 0) }
+}
+
+/// `count` rounded up to whole 64-byte lines of floats.
+@inlinable public func paddedCount(_ count: Int) -> Int { (count + 15) & ~15 }
+
+/// Zeroed memory straight from the system, page-aligned, so that what is never touched is never paid for.
+func mapFloats(bytes: Int) -> UnsafeMutablePointer<Float> {
+  guard let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), base != MAP_FAILED else {
+    preconditionFailure("the system refused \(bytes >> 20) MiB of memory; `lockstep train --dry-run` shows what a run needs")
+  }
+  // Large pages save first-touch faults and TLB misses where the system has them; it may ignore the request.
+  madvise(base, bytes, 14)
+  return base.assumingMemoryBound(to: Float.self)
+}

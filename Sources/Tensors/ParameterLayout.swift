@@ -1,0 +1,80 @@
+/// How a parameter's first values are drawn.
+public enum Initializer: Sendable, Equatable {
+  case zeros
+  case ones
+  /// Normal with mean 0 and this standard deviation.
+  case normal(Float)
+}
+
+/// A parameter as its layer declares it.
+public struct ParameterSpec: Sendable, Equatable {
+  public var name: String
+  /// One or two sizes, row-major.
+  public var shape: [Int]
+  /// Weight decay applies (matrices only).
+  public var decay: Bool
+  public var initializer: Initializer
+  /// How often one backward pass of its network adds to its gradient (2 for a tied embedding).
+  public var uses: Int
+
+  public init(_ name: String, _ shape: [Int], decay: Bool, _ initializer: Initializer, uses: Int = 1) {
+    precondition((1...2).contains(shape.count), "\(name) must have one or two dimensions")
+    self.name = name
+    self.shape = shape
+    self.decay = decay
+    self.initializer = initializer
+    self.uses = uses
+  }
+
+  public var count: Int { shape.reduce(1, *) }
+}
+
+/// Names to ranges of one flat array, ordered by completion in backward: the last layer first, the
+/// embedding last. Ranges start on 64-byte lines; what lies between is zero and stays zero.
+///
+/// Parameters, gradient sums and moments share one layout.
+public struct ParameterLayout: Sendable, Equatable {
+  public struct Entry: Sendable, Equatable {
+    public let index: Int
+    public let spec: ParameterSpec
+    /// First float.
+    public let offset: Int
+    public var count: Int { spec.count }
+    public var range: Range<Int> { offset..<offset + count }
+    public var name: String { spec.name }
+    public var rows: Int { spec.shape.count == 2 ? spec.shape[0] : 1 }
+    public var columns: Int { spec.shape.last ?? 0 }
+  }
+
+  public private(set) var entries: [Entry] = []
+  /// Floats in all, padding included.
+  public private(set) var count = 0
+  private var byName: [String: Int] = [:]
+
+  public init() {}
+
+  /// Appends a parameter; the order of calls is the order of completion in backward.
+  /// - Returns: the entry's index.
+  @discardableResult
+  public mutating func append(_ spec: ParameterSpec) -> Int {
+    precondition(byName[spec.name] == nil, "parameter \(spec.name) is declared twice")
+    let entry = Entry(index: entries.count, spec: spec, offset: count)
+    entries.append(entry)
+    byName[spec.name] = entry.index
+    count += paddedCount(spec.count)
+    return entry.index
+  }
+
+  public func entry(named name: String) -> Entry? { byName[name].map { entries[$0] } }
+
+  /// Parameters without padding.
+  public var parameterCount: Int { entries.reduce(0) { $0 + $1.count } }
+
+  /// The end of the padded range of `entry`: where the next one starts.
+  public func end(of entry: Int) -> Int { entry + 1 < entries.count ? entries[entry + 1].offset : count }
+
+  /// Entries `range` as one range of floats, padding included.
+  public func floats(_ range: Range<Int>) -> Range<Int> {
+    range.isEmpty ? 0..<0 : entries[range.lowerBound].offset..<end(of: range.upperBound - 1)
+  }
+}

@@ -1,0 +1,58 @@
+import Core
+import Glibc
+
+/// A flat array of floats under a layout: parameters, or a moment of the optimiser.
+///
+/// Invariant: `memory` is one mapping of `layout.count` floats, freed in `deinit`. Between steps one
+/// thread writes; during forward and backward all threads only read.
+public final class ParameterStore: @unchecked Sendable {
+  // Sendable: the trainer separates the phases in which threads read from those in which one range has one writer.
+  public let layout: ParameterLayout
+  public let memory: UnsafeMutablePointer<Float>
+  private let mapped: Int
+
+  /// All zero.
+  public init(_ layout: ParameterLayout) {
+    self.layout = layout
+    mapped = max(layout.count, 16) * MemoryLayout<Float>.stride
+    memory = mapFloats(bytes: mapped)
+  }
+
+  deinit { munmap(memory, mapped) }
+
+  /// A parameter as a matrix (a vector is one row).
+  public func view(_ index: Int) -> TensorView {
+    let entry = layout.entries[index]
+    return TensorView(base: memory + entry.offset, rows: entry.rows, columns: entry.columns)
+  }
+
+  /// The whole array as one row, padding included.
+  public var all: TensorView { TensorView(base: memory, rows: 1, columns: layout.count) }
+
+  /// Draws every parameter by its initialiser, keyed by (seed, name, element): the values do not depend
+  /// on the order of the layout, on ranks, or on what other parameters there are.
+  public func initialize(seed: UInt64) {
+    for entry in layout.entries {
+      let values = view(entry.index)
+      switch entry.spec.initializer {
+      case .zeros: values.fill(0)
+      case .ones: values.fill(1)
+      case .normal(let deviation):
+        var key: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in entry.name.utf8 { key = (key ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        fillNormal(values, deviation: deviation, CounterGenerator(seed: seed, purpose: .initialization, position: key))
+      }
+    }
+  }
+}
+
+/// Normal numbers by Box and Muller in double precision, two from each pair of uniform numbers.
+func fillNormal(_ values: TensorView, deviation: Float, _ random: CounterGenerator) {
+  for pair in 0..<(values.count + 1) / 2 {
+    // 1 - u lies in (0, 1], so that the logarithm is finite.
+    let radius = (-2 * log(1 - random.uniformDouble(2 * pair))).squareRoot() * Double(deviation)
+    let angle = 2 * Double.pi * random.uniformDouble(2 * pair + 1)
+    values[2 * pair] = Float(radius * cos(angle))
+    if 2 * pair + 1 < values.count { values[2 * pair + 1] = Float(radius * sin(angle)) }
+  }
+}

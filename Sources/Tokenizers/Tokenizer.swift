@@ -1,0 +1,46 @@
+import Core
+
+/// Turns bytes of text into token ids and back.
+///
+/// Implementations are immutable values, so that many threads encode with one of them.
+public protocol Tokenizer: Sendable {
+  /// Size and special ids.
+  var vocabulary: Vocabulary { get }
+
+  /// Appends the ids of `text` (UTF-8, or any bytes: byte-level tokenisers keep invalid UTF-8) to `ids`.
+  /// No special token is added, and text that looks like one, such as `[MASK]`, is treated as the
+  /// tokeniser's `tokenizer.json` says (the `tokenizers` library matches added tokens in the text).
+  func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32])
+
+  /// The bytes the ids stand for; special ids are left out when `skipSpecial`.
+  func decode(_ ids: some Sequence<Int32>, skipSpecial: Bool) -> [UInt8]
+
+  /// The text of one id, as `tokenizer.json` spells it.
+  func token(_ id: Int32) -> String?
+
+  /// `tokenizer.json` as the `tokenizers` library loads it; deterministic, byte for byte.
+  func tokenizerJSON() -> [UInt8]
+
+  /// `tokenizer_config.json` for `AutoTokenizer`.
+  func tokenizerConfigJSON(maximumLength: Int) -> [UInt8]
+}
+
+extension Tokenizer {
+  public func encode(_ text: String) -> [Int32] {
+    var text = text
+    var ids: [Int32] = []
+    text.withUTF8 { encode($0, into: &ids) }
+    return ids
+  }
+
+  public func encode(_ bytes: [UInt8]) -> [Int32] {
+    var ids: [Int32] = []
+    bytes.withUnsafeBufferPointer { encode($0, into: &ids) }
+    return ids
+  }
+
+  /// The text the ids stand for, invalid UTF-8 shown as U+FFFD.
+  public func text(_ ids: some Sequence<Int32>, skipSpecial: Bool = true) -> String {
+    String(decoding: decode(ids, skipSpecial: skipSpecial), as: UTF8.self)
+  }
+}
