@@ -22,7 +22,10 @@ public enum AtomicFile {
   }
 
   public static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
-    try bytes.withUnsafeBytes { (buffer) throws(FileError) in try write(buffer, to: path) }
+    let outcome = bytes.withUnsafeBytes { buffer in
+      Result { () throws(FileError) in try write(buffer, to: path) }
+    }
+    try outcome.get()
   }
 
   /// Writes a new file and waits until it is on the disk.
