@@ -12,11 +12,12 @@ let mpiPackage = getenv("LOCKSTEP_MPI").map { String(cString: $0) } == "mpich" ?
 
 /// The arithmetic kernels are written for fused multiply-add and 256-bit vectors. `-Xcc -march`
 /// sets the CPU for Swift code too; the program compares the CPU with the build at start and says
-/// what to rebuild with. Arm needs no flag: its baseline has both.
+/// what to rebuild with. Arm needs no flag: its baseline has both. Without `-fno-math-errno` a square root
+/// is a branch to libm instead of an instruction.
 #if arch(x86_64)
-  let cpuFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=x86-64-v3"])]
+  let cpuFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=x86-64-v3", "-Xcc", "-fno-math-errno"])]
 #else
-  let cpuFlags: [SwiftSetting] = []
+  let cpuFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-fno-math-errno"])]
 #endif
 
 // MARK: - One policy for every target

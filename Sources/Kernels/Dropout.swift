@@ -1,0 +1,80 @@
+import Core
+import Tensors
+
+/// Zeroes each element of `x` with probability `rate` and scales the rest by 1 / (1 - rate), in place.
+///
+/// Rows belong to samples: rows s·T ..< (s+1)·T are sample s, whose mask is keyed by its stream position,
+/// `site` and the element's index inside the sample. Applied to a gradient with the same key it is its own backward pass.
+/// - Complexity: a quarter of a Philox block an element.
+public func dropout(_ x: TensorView, rate: Float, rowsPerSample: Int, positions: [UInt64], site: UInt32, _ random: CounterGenerator) {
+  guard rate > 0 else { return }
+  precondition(x.rows == rowsPerSample * positions.count, "\(x.rows) rows for \(positions.count) samples of \(rowsPerSample)")
+  let size = rowsPerSample * x.columns
+  for (sample, position) in positions.enumerated() {
+    applyMask(x.base + sample * size, size, rate: rate, random.at(position: position, site: site))
+  }
+}
+
+/// Elements that share eight blocks of the generator.
+let maskGroup = 32
+
+/// x[i] ← word(i) < rate·2³² ? 0 : x[i] / (1 - rate), where element 8·w + j of group n (32 elements) has word w of block 8·n + j.
+@inline(__always) func applyMask(
+  _ x: UnsafeMutablePointer<Float>, _ count: Int, rate: Float, firstGroup: Int = 0, _ random: CounterGenerator
+) {
+  let threshold = UInt64(Double(rate) * 0x1p32)
+  let keep = 1 / (1 - rate)
+  var start = 0
+  var block = UInt64(8 &* firstGroup)
+  while start < count {
+    let words = philox8(block, random)
+    maskEight(x, start, count, words.0, threshold, keep)
+    maskEight(x, start &+ 8, count, words.1, threshold, keep)
+    maskEight(x, start &+ 16, count, words.2, threshold, keep)
+    maskEight(x, start &+ 24, count, words.3, threshold, keep)
+    start &+= maskGroup
+    block &+= 8
+  }
+}
+
+@inline(__always) private func maskEight(
+  _ x: UnsafeMutablePointer<Float>, _ start: Int, _ count: Int, _ words: SIMD8<UInt64>, _ threshold: UInt64, _ keep: Float
+) {
+  if start &+ 8 <= count {
+    // A factor of 0 or 1 / (1 - rate): multiplication keeps NaN visible where a select would hide it.
+    var factor = SIMD8<Float>()
+    for k in 0..<8 { factor[k] = words[k] < threshold ? 0 : keep }
+    let values = UnsafeRawPointer(x + start).loadUnaligned(as: SIMD8<Float>.self)
+    UnsafeMutableRawPointer(x + start).storeBytes(of: values * factor, as: SIMD8<Float>.self)
+  } else if start < count {
+    for k in 0..<(count &- start) { x[start &+ k] *= words[k] < threshold ? 0 : keep }
+  }
+}
+
+/// Blocks b ... b+7 of the generator, one a lane; the low 32 bits of result w hold word w.
+///
+/// The products of 32-bit values in 64-bit lanes are single instructions, since the upper halves are known to be zero.
+@inline(__always) func philox8(
+  _ b: UInt64, _ random: CounterGenerator
+) -> (SIMD8<UInt64>, SIMD8<UInt64>, SIMD8<UInt64>, SIMD8<UInt64>) {
+  let mask = SIMD8<UInt64>(repeating: 0xFFFF_FFFF)
+  let m0 = SIMD8<UInt64>(repeating: 0xD251_1F53)
+  let m1 = SIMD8<UInt64>(repeating: 0xCD9E_8D57)
+  var c0 = (SIMD8<UInt64>(repeating: b) &+ SIMD8<UInt64>(0, 1, 2, 3, 4, 5, 6, 7)) & mask
+  var c1 = SIMD8<UInt64>(repeating: UInt64(random.site))
+  var c2 = SIMD8<UInt64>(repeating: random.position & 0xFFFF_FFFF)
+  var c3 = SIMD8<UInt64>(repeating: random.position >> 32)
+  var k0 = random.key.x
+  var k1 = random.key.y
+  for _ in 0..<10 {
+    let p0 = (c0 & mask) &* m0
+    let p1 = (c2 & mask) &* m1
+    c0 = (p1 &>> 32) ^ c1 ^ SIMD8<UInt64>(repeating: UInt64(k0))
+    c1 = p1 & mask
+    c2 = (p0 &>> 32) ^ c3 ^ SIMD8<UInt64>(repeating: UInt64(k1))
+    c3 = p0 & mask
+    k0 = k0 &+ 0x9E37_79B9
+    k1 = k1 &+ 0xBB67_AE85
+  }
+  return (c0, c1, c2, c3)
+}

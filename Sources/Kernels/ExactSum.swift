@@ -1,0 +1,86 @@
+import Tensors
+
+// Gradients meet as 64-bit integers: q = round(g · 2^e) with one exponent e a tensor. Integer addition is
+// associative, so the sum over micro-batches, threads and ranks has one value whatever the order.
+//
+// Rounding adds 1.5·2⁵², whose last bit is worth one: the low 52 bits of the sum are then the integer,
+// to nearest, ties to even. That holds for |g · 2^e| below 2⁵¹; `exactLimit` is the border callers check.
+
+/// The largest magnitude of g · 2^e that rounds exactly.
+public let exactLimit = 0x1p51
+
+/// sum[i] += round(gradient[i] · scale).
+///
+/// - Parameters:
+///   - scale: a power of two.
+/// - Returns: the bit pattern of the largest |gradient|; a NaN or an infinity gives at least that of infinity,
+///   and then, or when |gradient|·scale reaches `exactLimit`, the sum means nothing and the caller must drop it.
+/// - Complexity: 20 bytes of traffic an element.
+public func accumulateExactly(_ gradient: TensorView, scale: Double, into sum: UnsafeMutablePointer<Int64>) -> UInt32 {
+  let g = gradient.base
+  let n = gradient.count
+  let magic = 6_755_399_441_055_744.0
+  let magicBits = Int64(bitPattern: magic.bitPattern)
+  var largest: UInt32 = 0
+  for i in 0..<n {
+    let value = g[i]
+    let magnitude = value.bitPattern & 0x7FFF_FFFF
+    largest = magnitude > largest ? magnitude : largest
+    sum[i] &+= Int64(bitPattern: (Double(value) * scale + magic).bitPattern) &- magicBits
+  }
+  return largest
+}
+
+/// The double nearest to an integer, by its two halves; vector instructions have no 64-bit conversion before AVX-512.
+@inline(__always) func double(_ value: Int64) -> Double {
+  let bits = UInt64(bitPattern: value)
+  let high = Double(bitPattern: (bits &>> 32) ^ 0x4530_0000_8000_0000) - 19_342_813_118_337_666_422_669_312.0
+  return high + Double(bitPattern: (bits & 0xFFFF_FFFF) | 0x4330_0000_0000_0000)
+}
+
+/// float(sum · inverse) of eight neighbours.
+@inline(__always) func eightFloats(_ sum: UnsafePointer<Int64>, _ inverse: Double) -> SIMD8<Float> {
+  let bits = UnsafeRawPointer(sum).loadUnaligned(as: SIMD8<UInt64>.self)
+  let high = unsafeBitCast((bits &>> 32) ^ SIMD8(repeating: 0x4530_0000_8000_0000), to: SIMD8<Double>.self)
+  let low = unsafeBitCast((bits & SIMD8(repeating: 0xFFFF_FFFF)) | SIMD8(repeating: 0x4330_0000_0000_0000), to: SIMD8<Double>.self)
+  let value = (high - 19_342_813_118_337_666_422_669_312.0 + low) * inverse
+  var g = SIMD8<Float>()
+  for k in 0..<8 { g[k] = Float(value[k]) }
+  return g
+}
+
+/// Elements in a block of a fixed-order reduction.
+public let reductionBlock = 4096
+
+/// The sum of squares and the largest magnitude of the gradients in one block: g = float(sum · inverse).
+///
+/// Eight running sums in double precision, element i to sum i mod 8, then one tree: the order does not depend on anything.
+public func squaresOfExactSum(_ sum: UnsafePointer<Int64>, count: Int, inverse: Double) -> (squares: Double, largest: Float) {
+  var squares = SIMD8<Double>.zero
+  var largest = SIMD8<Float>.zero
+  var i = 0
+  while i &+ 8 <= count {
+    let g = eightFloats(sum + i, inverse)
+    var wide = SIMD8<Double>()
+    for k in 0..<8 { wide[k] = Double(g[k]) }
+    squares = squares.addingProduct(wide, wide)
+    let magnitude = g.replacing(with: -g, where: g .< 0)
+    largest = largest.replacing(with: magnitude, where: largest .< magnitude)
+    i &+= 8
+  }
+  while i < count {
+    let g = Double(Float(double(sum[i]) * inverse))
+    squares[i & 7] = squares[i & 7].addingProduct(g, g)
+    largest[i & 7] = max(largest[i & 7], abs(Float(g)))
+    i &+= 1
+  }
+  let a = squares.lowHalf + squares.highHalf
+  let b = a.lowHalf + a.highHalf
+  return (b.x + b.y, largest.max())
+}
+
+/// The gradients themselves: g[i] ← float(sum[i] · inverse).
+public func roundExactSum(_ sum: UnsafePointer<Int64>, inverse: Double, into gradient: TensorView) {
+  let g = gradient.base
+  for i in 0..<gradient.count { g[i] = Float(double(sum[i]) * inverse) }
+}

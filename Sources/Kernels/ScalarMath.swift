@@ -1,0 +1,17 @@
+import Glibc
+
+/// libm's logarithm. `exp` and friends of this module are vectors; the name keeps the two apart.
+@inline(__always) func naturalLogarithm(_ x: Double) -> Double { Glibc.log(x) }
+
+/// Denormal numbers count as zero on the calling thread. A saturated softmax otherwise slows products five-fold.
+/// Every thread that computes calls this first; it is also part of what makes threads agree on bits.
+public func flushDenormals() {
+  var environment = fenv_t()
+  fegetenv(&environment)
+  #if arch(x86_64)
+    environment.__mxcsr |= 0x8040
+  #elseif arch(arm64)
+    environment.__fpcr |= 1 << 24
+  #endif
+  fesetenv(&environment)
+}

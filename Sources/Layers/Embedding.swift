@@ -1,0 +1,83 @@
+import Core
+import Kernels
+import Tensors
+
+/// What stands at the bottom of a transformer: tokens or values become rows of width C, plus positions and token types,
+/// then BERT's norm for post-norm models, then dropout.
+///
+/// *Concretely:* `x = E_token[id] (or values · W + b) + E_position[p] + E_type[0]`.
+/// All gradients of this layer complete last, so its parameters stand at the end of the layout.
+public struct InputEmbedding: Sendable {
+  public let token: Int?
+  public let values: Linear?
+  public let position: Int?
+  public let type: Int?
+  public let norm: Norm?
+  public let dropout: Float
+  public let group: Range<Int>
+  /// The entries handed over as one dense gradient (value projection and norm).
+  private let denseGroup: Range<Int>
+
+  public init(_ name: String, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
+    let start = layout.entries.count
+    dropout = c.dropout
+    norm = c.normPlacement == .post ? Norm("\(name).norm", width: c.width, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
+    values =
+      c.inputWidth > 0
+      ? Linear(
+        "\(name).values", inputs: c.inputWidth, outputs: c.width, bias: true, inputMajor: false, deviation: 0.02, into: &layout) : nil
+    denseGroup = start..<layout.entries.count
+    func table(_ what: String, _ rows: Int, uses: Int = 1) -> Int? {
+      rows == 0
+        ? nil : layout.append(ParameterSpec("\(name).\(what)", [rows, c.width], decay: true, .normal(0.02), uses: uses))
+    }
+    type = table("type", c.tokenTypes)
+    position = table("position", c.positions == .learned ? c.context : 0)
+    token = table("token", c.inputWidth > 0 ? 0 : c.vocabulary, uses: c.tiedHead ? 2 : 1)
+    group = start..<layout.entries.count
+  }
+
+  public struct Saved {
+    /// The sum before the norm; the output itself for pre-norm models.
+    let sum: TensorView, statistics: TensorView, values: TensorView, scattered: TensorView
+
+    public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
+      sum = arena.matrix(c.normPlacement == .post ? rows : 0, c.width)
+      statistics = arena.matrix(c.normPlacement == .post ? rows : 0, 2)
+      values = arena.matrix(rows, c.inputWidth)
+      scattered = arena.matrix(rows, c.width)
+    }
+  }
+
+  public func forward(_ input: SequenceInput, _ pass: Pass, _ s: Saved, into x: TensorView) {
+    let sum = norm == nil ? x : s.sum.first(input.rows)
+    if let token {
+      gatherRows(pass.parameters.view(token), input.tokens, into: sum)
+    } else if let values {
+      s.values.first(input.rows).copy(from: input.values)
+      values.forward(s.values.first(input.rows), pass, into: sum)
+    }
+    if let position { gatherRows(pass.parameters.view(position), input.positionIDs, into: sum, accumulate: true) }
+    if let type {
+      gatherRows(pass.parameters.view(type), [Int32](repeating: 0, count: input.rows), into: sum, accumulate: true)
+    }
+    norm?.forward(sum, pass, into: x, statistics: s.statistics)
+    pass.drop(x, rate: dropout, input, site: 1)
+  }
+
+  /// `d` holds the gradient of the output and is used up.
+  public func backward(_ input: SequenceInput, d: TensorView, _ pass: Pass, _ s: Saved) {
+    pass.drop(d, rate: dropout, input, site: 1)
+    norm?.backward(x: s.sum.first(input.rows), dy: d, statistics: s.statistics, pass, in: denseGroup, into: d)
+    values?.backward(x: s.values.first(input.rows), dy: d, pass, in: denseGroup, into: nil)
+    if !denseGroup.isEmpty { pass.gradients.add(denseGroup) }
+    func scatter(_ entry: Int?, _ ids: @autoclosure () -> [Int32]) {
+      guard let entry else { return }
+      let rows = scatterRows(ids(), dy: d, into: s.scattered)
+      pass.gradients.addRows(rows, s.scattered.first(rows.count), of: entry)
+    }
+    scatter(type, [Int32](repeating: 0, count: input.rows))
+    scatter(position, input.positionIDs)
+    scatter(token, input.tokens)
+  }
+}

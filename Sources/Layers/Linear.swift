@@ -1,0 +1,46 @@
+import Kernels
+import Tensors
+
+/// An affine map of rows.
+///
+/// *Concretely:* `y = x · W + b` with `x` [n, in], `y` [n, out]. The weight is stored [out, in] as PyTorch's `Linear`, or
+/// [in, out] when `inputMajor`, as GPT-2's files have it; BLAS multiplies either without a copy.
+/// Initial weights are normal with mean 0 and the given deviation, biases are zero.
+public struct Linear: Sendable {
+  public let weight: Int
+  public let bias: Int?
+  public let inputMajor: Bool
+
+  /// Appends `name.weight` and, if wanted, `name.bias` to the layout.
+  public init(
+    _ name: String, inputs: Int, outputs: Int, bias hasBias: Bool, inputMajor: Bool, deviation: Float,
+    into layout: inout ParameterLayout
+  ) {
+    weight = layout.append(
+      ParameterSpec("\(name).weight", inputMajor ? [inputs, outputs] : [outputs, inputs], decay: true, .normal(deviation)))
+    bias = hasBias ? layout.append(ParameterSpec("\(name).bias", [outputs], decay: false, .zeros)) : nil
+    self.inputMajor = inputMajor
+  }
+
+  /// `y` ← x·W + b.
+  public func forward(_ x: TensorView, _ pass: Pass, into y: TensorView) {
+    if let bias { broadcastRow(pass.parameters.view(bias), into: y) }
+    multiply(x, pass.parameters.view(weight), transposeB: !inputMajor, into: y, beta: bias == nil ? 0 : 1)
+  }
+
+  /// Parameter gradients dW = xᵀ·dy and db = Σ dy into the scratch of `group`, and, if wanted, `dx` ← dy·Wᵀ (added with `accumulate`).
+  public func backward(
+    x: TensorView, dy: TensorView, _ pass: Pass, in group: Range<Int>, into dx: TensorView?, accumulate: Bool = false
+  ) {
+    let dw = pass.gradient(weight, in: group)
+    if inputMajor {
+      multiply(x, dy, transposeA: true, into: dw)
+    } else {
+      multiply(dy, x, transposeA: true, into: dw)
+    }
+    if let bias { sumRows(dy, into: pass.gradient(bias, in: group)) }
+    if let dx {
+      multiply(dy, pass.parameters.view(weight), transposeB: inputMajor, into: dx, beta: accumulate ? 1 : 0)
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import Core
+import Kernels
+import Tensors
+
+/// What a network reads: tokens or rows of values, where each row stands and what it may attend to.
+///
+/// Rows are [samples · length]. `length` may be smaller than the model's context: an encoder that sees only visible
+/// positions gets just those rows, with their own position ids.
+public struct SequenceInput: Sendable {
+  /// Stream position of each sample, the key of its randomness.
+  public var positions: [UInt64]
+  /// Rows a sample.
+  public var length: Int
+  /// [rows]; empty when the inputs are values.
+  public var tokens: [Int32]
+  /// [rows, inputWidth]; empty when the inputs are tokens.
+  public var values: [Float]
+  /// [rows]: index into the position embedding, or the angle of rotary positions.
+  public var positionIDs: [Int32]
+  public var ranges: AttentionRanges
+
+  public init(
+    positions: [UInt64], length: Int, tokens: [Int32] = [], values: [Float] = [], positionIDs: [Int32]? = nil, ranges: AttentionRanges
+  ) {
+    self.positions = positions
+    self.length = length
+    self.tokens = tokens
+    self.values = values
+    self.positionIDs = positionIDs ?? (0..<positions.count * length).map { Int32($0 % length) }
+    self.ranges = ranges
+    precondition(tokens.isEmpty || tokens.count == rows, "\(tokens.count) tokens for \(rows) rows")
+    precondition(self.positionIDs.count == rows, "\(self.positionIDs.count) position ids for \(rows) rows")
+  }
+
+  public var rows: Int { positions.count * length }
+}
+
+/// One forward and backward pass of a network over a micro-batch: everything a layer may ask for besides its tensors.
+public struct Pass {
+  public let parameters: ParameterStore
+  /// Where gradients go; nil for a pass without backward.
+  public let sink: (any GradientSink)?
+  /// The generator of dropout masks; nil switches dropout off.
+  public let dropout: CounterGenerator?
+  /// Added to every dropout site, so that two passes of one network over a sample differ.
+  public let siteOffset: UInt32
+
+  public init(_ parameters: ParameterStore, sink: (any GradientSink)? = nil, dropout: CounterGenerator? = nil, siteOffset: UInt32 = 0) {
+    self.parameters = parameters
+    self.sink = sink
+    self.dropout = dropout
+    self.siteOffset = siteOffset
+  }
+
+  var gradients: any GradientSink {
+    guard let sink else { preconditionFailure("a backward pass needs a gradient sink") }
+    return sink
+  }
+
+  /// The gradient of `entry`, to be written into the scratch of `group`.
+  func gradient(_ entry: Int, in group: Range<Int>) -> TensorView { gradients.view(entry, in: group, parameters.layout) }
+
+  /// Drops elements of `x`, rows of the samples of `input`, if dropout is on.
+  func drop(_ x: TensorView, rate: Float, _ input: SequenceInput, site: UInt32) {
+    guard let dropout, rate > 0 else { return }
+    Kernels.dropout(
+      x, rate: rate, rowsPerSample: input.length, positions: input.positions, site: site &+ siteOffset, dropout)
+  }
+
+  func attentionDropout(rate: Float, _ input: SequenceInput, site: UInt32) -> AttentionDropout? {
+    guard let dropout, rate > 0 else { return nil }
+    return AttentionDropout(rate: rate, positions: input.positions, site: site &+ siteOffset, random: dropout)
+  }
+}

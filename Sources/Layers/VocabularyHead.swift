@@ -1,0 +1,171 @@
+import Core
+import Kernels
+import Tensors
+
+/// The loss term of token prediction: projection to the vocabulary, softmax cross-entropy and both gradients.
+///
+/// *Concretely:* for each row with a loss weight, z = T(h)·Wᵀ (+ b) with T the identity or BERT's transform (dense,
+/// activation, norm), loss = Σ wᵢ · CE(zᵢ, tᵢ). Logits exist for `sliceRows` rows at a time only, and for no other position.
+/// W [V, C] is the token embedding when tied.
+public struct VocabularyHead: Sendable {
+  public let weight: Int
+  /// The head's own entries, all adjacent: bias, transform, norm, and the weight if untied.
+  public let group: Range<Int>
+  public let bias: Int?
+  public let transform: Linear?
+  public let norm: Norm?
+  public let tied: Bool
+  public let vocabulary: Int
+  private let width: Int
+  private let biasGroup: Range<Int>
+  private let transformGroup: Range<Int>
+  private let activation: PointwiseActivation
+
+  /// Declares the head's own parameters. A tied weight is declared later, by the embedding; `tie` then names it.
+  public init(_ name: String, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
+    let start = layout.entries.count
+    tied = c.tiedHead
+    vocabulary = c.vocabulary
+    width = c.width
+    activation = c.activation == .geluTanh ? .geluTanh : .gelu
+    bias = c.headTransform ? layout.append(ParameterSpec("\(name).bias", [c.vocabulary], decay: false, .zeros)) : nil
+    biasGroup = start..<layout.entries.count
+    weight =
+      tied ? -1 : layout.append(ParameterSpec("\(name).weight", [c.vocabulary, c.width], decay: true, .normal(0.02)))
+    let second = layout.entries.count
+    norm = c.headTransform ? Norm("\(name).norm", width: c.width, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
+    transform =
+      c.headTransform
+      ? Linear("\(name).transform", inputs: c.width, outputs: c.width, bias: c.bias, inputMajor: false, deviation: 0.02, into: &layout)
+      : nil
+    transformGroup = second..<layout.entries.count
+    group = start..<layout.entries.count
+  }
+
+  private init(tying head: VocabularyHead, to token: Int) {
+    (weight, group, bias, transform, norm) = (token, head.group, head.bias, head.transform, head.norm)
+    (tied, vocabulary, width, biasGroup) = (head.tied, head.vocabulary, head.width, head.biasGroup)
+    (transformGroup, activation) = (head.transformGroup, head.activation)
+  }
+
+  /// The same head with its weight found: the embedding's entry when tied.
+  public func tie(to token: Int?) -> VocabularyHead {
+    guard tied else { return self }
+    guard let token else { preconditionFailure("a tied head needs a token embedding") }
+    return VocabularyHead(tying: self, to: token)
+  }
+
+  /// Rows of logits in memory at a time: about 8 MiB of them. A part of the arithmetic, a function of the vocabulary alone.
+  public var sliceRows: Int { max(16, min(512, (2 << 20) / max(vocabulary, 1) & ~15)) }
+
+  public struct Saved {
+    let gathered: TensorView, dense: TensorView, active: TensorView, normed: TensorView, statistics: TensorView
+    let gradient: TensorView, logits: TensorView, biasSum: TensorView, biasSlice: TensorView
+
+    public init(_ head: VocabularyHead, _ c: ModelConfiguration, rows: Int, _ arena: Arena) {
+      let transformRows = c.headTransform ? rows : 0
+      gathered = arena.matrix(rows, c.width)
+      dense = arena.matrix(transformRows, c.width)
+      active = arena.matrix(transformRows, c.width)
+      normed = arena.matrix(transformRows, c.width)
+      statistics = arena.matrix(transformRows, 2)
+      gradient = arena.matrix(rows, c.width)
+      logits = arena.matrix(min(head.sliceRows, rows), c.vocabulary)
+      biasSum = arena.matrix(c.headTransform ? 1 : 0, c.vocabulary)
+      biasSlice = arena.matrix(c.headTransform ? 1 : 0, c.vocabulary)
+    }
+  }
+
+  /// The hidden states as the projection sees them: gathered rows, transformed if the head has a transform.
+  private func features(_ hidden: TensorView, _ rows: [Int], _ pass: Pass, _ s: Saved) -> TensorView {
+    let m = rows.count
+    let gathered = s.gathered.first(m)
+    gatherRows(hidden, at: rows, into: gathered)
+    guard let transform, let norm else { return gathered }
+    transform.forward(gathered, pass, into: s.dense.first(m))
+    activate(activation, s.dense.first(m), into: s.active.first(m))
+    norm.forward(s.active.first(m), pass, into: s.normed.first(m), statistics: s.statistics)
+    return s.normed.first(m)
+  }
+
+  /// Logits of the given rows, for generation and filling masks: at most `sliceRows` rows.
+  public func logits(_ hidden: TensorView, rows: [Int], _ pass: Pass, _ s: Saved) -> TensorView {
+    precondition(rows.count <= sliceRows, "logits of \(rows.count) rows at once; the head holds \(sliceRows)")
+    let z = s.logits.first(rows.count)
+    project(features(hidden, rows, pass, s), pass, into: z)
+    return z
+  }
+
+  private func project(_ features: TensorView, _ pass: Pass, into logits: TensorView) {
+    if let bias { broadcastRow(pass.parameters.view(bias), into: logits) }
+    multiply(features, pass.parameters.view(weight), transposeB: true, into: logits, beta: bias == nil ? 0 : 1)
+  }
+
+  /// The weighted loss sum of the rows, without gradients.
+  public func loss(_ hidden: TensorView, rows: [Int], targets: [Int32], weights: [Float], _ pass: Pass, _ s: Saved) -> Double {
+    let x = features(hidden, rows, pass, s)
+    return slices(rows.count).reduce(0) { total, slice in
+      project(x.rows(slice), pass, into: s.logits.first(slice.count))
+      return total
+        + softmaxCrossEntropy(
+          logits: s.logits.first(slice.count), targets: targets[slice], weights: weights[slice], scale: 0, gradient: false)
+    }
+  }
+
+  /// The weighted loss sum; `hidden` becomes scale · d(loss)/d(hidden), zero in rows without a loss weight.
+  ///
+  /// - Parameters:
+  ///   - hidden: [n, C], overwritten by its gradient.
+  ///   - rows: m distinct rows of `hidden`; `targets` and `weights` have one value for each.
+  ///   - scale: λ / (count over the whole batch).
+  /// - Complexity: 6·m·V·C flops.
+  public func lossAndGradient(
+    _ hidden: TensorView, rows: [Int], targets: [Int32], weights: [Float], scale: Float, _ pass: Pass, _ s: Saved
+  ) -> Double {
+    let x = features(hidden, rows, pass, s)
+    let dx = s.gradient.first(rows.count)
+    let weightGroup = weight..<weight + 1
+    let dw = pass.gradient(weight, in: weightGroup)
+    let w = pass.parameters.view(weight)
+    var total = 0.0
+    if rows.isEmpty {
+      dw.fill(0)
+      s.biasSum.fill(0)
+    }
+    for slice in slices(rows.count) {
+      let z = s.logits.first(slice.count)
+      project(x.rows(slice), pass, into: z)
+      total += softmaxCrossEntropy(logits: z, targets: targets[slice], weights: weights[slice], scale: scale)
+      let first = slice.lowerBound == 0
+      multiply(z, w, into: dx.rows(slice))
+      multiply(z, x.rows(slice), transposeA: true, into: dw, beta: first ? 0 : 1)
+      if bias != nil {
+        sumRows(z, into: first ? s.biasSum : s.biasSlice)
+        if !first { addInPlace(s.biasSum, s.biasSlice) }
+      }
+    }
+    pass.gradients.add(weightGroup)
+    if let bias {
+      pass.gradient(bias, in: biasGroup).copy(from: s.biasSum)
+      pass.gradients.add(biasGroup)
+    }
+    backwardTransform(dx, pass, s)
+    scatterRows(dx, at: rows, into: hidden)
+    return total
+  }
+
+  private func backwardTransform(_ d: TensorView, _ pass: Pass, _ s: Saved) {
+    guard let transform, let norm else { return }
+    let m = d.rows
+    norm.backward(x: s.active.first(m), dy: d, statistics: s.statistics, pass, in: transformGroup, into: d)
+    activateBackward(activation, x: s.dense.first(m), dy: d, into: d)
+    // The features are used up: `active` holds the gradient of the gathered rows from here on.
+    transform.backward(x: s.gathered.first(m), dy: d, pass, in: transformGroup, into: s.active.first(m))
+    d.copy(from: s.active.first(m))
+    pass.gradients.add(transformGroup)
+  }
+
+  private func slices(_ rows: Int) -> [Range<Int>] {
+    stride(from: 0, to: rows, by: sliceRows).map { $0..<min($0 + sliceRows, rows) }
+  }
+}

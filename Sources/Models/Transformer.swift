@@ -1,0 +1,127 @@
+import Core
+import Kernels
+import Layers
+import Tensors
+
+/// A transformer: embedding, blocks and, for pre-norm models, a final norm; optionally a vocabulary head.
+///
+/// The same assembly is exactly GPT-2, BERT or Llama, or any other combination of the switches of `ModelConfiguration`.
+/// It only knows where its parameters are; their values come with each `Pass`.
+public struct Transformer: Sendable {
+  public let configuration: ModelConfiguration
+  public let head: VocabularyHead?
+  public let finalNorm: Norm?
+  /// In forward order.
+  public let blocks: [TransformerBlock]
+  public let embedding: InputEmbedding
+  private let finalGroup: Range<Int>
+
+  /// Declares all parameters in the order in which backward completes them: head, final norm, last block … first block, embedding.
+  ///
+  /// - Parameters:
+  ///   - prefix: put before every name, such as `generator.`; empty for the main network.
+  ///   - head: whether there is a vocabulary head (models of continuous inputs, teachers and trunks have none).
+  public init(_ c: ModelConfiguration, prefix: String = "", head hasHead: Bool = true, into layout: inout ParameterLayout) {
+    configuration = c
+    let rotary = c.positions == .rotary ? RotaryTable(context: c.context, headWidth: c.headWidth, base: c.rotaryBase) : nil
+    let untied = hasHead ? VocabularyHead("\(prefix)head", c, into: &layout) : nil
+    let start = layout.entries.count
+    finalNorm = c.normPlacement == .pre ? Norm("\(prefix)norm", width: c.width, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
+    finalGroup = start..<layout.entries.count
+    var reversed: [TransformerBlock] = []
+    for index in stride(from: c.layers - 1, through: 0, by: -1) {
+      reversed.append(
+        TransformerBlock(
+          "\(prefix)block.\(index)", index: index, c, inputMajor: c.inputMajorWeights, rotary: rotary, into: &layout))
+    }
+    blocks = reversed.reversed()
+    var bottom = c
+    bottom.tiedHead = c.tiedHead && hasHead
+    embedding = InputEmbedding("\(prefix)embedding", bottom, into: &layout)
+    head = untied?.tie(to: embedding.token)
+  }
+
+  /// Everything one worker keeps from forward to backward, for up to `samples` samples of up to `length` rows.
+  public final class Workspace {
+    public let rows: Int
+    let embedding: InputEmbedding.Saved
+    /// The stream before each block, and after the last.
+    let stream: [TensorView]
+    let blocks: [TransformerBlock.Saved]
+    let scratch: TransformerBlock.Scratch
+    let finalStatistics: TensorView
+    /// The hidden states; after the loss, their gradient.
+    public let hidden: TensorView
+    public let head: VocabularyHead.Saved?
+
+    /// - Parameters:
+    ///   - forBackward: without it all blocks share one set of saved tensors.
+    public init(_ model: Transformer, samples: Int, length: Int, forBackward: Bool = true, _ arena: Arena) {
+      let c = model.configuration
+      rows = samples * length
+      let rows = rows
+      embedding = InputEmbedding.Saved(c, rows: rows, arena)
+      scratch = TransformerBlock.Scratch(c, rows: rows, arena)
+      if forBackward {
+        stream = (0...c.layers).map { _ in arena.matrix(rows, c.width) }
+        blocks = (0..<c.layers).map { _ in TransformerBlock.Saved(c, rows: rows, arena) }
+      } else {
+        let (a, b) = (arena.matrix(rows, c.width), arena.matrix(rows, c.width))
+        stream = (0...c.layers).map { $0 % 2 == 0 ? a : b }
+        let saved = TransformerBlock.Saved(c, rows: rows, arena)
+        blocks = (0..<c.layers).map { _ in saved }
+      }
+      finalStatistics = arena.matrix(rows, 2)
+      hidden = arena.matrix(rows, c.width)
+      head = model.head.map { VocabularyHead.Saved($0, c, rows: rows, arena) }
+    }
+  }
+
+  /// The hidden states [rows, C] of the last layer, in the workspace.
+  /// - Complexity: 2 flops a matrix parameter and row, and attention.
+  @discardableResult
+  public func forward(_ input: SequenceInput, _ pass: Pass, _ w: Workspace) -> TensorView {
+    let n = input.rows
+    precondition(n <= w.rows, "\(n) rows in a workspace for \(w.rows)")
+    precondition(input.length <= configuration.context, "\(input.length) positions, the model has \(configuration.context)")
+    embedding.forward(input, pass, w.embedding, into: w.stream[0].first(n))
+    for (i, block) in blocks.enumerated() {
+      block.forward(w.stream[i].first(n), input, pass, w.blocks[i], w.scratch, into: w.stream[i + 1].first(n))
+    }
+    let last = w.stream[blocks.count].first(n)
+    let hidden = w.hidden.first(n)
+    if let finalNorm {
+      finalNorm.forward(last, pass, into: hidden, statistics: w.finalStatistics)
+    } else {
+      hidden.copy(from: last)
+    }
+    return hidden
+  }
+
+  /// Gradients of all parameters below the head, from the gradient of the hidden states that stands in `w.hidden`.
+  public func backward(_ input: SequenceInput, _ pass: Pass, _ w: Workspace) {
+    let n = input.rows
+    let d = w.hidden.first(n)
+    if let finalNorm, let sink = pass.sink {
+      finalNorm.backward(x: w.stream[blocks.count].first(n), dy: d, statistics: w.finalStatistics, pass, in: finalGroup, into: d)
+      sink.add(finalGroup)
+    }
+    for i in blocks.indices.reversed() {
+      blocks[i].backward(x: w.stream[i].first(n), d: d, input, pass, w.blocks[i], w.scratch)
+    }
+    embedding.backward(input, d: d, pass, w.embedding)
+  }
+}
+
+extension ModelConfiguration {
+  /// Required flops of one training step over a token: six for each matrix parameter that a token uses, plus attention
+  /// (12·C·T a layer, half of it when causal). `headFraction` is the share of positions whose logits are computed.
+  public func trainingFlopsPerToken(length: Int, headFraction: Double) -> Double {
+    let c = Double(width)
+    let inner = Double(feedForward) * (activation == .swiglu ? 3 : 2)
+    let matrices = Double(layers) * (4 * c * c + inner * c)
+    let head = headFraction * (Double(vocabulary) * c + (headTransform ? c * c : 0))
+    let attention = 12 * Double(layers) * c * Double(length) * (visibility == .causal ? 0.5 : 1)
+    return 6 * (matrices + head) + attention
+  }
+}

@@ -1,0 +1,51 @@
+import Core
+import Kernels
+import Layers
+import Tensors
+
+/// `ar`: next-token prediction.
+///
+/// *Concretely:* a causal decoder reads x₀ … x_{L-1}; row i is asked for x_{i+1} with weight 1 where both positions are
+/// real and, when attention is kept inside documents, belong to the same document. Loss = Σ w·CE / Σ w over the whole batch.
+///
+/// Reference: Radford et al., "Language models are unsupervised multitask learners", 2019 (GPT-2).
+public struct Autoregressive: TokenObjective {
+  public struct Options: ObjectiveOptions {
+    /// Attention, and with it the question, stays inside documents.
+    public var insideDocuments = false
+
+    public init() {}
+  }
+
+  public static let name = "ar"
+  public static let summary = "Next-token prediction with a causal decoder: looks ahead."
+  public static let paper = "Radford et al. 2019, Language models are unsupervised multitask learners (GPT-2)"
+  public static let visibility = ModelConfiguration.Visibility.causal
+
+  public let options: Options
+  public let prediction: TokenPrediction
+
+  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+    self.options = options
+    prediction = TokenPrediction(model)
+  }
+
+  public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
+    precondition(clean.lookahead >= 1, "next-token prediction needs one token of lookahead")
+    var (rows, ids) = ([Int](), [Int32]())
+    rows.reserveCapacity(clean.count * clean.length)
+    ids.reserveCapacity(clean.count * clean.length)
+    for sample in 0..<clean.count {
+      for i in 0..<clean.length {
+        let here = sample * clean.stride + i
+        let (segment, next) = (clean.segments[here], clean.segments[here + 1])
+        guard segment >= 0, next >= 0, !options.insideDocuments || segment == next else { continue }
+        rows.append(sample * clean.length + i)
+        ids.append(clean.tokens[here + 1])
+      }
+    }
+    return TrainingExample(
+      inputs: [clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)],
+      targets: [TermTargets(rows: rows, ids: ids)])
+  }
+}

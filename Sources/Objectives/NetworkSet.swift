@@ -1,0 +1,78 @@
+import Core
+import Kernels
+import Tensors
+
+/// The parameters of an objective: those that are trained, under one layout, and those of networks that follow or stand still.
+public struct NetworkSet: Sendable {
+  /// How an auxiliary network changes after each step.
+  public enum Rule: Sendable, Equatable {
+    /// θ' ← μ·θ' + (1-μ)·θ toward the trained parameters of the same names (less `prefix`), μ going linearly from `start` to `end` over the run.
+    case movingAverage(start: Double, end: Double)
+    /// Never.
+    case frozen
+  }
+
+  public struct Auxiliary: Sendable {
+    public let name: String
+    public let layout: ParameterLayout
+    public let rule: Rule
+
+    public init(_ name: String, _ layout: ParameterLayout, _ rule: Rule) {
+      (self.name, self.layout, self.rule) = (name, layout, rule)
+    }
+  }
+
+  public let trained: ParameterLayout
+  public let auxiliaries: [Auxiliary]
+
+  public init(trained: ParameterLayout, auxiliaries: [Auxiliary] = []) {
+    self.trained = trained
+    self.auxiliaries = auxiliaries
+  }
+}
+
+/// The values of a `NetworkSet`: one replica of a rank.
+public final class ParameterBank: Sendable {
+  public let networks: NetworkSet
+  public let trained: ParameterStore
+  private let stores: [String: ParameterStore]
+
+  public init(_ networks: NetworkSet) {
+    self.networks = networks
+    trained = ParameterStore(networks.trained)
+    stores = Dictionary(uniqueKeysWithValues: networks.auxiliaries.map { ($0.name, ParameterStore($0.layout)) })
+  }
+
+  public func auxiliary(_ name: String) -> ParameterStore {
+    guard let store = stores[name] else { preconditionFailure("there is no auxiliary network \(name)") }
+    return store
+  }
+
+  /// First values: drawn by each parameter's initialiser; moving averages start as copies.
+  public func initialize(seed: UInt64) {
+    trained.initialize(seed: seed)
+    for auxiliary in networks.auxiliaries {
+      let store = self.auxiliary(auxiliary.name)
+      store.initialize(seed: seed)
+      if auxiliary.rule != .frozen { follow(store) { $0.copy(from: $1) } }
+    }
+  }
+
+  /// What happens to auxiliary networks after an optimiser step; a function of the parameters alone, so every rank does the same.
+  public func afterStep(_ context: StepContext) {
+    for auxiliary in networks.auxiliaries {
+      guard case .movingAverage(let start, let end) = auxiliary.rule else { continue }
+      let decay = Float(start + (end - start) * context.progress)
+      follow(self.auxiliary(auxiliary.name)) { movingAverage($0, toward: $1, decay: decay) }
+    }
+  }
+
+  private func follow(_ store: ParameterStore, _ body: (TensorView, TensorView) -> Void) {
+    for entry in store.layout.entries {
+      guard let source = trained.layout.entry(named: entry.name) else {
+        preconditionFailure("the follower's parameter \(entry.name) is not among the trained ones")
+      }
+      body(store.view(entry.index), trained.view(source.index))
+    }
+  }
+}

@@ -1,0 +1,152 @@
+import Core
+import Layers
+import Models
+import Tensors
+
+/// A self-supervised objective: what to hide, what to ask, and how to score the answer.
+///
+/// An objective is a value made of parts: networks, loss terms with a count each, a corruption. The trainer never
+/// learns which one it runs: it asks for examples, sums their counts over the whole batch, hands back one scale a
+/// term, and collects loss sums. Everything an objective does with its networks happens in `lossAndGradient`.
+public protocol Objective: Sendable {
+  associatedtype Options: ObjectiveOptions
+
+  /// The name in configurations.
+  static var name: String { get }
+  /// One line for `lockstep objectives`.
+  static var summary: String { get }
+  /// Title, year and identifier of the paper.
+  static var paper: String { get }
+  /// Which tokens a position of the main network sees.
+  static var visibility: ModelConfiguration.Visibility { get }
+
+  /// Builds the networks from the main model's shape.
+  /// - Throws: `ConfigurationError` naming the key under `objective`.
+  init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError)
+
+  /// The networks with their parameters.
+  var networks: NetworkSet { get }
+  /// In the order of counts, scales and loss sums.
+  var terms: [LossTerm] { get }
+
+  /// The loss of a predictor that knows nothing, for a term: log V for a softmax over V. Stated so that tests can hold it against the code.
+  func trivialLoss(term: Int) -> Double?
+
+  /// Samples become examples. A pure function of the samples and the context: the same on any rank.
+  func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample
+
+  /// Memory for one worker, taken once.
+  func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace
+
+  /// Forward, loss and, where the pass has a sink, backward of one micro-batch.
+  ///
+  /// - Parameters:
+  ///   - scales: λ / (count over the whole batch) for each term. A term's gradient is scale · d(loss sum).
+  /// - Returns: the unscaled loss sum of each term.
+  func lossAndGradient(_ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace) -> [Double]
+
+  /// The options as they are, defaults included, for the resolved configuration.
+  var options: Options { get }
+}
+
+/// Options of an objective: Codable, with a default for everything.
+public protocol ObjectiveOptions: Codable, Sendable, Equatable {
+  init()
+}
+
+/// A part of the loss: λ · Σ w·ℓ / Σ w, the sums running over the whole batch.
+public struct LossTerm: Sendable, Equatable {
+  public let name: String
+  /// λ.
+  public let weight: Double
+
+  public init(_ name: String, weight: Double = 1) {
+    self.name = name
+    self.weight = weight
+  }
+}
+
+/// Where a run stands, as far as corruption and schedules may depend on it.
+public struct StepContext: Sendable {
+  public let seed: UInt64
+  /// Optimiser steps done, and the number planned.
+  public let step: Int
+  public let steps: Int
+  /// Random numbers for training corruption, or for evaluation, which must not change from step to step.
+  public let purpose: RandomPurpose
+
+  public init(seed: UInt64, step: Int, steps: Int, purpose: RandomPurpose = .corruption) {
+    (self.seed, self.step, self.steps, self.purpose) = (seed, step, steps, purpose)
+  }
+
+  /// From 0 to 1 over the run.
+  public var progress: Double { steps > 0 ? min(1, Double(step) / Double(steps)) : 0 }
+
+  /// The generator for the corruption of the sample at `position`; `site` tells views and terms apart.
+  public func random(_ position: UInt64, site: UInt32 = 0) -> CounterGenerator {
+    CounterGenerator(seed: seed, purpose: purpose, position: position, site: site)
+  }
+}
+
+/// One micro-batch as the networks see it.
+public struct TrainingExample: Sendable {
+  /// What each network or view reads; the main network's first.
+  public var inputs: [SequenceInput]
+  /// One for each term.
+  public var targets: [TermTargets]
+
+  public init(inputs: [SequenceInput], targets: [TermTargets]) {
+    self.inputs = inputs
+    self.targets = targets
+  }
+
+  /// Σ w of each term.
+  public var counts: [Double] { targets.map(\.count) }
+}
+
+/// What a term asks for and where: rows of hidden states, a target and a loss weight for each.
+public struct TermTargets: Sendable, Equatable {
+  /// Distinct rows of the network's output.
+  public var rows: [Int]
+  /// Target ids, one a row; empty for continuous targets.
+  public var ids: [Int32]
+  /// Target values [rows, k]; empty for ids.
+  public var values: [Float]
+  /// Loss weights, one a row.
+  public var weights: [Float]
+  /// What the term is divided by, summed over the batch: Σ w unless the objective says otherwise.
+  public var count: Double
+
+  public init(rows: [Int], ids: [Int32] = [], values: [Float] = [], weights: [Float]? = nil, count: Double? = nil) {
+    self.rows = rows
+    self.ids = ids
+    self.values = values
+    self.weights = weights ?? [Float](repeating: 1, count: rows.count)
+    self.count = count ?? self.weights.reduce(0) { $0 + Double($1) }
+  }
+}
+
+/// The values of all parameters during a step, and where gradients go.
+public struct ObjectivePass {
+  public let parameters: ParameterBank
+  public let sink: (any GradientSink)?
+  /// The generator of dropout masks; nil in evaluation.
+  public let dropout: CounterGenerator?
+
+  public init(_ parameters: ParameterBank, sink: (any GradientSink)?, dropout: CounterGenerator?) {
+    (self.parameters, self.sink, self.dropout) = (parameters, sink, dropout)
+  }
+
+  /// A pass of a trained network. Two passes of one step take different `index`es, so that their dropout differs.
+  public func trained(_ index: UInt32 = 0) -> Pass {
+    Pass(parameters.trained, sink: sink, dropout: dropout, siteOffset: index << 24)
+  }
+
+  /// A pass of an auxiliary network: no gradient, no dropout.
+  public func auxiliary(_ name: String) -> Pass { Pass(parameters.auxiliary(name)) }
+}
+
+/// Memory of one worker for one objective.
+open class ObjectiveWorkspace {
+  public init() {}
+}

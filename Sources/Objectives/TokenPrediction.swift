@@ -1,0 +1,68 @@
+import Core
+import Layers
+import Models
+import Tensors
+
+/// The part that most text objectives share: one transformer, and one softmax cross-entropy over the vocabulary at
+/// the rows with a loss weight.
+public struct TokenPrediction: Sendable {
+  public let transformer: Transformer
+  public let networks: NetworkSet
+
+  public init(_ model: ModelConfiguration) {
+    var layout = ParameterLayout()
+    transformer = Transformer(model, into: &layout)
+    networks = NetworkSet(trained: layout)
+  }
+
+  public final class Workspace: ObjectiveWorkspace {
+    public let transformer: Transformer.Workspace
+
+    init(_ model: Transformer, samples: Int, length: Int, _ arena: Arena) {
+      transformer = Transformer.Workspace(model, samples: samples, length: length, arena)
+    }
+  }
+
+  public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
+    Workspace(transformer, samples: samples, length: length, arena)
+  }
+
+  /// The loss sum of the example's single term; backward when the pass has a sink.
+  public func lossAndGradient(
+    _ example: TrainingExample, _ pass: ObjectivePass, scale: Float, _ workspace: ObjectiveWorkspace
+  ) -> Double {
+    guard let workspace = workspace as? Workspace, let head = transformer.head, let saved = workspace.transformer.head else {
+      preconditionFailure("token prediction needs its own workspace and a vocabulary head")
+    }
+    let (input, targets, pass) = (example.inputs[0], example.targets[0], pass.trained())
+    let hidden = transformer.forward(input, pass, workspace.transformer)
+    guard pass.sink != nil else {
+      return head.loss(hidden, rows: targets.rows, targets: targets.ids, weights: targets.weights, pass, saved)
+    }
+    let loss = head.lossAndGradient(
+      hidden, rows: targets.rows, targets: targets.ids, weights: targets.weights, scale: scale, pass, saved)
+    transformer.backward(input, pass, workspace.transformer)
+    return loss
+  }
+}
+
+/// An objective that is `TokenPrediction` behind a corruption of its own.
+public protocol TokenObjective: Objective {
+  var prediction: TokenPrediction { get }
+}
+
+extension TokenObjective {
+  public var networks: NetworkSet { prediction.networks }
+  public var terms: [LossTerm] { [LossTerm("loss")] }
+  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: prediction.transformer.configuration.vocabulary) }
+
+  public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
+    prediction.workspace(samples: samples, length: length, arena)
+  }
+
+  public func lossAndGradient(
+    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
+  ) -> [Double] {
+    [prediction.lossAndGradient(example, pass, scale: scales[0], workspace)]
+  }
+}
