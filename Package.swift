@@ -62,7 +62,7 @@ let package = Package(
     module("Objectives", ["Core", "Tensors", "Kernels", "Layers", "Models"]),
     module("Tokenizers", ["Core", "Storage"]),
     module("Data", ["Core", "Storage", "Tokenizers"]),
-    module("Collectives", ["Core", "Tensors", "CMPIShim"]),
+    module("Collectives", ["Core", "Tensors", "Kernels", "CMPIShim"]),
     module("Optimizers", ["Core", "Tensors", "Kernels"]),
     module("Checkpoints", ["Core", "Storage", "Tensors"]),
     module("Metrics", ["Core", "Storage"]),

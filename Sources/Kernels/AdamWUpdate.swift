@@ -32,11 +32,28 @@ public func adamWUpdate(
   parameters p: UnsafeMutablePointer<Float>, firstMoment m: UnsafeMutablePointer<Float>, secondMoment v: UnsafeMutablePointer<Float>,
   exactSum sum: UnsafeMutablePointer<Int64>, count: Int, inverse: Double, decay: Float, _ f: AdamWFactors
 ) {
+  update(p, m, v, count, decay: decay, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
+  sum.update(repeating: 0, count: count)
+}
+
+/// The same step from a float sum, for the control.
+public func adamWUpdate(
+  parameters p: UnsafeMutablePointer<Float>, firstMoment m: UnsafeMutablePointer<Float>, secondMoment v: UnsafeMutablePointer<Float>,
+  floatSum sum: UnsafeMutablePointer<Float>, count: Int, decay: Float, _ f: AdamWFactors
+) {
+  update(p, m, v, count, decay: decay, f, eight: { load8(sum + $0) }, one: { sum[$0] })
+  sum.update(repeating: 0, count: count)
+}
+
+@inline(__always) private func update(
+  _ p: UnsafeMutablePointer<Float>, _ m: UnsafeMutablePointer<Float>, _ v: UnsafeMutablePointer<Float>, _ count: Int, decay: Float,
+  _ f: AdamWFactors, eight: (Int) -> SIMD8<Float>, one: (Int) -> Float
+) {
   let shrink = 1 - f.learningRate * decay
   let rate = f.learningRate / f.correction1
   let root = 1 / f.correction2.squareRoot()
   let (take1, take2) = (1 - f.beta1, 1 - f.beta2)
-  @inline(__always) func update(_ g: SIMD8<Float>, _ p8: SIMD8<Float>, _ m8: SIMD8<Float>, _ v8: SIMD8<Float>) -> (
+  @inline(__always) func step(_ g: SIMD8<Float>, _ p8: SIMD8<Float>, _ m8: SIMD8<Float>, _ v8: SIMD8<Float>) -> (
     SIMD8<Float>, SIMD8<Float>, SIMD8<Float>
   ) {
     let first = f.beta1 * m8 + take1 * g
@@ -45,18 +62,16 @@ public func adamWUpdate(
   }
   var i = 0
   while i &+ 8 <= count {
-    let g = eightFloats(sum + i, inverse) * f.gradientFactor
-    let (p8, m8, v8) = update(g, load8(p + i), load8(m + i), load8(v + i))
+    let (p8, m8, v8) = step(eight(i) * f.gradientFactor, load8(p + i), load8(m + i), load8(v + i))
     store8(p8, p + i)
     store8(m8, m + i)
     store8(v8, v + i)
-    UnsafeMutableRawPointer(sum + i).storeBytes(of: .zero, as: SIMD8<Int64>.self)
     i &+= 8
   }
   while i < count {
-    let g = SIMD8(repeating: Float(double(sum[i]) * inverse)) * f.gradientFactor
-    let (p8, m8, v8) = update(g, SIMD8(repeating: p[i]), SIMD8(repeating: m[i]), SIMD8(repeating: v[i]))
-    (p[i], m[i], v[i], sum[i]) = (p8[0], m8[0], v8[0], 0)
+    let g = SIMD8(repeating: one(i) * f.gradientFactor)
+    let (p8, m8, v8) = step(g, SIMD8(repeating: p[i]), SIMD8(repeating: m[i]), SIMD8(repeating: v[i]))
+    (p[i], m[i], v[i]) = (p8[0], m8[0], v8[0])
     i &+= 1
   }
 }

@@ -56,11 +56,22 @@ public let reductionBlock = 4096
 ///
 /// Eight running sums in double precision, element i to sum i mod 8, then one tree: the order does not depend on anything.
 public func squaresOfExactSum(_ sum: UnsafePointer<Int64>, count: Int, inverse: Double) -> (squares: Double, largest: Float) {
+  squares(count, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
+}
+
+/// The same of floats, for the control.
+public func squaresOfFloats(_ sum: UnsafePointer<Float>, count: Int) -> (squares: Double, largest: Float) {
+  squares(count, eight: { UnsafeRawPointer(sum + $0).loadUnaligned(as: SIMD8<Float>.self) }, one: { sum[$0] })
+}
+
+@inline(__always) private func squares(_ count: Int, eight: (Int) -> SIMD8<Float>, one: (Int) -> Float) -> (
+  squares: Double, largest: Float
+) {
   var squares = SIMD8<Double>.zero
   var largest = SIMD8<Float>.zero
   var i = 0
   while i &+ 8 <= count {
-    let g = eightFloats(sum + i, inverse)
+    let g = eight(i)
     var wide = SIMD8<Double>()
     for k in 0..<8 { wide[k] = Double(g[k]) }
     squares = squares.addingProduct(wide, wide)
@@ -69,9 +80,9 @@ public func squaresOfExactSum(_ sum: UnsafePointer<Int64>, count: Int, inverse: 
     i &+= 8
   }
   while i < count {
-    let g = Double(Float(double(sum[i]) * inverse))
-    squares[i & 7] = squares[i & 7].addingProduct(g, g)
-    largest[i & 7] = max(largest[i & 7], abs(Float(g)))
+    let g = one(i)
+    squares[i & 7] = squares[i & 7].addingProduct(Double(g), Double(g))
+    largest[i & 7] = max(largest[i & 7], abs(g))
     i &+= 1
   }
   let a = squares.lowHalf + squares.highHalf
@@ -83,4 +94,16 @@ public func squaresOfExactSum(_ sum: UnsafePointer<Int64>, count: Int, inverse: 
 public func roundExactSum(_ sum: UnsafePointer<Int64>, inverse: Double, into gradient: TensorView) {
   let g = gradient.base
   for i in 0..<gradient.count { g[i] = Float(double(sum[i]) * inverse) }
+}
+
+/// sum[i] += gradient[i] in floats, for the control. - Returns: as `accumulateExactly`.
+public func accumulateFloats(_ gradient: TensorView, into sum: UnsafeMutablePointer<Float>) -> UInt32 {
+  let g = gradient.base
+  var largest: UInt32 = 0
+  for i in 0..<gradient.count {
+    let magnitude = g[i].bitPattern & 0x7FFF_FFFF
+    largest = magnitude > largest ? magnitude : largest
+    sum[i] += g[i]
+  }
+  return largest
 }

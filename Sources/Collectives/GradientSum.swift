@@ -1,0 +1,234 @@
+import Core
+import Kernels
+import Synchronization
+import Tensors
+
+/// How gradients are added over micro-batches, threads and ranks.
+public enum SumArithmetic: String, Codable, Sendable, CaseIterable {
+  /// 64-bit integers: one value whatever the order.
+  case exact
+  /// Floats, as everybody else: the control whose bits depend on ranks and threads.
+  case float
+}
+
+/// A rank's sum of gradients: threads add finished layers to it, the main thread adds it over ranks.
+///
+/// The sum is an integer a parameter, q = Σ round(g · 2^e) with an exponent e for each tensor. Exponents are training
+/// state: they follow the largest gradient of the previous step, so that it stands near 2⁴¹ and leaves ten bits to
+/// grow into. What does not fit, or is not finite, raises a count for its tensor that travels behind the last bucket:
+/// all ranks learn of it in the same place.
+///
+/// Invariant: `memory` holds `layout.count` elements and two counts a tensor. A range is written under its stripe's
+/// lock by any thread until all threads have passed it in their last micro-batch; from then on by MPI alone until
+/// `finish`; after that by the optimiser, one thread a range.
+public final class GradientSum: @unchecked Sendable {
+  // Sendable: `add` takes the lock of every stripe it writes, and the other phases are separated by the trainer.
+  public let layout: ParameterLayout
+  public let arithmetic: SumArithmetic
+  /// One exponent a tensor.
+  public internal(set) var exponents: [Int]
+  /// Tensors whose exponent was never set by a gradient; the first step is taken again once it is.
+  public internal(set) var provisional: Bool
+  let memory: UnsafeMutablePointer<Int64>
+  private let elements: Int
+  private let locks: [Stripe]
+  private var sinks: [Sink] = []
+
+  /// Elements under one lock.
+  static let stripe = 1 << 16
+
+  public init(_ layout: ParameterLayout, arithmetic: SumArithmetic = .exact) {
+    self.layout = layout
+    self.arithmetic = arithmetic
+    exponents = [Int](repeating: Self.firstExponent, count: layout.entries.count)
+    provisional = arithmetic == .exact
+    elements = layout.count + 2 * layout.entries.count
+    memory = .allocate(capacity: elements)
+    memory.initialize(repeating: 0, count: elements)
+    locks = (0...(elements / Self.stripe)).map { _ in Stripe() }
+  }
+
+  deinit { memory.deallocate() }
+
+  static let firstExponent = 40
+  /// Where the largest gradient of a tensor is put.
+  static let targetExponent = 41
+
+  final class Stripe: Sendable { let lock = Mutex<Void>(()) }
+
+  /// The integers, for the optimiser.
+  public var integers: UnsafeMutablePointer<Int64> { memory }
+
+  /// The floats of the control, in the same memory.
+  public var floats: UnsafeMutablePointer<Float> {
+    UnsafeMutableRawPointer(memory).assumingMemoryBound(to: Float.self)
+  }
+
+  /// 2^-e of a tensor.
+  public func inverseScale(_ entry: Int) -> Double { Double(sign: .plus, exponent: -exponents[entry], significand: 1) }
+
+  /// A thread's way in. Made once for each thread, before the first step.
+  /// - Parameters:
+  ///   - passes: how often a micro-batch runs backward through the trained networks, usually 1.
+  public func makeSink(passes: Int = 1) -> Sink {
+    let sink = Sink(self, passes: passes)
+    sinks.append(sink)
+    return sink
+  }
+
+  /// Clears the sum for another try. Between steps the optimiser leaves it cleared.
+  public func clear() {
+    memory.update(repeating: 0, count: elements)
+  }
+
+  /// The exponents saved with a checkpoint.
+  public func restore(exponents saved: [Int]) {
+    precondition(saved.count == exponents.count, "\(saved.count) exponents for \(exponents.count) tensors")
+    exponents = saved
+    provisional = false
+  }
+
+  /// The first element that some thread may still add to: everything below is final on this rank.
+  var completed: Int { sinks.map(\.watermark).min() ?? 0 }
+
+  /// Writes the counts of overflows and non-finite gradients behind the last element.
+  func writeFlags() {
+    let counts = memory + layout.count
+    for entry in layout.entries {
+      let limit = Float(exactLimit * inverseScale(entry.index))
+      for sink in sinks {
+        let largest = Float(bitPattern: sink.largest[entry.index])
+        counts[2 * entry.index] += arithmetic == .exact && largest >= limit ? 1 : 0
+        counts[2 * entry.index + 1] += largest.isFinite ? 0 : 1
+      }
+    }
+  }
+
+  func add(_ gradient: TensorView, at offset: Int, entry: Int) -> UInt32 {
+    var largest: UInt32 = 0
+    var start = 0
+    let scale = Double(sign: .plus, exponent: exponents[entry], significand: 1)
+    while start < gradient.count {
+      let stripe = (offset + start) / Self.stripe
+      let count = min(gradient.count - start, (stripe + 1) * Self.stripe - (offset + start))
+      let part = TensorView(base: gradient.base + start, rows: 1, columns: count)
+      let target = offset + start
+      let bits = locks[stripe].lock.withLock { _ in
+        arithmetic == .exact
+          ? accumulateExactly(part, scale: scale, into: memory + target) : accumulateFloats(part, into: floats + target)
+      }
+      largest = max(largest, bits)
+      start += count
+    }
+    return largest
+  }
+
+  /// One thread's gradients on their way into the sum.
+  public final class Sink: GradientSink, @unchecked Sendable {
+    // Sendable: one thread at a time uses it; others only read `watermark`, which is atomic.
+    private let owner: GradientSum
+    private let buffer: Arena
+    private let base: UnsafeMutablePointer<Float>
+    private let uses: [Int]
+    private var remaining: [Int]
+    private var next = 0
+    private var isLast = false
+    private let published = Atomic<Int>(0)
+    /// Bit patterns of the largest gradient of each tensor since `begin`.
+    fileprivate private(set) var largest: [UInt32]
+    /// Called after each layer when the computing thread is the one that talks to MPI.
+    public var progress: (() -> Void)?
+
+    init(_ owner: GradientSum, passes: Int) {
+      self.owner = owner
+      let layout = owner.layout
+      uses = layout.entries.map { $0.spec.uses * passes }
+      remaining = uses
+      largest = [UInt32](repeating: 0, count: uses.count)
+      buffer = Arena(floats: Sink.scratchSize(layout))
+      base = buffer.matrix(1, buffer.capacity ?? 0).base
+    }
+
+    /// The largest layer: groups are at most a block's half or one embedding; a bound that needs no knowledge of layers
+    /// is the largest run of entries of one block.
+    static func scratchSize(_ layout: ParameterLayout) -> Int {
+      var sizes: [String: Int] = [:]
+      for entry in layout.entries {
+        let parts = entry.name.split(separator: ".")
+        // block.3.attention.qkv.weight → block.3.attention; norms join the larger half.
+        let key = parts.dropLast(parts.count > 3 ? 2 : 1).joined(separator: ".")
+        sizes[key, default: 0] += paddedCount(entry.count)
+      }
+      let norms = layout.entries.filter { $0.name.contains("norm") }.map { paddedCount($0.count) }.reduce(0, max)
+      let single = layout.entries.map { paddedCount($0.count) }.max() ?? 0
+      return max(sizes.values.max() ?? 0, single) + 4 * norms
+    }
+
+    /// Before the first micro-batch of a step. `willWork` is false for a thread that has none.
+    public func begin(willWork: Bool) {
+      for i in largest.indices { largest[i] = 0 }
+      published.store(willWork ? 0 : owner.layout.count, ordering: .releasing)
+    }
+
+    /// Before each micro-batch; in the last one of this thread finished ranges are announced.
+    public func beginMicroBatch(isLast: Bool) {
+      remaining = uses
+      next = 0
+      self.isLast = isLast
+    }
+
+    /// After each micro-batch. - Precondition: every parameter got all its gradients.
+    public func endMicroBatch() {
+      precondition(
+        next == uses.count,
+        "backward ended without the gradient of \(next < uses.count ? owner.layout.entries[next].name : "")")
+    }
+
+    var watermark: Int { published.load(ordering: .acquiring) }
+
+    public func scratch(for group: Range<Int>) -> UnsafeMutablePointer<Float> {
+      let size = owner.layout.floats(group).count
+      precondition(size <= buffer.capacity ?? 0, "a gradient of \(size) floats in scratch for \(buffer.capacity ?? 0)")
+      return base
+    }
+
+    public func add(_ group: Range<Int>) {
+      let start = owner.layout.entries[group.lowerBound].offset
+      for index in group {
+        let entry = owner.layout.entries[index]
+        let gradient = TensorView(base: base + (entry.offset - start), rows: 1, columns: entry.count)
+        add(gradient, at: entry.offset, entry: index)
+        used(index)
+      }
+      advance()
+    }
+
+    public func addRows(_ rows: [Int32], _ gradient: TensorView, of entry: Int) {
+      let e = owner.layout.entries[entry]
+      precondition(gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) a row")
+      for (i, row) in rows.enumerated() {
+        add(gradient.rows(i..<i + 1), at: e.offset + Int(row) * e.columns, entry: entry)
+      }
+      used(entry)
+      advance()
+    }
+
+    private func add(_ gradient: TensorView, at offset: Int, entry: Int) {
+      largest[entry] = max(largest[entry], owner.add(gradient, at: offset, entry: entry))
+    }
+
+    private func used(_ entry: Int) {
+      precondition(
+        remaining[entry] > 0, "\(owner.layout.entries[entry].name) got more gradients than the \(uses[entry]) it declares")
+      remaining[entry] -= 1
+    }
+
+    private func advance() {
+      while next < remaining.count, remaining[next] == 0 { next += 1 }
+      if isLast {
+        published.store(next < remaining.count ? owner.layout.entries[next].offset : owner.layout.count, ordering: .releasing)
+      }
+      progress?()
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import Kernels
+import Tensors
+
+/// The settings of AdamW.
+public struct AdamWOptions: Codable, Sendable, Equatable {
+  public var learningRate = 1e-3
+  public var beta1 = 0.9
+  public var beta2 = 0.95
+  public var epsilon = 1e-8
+  /// Decoupled decay, on matrices only.
+  public var weightDecay = 0.1
+  /// The global norm gradients are clipped to; 0 switches clipping off.
+  public var clipNorm = 1.0
+
+  public init() {}
+}
+
+/// Where the optimiser reads gradients from: integers with an exponent a tensor, or the floats of the control.
+public enum SummedGradients {
+  case exact(UnsafeMutablePointer<Int64>, inverseScales: [Double])
+  case float(UnsafeMutablePointer<Float>)
+}
+
+/// A piece of one tensor that one thread works on; ends on block boundaries of the fixed-order reduction.
+public struct UpdateSlice: Sendable {
+  public let entry: Int
+  public let range: Range<Int>
+  /// Index of its first block among the blocks of all tensors.
+  public let firstBlock: Int
+
+  /// The slices of a layout: every tensor in pieces of at most `blocks` blocks.
+  public static func all(_ layout: ParameterLayout, blocks: Int = 16) -> [UpdateSlice] {
+    var (slices, block) = ([UpdateSlice](), 0)
+    for entry in layout.entries {
+      for start in stride(from: 0, to: entry.count, by: blocks * reductionBlock) {
+        let end = min(start + blocks * reductionBlock, entry.count)
+        slices.append(UpdateSlice(entry: entry.index, range: entry.offset + start..<entry.offset + end, firstBlock: block))
+        block += (end - start + reductionBlock - 1) / reductionBlock
+      }
+    }
+    return slices
+  }
+}
+
+/// Sums of squares of all blocks and the largest gradient of each slice: filled by any number of threads, then added in order.
+///
+/// Invariant: a slice's cells are written by the one thread that has the slice.
+public final class GradientStatistics: @unchecked Sendable {
+  // Sendable: slices own disjoint cells, and reading begins when all threads have finished.
+  public let slices: [UpdateSlice]
+  private let squares: UnsafeMutableBufferPointer<Double>
+  private let largest: UnsafeMutableBufferPointer<Float>
+  private let layout: ParameterLayout
+
+  public init(_ layout: ParameterLayout) {
+    self.layout = layout
+    slices = UpdateSlice.all(layout)
+    let blocks = layout.entries.reduce(0) { $0 + ($1.count + reductionBlock - 1) / reductionBlock }
+    squares = .allocate(capacity: max(blocks, 1))
+    squares.initialize(repeating: 0)
+    largest = .allocate(capacity: max(slices.count, 1))
+    largest.initialize(repeating: 0)
+  }
+
+  deinit {
+    squares.deallocate()
+    largest.deallocate()
+  }
+
+  /// Fills the cells of one slice.
+  public func measure(_ index: Int, _ gradients: SummedGradients) {
+    let slice = slices[index]
+    var (block, peak) = (slice.firstBlock, Float(0))
+    for start in stride(from: slice.range.lowerBound, to: slice.range.upperBound, by: reductionBlock) {
+      let count = min(reductionBlock, slice.range.upperBound - start)
+      let part =
+        switch gradients {
+        case .exact(let sum, let inverse): squaresOfExactSum(sum + start, count: count, inverse: inverse[slice.entry])
+        case .float(let sum): squaresOfFloats(sum + start, count: count)
+        }
+      squares[block] = part.squares
+      peak = max(peak, part.largest)
+      block += 1
+    }
+    largest[index] = peak
+  }
+
+  /// The global norm: blocks added in index order.
+  public var norm: Double { squares.reduce(0, +).squareRoot() }
+
+  /// The norm of each tensor, for replay and debugging.
+  public var largestByEntry: [Float] {
+    var result = [Float](repeating: 0, count: layout.entries.count)
+    for (i, slice) in slices.enumerated() { result[slice.entry] = max(result[slice.entry], largest[i]) }
+    return result
+  }
+}
+
+/// AdamW over flat ranges, reading the gradient sum and leaving it zero.
+public final class AdamW: Sendable {
+  public let options: AdamWOptions
+  public let firstMoment: ParameterStore
+  public let secondMoment: ParameterStore
+
+  public init(_ options: AdamWOptions, _ layout: ParameterLayout) {
+    self.options = options
+    firstMoment = ParameterStore(layout)
+    secondMoment = ParameterStore(layout)
+  }
+
+  /// The numbers of step `step` (from 0). - Parameter norm: the gradient's global norm, for clipping.
+  public func factors(step: Int, learningRate: Double, norm: Double) -> AdamWFactors {
+    let clip = options.clipNorm > 0 && norm > options.clipNorm ? options.clipNorm / norm : 1
+    return AdamWFactors(
+      learningRate: Float(learningRate), beta1: Float(options.beta1), beta2: Float(options.beta2), epsilon: Float(options.epsilon),
+      correction1: Float(1 - power(options.beta1, step + 1)), correction2: Float(1 - power(options.beta2, step + 1)),
+      gradientFactor: Float(clip))
+  }
+
+  /// Updates one slice. Slices are disjoint, so threads take them in any order.
+  public func update(_ slice: UpdateSlice, _ parameters: ParameterStore, _ gradients: SummedGradients, _ factors: AdamWFactors) {
+    let decay = parameters.layout.entries[slice.entry].spec.decay ? Float(options.weightDecay) : 0
+    let (start, count) = (slice.range.lowerBound, slice.range.count)
+    switch gradients {
+    case .exact(let sum, let inverse):
+      adamWUpdate(
+        parameters: parameters.memory + start, firstMoment: firstMoment.memory + start, secondMoment: secondMoment.memory + start,
+        exactSum: sum + start, count: count, inverse: inverse[slice.entry], decay: decay, factors)
+    case .float(let sum):
+      adamWUpdate(
+        parameters: parameters.memory + start, firstMoment: firstMoment.memory + start, secondMoment: secondMoment.memory + start,
+        floatSum: sum + start, count: count, decay: decay, factors)
+    }
+  }
+}
+
+/// xⁿ by repeated squaring: the same bits everywhere, which libm does not promise.
+func power(_ x: Double, _ n: Int) -> Double {
+  var (result, base, exponent) = (1.0, x, n)
+  while exponent > 0 {
+    if exponent & 1 == 1 { result *= base }
+    base *= base
+    exponent >>= 1
+  }
+  return result
+}
