@@ -145,23 +145,8 @@ public final class GradientSum: @unchecked Sendable {
       uses = layout.entries.map { $0.spec.uses * passes }
       remaining = uses
       largest = [UInt32](repeating: 0, count: uses.count)
-      buffer = Arena(floats: Sink.scratchSize(layout))
-      base = buffer.matrix(1, buffer.capacity ?? 0).base
-    }
-
-    /// The largest layer: groups are at most a block's half or one embedding; a bound that needs no knowledge of layers
-    /// is the largest run of entries of one block.
-    static func scratchSize(_ layout: ParameterLayout) -> Int {
-      var sizes: [String: Int] = [:]
-      for entry in layout.entries {
-        let parts = entry.name.split(separator: ".")
-        // block.3.attention.qkv.weight → block.3.attention; norms join the larger half.
-        let key = parts.dropLast(parts.count > 3 ? 2 : 1).joined(separator: ".")
-        sizes[key, default: 0] += paddedCount(entry.count)
-      }
-      let norms = layout.entries.filter { $0.name.contains("norm") }.map { paddedCount($0.count) }.reduce(0, max)
-      let single = layout.entries.map { paddedCount($0.count) }.max() ?? 0
-      return max(sizes.values.max() ?? 0, single) + 4 * norms
+      buffer = Arena(floats: layout.largestGroup)
+      base = buffer.matrix(1, layout.largestGroup).base
     }
 
     /// Before the first micro-batch of a step. `willWork` is false for a thread that has none.

@@ -46,3 +46,18 @@ public protocol SampleSource: Sendable {
   /// The samples at these stream positions. Position p belongs to epoch p / samplesPerEpoch.
   func samples(at positions: Range<UInt64>) throws -> SampleBatch
 }
+
+extension SampleBatch {
+  /// The same samples followed by empty ones, whose positions belong to no document and get no loss weight.
+  public func padded(to wanted: Int) -> SampleBatch {
+    guard count < wanted else { return self }
+    var result = self
+    let extra = wanted - count
+    // Positions at the end of the stream, which no real sample reaches.
+    result.positions += (0..<extra).map { UInt64.max - UInt64($0) }
+    if !tokens.isEmpty { result.tokens += [Int32](repeating: 0, count: extra * stride) }
+    result.values += [Float](repeating: 0, count: extra * length * valueWidth)
+    result.segments += [Int32](repeating: -1, count: extra * stride)
+    return result
+  }
+}

@@ -26,7 +26,7 @@ public struct InputEmbedding: Sendable {
       c.inputWidth > 0
       ? Linear(
         "\(name).values", inputs: c.inputWidth, outputs: c.width, bias: true, inputMajor: false, deviation: 0.02, into: &layout) : nil
-    denseGroup = start..<layout.entries.count
+    denseGroup = layout.group(from: start)
     func table(_ what: String, _ rows: Int, uses: Int = 1) -> Int? {
       rows == 0
         ? nil : layout.append(ParameterSpec("\(name).\(what)", [rows, c.width], decay: true, .normal(0.02), uses: uses))

@@ -31,17 +31,17 @@ public struct TransformerBlock: Sendable {
     case .pre:
       feedForward = FeedForward("\(name).feedForward", c, inputMajor: inputMajor, into: &layout)
       norm2 = norm("norm2")
-      feedForwardGroup = start..<layout.entries.count
+      feedForwardGroup = layout.group(from: start)
       attention = SelfAttention("\(name).attention", c, inputMajor: inputMajor, rotary: rotary, into: &layout)
       norm1 = norm("norm1")
     case .post:
       norm2 = norm("norm2")
       feedForward = FeedForward("\(name).feedForward", c, inputMajor: inputMajor, into: &layout)
-      feedForwardGroup = start..<layout.entries.count
+      feedForwardGroup = layout.group(from: start)
       norm1 = norm("norm1")
       attention = SelfAttention("\(name).attention", c, inputMajor: inputMajor, rotary: rotary, into: &layout)
     }
-    attentionGroup = feedForwardGroup.upperBound..<layout.entries.count
+    attentionGroup = layout.group(from: feedForwardGroup.upperBound)
   }
 
   /// What one block keeps from forward to backward, for up to `rows` rows.

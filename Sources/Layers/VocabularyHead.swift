@@ -29,7 +29,7 @@ public struct VocabularyHead: Sendable {
     width = c.width
     activation = c.activation == .geluTanh ? .geluTanh : .gelu
     bias = c.headTransform ? layout.append(ParameterSpec("\(name).bias", [c.vocabulary], decay: false, .zeros)) : nil
-    biasGroup = start..<layout.entries.count
+    biasGroup = layout.group(from: start)
     weight =
       tied ? -1 : layout.append(ParameterSpec("\(name).weight", [c.vocabulary, c.width], decay: true, .normal(0.02)))
     let second = layout.entries.count
@@ -38,7 +38,7 @@ public struct VocabularyHead: Sendable {
       c.headTransform
       ? Linear("\(name).transform", inputs: c.width, outputs: c.width, bias: c.bias, inputMajor: false, deviation: 0.02, into: &layout)
       : nil
-    transformGroup = second..<layout.entries.count
+    transformGroup = layout.group(from: second)
     group = start..<layout.entries.count
   }
 
@@ -49,9 +49,13 @@ public struct VocabularyHead: Sendable {
   }
 
   /// The same head with its weight found: the embedding's entry when tied.
-  public func tie(to token: Int?) -> VocabularyHead {
-    guard tied else { return self }
+  public func tie(to token: Int?, in layout: inout ParameterLayout) -> VocabularyHead {
+    guard tied else {
+      layout.group(weight..<weight + 1)
+      return self
+    }
     guard let token else { preconditionFailure("a tied head needs a token embedding") }
+    layout.group(token..<token + 1)
     return VocabularyHead(tying: self, to: token)
   }
 

@@ -27,7 +27,7 @@ public struct Transformer: Sendable {
     let untied = hasHead ? VocabularyHead("\(prefix)head", c, into: &layout) : nil
     let start = layout.entries.count
     finalNorm = c.normPlacement == .pre ? Norm("\(prefix)norm", width: c.width, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
-    finalGroup = start..<layout.entries.count
+    finalGroup = layout.group(from: start)
     var reversed: [TransformerBlock] = []
     for index in stride(from: c.layers - 1, through: 0, by: -1) {
       reversed.append(
@@ -38,7 +38,7 @@ public struct Transformer: Sendable {
     var bottom = c
     bottom.tiedHead = c.tiedHead && hasHead
     embedding = InputEmbedding("\(prefix)embedding", bottom, into: &layout)
-    head = untied?.tie(to: embedding.token)
+    head = untied?.tie(to: embedding.token, in: &layout)
   }
 
   /// Everything one worker keeps from forward to backward, for up to `samples` samples of up to `length` rows.

@@ -49,6 +49,8 @@ public struct ParameterLayout: Sendable, Equatable {
   public private(set) var entries: [Entry] = []
   /// Floats in all, padding included.
   public private(set) var count = 0
+  /// Floats of the largest gradient that is handed over at once: what a thread needs as scratch.
+  public private(set) var largestGroup = 0
   private var byName: [String: Int] = [:]
 
   public init() {}
@@ -63,6 +65,16 @@ public struct ParameterLayout: Sendable, Equatable {
     byName[spec.name] = entry.index
     count += paddedCount(spec.count)
     return entry.index
+  }
+
+  /// The entries from `start` to the last one as a group whose gradients are handed over together.
+  public mutating func group(from start: Int) -> Range<Int> { group(start..<entries.count) }
+
+  /// Declares that the gradients of these entries are handed over together.
+  @discardableResult
+  public mutating func group(_ range: Range<Int>) -> Range<Int> {
+    largestGroup = max(largestGroup, floats(range).count)
+    return range
   }
 
   public func entry(named name: String) -> Entry? { byName[name].map { entries[$0] } }

@@ -1,0 +1,41 @@
+import Core
+
+/// How the samples of a step are cut into micro-batches and dealt to ranks and threads.
+///
+/// The cut is part of the mathematics and comes from the configuration; the dealing is not, and changes with the job.
+public struct BatchPlan: Sendable, Equatable {
+  /// Samples an optimiser step.
+  public let batch: Int
+  /// Samples a micro-batch.
+  public let microBatch: Int
+  public let ranks: Int
+  public let threads: Int
+
+  public init(batch: Int, microBatch: Int, ranks: Int, threads: Int) {
+    precondition(batch > 0 && microBatch > 0 && batch % microBatch == 0, "a batch of \(batch) in micro-batches of \(microBatch)")
+    (self.batch, self.microBatch, self.ranks, self.threads) = (batch, microBatch, ranks, threads)
+  }
+
+  public var microBatchCount: Int { batch / microBatch }
+
+  /// Workers that can have work: more than there are micro-batches idle.
+  public var idleWorkers: Int { max(0, ranks * threads - microBatchCount) }
+
+  /// The micro-batches of a rank: a contiguous range, sizes differing by one at most (16 on 7 ranks: 3,3,2,2,2,2,2).
+  public func microBatches(of rank: Int) -> Range<Int> { Self.deal(microBatchCount, to: ranks, rank) }
+
+  /// The micro-batches of a thread, as indices into those of its rank.
+  public func share(of thread: Int, rank: Int) -> Range<Int> { Self.deal(microBatches(of: rank).count, to: threads, thread) }
+
+  /// Stream positions of micro-batch `index` of step `step`.
+  public func positions(step: Int, microBatch index: Int) -> Range<UInt64> {
+    let start = UInt64(step) * UInt64(batch) + UInt64(index * microBatch)
+    return start..<start + UInt64(microBatch)
+  }
+
+  static func deal(_ count: Int, to workers: Int, _ worker: Int) -> Range<Int> {
+    let (base, extra) = (count / workers, count % workers)
+    let start = worker * base + min(worker, extra)
+    return start..<start + base + (worker < extra ? 1 : 0)
+  }
+}

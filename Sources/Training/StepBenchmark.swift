@@ -1,0 +1,116 @@
+import Collectives
+import Core
+import Kernels
+import Models
+import Objectives
+import Optimizers
+import Tensors
+
+/// Random tokens as a function of position: samples that need no data.
+public struct RandomTokens: SampleSource {
+  public let vocabulary: Int
+  public let length: Int
+  public let samplesPerEpoch = 1 << 40
+
+  public init(vocabulary: Int, length: Int) { (self.vocabulary, self.length) = (vocabulary, length) }
+
+  public func samples(at positions: Range<UInt64>) -> SampleBatch {
+    let stride = length + 1
+    let random = CounterGenerator(seed: 1, purpose: .order)
+    let tokens = positions.flatMap { position in
+      (0..<stride).map { Int32(random.at(position: position, site: 0).below(vocabulary, $0)) }
+    }
+    return SampleBatch(
+      positions: Array(positions), length: length, tokens: tokens, segments: [Int32](repeating: 0, count: tokens.count))
+  }
+}
+
+/// What `lockstep benchmark step` measures.
+public struct StepBenchmarkResult: Codable, Sendable {
+  public var params: Int
+  public var ranks: Int
+  public var threads: Int
+  public var objective: String
+  public var tokensPerS: Double
+  public var stepSMedian: Double
+  public var stepSMin: Double
+  public var stepSMax: Double
+  /// The whole job's sgemm rate, measured before and after the steps.
+  public var sgemmGflops: Double
+  public var mfu: Double
+  public var exposedCommS: Double
+  public var peakRssBytes: Int
+  /// Activations, scratch and gradients of one layer, for all threads of a rank.
+  public var workspaceBytes: Int
+  /// What the memory rule of the documentation allows: 20 bytes a parameter, the workspaces, and 64 MB.
+  public var allowedRssBytes: Int
+  public var steps: Int
+  public var batch: Int
+  public var microBatch: Int
+  public var context: Int
+  public var stops: [String: Double]
+
+  enum CodingKeys: String, CodingKey {
+    case params, ranks, threads, objective, mfu, steps, batch, context, stops
+    case tokensPerS = "tokens_per_s"
+    case stepSMedian = "step_s_median"
+    case stepSMin = "step_s_min"
+    case stepSMax = "step_s_max"
+    case sgemmGflops = "sgemm_gflops"
+    case exposedCommS = "exposed_comm_s"
+    case peakRssBytes = "peak_rss_bytes"
+    case workspaceBytes = "workspace_bytes"
+    case allowedRssBytes = "allowed_rss_bytes"
+    case microBatch = "micro_batch"
+  }
+}
+
+/// Times optimiser steps on random tokens.
+public struct StepBenchmark {
+  public var steps = 12
+  public var warmup = 3
+
+  public init() {}
+
+  public func run(
+    _ objective: any Objective, model: ModelConfiguration, plan: BatchPlan, communicator: any Communicator, sum: SumArithmetic = .exact
+  ) throws -> StepBenchmarkResult {
+    var options = TrainerOptions(steps: steps + warmup, sum: sum)
+    options.schedule = LearningRateSchedule(shape: .constant)
+    options.optimizer.learningRate = 3e-4
+    let trainer = Trainer(objective, length: model.context, plan: plan, options: options, communicator: communicator)
+    trainer.bank.initialize(seed: 1)
+    let source = RandomTokens(vocabulary: model.vocabulary, length: model.context)
+    let before = Yardstick.sgemm(trainer.pool)
+    var outcomes: [StepOutcome] = []
+    for step in 0..<steps + warmup {
+      let examples = try Trainer.examples(
+        step: step, rank: communicator.rank, plan: plan, objective: objective, source: source, context: trainer.context(step))
+      let outcome = try trainer.step(step, examples)
+      if step >= warmup { outcomes.append(outcome) }
+    }
+    let sgemm = try communicator.sum((before + Yardstick.sgemm(trainer.pool)) / 2)
+    return try summary(outcomes, trainer, model, sgemm: sgemm)
+  }
+
+  private func summary(_ outcomes: [StepOutcome], _ trainer: Trainer, _ model: ModelConfiguration, sgemm: Double) throws -> StepBenchmarkResult {
+    let (plan, communicator) = (trainer.plan, trainer.communicator)
+    let times = outcomes.map(\.stepSeconds).sorted()
+    let median = times[times.count / 2]
+    let tokens = Double(plan.batch * model.context)
+    let targets = outcomes.map { $0.counts[0] }.reduce(0, +) / Double(outcomes.count)
+    let flops = model.trainingFlopsPerToken(length: model.context, headFraction: targets / tokens) * tokens
+    let workspace = trainer.workers.reduce(0) { $0 + 4 * (($1.arena.capacity ?? 0) + trainer.sum.layout.largestGroup) }
+    let parameters = trainer.sum.layout.parameterCount
+    var stops: [String: Double] = [:]
+    for outcome in outcomes { for (stop, seconds) in outcome.seconds { stops[stop, default: 0] += seconds / Double(outcomes.count) } }
+    return StepBenchmarkResult(
+      params: parameters, ranks: communicator.size, threads: plan.threads, objective: type(of: trainer.objective).name,
+      tokensPerS: tokens / median, stepSMedian: median, stepSMin: times[0], stepSMax: times[times.count - 1],
+      sgemmGflops: sgemm / 1e9, mfu: flops / median / sgemm,
+      exposedCommS: outcomes.map(\.exposedSeconds).sorted()[outcomes.count / 2],
+      peakRssBytes: try communicator.maximum(Yardstick.peakResidentBytes), workspaceBytes: workspace,
+      allowedRssBytes: 20 * parameters + workspace + 64_000_000, steps: outcomes.count, batch: plan.batch, microBatch: plan.microBatch,
+      context: model.context, stops: stops)
+  }
+}

@@ -1,0 +1,222 @@
+import Collectives
+import Core
+import Kernels
+import Objectives
+import Optimizers
+import Tensors
+
+/// What one optimiser step gave. Everything but the seconds is the same bits on any ranks and threads.
+public struct StepOutcome: Sendable {
+  public let step: Int
+  /// Loss of each term, Σ w·ℓ / Σ w over the whole batch, in the order of the objective's terms.
+  public let termLosses: [Double]
+  /// Σ λ · term loss.
+  public let loss: Double
+  /// Σ w of each term.
+  public let counts: [Double]
+  /// Loss sums of each micro-batch, by term: what replay checks.
+  public let microBatchLosses: [[Double]]
+  /// Global norm before clipping.
+  public let gradientNorm: Double
+  public let learningRate: Double
+  /// How often the step was taken again because a gradient did not fit its exponent.
+  public let repeats: Int
+  public let seconds: [(stop: String, seconds: Double)]
+  public let stepSeconds: Double
+  /// Seconds of waiting for the sum over ranks that nothing hid.
+  public let exposedSeconds: Double
+}
+
+/// The settings of a trainer that are not the model's or the objective's.
+public struct TrainerOptions: Sendable {
+  public var seed: UInt64
+  public var steps: Int
+  public var optimizer: AdamWOptions
+  public var schedule: LearningRateSchedule
+  public var sum: SumArithmetic
+  public var bucketBytes: Int
+
+  public init(
+    seed: UInt64 = 1, steps: Int, optimizer: AdamWOptions = AdamWOptions(), schedule: LearningRateSchedule = LearningRateSchedule(),
+    sum: SumArithmetic = .exact, bucketBytes: Int = 4 << 20
+  ) {
+    (self.seed, self.steps, self.optimizer) = (seed, steps, optimizer)
+    (self.schedule, self.sum, self.bucketBytes) = (schedule, sum, bucketBytes)
+  }
+}
+
+/// The line itself: corruption → forward → loss → backward → sum over ranks → optimiser, one step a call.
+public final class Trainer {
+  public let objective: any Objective
+  public let bank: ParameterBank
+  public let optimizer: AdamW
+  public let sum: GradientSum
+  public let plan: BatchPlan
+  public let options: TrainerOptions
+  let communicator: any Communicator
+  let pool: WorkerPool
+  let workers: [Worker]
+  private let reducer: GradientReducer
+  private let statistics: GradientStatistics
+  private let counts: Slots
+  private let losses: Slots
+
+  /// Takes all memory a run needs, before the first step.
+  public init(
+    _ objective: any Objective, length: Int, plan: BatchPlan, options: TrainerOptions, communicator: any Communicator
+  ) {
+    BLAS.useOneThread()
+    self.objective = objective
+    self.plan = plan
+    self.options = options
+    self.communicator = communicator
+    bank = ParameterBank(objective.networks)
+    optimizer = AdamW(options.optimizer, objective.networks.trained)
+    let sum = GradientSum(objective.networks.trained, arithmetic: options.sum)
+    self.sum = sum
+    reducer = GradientReducer(sum, communicator, bucketBytes: options.bucketBytes)
+    statistics = GradientStatistics(objective.networks.trained)
+    pool = WorkerPool(threads: plan.threads)
+    workers = (0..<plan.threads).map { _ in Worker(objective, samples: plan.microBatch, length: length, sum: sum) }
+    counts = Slots(rows: plan.microBatchCount, columns: objective.terms.count)
+    losses = Slots(rows: plan.microBatchCount, columns: objective.terms.count)
+    if plan.threads == 1 { workers[0].sink?.progress = { [reducer] in reducer.poll() } }
+  }
+
+  deinit { pool.stop() }
+
+  /// The examples of this rank for step `step`: a pure function, safe on another thread.
+  public static func examples(
+    step: Int, rank: Int, plan: BatchPlan, objective: any Objective, source: any SampleSource, context: StepContext
+  ) throws -> [TrainingExample] {
+    try plan.microBatches(of: rank).map {
+      objective.corrupt(try source.samples(at: plan.positions(step: step, microBatch: $0)), context)
+    }
+  }
+
+  public func context(_ step: Int) -> StepContext { StepContext(seed: options.seed, step: step, steps: options.steps) }
+
+  /// One optimiser step over the batch whose micro-batches on this rank are `examples`.
+  ///
+  /// - Throws: `NumericsError` on every rank alike when a gradient is not finite; `CollectiveError` when MPI fails.
+  public func step(_ step: Int, _ examples: [TrainingExample]) throws -> StepOutcome {
+    var timer = StepTimer()
+    let mine = plan.microBatches(of: communicator.rank)
+    for (example, index) in zip(examples, mine) { counts.set(index, example.counts) }
+    let totals = try counts.total(communicator)
+    let scales = try lossScales(totals, step: step)
+    timer.mark("count")
+    var (repeats, exposed, norm) = (0, 0.0, 0.0)
+    while true {
+      forwardAndBackward(examples, first: mine.lowerBound, scales: scales)
+      timer.mark("forward and backward")
+      let outcome = try reducer.finish()
+      exposed += reducer.exposedSeconds
+      timer.mark("sum over ranks")
+      let fits = try accept(outcome, step: step, repeats: repeats)
+      if fits {
+        norm = measure()
+        if !sum.follow(largest: statistics.largestByEntry) { break }
+        sum.clear()
+      }
+      repeats += 1
+    }
+    let rate = options.schedule.rate(step: step, of: options.steps, peak: options.optimizer.learningRate)
+    update(optimizer.factors(step: step, learningRate: rate, norm: norm))
+    bank.afterStep(context(step))
+    timer.mark("optimizer")
+    let rows = try losses.gather(communicator)
+    timer.mark("metrics")
+    return outcome(step, rows, totals, norm: norm, rate: rate, repeats: repeats, exposed: exposed, timer)
+  }
+
+  /// λ / count for each term. A count of zero over the whole batch is an error, not a division.
+  private func lossScales(_ totals: [Double], step: Int) throws -> [Float] {
+    try zip(objective.terms, totals).map { term, total in
+      guard total > 0 else {
+        throw DataError(
+          "step \(step)", "no position of the batch has a target for \(term.name).",
+          remedy: "Is the corpus nothing but special tokens, or the mask ratio too small for the batch?")
+      }
+      return Float(term.weight / total)
+    }
+  }
+
+  private func forwardAndBackward(_ examples: [TrainingExample], first: Int, scales: [Float]) {
+    reducer.begin()
+    losses.clear()
+    let (plan, rank, workers, losses, objective, bank) = (plan, communicator.rank, workers, losses, objective, bank)
+    let dropout = CounterGenerator(seed: options.seed, purpose: .dropout)
+    for (thread, worker) in workers.enumerated() {
+      worker.sink?.begin(willWork: !plan.share(of: thread, rank: rank).isEmpty)
+    }
+    pool.run(whileWaiting: reducer.poll) { thread in
+      let (worker, share) = (workers[thread], plan.share(of: thread, rank: rank))
+      let pass = ObjectivePass(bank, sink: worker.sink, dropout: dropout)
+      for index in share {
+        worker.sink?.beginMicroBatch(isLast: index == share.upperBound - 1)
+        losses.set(first + index, objective.lossAndGradient(examples[index], pass, scales: scales, worker.workspace))
+        worker.sink?.endMicroBatch()
+      }
+    }
+  }
+
+  /// Whether the summed gradients can be used. The same on every rank, because the outcome is.
+  private func accept(_ outcome: GradientReducer.Outcome, step: Int, repeats: Int) throws -> Bool {
+    switch outcome {
+    case .complete: return true
+    case .notFinite(let entries):
+      throw NumericsError(
+        "step \(step): the gradient of \(names(entries)) is not finite. Lower the learning rate, lengthen the warm-up, or look at the data of this step.")
+    case .overflow(let entries):
+      guard repeats < 16 else {
+        throw NumericsError("step \(step): the gradient of \(names(entries)) grows without bound.")
+      }
+      sum.lowerExponents(of: entries)
+      return false
+    }
+  }
+
+  private func names(_ entries: [Int]) -> String {
+    let all = entries.map { sum.layout.entries[$0].name }
+    return all.prefix(3).joined(separator: ", ") + (all.count > 3 ? " and \(all.count - 3) more tensors" : "")
+  }
+
+  private var gradients: SummedGradients {
+    sum.arithmetic == .exact
+      ? .exact(sum.integers, inverseScales: sum.layout.entries.indices.map(sum.inverseScale)) : .float(sum.floats)
+  }
+
+  /// The global norm of the summed gradients, and the largest gradient of each tensor into `statistics`.
+  private func measure() -> Double {
+    let work = Gradients(gradients)
+    let statistics = statistics
+    pool.forEach(statistics.slices.count) { statistics.measure($0, work.value) }
+    return statistics.norm
+  }
+
+  private func update(_ factors: AdamWFactors) {
+    let work = Gradients(gradients)
+    let (slices, optimizer, parameters) = (statistics.slices, optimizer, bank.trained)
+    pool.forEach(slices.count) { optimizer.update(slices[$0], parameters, work.value, factors) }
+  }
+
+  private func outcome(
+    _ step: Int, _ rows: [[Double]], _ totals: [Double], norm: Double, rate: Double, repeats: Int, exposed: Double, _ timer: StepTimer
+  ) -> StepOutcome {
+    let sums = rows.reduce([Double](repeating: 0, count: totals.count)) { zip($0, $1).map { $0 + $1 } }
+    let terms = zip(sums, totals).map { $0 / $1 }
+    let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
+    return StepOutcome(
+      step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: rows, gradientNorm: norm, learningRate: rate,
+      repeats: repeats, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed)
+  }
+}
+
+/// Summed gradients on their way to threads that each read and clear their own slices.
+private struct Gradients: @unchecked Sendable {
+  // Sendable: slices are disjoint and the main thread waits for all of them.
+  let value: SummedGradients
+
+  init(_ value: SummedGradients) { self.value = value }
+}

@@ -1,0 +1,22 @@
+import Collectives
+import Objectives
+import Tensors
+
+/// One computing thread's own memory: activations, and scratch for the largest gradient.
+///
+/// Invariant: only the thread with its index uses it.
+final class Worker: @unchecked Sendable {
+  // Sendable: handed to one thread of the pool at a time.
+  let arena: Arena
+  let workspace: ObjectiveWorkspace
+  let sink: GradientSum.Sink?
+
+  /// - Parameter sum: nil for a worker that only evaluates.
+  init(_ objective: any Objective, samples: Int, length: Int, sum: GradientSum?) {
+    let counting = Arena.counting()
+    _ = objective.workspace(samples: samples, length: length, counting)
+    arena = Arena(floats: counting.used)
+    workspace = objective.workspace(samples: samples, length: length, arena)
+    sink = sum?.makeSink()
+  }
+}
