@@ -23,15 +23,20 @@ public struct SelfAttention: Sendable {
       "\(name).qkv", inputs: c.width, outputs: 3 * c.width, bias: c.bias, inputMajor: inputMajor, deviation: 0.02, into: &layout)
   }
 
+  /// - Parameter cache: for generation: the rows are the next positions of one sequence, and attend to all earlier ones.
   public func forward(
-    _ x: TensorView, _ input: SequenceInput, _ pass: Pass, site: UInt32, qkv projected: TensorView, mixed: TensorView,
-    statistics: TensorView, scratch: TensorView, into y: TensorView
+    _ x: TensorView, _ input: SequenceInput, _ pass: Pass, site: UInt32, cache: KeyValueCache? = nil, qkv projected: TensorView,
+    mixed: TensorView, statistics: TensorView, scratch: TensorView, into y: TensorView
   ) {
     qkv.forward(x, pass, into: projected)
     if let rotary { rotate(projected, heads: heads, positions: input.positionIDs, table: rotary) }
-    attention(
-      qkv: projected, heads: heads, ranges: input.ranges, dropout: pass.attentionDropout(rate: dropout, input, site: site),
-      into: mixed, statistics: statistics, scratch: scratch)
+    if let cache {
+      cachedAttention(qkv: projected, heads: heads, cache: cache, into: mixed, scratch: scratch)
+    } else {
+      attention(
+        qkv: projected, heads: heads, ranges: input.ranges, dropout: pass.attentionDropout(rate: dropout, input, site: site),
+        into: mixed, statistics: statistics, scratch: scratch)
+    }
     out.forward(mixed, pass, into: y)
   }
 

@@ -83,13 +83,15 @@ public struct TransformerBlock: Sendable {
   }
 
   /// `y` ← block(x); `x` must stay as it is until backward.
-  public func forward(_ x: TensorView, _ input: SequenceInput, _ pass: Pass, _ s: Saved, _ scratch: Scratch, into y: TensorView) {
+  public func forward(
+    _ x: TensorView, _ input: SequenceInput, _ pass: Pass, cache: KeyValueCache? = nil, _ s: Saved, _ scratch: Scratch, into y: TensorView
+  ) {
     let n = x.rows
     let (first, second, middle, branch) = (s.first.first(n), s.second.first(n), s.middle.first(n), scratch.a.first(n))
     let source = placement == .pre ? first : x
     if placement == .pre { norm1.forward(x, pass, into: first, statistics: s.statistics1) }
     attention.forward(
-      source, input, pass, site: site, qkv: s.qkv.first(n), mixed: s.mixed.first(n), statistics: s.attentionStatistics,
+      source, input, pass, site: site, cache: cache, qkv: s.qkv.first(n), mixed: s.mixed.first(n), statistics: s.attentionStatistics,
       scratch: scratch.attention, into: branch)
     pass.drop(branch, rate: dropout, input, site: site + 1)
     if placement == .pre {

@@ -79,14 +79,16 @@ public struct Transformer: Sendable {
 
   /// The hidden states [rows, C] of the last layer, in the workspace.
   /// - Complexity: 2 flops a matrix parameter and row, and attention.
+  ///
+  /// With `caches`, one a block, the rows are the next positions of one sequence (generation).
   @discardableResult
-  public func forward(_ input: SequenceInput, _ pass: Pass, _ w: Workspace) -> TensorView {
+  public func forward(_ input: SequenceInput, _ pass: Pass, caches: [KeyValueCache]? = nil, _ w: Workspace) -> TensorView {
     let n = input.rows
     precondition(n <= w.rows, "\(n) rows in a workspace for \(w.rows)")
     precondition(input.length <= configuration.context, "\(input.length) positions, the model has \(configuration.context)")
     embedding.forward(input, pass, w.embedding, into: w.stream[0].first(n))
     for (i, block) in blocks.enumerated() {
-      block.forward(w.stream[i].first(n), input, pass, w.blocks[i], w.scratch, into: w.stream[i + 1].first(n))
+      block.forward(w.stream[i].first(n), input, pass, cache: caches?[i], w.blocks[i], w.scratch, into: w.stream[i + 1].first(n))
     }
     let last = w.stream[blocks.count].first(n)
     let hidden = w.hidden.first(n)

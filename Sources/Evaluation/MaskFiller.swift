@@ -1,0 +1,61 @@
+import Core
+import Glibc
+import Kernels
+import Layers
+import Models
+import Tensors
+
+/// Candidates for one masked position.
+public struct FilledMask: Codable, Sendable {
+  public struct Candidate: Codable, Sendable {
+    public let id: Int32
+    public let probability: Double
+  }
+  /// Index of the masked token in the input.
+  public let position: Int
+  /// By falling probability.
+  public let candidates: [Candidate]
+}
+
+/// Asks a bidirectional model for the tokens behind [MASK].
+public struct MaskFiller {
+  private let model: Transformer
+  private let parameters: ParameterStore
+
+  public init(_ model: Transformer, _ parameters: ParameterStore) { (self.model, self.parameters) = (model, parameters) }
+
+  /// The `top` most likely tokens for each `mask` in `tokens`.
+  /// - Throws: `DataError` when there is no mask, or the text is longer than the context.
+  public func fill(_ tokens: [Int32], mask: Int32, top: Int) throws(DataError) -> [FilledMask] {
+    let context = model.configuration.context
+    let masked = tokens.indices.filter { tokens[$0] == mask }
+    guard !masked.isEmpty else { throw DataError("the text", "has no [MASK] to fill.", remedy: "Write [MASK] where a token is asked for.") }
+    guard tokens.count <= context else {
+      throw DataError("the text", "has \(tokens.count) tokens, the model reads \(context).", remedy: "Shorten it.")
+    }
+    func build(_ arena: Arena) -> Transformer.Workspace {
+      Transformer.Workspace(model, samples: 1, length: tokens.count, forBackward: false, arena)
+    }
+    let counting = Arena.counting()
+    _ = build(counting)
+    let arena = Arena(floats: counting.used)
+    let workspace = build(arena)
+    let pass = Pass(parameters)
+    let input = SequenceInput(
+      positions: [0], length: tokens.count, tokens: tokens,
+      ranges: AttentionRanges(
+        samples: 1, length: tokens.count, segments: [Int32](repeating: 0, count: tokens.count), causal: false, insideDocuments: false))
+    let hidden = model.forward(input, pass, workspace)
+    guard let head = model.head, let saved = workspace.head else { preconditionFailure("filling needs a vocabulary head") }
+    return masked.map { position in
+      FilledMask(position: position, candidates: candidates(head.logits(hidden, rows: [position], pass, saved), top))
+    }
+  }
+
+  private func candidates(_ logits: TensorView, _ top: Int) -> [FilledMask.Candidate] {
+    let ranked = TokenSampler.ranked(logits, excluding: [])
+    let peak = Double(ranked.first?.logit ?? 0)
+    let total = ranked.reduce(0) { $0 + exp(Double($1.logit) - peak) }
+    return ranked.prefix(top).map { .init(id: $0.id, probability: exp(Double($0.logit) - peak) / total) }
+  }
+}

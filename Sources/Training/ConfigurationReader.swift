@@ -1,0 +1,181 @@
+import Core
+import Foundation
+
+/// Reads keys out of a configuration and remembers everything: which keys were asked for, what they resolved to, and all
+/// that is wrong, so that a person gets every problem at once.
+public final class ConfigurationReader {
+  private let root: ConfigurationNode
+  public private(set) var problems: [ConfigurationError.Problem] = []
+  /// Sections in the order of reading, with their resolved values.
+  private var resolved: [(section: String, values: [(key: String, value: ConfigurationNode)])] = []
+
+  public init(_ root: ConfigurationNode) { self.root = root }
+
+  public func note(_ key: String, _ sentence: String) { problems.append(.init(key: key, sentence: sentence)) }
+
+  // MARK: - Values
+
+  public func integer(_ key: String, default value: Int, in range: ClosedRange<Int>? = nil) -> Int {
+    let given = read(key, .integer(value)) { node in
+      if case .integer(let number) = node { return number }
+      if case .number(let number) = node, number == number.rounded(), abs(number) < 1e15 { return Int(number) }
+      return nil
+    }
+    if let range, !range.contains(given) {
+      note(key, "is \(given); it must lie in \(range.lowerBound)...\(range.upperBound == Int.max ? "" : String(range.upperBound)).")
+    }
+    return given
+  }
+
+  public func number(_ key: String, default value: Double, in range: ClosedRange<Double>? = nil) -> Double {
+    let given = read(key, .number(value)) { node in
+      if case .number(let number) = node { return number }
+      if case .integer(let number) = node { return Double(number) }
+      return nil
+    }
+    if !given.isFinite { note(key, "is \(given); it must be a finite number.") }
+    if let range, given.isFinite, !range.contains(given) {
+      note(key, "is \(given); it must lie in \(range.lowerBound)...\(range.upperBound).")
+    }
+    return given
+  }
+
+  public func boolean(_ key: String, default value: Bool) -> Bool {
+    read(key, .boolean(value)) { if case .boolean(let flag) = $0 { flag } else { nil } }
+  }
+
+  public func string(_ key: String, default value: String) -> String {
+    read(key, .string(value)) { if case .string(let text) = $0 { text } else { nil } }
+  }
+
+  /// One of the raw values of an enumeration.
+  public func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, default value: Choice) -> Choice
+  where Choice.RawValue == String {
+    let text = string(key, default: value.rawValue)
+    if let choice = Choice(rawValue: text) { return choice }
+    note(key, "is \"\(text)\"; it must be one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")).")
+    return value
+  }
+
+  /// Options of an objective: every stored property is a key of `section`, its default the property's.
+  public func options(_ entry: (defaults: any Codable & Sendable, decode: (any Decoder) throws -> any Codable & Sendable), section: String)
+    -> (any Codable & Sendable)?
+  {
+    guard let data = try? JSONEncoder().encode(entry.defaults),
+      var object = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any]
+    else { return nil }
+    // The properties' own types decide: JSON does not tell true from 1, or 1 from 1.0.
+    for (label, value) in Mirror(reflecting: entry.defaults).children {
+      guard let name = label else { continue }
+      let key = "\(section).\(name)"
+      switch value {
+      case let flag as Bool: object[name] = boolean(key, default: flag)
+      case let count as Int: object[name] = integer(key, default: count)
+      case let number as Double: object[name] = self.number(key, default: number)
+      default: if let text = object[name] as? String { object[name] = string(key, default: text) }
+      }
+    }
+    do {
+      let changed = try JSONSerialization.data(withJSONObject: object)
+      return try JSONDecoder().decode(Captured.self, from: changed, configuration: Captured.Decode(entry.decode)).value
+    } catch {
+      note(section, "has an option with a value that is not among its choices.")
+      return nil
+    }
+  }
+
+  private func read<Value>(_ key: String, _ fallback: ConfigurationNode, _ convert: (ConfigurationNode) -> Value?) -> Value {
+    let node = find(key)
+    if let node, let value = convert(node) {
+      record(key, node)
+      return value
+    }
+    if let node { note(key, "is \(node.text), \(node.kind); it must be \(fallback.kind), such as \(fallback.text).") }
+    record(key, fallback)
+    guard let value = convert(fallback) else { preconditionFailure("the default of \(key) is not of its own kind") }
+    return value
+  }
+
+  /// The node at a key path, if the file has it.
+  public func find(_ key: String) -> ConfigurationNode? {
+    key.split(separator: ".").reduce(root as ConfigurationNode?) { node, name in
+      if case .table(let table)? = node { table[String(name)] } else { nil }
+    }
+  }
+
+  // MARK: - What was read
+
+  private func record(_ key: String, _ value: ConfigurationNode) {
+    let parts = key.split(separator: ".")
+    let section = parts.dropLast().joined(separator: ".")
+    let name = String(parts.last ?? "")
+    if let index = resolved.firstIndex(where: { $0.section == section }) {
+      resolved[index].values.append((name, value))
+    } else {
+      resolved.append((section, [(name, value)]))
+    }
+  }
+
+  /// Keys nobody asked for, each with the nearest one there is.
+  public func noteUnknownKeys() {
+    let known = resolved.flatMap { section in section.values.map { section.section.isEmpty ? $0.key : "\(section.section).\($0.key)" } }
+    for key in leaves(root, "") where !known.contains(key) {
+      if let nearest = nearestKey(to: key, among: known) {
+        note(key, "is not a key; did you mean \(nearest)?")
+      } else {
+        note(key, "is not a key.")
+      }
+    }
+  }
+
+  private func leaves(_ node: ConfigurationNode, _ path: String) -> [String] {
+    guard case .table(let table) = node else { return [path] }
+    return table.sorted { $0.key < $1.key }.flatMap { leaves($0.value, path.isEmpty ? $0.key : "\(path).\($0.key)") }
+  }
+
+  /// The resolved configuration as TOML, every default written out.
+  public func toml(where include: (String) -> Bool = { _ in true }) -> String {
+    resolved.filter { include($0.section) }.map { section, values in
+      let lines = values.map { "\($0.key) = \($0.value.text)" }
+      return (section.isEmpty ? lines : ["[\(section)]"] + lines).joined(separator: "\n")
+    }.joined(separator: "\n\n") + "\n"
+  }
+}
+
+/// The key with the fewest changed letters, if it is near enough to be a misspelling.
+func nearestKey(to key: String, among known: [String]) -> String? {
+  func name(_ key: String) -> Substring { key.split(separator: ".").last ?? "" }
+  let scored = known.map { candidate in
+    (candidate, min(editDistance(key, candidate), editDistance(String(name(key)), String(name(candidate))) + 1))
+  }
+  guard let best = scored.min(by: { ($0.1, $0.0) < ($1.1, $1.0) }), best.1 <= max(2, name(key).count / 2) else { return nil }
+  return best.0
+}
+
+/// Levenshtein's distance.
+func editDistance(_ a: String, _ b: String) -> Int {
+  let (a, b) = (Array(a.lowercased()), Array(b.lowercased()))
+  var row = Array(0...b.count)
+  for i in a.indices {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for j in b.indices {
+      let cost = min(row[j] + 1, row[j + 1] + 1, diagonal + (a[i] == b[j] ? 0 : 1))
+      diagonal = row[j + 1]
+      row[j + 1] = cost
+    }
+  }
+  return row[b.count]
+}
+
+/// Decoding through a closure: what lets the registry decode options whose type the reader does not know.
+private struct Captured: DecodableWithConfiguration {
+  struct Decode {
+    let body: (any Decoder) throws -> any Codable & Sendable
+    init(_ body: @escaping (any Decoder) throws -> any Codable & Sendable) { self.body = body }
+  }
+
+  let value: any Codable & Sendable
+
+  init(from decoder: any Decoder, configuration: Decode) throws { value = try configuration.body(decoder) }
+}
