@@ -23,6 +23,10 @@ public protocol Tokenizer: Sendable {
 
   /// `tokenizer_config.json` for `AutoTokenizer`.
   func tokenizerConfigJSON(maximumLength: Int) -> [UInt8]
+
+  /// This tokenizer with the roles it lacks given to new tokens at the end of the vocabulary, such as [MASK] for
+  /// masked pretraining on a decoder's vocabulary. Ids that exist keep their meaning.
+  func addingSpecials(_ wanted: [SpecialRole]) -> Self
 }
 
 extension Tokenizer {

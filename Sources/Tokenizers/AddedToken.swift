@@ -1,0 +1,64 @@
+import Core
+
+/// A token that is matched in the text before anything else happens to it.
+struct AddedToken: Sendable, Equatable {
+  let id: Int32
+  let content: [UInt8]
+  /// Only where no word character touches it.
+  var singleWord = false
+  /// Takes the white space before it.
+  var leftStrip = false
+  /// Takes the white space after it.
+  var rightStrip = false
+  /// Matched in the normalized text, after all tokens that are not.
+  var isNormalized = false
+  var isSpecial = true
+
+  init(id: Int32, content: [UInt8], isNormalized: Bool = false, isSpecial: Bool = true) {
+    (self.id, self.content, self.isNormalized, self.isSpecial) = (id, content, isNormalized, isSpecial)
+  }
+
+  /// - Throws: `DataError` when a part is missing or has another type.
+  init(_ json: JSONValue, place: String) throws(DataError) {
+    guard let id = json["id"]?.integer.flatMap({ Int32(exactly: $0) }), id >= 0, let content = json["content"]?.bytes, !content.isEmpty
+    else {
+      throw DataError(place, "an entry of added_tokens has no usable id and content.", remedy: "Each needs an id of 0 or more and a text.")
+    }
+    self.init(id: id, content: content)
+    func flag(_ name: String, _ otherwise: Bool) throws(DataError) -> Bool {
+      guard let value = json[name] else { return otherwise }
+      guard let flag = value.bool else { throw DataError(place, "\(name) of added token \(id) is neither true nor false.") }
+      return flag
+    }
+    singleWord = try flag("single_word", false)
+    leftStrip = try flag("lstrip", false)
+    rightStrip = try flag("rstrip", false)
+    isSpecial = try flag("special", false)
+    isNormalized = try flag("normalized", !isSpecial)
+  }
+
+  var json: JSONValue {
+    .members([
+      "id": .integer(Int(id)), "content": .string(content), "single_word": .bool(singleWord), "lstrip": .bool(leftStrip),
+      "rstrip": .bool(rightStrip), "normalized": .bool(isNormalized), "special": .bool(isSpecial),
+    ])
+  }
+
+  /// Checks that the `tokenizers` library gives each added token the id the file states: it ignores the stated
+  /// one and takes the model's id of the same text, or else the next free number.
+  static func check(_ tokens: [AddedToken], modelIDs: ByteStrings, place: String) throws(DataError) {
+    var next = modelIDs.count
+    var seen = ByteStrings(capacity: tokens.count)
+    for token in tokens {
+      let text = String(decoding: token.content.prefix(60), as: UTF8.self)
+      guard seen.insert(token.content).isNew else { throw DataError(place, "added token \"\(text)\" is listed twice.") }
+      let expected = modelIDs.find(token.content) ?? next
+      guard Int(token.id) == expected else {
+        throw DataError(
+          place, "added token \"\(text)\" has id \(token.id), but the ids before it make it \(expected).",
+          remedy: "Added ids must follow the model's vocabulary without holes, in the order of the list.")
+      }
+      if expected == next { next += 1 }
+    }
+  }
+}
