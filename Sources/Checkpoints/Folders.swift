@@ -1,0 +1,62 @@
+import Core
+import Foundation
+import Storage
+
+/// The few things this module does with folders, with errors that say what the system said.
+enum Folders {
+  /// Creates a folder and those above it; an existing one is fine.
+  static func create(_ path: String) throws(CheckpointError) {
+    if mkdir(path, 0o755) == 0 || (errno == EEXIST && exists(path)) { return }
+    let code = errno
+    let parent = (path as NSString).deletingLastPathComponent
+    if code == ENOENT, !parent.isEmpty, parent != path {
+      try create(parent)
+      if mkdir(path, 0o755) == 0 || errno == EEXIST { return }
+    }
+    throw CheckpointError("create", path, systemReason(code), exitCode: .inputOutput)
+  }
+
+  /// Whether `path` is a folder.
+  static func exists(_ path: String) -> Bool {
+    var isFolder: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+  }
+
+  static func isFile(_ path: String) -> Bool {
+    var isFolder: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+  }
+
+  /// Names in a folder, sorted; none when there is no such folder.
+  static func names(in path: String) -> [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+  }
+
+  /// Waits until the folder's names are on the disk.
+  static func sync(_ path: String) throws(CheckpointError) {
+    try CheckpointError.wrapping { () throws(FileError) in try AtomicFile.syncFolder(of: path + "/.") }
+  }
+
+  static func rename(_ source: String, to target: String) throws(CheckpointError) {
+    try CheckpointError.wrapping { () throws(FileError) in try AtomicFile.rename(source, to: target) }
+  }
+
+  static func writeText(_ text: String, to path: String) throws(CheckpointError) {
+    try CheckpointError.wrapping { () throws(FileError) in try AtomicFile.write(text, to: path) }
+  }
+
+  static func remove(_ path: String) throws(CheckpointError) {
+    do { try FileManager.default.removeItem(atPath: path) } catch {
+      throw CheckpointError("remove", path, error.localizedDescription, exitCode: .inputOutput)
+    }
+  }
+
+  /// For clearing up after another failure, which is the one worth reporting.
+  static func removeIfPossible(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
+
+  /// The bytes of a small file.
+  static func read(_ path: String) throws(CheckpointError) -> [UInt8] {
+    let file = try CheckpointError.wrapping { () throws(FileError) in try MappedFile(path) }
+    return Array(file.bytes)
+  }
+}

@@ -1,0 +1,100 @@
+import Core
+import Storage
+
+/// `config.json` and `generation_config.json` for the classes that fit.
+public enum HuggingFaceConfiguration {
+  /// `config.json` of a model. Where no Hugging Face class fits, the shape of the model under
+  /// `"model_type": "lockstep"`, which `transformers` refuses by name instead of guessing.
+  public static func json(
+    for model: ModelConfiguration, vocabulary: Vocabulary?, format: FloatFormat = .float32
+  ) -> [UInt8] {
+    let special: (Int32?) -> JSONValue = { $0.map { .integer($0) } ?? .null }
+    var members: [JSONValue.Member]
+    switch model.huggingFaceClass {
+    case .gpt2: members = gpt2(model)
+    case .bert: members = bert(model)
+    case .llama: members = llama(model)
+    case nil: members = other(model)
+    }
+    if let family = model.huggingFaceClass {
+      members += [
+        .init("architectures", .array([.string(family.architecture)])), .init("model_type", .string(family.modelType)),
+        .init("vocab_size", .integer(model.vocabulary)), .init("tie_word_embeddings", .bool(model.tiedHead)),
+        .init("bos_token_id", special(vocabulary?.bos)), .init("eos_token_id", special(vocabulary?.endOfText(family))),
+        .init("pad_token_id", special(vocabulary?.pad)), .init("dtype", .string(format.torchName)),
+        .init("torch_dtype", .string(format.torchName)), .init("use_cache", .bool(true)),
+      ]
+    }
+    return Array(JSONValue.object(members.sorted { $0.name < $1.name }).pretty.utf8)
+  }
+
+  /// `generation_config.json`, for a model that generates; nil for others.
+  public static func generationJSON(for model: ModelConfiguration, vocabulary: Vocabulary?) -> [UInt8]? {
+    guard let family = model.huggingFaceClass, family != .bert else { return nil }
+    let ids: [(String, Int32?)] = [
+      ("bos_token_id", vocabulary?.bos), ("eos_token_id", vocabulary?.endOfText(family)), ("pad_token_id", vocabulary?.pad),
+    ]
+    var members = [JSONValue.Member("_from_model_config", .bool(true))]
+    for case (let name, let id?) in ids { members.append(.init(name, .integer(id))) }
+    return Array(JSONValue.object(members).pretty.utf8)
+  }
+
+  private static func gpt2(_ model: ModelConfiguration) -> [JSONValue.Member] {
+    [
+      .init("activation_function", .string(model.activation == .gelu ? "gelu" : "gelu_new")),
+      .init("attn_pdrop", .float(model.attentionDropout)), .init("embd_pdrop", .float(model.dropout)),
+      .init("resid_pdrop", .float(model.dropout)), .init("initializer_range", .number("0.02")),
+      .init("layer_norm_epsilon", .float(model.normEpsilon)), .init("n_embd", .integer(model.width)),
+      .init("n_head", .integer(model.heads)),
+      .init("n_inner", model.feedForward == 4 * model.width ? .null : .integer(model.feedForward)),
+      .init("n_layer", .integer(model.layers)), .init("n_positions", .integer(model.context)),
+      .init("reorder_and_upcast_attn", .bool(false)), .init("scale_attn_by_inverse_layer_idx", .bool(false)),
+      .init("scale_attn_weights", .bool(true)),
+    ]
+  }
+
+  private static func bert(_ model: ModelConfiguration) -> [JSONValue.Member] {
+    [
+      .init("attention_probs_dropout_prob", .float(model.attentionDropout)), .init("hidden_dropout_prob", .float(model.dropout)),
+      .init("hidden_act", .string(model.activation == .gelu ? "gelu" : "gelu_new")), .init("hidden_size", .integer(model.width)),
+      .init("initializer_range", .number("0.02")), .init("intermediate_size", .integer(model.feedForward)),
+      .init("layer_norm_eps", .float(model.normEpsilon)), .init("max_position_embeddings", .integer(model.context)),
+      .init("num_attention_heads", .integer(model.heads)), .init("num_hidden_layers", .integer(model.layers)),
+      .init("position_embedding_type", .string("absolute")), .init("type_vocab_size", .integer(model.tokenTypes)),
+    ]
+  }
+
+  private static func llama(_ model: ModelConfiguration) -> [JSONValue.Member] {
+    [
+      .init("attention_bias", .bool(false)), .init("attention_dropout", .float(model.attentionDropout)),
+      .init("head_dim", .integer(model.headWidth)), .init("hidden_act", .string("silu")), .init("hidden_size", .integer(model.width)),
+      .init("initializer_range", .number("0.02")), .init("intermediate_size", .integer(model.feedForward)),
+      .init("max_position_embeddings", .integer(model.context)), .init("mlp_bias", .bool(false)),
+      .init("num_attention_heads", .integer(model.heads)), .init("num_hidden_layers", .integer(model.layers)),
+      .init("num_key_value_heads", .integer(model.heads)), .init("pretraining_tp", .integer(1)),
+      .init("rms_norm_eps", .float(model.normEpsilon)), .init("rope_theta", .float(model.rotaryBase)),
+    ]
+  }
+
+  /// The names are those of the `[experiment.model]` table, so that a person can read them.
+  private static func other(_ model: ModelConfiguration) -> [JSONValue.Member] {
+    [
+      .init("model_type", .string("lockstep")), .init("activation", .string(model.activation.rawValue)),
+      .init("attentionDropout", .float(model.attentionDropout)), .init("bias", .bool(model.bias)),
+      .init("context", .integer(model.context)), .init("dropout", .float(model.dropout)),
+      .init("feedForward", .integer(model.feedForward)), .init("headTransform", .bool(model.headTransform)),
+      .init("heads", .integer(model.heads)), .init("inputWidth", .integer(model.inputWidth)),
+      .init("layers", .integer(model.layers)), .init("norm", .string(model.norm.rawValue)),
+      .init("normEpsilon", .float(model.normEpsilon)), .init("normPlacement", .string(model.normPlacement.rawValue)),
+      .init("positions", .string(model.positions.rawValue)), .init("rotaryBase", .float(model.rotaryBase)),
+      .init("tiedHead", .bool(model.tiedHead)), .init("tokenTypes", .integer(model.tokenTypes)),
+      .init("visibility", .string(model.visibility.rawValue)), .init("vocabulary", .integer(model.vocabulary)),
+      .init("width", .integer(model.width)),
+    ]
+  }
+}
+
+extension Vocabulary {
+  /// BERT has no end of text: its [SEP] ends a sentence and must not stop anything.
+  fileprivate func endOfText(_ family: HuggingFaceClass) -> Int32? { family == .bert ? eos : endOfDocument }
+}

@@ -1,0 +1,68 @@
+import Core
+import Storage
+import Tensors
+
+/// Makes a folder for Hugging Face tools out of a checkpoint.
+public enum HuggingFaceExport {
+  /// Writes weights, configuration, tokeniser and model card into `target`, which must not exist yet; the
+  /// folder appears when it is complete.
+  ///
+  /// - Parameters:
+  ///   - format: `float32` copies the weights' values; `bfloat16` rounds them to nearest, ties to even.
+  ///   - card: the text of `README.md`; none when nil.
+  /// - Throws: `CheckpointError` when the model has no Hugging Face class, the target exists, or writing fails.
+  public static func export(
+    _ checkpoint: Checkpoint, to target: String, format: FloatFormat = .float32, card: ModelCard? = nil
+  ) throws(CheckpointError) {
+    let model = try ModelConfiguration(huggingFace: checkpoint.path)
+    if let obstacle = model.huggingFaceObstacle { throw CheckpointError("export", checkpoint.path, "\(obstacle.dropLast())") }
+    guard !Folders.exists(target), !Folders.isFile(target) else {
+      throw CheckpointError("export to", target, "it exists already", remedy: "Name a new folder.", exitCode: .usage)
+    }
+    let temporary = target + ".tmp-export"
+    Folders.removeIfPossible(temporary)
+    do throws(CheckpointError) {
+      try Folders.create(temporary)
+      try writeWeights(of: checkpoint, to: temporary + "/" + CheckpointFile.model, format: format)
+      for name in checkpoint.files.keys.sorted() where !name.hasSuffix(".safetensors") {
+        let bytes = try checkpoint.bytes(name)
+        try write(name == CheckpointFile.configuration ? renamed(bytes, to: format) : bytes, to: temporary + "/" + name)
+      }
+      if let card { try write(Array(card.markdown.utf8), to: temporary + "/README.md") }
+      try Folders.sync(temporary)
+      try Folders.rename(temporary, to: target)
+    } catch {
+      Folders.removeIfPossible(temporary)
+      throw error
+    }
+  }
+
+  private static func writeWeights(of checkpoint: Checkpoint, to path: String, format: FloatFormat) throws(CheckpointError) {
+    let source = try checkpoint.tensors(CheckpointFile.model)
+    var layout = ParameterLayout()
+    // A store knows vectors and matrices; the shapes go into the new file as they are.
+    for tensor in source.tensors { layout.append(ParameterSpec(tensor.name, [tensor.count], decay: false, .zeros)) }
+    let store = ParameterStore(layout)
+    var parts: [NamedTensor] = []
+    for (index, tensor) in source.tensors.enumerated() {
+      try source.read(tensor.name, into: store.view(index))
+      parts.append(NamedTensor(tensor.name, shape: tensor.shape, view: store.view(index)))
+    }
+    try SafetensorsWriter.write(parts, to: path, format: format)
+    // The views in `parts` point into the store.
+    withExtendedLifetime(store) {}
+  }
+
+  private static func write(_ bytes: [UInt8], to path: String) throws(CheckpointError) {
+    try CheckpointError.wrapping { () throws(FileError) in try AtomicFile.write(bytes, to: path) }
+  }
+
+  /// The configuration with the dtype the weights now have.
+  private static func renamed(_ configuration: [UInt8], to format: FloatFormat) -> [UInt8] {
+    guard let members = (try? JSONValue.parse(configuration))?.members else { return configuration }
+    let changed = members.map { member in
+      ["dtype", "torch_dtype"].contains(member.name) ? JSONValue.Member(member.name, .string(format.torchName)) : member
+    }
+    return Array(JSONValue.object(changed).pretty.utf8)
+  }
+}

@@ -1,0 +1,203 @@
+import Core
+import Tensors
+
+/// What an import did besides copying.
+public struct ImportReport: Sendable, Equatable {
+  /// Tensors of the source that the model has no use for, such as buffers and poolers.
+  public var ignored: [String] = []
+  /// Parameters that had rows added, and how many.
+  public var grown: [String: Int] = [:]
+  /// One sentence for each thing a person should know.
+  public var warnings: [String] = []
+}
+
+/// Gives values to the rows a larger vocabulary adds: the parameter's name, the rows there were, the rows to fill.
+public typealias RowInitializer = @Sendable (_ name: String, _ existing: TensorView, _ added: TensorView) -> Void
+
+extension HuggingFaceSource {
+  /// The mean of the existing rows for every added one, summed in doubles in order of rows: new tokens begin
+  /// as an average token, and the logits of the others hardly change.
+  public static let meanOfRows: RowInitializer = { _, existing, added in
+    var sums = [Double](repeating: 0, count: existing.columns)
+    for row in 0..<existing.rows {
+      for column in 0..<existing.columns { sums[column] += Double(existing[row, column]) }
+    }
+    for row in 0..<added.rows {
+      for column in 0..<added.columns { added[row, column] = Float(sums[column] / Double(max(existing.rows, 1))) }
+    }
+  }
+
+  /// Copies the weights into the parameters of `target`, which may have a larger vocabulary, and fewer
+  /// positions or token types, than the source; everything else must be equal.
+  ///
+  /// The target's first ids must be the source's. A tied head, its bias and the embedding grow together.
+  ///
+  /// - Throws: `CheckpointError` that lists what does not fit, or the first tensors that are missing.
+  public func load(
+    into store: ParameterStore, as target: ModelConfiguration, addedRows: RowInitializer = HuggingFaceSource.meanOfRows
+  ) throws(CheckpointError) -> ImportReport {
+    try checkFit(target)
+    var shape = target
+    // Dropout decides whether Llama's class can train the model, not what its tensors are called.
+    shape.dropout = 0
+    let wanted = HuggingFaceNames.tensors(for: shape)
+    guard !wanted.isEmpty else { return try loadOwnNames(into: store) }
+    let found = try find(wanted)
+    var report = ImportReport()
+    for (tensor, name) in zip(wanted, found) {
+      try copy(tensor, from: name, into: store, target, addedRows, &report)
+    }
+    let used = Set(found)
+    report.ignored = names.filter { !used.contains($0) }
+    report.warnings = tiedDifferences(target, used: used)
+    return report
+  }
+
+  /// Refuses a target that the weights are not for, naming every difference.
+  private func checkFit(_ target: ModelConfiguration) throws(CheckpointError) {
+    if target.positions == .learned, configuration.context < target.context {
+      throw CheckpointError(
+        "import", path, "the context is longer than the positions of init.from (\(target.context) against \(configuration.context))",
+        remedy: "Set model.context to at most \(configuration.context).")
+    }
+    if configuration.vocabulary > target.vocabulary {
+      throw CheckpointError(
+        "import", path, "its vocabulary has \(configuration.vocabulary) ids, and the tokeniser only \(target.vocabulary)",
+        remedy: "Use the tokeniser of init.from, or one that adds to it.")
+    }
+    var adapted = configuration
+    (adapted.vocabulary, adapted.context) = (target.vocabulary, target.context)
+    (adapted.dropout, adapted.attentionDropout) = (target.dropout, target.attentionDropout)
+    if target.tokenTypes > 0, target.tokenTypes < configuration.tokenTypes { adapted.tokenTypes = target.tokenTypes }
+    let differences = adapted.differences(from: target)
+    guard differences.isEmpty else {
+      throw CheckpointError(
+        "import", path, "it does not fit the configuration: \(differences.joined(separator: ", "))",
+        remedy: "Set [model] to what the folder's config.json says.")
+    }
+  }
+
+  /// The name in the source of each wanted tensor.
+  private func find(_ wanted: [HuggingFaceTensor]) throws(CheckpointError) -> [String] {
+    var found: [String] = []
+    var missing: [String] = []
+    for tensor in wanted {
+      if let name = Self.spellings(of: tensor.fileName).first(where: { description(of: $0) != nil }) {
+        found.append(name)
+      } else {
+        missing.append(tensor.fileName)
+      }
+    }
+    guard !missing.isEmpty else { return found }
+    let more = missing.count > 4 ? " and \(missing.count - 4) more" : ""
+    throw CheckpointError("import", path, "it has no \(missing.prefix(4).joined(separator: ", "))\(more)")
+  }
+
+  /// The ways a tensor has been spelt over the years: with and without the prefix of the base model, and
+  /// with the old names of a LayerNorm's parameters. The two biases of BERT's head are one and the same.
+  static func spellings(of name: String) -> [String] {
+    var spellings = [name]
+    for prefix in ["transformer.", "bert.", "model."] where name.hasPrefix(prefix) {
+      spellings.append(String(name.dropFirst(prefix.count)))
+    }
+    if name == "cls.predictions.bias" { spellings.append("cls.predictions.decoder.bias") }
+    if name == "cls.predictions.decoder.bias" { spellings.append("cls.predictions.bias") }
+    for spelling in spellings where spelling.contains("LayerNorm.") {
+      spellings.append(
+        spelling.hasSuffix("weight") ? String(spelling.dropLast(6)) + "gamma" : String(spelling.dropLast(4)) + "beta")
+    }
+    return spellings
+  }
+
+  /// Copies one tensor; of the tables with a row per id, position or type, as many rows as both have.
+  private func copy(
+    _ tensor: HuggingFaceTensor, from name: String, into store: ParameterStore, _ target: ModelConfiguration,
+    _ addedRows: RowInitializer, _ report: inout ImportReport
+  ) throws(CheckpointError) {
+    guard let view = tensor.view(in: store), let file = file(of: name), let source = file[name] else {
+      preconditionFailure("the model declares no parameter \(tensor.internalName), which \(tensor.fileName) is made of")
+    }
+    guard let rows = Self.sourceRows(of: tensor.internalName, configuration) else {
+      try requireShape(source, tensor.shape, file)
+      return try file.read(name, into: view)
+    }
+    try requireShape(source, [rows] + tensor.shape.dropFirst(), file)
+    let table = view.shaped(tensor.shape[0], view.count / max(tensor.shape[0], 1))
+    try file.read(name, into: table.first(min(rows, table.rows)))
+    if rows < table.rows {
+      addedRows(tensor.internalName, table.first(rows), table.rows(rows..<table.rows))
+      report.grown[tensor.internalName] = table.rows - rows
+    }
+  }
+
+  /// Rows the source's table has, for the parameters that may differ in them.
+  private static func sourceRows(of internalName: String, _ source: ModelConfiguration) -> Int? {
+    switch internalName {
+    case "embedding.token", "head.weight", "head.bias": source.vocabulary
+    case "embedding.position": source.context
+    case "embedding.type": source.tokenTypes
+    default: nil
+    }
+  }
+
+  private func requireShape(_ tensor: TensorDescription, _ shape: [Int], _ file: SafetensorsFile) throws(CheckpointError) {
+    guard tensor.shape == shape else {
+      throw CheckpointError(
+        "import", file.path, "tensor \(tensor.name) has the shape \(tensor.shape), and config.json makes it \(shape)")
+    }
+  }
+
+  /// A head that the configuration ties to the embedding, and that the file holds with other values.
+  private func tiedDifferences(_ target: ModelConfiguration, used: Set<String>) -> [String] {
+    let tables = ["word_embeddings.weight", "wte.weight", "embed_tokens.weight"]
+    guard target.tiedHead, let embedding = used.first(where: { name in tables.contains { name.hasSuffix($0) } }) else { return [] }
+    return ["lm_head.weight", "cls.predictions.decoder.weight"].compactMap { head in
+      guard let file = file(of: head), file[embedding] != nil, !file.same(head, embedding) else { return nil }
+      return "\(path): \(head) differs from \(embedding), but config.json ties them; the embedding is used."
+    }
+  }
+
+  /// A folder of this project's own, for a model without a Hugging Face class.
+  private func loadOwnNames(into store: ParameterStore) throws(CheckpointError) -> ImportReport {
+    guard configuration.vocabulary == store.layout.entry(named: "embedding.token")?.rows ?? configuration.vocabulary else {
+      throw CheckpointError("import", path, "a vocabulary can only grow for models that have a Hugging Face class")
+    }
+    for entry in store.layout.entries {
+      guard let file = file(of: entry.name), let tensor = file[entry.name] else {
+        throw CheckpointError("import", path, "it has no \(entry.name)")
+      }
+      try requireShape(tensor, entry.spec.shape, file)
+      try file.read(entry.name, into: store.view(entry.index))
+    }
+    return ImportReport(ignored: names.filter { store.layout.entry(named: $0) == nil })
+  }
+}
+
+extension ModelConfiguration {
+  /// Settings in which two shapes differ, as `key (this against that)`.
+  func differences(from other: ModelConfiguration) -> [String] {
+    var found: [String] = []
+    func compare<Value: Equatable>(_ key: String, _ path: KeyPath<Self, Value>) {
+      if self[keyPath: path] != other[keyPath: path] { found.append("\(key) (\(self[keyPath: path]) against \(other[keyPath: path]))") }
+    }
+    compare("visibility", \.visibility)
+    compare("vocabulary", \.vocabulary)
+    compare("context", \.context)
+    compare("width", \.width)
+    compare("layers", \.layers)
+    compare("heads", \.heads)
+    compare("feedForward", \.feedForward)
+    compare("norm", \.norm)
+    compare("normPlacement", \.normPlacement)
+    compare("normEpsilon", \.normEpsilon)
+    compare("activation", \.activation)
+    compare("positions", \.positions)
+    if positions == .rotary { compare("rotaryBase", \.rotaryBase) }
+    compare("tiedHead", \.tiedHead)
+    compare("bias", \.bias)
+    compare("tokenTypes", \.tokenTypes)
+    compare("headTransform", \.headTransform)
+    compare("inputWidth", \.inputWidth)
+    return found
+  }
+}

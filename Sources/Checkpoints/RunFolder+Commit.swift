@@ -1,0 +1,104 @@
+import Core
+import Foundation
+import Storage
+
+/// What became of a commit.
+public enum CommitOutcome: Sendable, Equatable {
+  case written
+  /// The step had been saved before a resume, and the replay gave the same bytes; the first one stays.
+  case alreadyThere
+  /// The step had a checkpoint that was damaged, as told; the new one took its place.
+  case replacedDamaged(String)
+}
+
+extension RunFolder {
+  /// Saves a checkpoint: everything into a temporary folder, each file and the folder synced, `state.json`
+  /// last, then one rename. A reader sees all of it or nothing.
+  ///
+  /// A checkpoint of the same step that is intact is never replaced: a step has one set of bytes, so a
+  /// replay that gives others is an error.
+  ///
+  /// - Throws: `CheckpointError` with the system's reason when writing fails; the temporary folder is then
+  ///   removed, and earlier checkpoints and `latest` are as before. With exit code `diverged` when an intact
+  ///   checkpoint of this step differs.
+  @discardableResult
+  public func commit(_ contents: CheckpointContents) throws(CheckpointError) -> CommitOutcome {
+    let step = contents.state.step
+    let temporary = checkpointsPath + "/" + Self.temporaryPrefix + Self.checkpointName(step: step)
+    Folders.removeIfPossible(temporary)
+    do throws(CheckpointError) {
+      try Folders.create(temporary)
+      let document = try write(contents, into: temporary)
+      let outcome = try settle(document, from: temporary, step: step)
+      try setLatest(step: step)
+      return outcome
+    } catch {
+      Folders.removeIfPossible(temporary)
+      throw error
+    }
+  }
+
+  private func write(_ contents: CheckpointContents, into folder: String) throws(CheckpointError) -> StateDocument {
+    var files: [String: FileRecord] = [:]
+    for (name, tensors) in contents.tensorFiles.sorted(by: { $0.key < $1.key }) {
+      checkName(name)
+      files[name] = try SafetensorsWriter.write(tensors, to: folder + "/" + name)
+    }
+    for (name, bytes) in contents.byteFiles.sorted(by: { $0.key < $1.key }) {
+      checkName(name)
+      precondition(files[name] == nil, "\(name) is given both as tensors and as bytes")
+      files[name] = try writeNew(bytes, to: folder + "/" + name)
+    }
+    let document = StateDocument(files: files, training: contents.state)
+    try Folders.sync(folder)
+    _ = try writeNew(try document.encoded(), to: folder + "/" + CheckpointFile.state)
+    try Folders.sync(folder)
+    return document
+  }
+
+  private func checkName(_ name: String) {
+    precondition(!name.isEmpty && !name.contains("/") && name != CheckpointFile.state, "\(name) cannot be a file of a checkpoint")
+  }
+
+  private func writeNew(_ bytes: [UInt8], to path: String) throws(CheckpointError) -> FileRecord {
+    try CheckpointError.wrapping { () throws(FileError) in
+      var file = try DurableFile(creating: path)
+      try file.write(bytes)
+      return try file.finish()
+    }
+  }
+
+  /// Gives the temporary folder its name, unless the step has an intact checkpoint already.
+  private func settle(_ document: StateDocument, from temporary: String, step: Int) throws(CheckpointError) -> CommitOutcome {
+    let target = checkpointPath(step: step)
+    guard Folders.exists(target) else {
+      try Folders.rename(temporary, to: target)
+      return .written
+    }
+    let present: Checkpoint
+    do throws(CheckpointError) {
+      present = try Checkpoint(verifying: target)
+    } catch {
+      let aside = checkpointsPath + "/" + Self.temporaryPrefix + "damaged-" + Self.checkpointName(step: step)
+      Folders.removeIfPossible(aside)
+      try Folders.rename(target, to: aside)
+      try Folders.rename(temporary, to: target)
+      Folders.removeIfPossible(aside)
+      return .replacedDamaged(error.description)
+    }
+    try requireEqual(present, document)
+    Folders.removeIfPossible(temporary)
+    return .alreadyThere
+  }
+
+  private func requireEqual(_ present: Checkpoint, _ document: StateDocument) throws(CheckpointError) {
+    let names = Set(present.files.keys).union(document.files.keys).sorted()
+    var different = names.filter { present.files[$0] != document.files[$0] }
+    if present.state != document.training { different.append("the training state") }
+    guard !different.isEmpty else { return }
+    throw CheckpointError(
+      "commit", present.path, "the step was saved before, and computing it again gave other bytes in \(different.joined(separator: ", "))",
+      remedy: "The checkpoint that was there is kept. Run `lockstep doctor`: the arithmetic, the data or the configuration has changed.",
+      exitCode: .diverged)
+  }
+}

@@ -1,0 +1,84 @@
+import Core
+import Foundation
+
+/// Where a run goes on from.
+public struct Recovery: Sendable {
+  /// The newest intact checkpoint; nil in a run that has none yet.
+  public var checkpoint: Checkpoint?
+  /// One sentence for each newer checkpoint that could not be trusted.
+  public var warnings: [String]
+}
+
+extension RunFolder {
+  /// The newest checkpoint whose every byte is as it was written, and a warning for each newer one.
+  ///
+  /// - Throws: `CheckpointError` when there are checkpoints and none is intact: to begin again at step 0
+  ///   must be a person's decision.
+  public func newestIntact() throws(CheckpointError) -> Recovery {
+    var warnings: [String] = []
+    for step in steps().reversed() {
+      do throws(CheckpointError) {
+        return Recovery(checkpoint: try Checkpoint(verifying: checkpointPath(step: step)), warnings: warnings)
+      } catch {
+        warnings.append("Checkpoint \(Self.checkpointName(step: step)) is not used: \(error)")
+      }
+    }
+    guard warnings.isEmpty else {
+      throw CheckpointError(
+        "resume", path, "none of its \(warnings.count) checkpoints is intact; the newest says: \(warnings[0])",
+        remedy: "Restore one from a backup, or remove \(checkpointsPath) to begin again.")
+    }
+    return Recovery(checkpoint: nil, warnings: [])
+  }
+
+  /// One step's checkpoint, verified.
+  public func checkpoint(step: Int) throws(CheckpointError) -> Checkpoint {
+    let folder = checkpointPath(step: step)
+    guard Folders.exists(folder) else {
+      let present = steps().map(String.init).joined(separator: ", ")
+      throw CheckpointError("open", folder, "there is no such checkpoint", remedy: present.isEmpty ? "" : "There are steps \(present).")
+    }
+    return try Checkpoint(verifying: folder)
+  }
+}
+
+/// Which checkpoints stay.
+public struct RetentionPolicy: Sendable, Equatable, Codable {
+  /// How many of the newest stay; at least 1.
+  public var keepLast: Int
+  /// Multiples of this step stay for ever; nil for none.
+  public var everySteps: Int?
+
+  public init(keepLast: Int, everySteps: Int? = nil) {
+    precondition(keepLast >= 1, "keepLast is \(keepLast); at least one checkpoint must stay")
+    precondition(everySteps.map { $0 >= 1 } ?? true, "everySteps must be at least 1")
+    self.keepLast = keepLast
+    self.everySteps = everySteps
+  }
+}
+
+extension RunFolder {
+  /// Removes checkpoints the policy does not keep. The newest ones are counted among those that look intact
+  /// (a valid `state.json`, files of the right size), and the one `best` names always stays, as does every
+  /// damaged one: it is evidence, and costs no intact one its place.
+  ///
+  /// - Returns: the steps removed, rising.
+  @discardableResult
+  public func prune(_ policy: RetentionPolicy) throws(CheckpointError) -> [Int] {
+    let whole = steps().filter { (try? Checkpoint(opening: checkpointPath(step: $0))) != nil }
+    var kept = Set(whole.suffix(policy.keepLast))
+    if let best = best() { kept.insert(best) }
+    if let every = policy.everySteps { kept.formUnion(whole.filter { $0 > 0 && $0 % every == 0 }) }
+    let removed = whole.filter { !kept.contains($0) }
+    for step in removed { try removeCheckpoint(step: step) }
+    return removed
+  }
+
+  /// Takes the name away first, so that a crash half-way leaves no checkpoint that looks damaged.
+  private func removeCheckpoint(step: Int) throws(CheckpointError) {
+    let aside = checkpointsPath + "/" + Self.temporaryPrefix + "removed-" + Self.checkpointName(step: step)
+    Folders.removeIfPossible(aside)
+    try Folders.rename(checkpointPath(step: step), to: aside)
+    try Folders.remove(aside)
+  }
+}

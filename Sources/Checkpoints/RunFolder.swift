@@ -1,0 +1,103 @@
+import Core
+import Foundation
+import Storage
+
+/// The folder of a run and the layout of what it leaves behind.
+///
+/// ```
+/// config.toml   launches/0001.json …   metrics.jsonl   curve.svg
+/// checkpoints/step-00001000/{model.safetensors, config.json, …, optimizer.safetensors, state.json}
+/// latest   best
+/// ```
+public struct RunFolder: Sendable, Equatable {
+  public let path: String
+
+  public init(_ path: String) { self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path }
+
+  public var configurationPath: String { path + "/config.toml" }
+  public var metricsPath: String { path + "/metrics.jsonl" }
+  public var curvePath: String { path + "/curve.svg" }
+  public var launchesPath: String { path + "/launches" }
+  public var checkpointsPath: String { path + "/checkpoints" }
+
+  /// The folder of a step's checkpoint.
+  public func checkpointPath(step: Int) -> String { checkpointsPath + "/" + Self.checkpointName(step: step) }
+
+  /// `step-` and the step with at least eight digits, so that names sort as numbers do.
+  public static func checkpointName(step: Int) -> String {
+    let digits = String(step)
+    return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+  }
+
+  /// The step of a checkpoint's folder name; nil for any other name.
+  public static func step(ofCheckpointNamed name: String) -> Int? {
+    guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)), step >= 0, checkpointName(step: step) == name else { return nil }
+    return step
+  }
+
+  /// Creates the folder and removes what a killed process left half-written. Only one process of a run may call it.
+  ///
+  /// - Returns: the names of what was removed.
+  @discardableResult
+  public func prepare() throws(CheckpointError) -> [String] {
+    try Folders.create(launchesPath)
+    try Folders.create(checkpointsPath)
+    var removed: [String] = []
+    for folder in [path, checkpointsPath, launchesPath] {
+      for name in Folders.names(in: folder) where Self.isLeftover(name) {
+        try Folders.remove(folder + "/" + name)
+        removed.append(name)
+      }
+    }
+    return removed
+  }
+
+  /// Temporary folders and files of this module and of `AtomicFile`.
+  private static func isLeftover(_ name: String) -> Bool { name.hasPrefix(temporaryPrefix) || name.contains(".tmp-") }
+
+  static let temporaryPrefix = ".tmp-"
+
+  // MARK: - Small files
+
+  /// Writes the resolved configuration, complete or not at all.
+  public func writeConfiguration(_ text: String) throws(CheckpointError) { try Folders.writeText(text, to: configurationPath) }
+
+  /// The configuration the run was started with; nil in a new folder.
+  public func configuration() throws(CheckpointError) -> String? {
+    guard Folders.isFile(configurationPath) else { return nil }
+    return String(decoding: try Folders.read(configurationPath), as: UTF8.self)
+  }
+
+  /// Writes the record of a start under the next number. - Returns: its path.
+  @discardableResult
+  public func writeLaunch(_ json: [UInt8]) throws(CheckpointError) -> String {
+    let last = Folders.names(in: launchesPath).compactMap { Int($0.prefix { $0 != "." }) }.max() ?? 0
+    let digits = String(last + 1)
+    let file = launchesPath + "/" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits + ".json"
+    try CheckpointError.wrapping { () throws(FileError) in try AtomicFile.write(json, to: file) }
+    return file
+  }
+
+  // MARK: - Pointers
+
+  /// The step `latest` names; nil when it names none.
+  public func latest() -> Int? { pointer("latest") }
+
+  /// The step of lowest validation loss, as `best` names it.
+  public func best() -> Int? { pointer("best") }
+
+  public func setLatest(step: Int) throws(CheckpointError) { try point("latest", at: step) }
+  public func setBest(step: Int) throws(CheckpointError) { try point("best", at: step) }
+
+  private func pointer(_ name: String) -> Int? {
+    guard let bytes = try? Folders.read(path + "/" + name) else { return nil }
+    return Self.step(ofCheckpointNamed: String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+  }
+
+  private func point(_ name: String, at step: Int) throws(CheckpointError) {
+    try Folders.writeText(Self.checkpointName(step: step) + "\n", to: path + "/" + name)
+  }
+
+  /// Steps that have a checkpoint folder, rising; whether it is intact is another question.
+  public func steps() -> [Int] { Folders.names(in: checkpointsPath).compactMap(Self.step(ofCheckpointNamed:)).sorted() }
+}

@@ -1,0 +1,96 @@
+import Core
+
+/// What a run folder or a checkpoint holds, for `lockstep inspect`.
+public struct RunSummary: Codable, Sendable, Equatable {
+  public var path: String
+  public var latest: Int?
+  public var best: Int?
+  public var checkpoints: [CheckpointSummary]
+
+  /// Reads every byte of every checkpoint once, to say which are intact.
+  public init(of run: RunFolder) {
+    path = run.path
+    latest = run.latest()
+    best = run.best()
+    checkpoints = run.steps().map { CheckpointSummary(of: run.checkpointPath(step: $0)) }
+  }
+
+  public var lines: [String] {
+    guard !checkpoints.isEmpty else { return ["\(path): no checkpoints"] }
+    let marks: (CheckpointSummary) -> String = { summary in
+      [summary.step == latest ? "latest" : nil, summary.step == best ? "best" : nil].compactMap { $0 }.map { ", \($0)" }.joined()
+    }
+    return ["\(path): \(checkpoints.count) checkpoints"] + checkpoints.map { "  \($0.headline)\(marks($0))" }
+  }
+}
+
+/// A checkpoint: whether it can be trusted, and what is in it.
+public struct CheckpointSummary: Codable, Sendable, Equatable {
+  public struct File: Codable, Sendable, Equatable {
+    public var name: String
+    public var bytes: Int
+    /// Of a safetensors file, in the order of their bytes.
+    public var tensors: [TensorDescription]
+  }
+
+  public var path: String
+  public var step: Int?
+  public var isIntact: Bool
+  /// Why it is not intact.
+  public var problem: String?
+  public var tokensSeen: Int?
+  public var files: [File]
+
+  public init(of path: String) {
+    self.path = path
+    do throws(CheckpointError) {
+      let checkpoint = try Checkpoint(verifying: path)
+      isIntact = true
+      problem = nil
+      step = checkpoint.step
+      tokensSeen = checkpoint.state.tokensSeen
+      files = checkpoint.files.sorted { $0.key < $1.key }.map { name, record in
+        let tensors = name.hasSuffix(".safetensors") ? (try? checkpoint.tensors(name).tensors) ?? [] : []
+        return File(name: name, bytes: record.bytes, tensors: tensors)
+      }
+    } catch {
+      isIntact = false
+      problem = error.description
+      step = path.split(separator: "/").last.flatMap { RunFolder.step(ofCheckpointNamed: String($0)) }
+      tokensSeen = nil
+      files = []
+    }
+  }
+
+  public var bytes: Int { files.reduce(0) { $0 + $1.bytes } }
+
+  /// One line: the step, its size, and whether it is intact.
+  public var headline: String {
+    let name = step.map { "step \($0)" } ?? path
+    return isIntact ? "\(name): intact, \(byteText(bytes))" : "\(name): DAMAGED, \(problem ?? "")"
+  }
+
+  /// The headline, then one line for each file and tensor.
+  public var lines: [String] {
+    var lines = [headline]
+    if let tokensSeen { lines.append("  \(tokensSeen) tokens seen") }
+    for file in files {
+      lines.append("  \(file.name): \(byteText(file.bytes))")
+      lines += file.tensors.map { "    \($0.name) \($0.format) \($0.shape)" }
+    }
+    return lines
+  }
+}
+
+/// A size for a person: `512 bytes`, `1.5 KiB`, `3.0 MiB`.
+func byteText(_ bytes: Int) -> String {
+  guard bytes >= 1024 else { return "\(bytes) bytes" }
+  var value = Double(bytes) / 1024
+  var units = ["KiB", "MiB", "GiB", "TiB"][...]
+  while value >= 1024, units.count > 1 {
+    value /= 1024
+    units = units.dropFirst()
+  }
+  let tenths = Int((value * 10).rounded())
+  return "\(tenths / 10).\(tenths % 10) \(units.first ?? "TiB")"
+}

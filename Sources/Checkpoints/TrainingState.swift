@@ -1,0 +1,101 @@
+import Core
+import Foundation
+import Storage
+
+/// What a run needs besides tensors to go on as if it had never stopped. No time, host or rank is in it:
+/// two checkpoints of one step are equal files.
+public struct TrainingState: Codable, Sendable, Equatable {
+  public static let currentFormatVersion = 1
+
+  public var formatVersion: Int
+  /// Finished optimiser steps.
+  public var step: Int
+  /// The next sample's position in the stream.
+  public var streamPosition: UInt64
+  public var samplesSeen: Int
+  public var tokensSeen: Int
+  /// What the schedule was made from, such as warm-up and total steps.
+  public var schedule: [String: Double]
+  /// Power-of-two exponent of each gradient's integer sum, by parameter.
+  public var gradientScales: [String: Int]
+  /// Numbers of an objective that outlive a step, such as running averages.
+  public var auxiliary: [String: [Double]]
+  public var objective: String
+  /// Digest of the part of the configuration that may not change.
+  public var experimentHash: String
+  public var bestValidationLoss: Double?
+  public var bestStep: Int?
+
+  public init(
+    step: Int, streamPosition: UInt64, samplesSeen: Int, tokensSeen: Int, schedule: [String: Double] = [:],
+    gradientScales: [String: Int] = [:], auxiliary: [String: [Double]] = [:], objective: String, experimentHash: String,
+    bestValidationLoss: Double? = nil, bestStep: Int? = nil
+  ) {
+    self.formatVersion = Self.currentFormatVersion
+    self.step = step
+    self.streamPosition = streamPosition
+    self.samplesSeen = samplesSeen
+    self.tokensSeen = tokensSeen
+    self.schedule = schedule
+    self.gradientScales = gradientScales
+    self.auxiliary = auxiliary
+    self.objective = objective
+    self.experimentHash = experimentHash
+    self.bestValidationLoss = bestValidationLoss
+    self.bestStep = bestStep
+  }
+}
+
+/// `state.json`: the training state and a record of every other file, closed by a digest of itself.
+///
+/// The file is one JSON object whose last member, `sha256`, is the digest of every byte before it, so that
+/// a change anywhere in the file is seen.
+struct StateDocument: Codable, Equatable {
+  var files: [String: FileRecord]
+  var training: TrainingState
+
+  private static let seal = ",\n\"sha256\":\""
+  private static let close = "\"}\n"
+
+  /// The same bytes for the same values: keys sorted, numbers in their shortest exact spelling.
+  func encoded() throws(CheckpointError) -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    let body: Data
+    do { body = try encoder.encode(self) } catch { throw CheckpointError("encode", "state.json", "\(error)", exitCode: .failed) }
+    let open = Array(body.dropLast())
+    return open + Array((Self.seal + SHA256.of(open) + Self.close).utf8)
+  }
+
+  /// - Throws: `CheckpointError` when a byte has changed since it was written, or a newer version wrote it.
+  init(decoding bytes: [UInt8], path: String) throws(CheckpointError) {
+    let tail = Self.seal.utf8.count + 64 + Self.close.utf8.count
+    let open = Array(bytes.dropLast(tail))
+    guard bytes.count > tail, bytes.suffix(tail).elementsEqual((Self.seal + SHA256.of(open) + Self.close).utf8) else {
+      throw CheckpointError("read", path, "its digest does not match its content")
+    }
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    let body = Data(open + Array("}".utf8))
+    if let probe = try? decoder.decode(Probe.self, from: body), probe.training.formatVersion > TrainingState.currentFormatVersion {
+      throw CheckpointError(
+        "read", path, "it has format version \(probe.training.formatVersion), and this program knows up to \(TrainingState.currentFormatVersion)",
+        remedy: "Use the version of Lockstep that wrote it.")
+    }
+    do { self = try decoder.decode(Self.self, from: body) } catch {
+      throw CheckpointError("read", path, "it is no training state: \(error)")
+    }
+  }
+
+  init(files: [String: FileRecord], training: TrainingState) {
+    self.files = files
+    self.training = training
+  }
+
+  /// Only the version, which every future format will have.
+  private struct Probe: Decodable {
+    struct Training: Decodable { var formatVersion: Int }
+    var training: Training
+  }
+}
