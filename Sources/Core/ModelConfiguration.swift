@@ -48,11 +48,6 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
 
   public var headWidth: Int { width / heads }
 
-  /// Linear weights are stored [in, out], as GPT-2's files have them, instead of [out, in].
-  public var inputMajorWeights: Bool {
-    visibility == .causal && norm == .layer && normPlacement == .pre && positions == .learned && activation != .swiglu
-  }
-
   public init(
     visibility: Visibility, vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, feedForward: Int? = nil,
     norm: Norm = .layer, normPlacement: NormPlacement = .pre, normEpsilon: Float = 1e-5, activation: Activation = .geluTanh,

@@ -57,7 +57,7 @@ public struct LearningCurve: Sendable {
     drawing.drawLine(training, style: .training)
     drawing.drawLine(validation, style: .validation)
     if validation.count <= 60 { drawing.drawDots(validation, style: .validation) }
-    drawing.drawLegend([(.training, training), (.validation, validation)].filter { !$0.1.isEmpty }.map(\.0))
+    drawing.drawLegend((training.isEmpty ? [] : [.training]) + (validation.isEmpty ? [] : [.validation]))
     return drawing.document
   }
 }

@@ -1,0 +1,83 @@
+import Collectives
+import Core
+import Foundation
+import Kernels
+import Storage
+import Tensors
+
+/// What the bits of a run depend on besides its configuration and its data.
+public struct Arithmetic: Codable, Sendable, Equatable {
+  /// SHA-256 of the executable.
+  public var binary: String
+  /// OpenBLAS's version and options.
+  public var blas: String
+  /// The kernel OpenBLAS chose for this CPU.
+  public var core: String
+  /// SHA-256 of results of products, exponentials and norms on fixed inputs.
+  public var probe: String
+
+  /// This process's arithmetic.
+  public static func current() -> Arithmetic {
+    BLAS.useOneThread()
+    flushDenormals()
+    let identity = BLAS.identity
+    let binary = (try? MappedFile("/proc/self/exe")).map { SHA256.of($0.bytes) } ?? "unknown"
+    return Arithmetic(binary: binary, blas: identity.configuration, core: identity.coreName, probe: probeDigest())
+  }
+
+  /// Runs the kinds of computation a step is made of, on odd sizes, and hashes every bit of the results.
+  static func probeDigest() -> String {
+    let random = CounterGenerator(seed: 20_240_630, purpose: .evaluation)
+    let arena = Arena(floats: 1 << 20)
+    var hash = SHA256()
+    for (site, (m, k, n)) in [(3, 67, 131), (257, 129, 65), (64, 384, 200)].enumerated() {
+      let (a, b, c) = (arena.matrix(m, k), arena.matrix(k, n), arena.matrix(m, n))
+      for i in 0..<a.count { a[i] = random.at(position: 0, site: UInt32(site)).uniform(i) - 0.5 }
+      for i in 0..<b.count { b[i] = random.at(position: 1, site: UInt32(site)).uniform(i) - 0.5 }
+      multiply(a, b, into: c)
+      hash.update(UnsafeRawBufferPointer(start: c.base, count: 4 * c.count))
+      activate(.gelu, c, into: c)
+      let (statistics, weight) = (arena.matrix(m, 2), arena.matrix(1, n))
+      weight.fill(1.5)
+      layerNorm(c, weight: weight, bias: nil, epsilon: 1e-5, into: c, statistics: statistics)
+      hash.update(UnsafeRawBufferPointer(start: c.base, count: 4 * c.count))
+      let targets = [Int32](repeating: 1, count: m)
+      let weights = [Float](repeating: 1, count: m)
+      _ = softmaxCrossEntropy(logits: c, targets: targets[...], weights: weights[...], scale: 0.25)
+      hash.update(UnsafeRawBufferPointer(start: c.base, count: 4 * c.count))
+    }
+    return hash.finish()
+  }
+
+  /// In what this differs from `other`, as a sentence; nil when it does not.
+  public func difference(from other: Arithmetic) -> String? {
+    if core != other.core { return "OpenBLAS uses its \(core) kernels here and \(other.core) there" }
+    if blas != other.blas { return "OpenBLAS is \(blas) here and \(other.blas) there" }
+    if probe != other.probe { return "the same products give other bits here and there, on another CPU or library" }
+    if binary != other.binary { return "the lockstep program is another build here than there" }
+    return nil
+  }
+
+  /// Refuses a job whose ranks compute differently. - Throws: `DivergenceError` on every rank, naming the first that differs from rank 0.
+  public func requireEqual(over communicator: any Communicator) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    var bytes = [UInt8](try encoder.encode(self))
+    bytes += [UInt8](repeating: 0x20, count: max(0, 2048 - bytes.count))
+    let all = try communicator.gatherAll(Array(bytes[..<2048]))
+    let records = all.map { try? JSONDecoder().decode(Arithmetic.self, from: Data($0)) }
+    for (rank, record) in records.enumerated().dropFirst() {
+      guard let record, let first = records[0], let difference = record.difference(from: first) else { continue }
+      throw DivergenceError(
+        "rank \(rank) and rank 0 would not compute the same bits: on rank \(rank), \(difference). Install the same build everywhere; OPENBLAS_CORETYPE, exported by launch/run --core, pins one OpenBLAS kernel.")
+    }
+  }
+}
+
+/// Replicas that cannot agree.
+public struct DivergenceError: LockstepError, Equatable {
+  public let problem: String
+  public init(_ problem: String) { self.problem = problem }
+  public var exitCode: ExitCode { .diverged }
+  public var description: String { problem }
+}
