@@ -27,6 +27,9 @@ enum Composition {
       if !run.isEmpty { result += change(String(decoding: run, as: UTF8.self)).utf8 }
       run.removeAll(keepingCapacity: true)
     }
+    // The standard library composes U+1xxxx like U+xxxx (U+10041 with an acute becomes Á); no such pair exists, so the
+    // two are kept apart.
+    var afterSupplementary = false
     var index = 0
     while index < text.count {
       let scalar = UTF8Reader.decode(base, at: index, end: text.count)
@@ -34,15 +37,20 @@ enum Composition {
       if scalar.value == UTF8Reader.invalid || CharacterClasses.of(scalar.value).contains(.young) {
         flush()
         result += bytes
-      } else if let parts = markPairs[scalar.value] {
-        run += parts.utf8
       } else {
-        run += bytes
+        if afterSupplementary, scalar.value < 0x1_0000 { flush() }
+        if let parts = markPairs[scalar.value] { run += parts.utf8 } else { run += bytes }
       }
+      afterSupplementary = scalar.value >= 0x1_0000 && isStarter(scalar.value)
       index += scalar.length
     }
     flush()
     return result
+  }
+
+  /// True when marks do not move past the character; its decomposition may end in a mark only among the musical symbols.
+  private static func isStarter(_ value: UInt32) -> Bool {
+    !(0x1D15E...0x1D1C0).contains(value) && Unicode.Scalar(value)?.properties.canonicalCombiningClass == .notReordered
   }
 
   /// Tibetan vowels that are two marks each but claim to be no mark: the standard library does not order the marks

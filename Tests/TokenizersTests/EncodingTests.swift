@@ -76,5 +76,8 @@ import Testing
     let ids = tokenizer.encode("[CLS] the of! [SEP]")
     #expect(tokenizer.text(ids) == "the of!")
     #expect(tokenizer.text(ids, skipSpecial: false) == "[CLS] the of! [SEP]")
+    let pairs = try TokenizerLoader.load(Goldens.folder + "/trained.json")
+    let marked = pairs.encode("[CLS]the é[EOS]")
+    #expect(pairs.text(marked) == "the é" && pairs.text(marked, skipSpecial: false) == "[CLS]the é[EOS]")
   }
 }
