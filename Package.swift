@@ -90,7 +90,8 @@ let package = Package(
     .executableTarget(
       name: "MultiRankChecks",
       dependencies: [
-        "Core", "Storage", "Tensors", "Models", "Objectives", "Data", "Collectives", "Checkpoints", "Metrics", "Training", "TestSupport",
+        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Data", "Collectives", "Checkpoints", "Metrics",
+        "Training", "TestSupport",
       ],
       swiftSettings: policy + cpuFlags),
     suite("CoreTests", ["Core"]),
