@@ -101,6 +101,8 @@ let package = Package(
     suite("LayersTests", ["Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
     suite("ModelsTests", ["Models", "Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
     suite("ObjectivesTests", ["Objectives", "Models", "Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
+    suite(
+      "GoldenTests", ["Checkpoints", "Models", "Layers", "Objectives", "Kernels", "Tensors", "Storage", "Core", "TestSupport", "Tokenizers"]),
     suite("TokenizersTests", ["Tokenizers", "Storage", "Core"]),
     suite("DataTests", ["Data", "Tokenizers", "Storage", "Core"]),
     suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),
