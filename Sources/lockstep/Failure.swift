@@ -5,13 +5,13 @@ import Foundation
 /// Turns errors into a sentence on standard error and an exit code.
 enum Failure {
   /// Already printed by the rank that had it.
-  struct Reported: Error { let code: ExitCode }
+  struct Reported: Error { let code: Core.ExitCode }
 
   static func code(of error: any Error) -> Int32 {
     switch error {
     case let error as Reported: error.code.rawValue
     case let error as any LockstepError: error.exitCode.rawValue
-    default: ExitCode.failed.rawValue
+    default: Core.ExitCode.failed.rawValue
     }
   }
 
@@ -39,6 +39,6 @@ enum Failure {
       exit(0)
     }
     FileHandle.standardError.write(Data((text + "\n").utf8))
-    exit(parsed == .validationFailure ? ExitCode.usage.rawValue : ExitCode.failed.rawValue)
+    exit(parsed == .validationFailure ? Core.ExitCode.usage.rawValue : Core.ExitCode.failed.rawValue)
   }
 }

@@ -21,7 +21,7 @@ enum Job {
       // The lowest rank speaks first; when all have the same error, the job is over before the others do.
       if communicator.rank > 0 { Thread.sleep(forTimeInterval: 0.5 + 0.1 * Double(min(communicator.rank, 20))) }
       Failure.report(error, prefix: prefix(communicator))
-      communicator.abort(ExitCode(rawValue: Failure.code(of: error)) ?? .failed)
+      communicator.abort(Core.ExitCode(rawValue: Failure.code(of: error)) ?? .failed)
     }
     try communicator.stop()
   }
@@ -49,7 +49,7 @@ enum Job {
     }
     var codes = [code]
     try communicator.broadcastArray(&codes, from: lowest)
-    throw Failure.Reported(code: ExitCode(rawValue: Int32(codes[0])) ?? .failed)
+    throw Failure.Reported(code: Core.ExitCode(rawValue: Int32(codes[0])) ?? .failed)
   }
 
   /// Under `srun` without PMIx every task starts as a job of its own, and all would write the same folder.
@@ -67,11 +67,22 @@ enum Job {
   /// host where they are not bound apart.
   static func threads(_ wanted: Int, _ communicator: any Communicator) -> Int {
     if wanted > 0 { return wanted }
-    var set = cpu_set_t()
-    guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return 1 }
-    let allowed = withUnsafeBytes(of: set) { $0.reduce(0) { $0 + $1.nonzeroBitCount } }
+    let allowed = allowedProcessors()
     let all = ProcessInfo.processInfo.processorCount
     let unbound = allowed >= all && communicator.localSize > 1
     return max(1, unbound ? allowed / communicator.localSize : allowed)
+  }
+
+  /// CPUs in this process's affinity mask, as the kernel lists them: `0-3,8`.
+  static func allowedProcessors() -> Int {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Cpus_allowed_list:") }),
+      let list = line.split(separator: ":").last?.trimmingCharacters(in: .whitespaces)
+    else { return ProcessInfo.processInfo.activeProcessorCount }
+    let counts = list.split(separator: ",").map { part -> Int in
+      let ends = part.split(separator: "-").compactMap { Int($0) }
+      return ends.count == 2 ? ends[1] - ends[0] + 1 : ends.count
+    }
+    return max(1, counts.reduce(0, +))
   }
 }
