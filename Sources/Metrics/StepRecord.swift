@@ -1,0 +1,113 @@
+import Storage
+
+/// A value with a name, where the order of the names matters.
+public struct Named<Value: Sendable & Equatable>: Sendable, Equatable {
+  public var name: String
+  public var value: Value
+
+  public init(_ name: String, _ value: Value) {
+    self.name = name
+    self.value = value
+  }
+}
+
+/// What one logged step was like. One line of `metrics.jsonl`.
+///
+/// Losses, counts, the norm and the learning rate are functions of configuration and data alone, and are
+/// written with the shortest decimals that read back as the same double; times are this machine's.
+public struct StepRecord: Sendable, Equatable {
+  /// Finished optimiser steps, from 1.
+  public var step: Int
+  /// Passes over the data so far.
+  public var epoch: Double
+  /// Tokens seen so far.
+  public var tokens: Int
+  /// Mean loss of each term over its own targets, in the objective's order.
+  public var losses: [Named<Double>]
+  /// The weighted sum that was minimised.
+  public var loss: Double
+  public var validationLoss: Double?
+  public var learningRate: Double
+  /// Before clipping.
+  public var gradientNorm: Double
+  /// Targets of each term over the whole batch.
+  public var targetCounts: [Named<Int>]
+  /// How often the step was repeated because a gradient's integer sum overflowed.
+  public var repeats: Int
+  public var tokensPerSecond: Double
+  /// Model flops utilisation, 0 ... 1; nil where the machine's peak is not known.
+  public var mfu: Double?
+  public var stepSeconds: Double
+  /// Seconds at each stop of the line, in its order.
+  public var seconds: [Named<Double>]
+  /// Seconds in which the rank waited for the network and computed nothing.
+  public var exposedCommunicationSeconds: Double
+  /// Seconds since 1970.
+  public var wallTime: Double
+
+  public init(
+    step: Int, epoch: Double, tokens: Int, losses: [Named<Double>], loss: Double, validationLoss: Double? = nil, learningRate: Double,
+    gradientNorm: Double, targetCounts: [Named<Int>] = [], repeats: Int = 0, tokensPerSecond: Double = 0, mfu: Double? = nil,
+    stepSeconds: Double = 0, seconds: [Named<Double>] = [], exposedCommunicationSeconds: Double = 0, wallTime: Double = 0
+  ) {
+    self.step = step
+    self.epoch = epoch
+    self.tokens = tokens
+    self.losses = losses
+    self.loss = loss
+    self.validationLoss = validationLoss
+    self.learningRate = learningRate
+    self.gradientNorm = gradientNorm
+    self.targetCounts = targetCounts
+    self.repeats = repeats
+    self.tokensPerSecond = tokensPerSecond
+    self.mfu = mfu
+    self.stepSeconds = stepSeconds
+    self.seconds = seconds
+    self.exposedCommunicationSeconds = exposedCommunicationSeconds
+    self.wallTime = wallTime
+  }
+}
+
+// MARK: - JSON
+
+extension StepRecord {
+  /// The record as one object; a number that is not finite becomes null.
+  public var json: JSONValue {
+    var members: [JSONValue.Member] = [
+      .init("step", .integer(step)), .init("epoch", .float(epoch)), .init("tokens", .integer(tokens)),
+      .init("loss", .float(loss)), .init("losses", .object(losses.map { .init($0.name, .float($0.value)) })),
+    ]
+    if let validationLoss { members.append(.init("validationLoss", .float(validationLoss))) }
+    members += [
+      .init("learningRate", .float(learningRate)), .init("gradientNorm", .float(gradientNorm)),
+      .init("targetCounts", .object(targetCounts.map { .init($0.name, .integer($0.value)) })),
+      .init("repeats", .integer(repeats)), .init("tokensPerSecond", .float(tokensPerSecond)),
+    ]
+    if let mfu { members.append(.init("mfu", .float(mfu))) }
+    members += [
+      .init("stepSeconds", .float(stepSeconds)), .init("seconds", .object(seconds.map { .init($0.name, .float($0.value)) })),
+      .init("exposedCommunicationSeconds", .float(exposedCommunicationSeconds)), .init("wallTime", .float(wallTime)),
+    ]
+    return .object(members)
+  }
+
+  /// Reads a record back; nil when the step or the loss is not there. Unknown members are passed over, so
+  /// that logs of later versions can be read.
+  public init?(json: JSONValue) {
+    guard let step = json["step"]?.integer, let loss = json["loss"] else { return nil }
+    let number: (String) -> Double = { json[$0].map(Self.double) ?? 0 }
+    let named: (String) -> [JSONValue.Member] = { json[$0]?.members ?? [] }
+    self.init(
+      step: step, epoch: number("epoch"), tokens: json["tokens"]?.integer ?? 0,
+      losses: named("losses").map { Named($0.name, Self.double($0.value)) }, loss: Self.double(loss),
+      validationLoss: json["validationLoss"].map(Self.double), learningRate: number("learningRate"),
+      gradientNorm: number("gradientNorm"), targetCounts: named("targetCounts").map { Named($0.name, $0.value.integer ?? 0) },
+      repeats: json["repeats"]?.integer ?? 0, tokensPerSecond: number("tokensPerSecond"), mfu: json["mfu"].map(Self.double),
+      stepSeconds: number("stepSeconds"), seconds: named("seconds").map { Named($0.name, Self.double($0.value)) },
+      exposedCommunicationSeconds: number("exposedCommunicationSeconds"), wallTime: number("wallTime"))
+  }
+
+  /// A null stands for a number that was not finite.
+  private static func double(_ value: JSONValue) -> Double { value.double ?? .nan }
+}
