@@ -6,7 +6,7 @@ enum CurveStyle {
 
   var name: String { self == .training ? "training" : "validation" }
   var color: String { self == .training ? "#3b6ea5" : "#d1603d" }
-  var lineWidth: String { self == .training ? "1.5" : "2" }
+  var lineWidth: String { self == .training ? "1.2" : "2" }
 }
 
 /// The elements of an SVG picture in the making.

@@ -12,11 +12,11 @@ import Testing
     try run.prepare()
     #expect(try commit(run, step: 1000) == .written)
     let folder = run.path + "/checkpoints/step-00001000"
-    #expect(Folders.names(in: folder) == ["config.json", "model.safetensors", "optimizer.safetensors", "state.json"])
+    #expect(try Folders.names(in: folder) == ["config.json", "model.safetensors", "optimizer.safetensors", "state.json"])
     #expect(try contents(of: run.path + "/latest") == Array("step-00001000\n".utf8))
-    #expect(Folders.names(in: run.checkpointsPath) == ["step-00001000"])
-    #expect(run.latest() == 1000)
-    #expect(run.best() == nil)
+    #expect(try Folders.names(in: run.checkpointsPath) == ["step-00001000"])
+    #expect(try run.latest() == 1000)
+    #expect(try run.best() == nil)
   }
 
   @Test func twoCheckpointsOfAStepAreEqualFiles() throws {
@@ -86,11 +86,39 @@ import Testing
     try FileManager.default.copyItem(
       atPath: run.checkpointPath(step: 1), toPath: run.checkpointsPath + "/.tmp-step-00000002")
     _ = try scratch.write("latest.tmp-77", [1])
+    _ = try scratch.write("notes.tmp-mine", [1])
     #expect(try run.newestIntact().checkpoint?.step == 1)
     #expect(try run.newestIntact().warnings == [])
     #expect(try Set(run.prepare()) == [".tmp-step-00000002", "latest.tmp-77"])
-    #expect(Folders.names(in: run.checkpointsPath) == ["step-00000001"])
+    #expect(try Folders.names(in: run.checkpointsPath) == ["step-00000001"])
     #expect(try commit(run, step: 2) == .written)
+  }
+
+  @Test func aPointerThatNamesNothingIsAnErrorSoThatTheBestIsNeverPruned() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    try run.prepare()
+    for step in 1...3 { try commit(run, step: step) }
+    let path = try scratch.write("best", Array("step-2".utf8))
+    #expect(
+      sentence { _ = try run.prune(RetentionPolicy(keepLast: 1)) }
+        == "cannot read \(path): \"step-2\" is not the name of a checkpoint. Write one such as step-00001000, or remove the file.")
+    #expect(try run.steps() == [1, 2, 3])
+  }
+
+  @Test func aFolderThatCannotBeListedIsNotAnEmptyRun() throws {
+    let scratch = try Scratch()
+    _ = try scratch.write("checkpoints", [])
+    let error = #expect(throws: CheckpointError.self) { try RunFolder(scratch.path).newestIntact() }
+    #expect(error?.description == "cannot list \(scratch.path)/checkpoints: Not a directory.")
+  }
+
+  @Test func theStateTravelsAsBytes() throws {
+    let bytes = try trainingState(step: 4).encoded()
+    #expect(try TrainingState(decoding: bytes) == trainingState(step: 4))
+    var damaged = bytes
+    damaged[20] ^= 1
+    #expect(sentence { _ = try TrainingState(decoding: damaged) } == "cannot read the training state: its digest does not match its content.")
   }
 
   @Test func launchesAreNumberedAndTheConfigurationIsKept() throws {
@@ -138,7 +166,7 @@ import Testing
     #expect(error?.exitCode == .inputOutput)
     #expect(error?.description == "cannot create \(run.checkpointsPath)/.tmp-step-00000002/\(name): File name too long.")
     #expect(try tree(run.path) == before)
-    #expect(Folders.names(in: run.checkpointsPath) == ["step-00000001"])
+    #expect(try Folders.names(in: run.checkpointsPath) == ["step-00000001"])
   }
 
   @Test func aFileLargerThanTheSystemAllowsIsAnErrorOfInputAndOutput() throws {
