@@ -98,7 +98,9 @@ public struct RunFolder: Sendable, Equatable {
     guard Folders.isFile(file) else { return nil }
     let text = String(decoding: try Folders.read(file), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
     guard let step = Self.step(ofCheckpointNamed: text) else {
-      throw CheckpointError("read", file, "\"\(text)\" is not the name of a checkpoint", remedy: "Write one such as \(Self.checkpointName(step: 1000)), or remove the file.")
+      throw CheckpointError(
+        "read", file, "\"\(text)\" is not the name of a checkpoint",
+        remedy: "Write one such as \(Self.checkpointName(step: 1000)), or remove the file.")
     }
     return step
   }

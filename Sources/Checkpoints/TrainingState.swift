@@ -90,7 +90,8 @@ struct StateDocument: Codable, Equatable {
     let body = Data(open + Array("}".utf8))
     if let probe = try? decoder.decode(Probe.self, from: body), probe.training.formatVersion > TrainingState.currentFormatVersion {
       throw CheckpointError(
-        "read", path, "it has format version \(probe.training.formatVersion), and this program knows up to \(TrainingState.currentFormatVersion)",
+        "read", path,
+        "it has format version \(probe.training.formatVersion), and this program knows up to \(TrainingState.currentFormatVersion)",
         remedy: "Use the version of Lockstep that wrote it.")
     }
     do { self = try decoder.decode(Self.self, from: body) } catch {

@@ -69,8 +69,7 @@ def record(target):
             # Two copies of one bias; the class computes with the second.
             model.cls.predictions.bias.data.copy_(model.cls.predictions.decoder.bias.data)
         model.save_pretrained(target / name)
-        for extra in ("generation_config.json",):
-            (target / name / extra).unlink(missing_ok=True)
+        (target / name / "generation_config.json").unlink(missing_ok=True)
         save_file({"ids": ids.float(), "logits": logits(model, ids).contiguous()}, target / name / "expected.safetensors")
 
 
