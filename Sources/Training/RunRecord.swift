@@ -195,12 +195,8 @@ final class RunRecord {
   private func show() {
     guard let last else { return }
     let elapsed = (ContinuousClock.now - started).inSeconds
-    let done = last.step - firstStep
-    let remaining = done > 0 ? elapsed / Double(done) * Double(steps - last.step) : nil
     display.show(
-      ProgressSnapshot(
-        step: last.step, totalSteps: steps, loss: last.loss, validationLoss: validation, learningRate: last.learningRate,
-        tokensPerSecond: last.tokensPerSecond, mfu: last.mfu, elapsedSeconds: elapsed, remainingSeconds: remaining),
+      ProgressSnapshot(last, totalSteps: steps, startStep: firstStep, elapsedSeconds: elapsed, validationLoss: validation),
       now: elapsed)
   }
 

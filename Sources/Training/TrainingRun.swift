@@ -195,7 +195,7 @@ public final class TrainingRun {
     if let record {
       if let checkpoint = try record.recover() {
         try checkpoint.restore(model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries)
-        bytes = [UInt8](try JSONEncoder().encode(checkpoint.state))
+        bytes = try checkpoint.state.encoded()
       } else {
         trainer.bank.initialize(seed: configuration.seed)
         try startFromGivenWeights(record)
@@ -208,7 +208,7 @@ public final class TrainingRun {
       try communicator.broadcast(UnsafeMutableRawBufferPointer(start: store.memory, count: 4 * store.layout.count), from: 0)
     }
     guard !bytes.isEmpty else { return 0 }
-    let state = try JSONDecoder().decode(TrainingState.self, from: Data(bytes))
+    let state = try TrainingState(decoding: bytes)
     trainer.sum.restore(exponents: try trainer.sum.layout.entries.map { entry in
       guard let exponent = state.gradientScales[entry.name] else {
         throw DataError("state.json", "has no gradient scale for \(entry.name).")

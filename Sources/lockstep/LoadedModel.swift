@@ -38,7 +38,7 @@ struct LoadedModel {
       return path
     }
     let run = RunFolder(path)
-    if let best = run.best(), let checkpoint = try? run.checkpoint(step: best) { return checkpoint.path }
+    if let best = try run.best(), let checkpoint = try? run.checkpoint(step: best) { return checkpoint.path }
     guard let newest = try run.newestIntact().checkpoint else {
       throw DataError(path, "holds neither a model nor a run with a checkpoint.", remedy: "Has the run saved one yet?")
     }
