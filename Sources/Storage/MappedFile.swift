@@ -35,8 +35,15 @@ public final class MappedFile: @unchecked Sendable {
     if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
   }
 
-  /// The whole file. The buffer must not outlive this object.
+  /// The whole file. The buffer must not outlive this object, which the optimiser may release after its last mention:
+  /// use it where the object is a stored property of something that lives on, and `withBytes` elsewhere.
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+
+  /// Calls `body` with the whole file, which stays mapped until it returns.
+  public func withBytes<Value, Failure: Error>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Value) throws(Failure) -> Value {
+    defer { withExtendedLifetime(self) {} }
+    return try body(bytes)
+  }
 }
 
 /// The system's sentence for the current `errno`.
