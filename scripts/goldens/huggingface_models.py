@@ -160,6 +160,7 @@ def main():
         model = make()
         randomize(model, seed)
         model.save_pretrained(folder)
+        (folder / "generation_config.json").unlink(missing_ok=True)
         golden = record(model, folder, *inputs(model, samples, length, 100 + seed), steps=steps)
         sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         print(name, "loss", golden["loss"], golden.get("steps", {}).get("losses", ""), sizes)
