@@ -45,11 +45,6 @@ public struct SHA256: ~Copyable {
     return hash.finish()
   }
 
-  /// The digest of a file's bytes. - Throws: `FileError` when it cannot be read.
-  public static func of(file path: String) throws(FileError) -> String {
-    try MappedFile(path).withBytes { of($0) }
-  }
-
   public static func of(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { of($0) } }
 }
 
