@@ -82,8 +82,10 @@ extension Scope {
   public func softmax(_ scores: Value, visible: [Bool]) -> Value {
     let n = scores.columns
     // The largest visible score is taken off as a constant: it changes the numbers' range and nothing else.
-    let peaks = (0..<scores.rows).map { row in
-      (0..<n).filter { visible[row * n + $0] }.map { scores.data[row * n + $0] }.max() ?? 0
+    let peaks = (0..<scores.rows).map { row -> Double in
+      var peak = -Double.infinity
+      for i in row * n..<(row + 1) * n where visible[i] { peak = max(peak, scores.data[i]) }
+      return peak
     }
     let mask = tape.leaf(scores.rows, n, visible.map { $0 ? 1 : 0 })
     // Hidden scores are replaced by the peak before the exponential, so that it cannot overflow.
@@ -94,10 +96,12 @@ extension Scope {
   /// (a, b) → (a·cos - b·sin, b·cos + a·sin) on the halves of the columns.
   public func rotated(_ x: Value, _ ids: [Int32], base: Float) -> Value {
     let half = x.columns / 2
-    let angles = ids.flatMap { id in
-      (0..<half).map { k in
+    var angles: [Double] = []
+    for id in ids {
+      for k in 0..<half {
         // The angle itself is a float, by definition of the models.
-        Double(Float(id) * (1 / Float(pow(Double(base), Double(2 * k) / Double(x.columns)))))
+        let frequency = 1 / Float(pow(Double(base), Double(2 * k) / Double(x.columns)))
+        angles.append(Double(Float(id) * frequency))
       }
     }
     let cosines = tape.leaf(x.rows, half, angles.map { cos($0) })

@@ -46,7 +46,7 @@ extension Scope {
 
   /// The hidden states of a whole transformer.
   public func hidden(
-    _ prefix: String = "", _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil,
+    prefix: String = "", _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil,
     visible: ((Int, Int, Int) -> Bool)? = nil
   ) -> Value {
     let visible = visible ?? { sample, query, key in

@@ -22,3 +22,8 @@ public struct SeededNumbers {
     uniform(count).map { Int32(min(Int($0 * Float(bound)), bound - 1)) }
   }
 }
+
+extension SeededNumbers {
+  /// ln n.
+  static func naturalLogarithm(_ n: Int) -> Double { log(Double(n)) }
+}
