@@ -90,7 +90,8 @@ let package = Package(
     .executableTarget(
       name: "MultiRankChecks",
       dependencies: [
-        "Core", "Storage", "Tensors", "Models", "Objectives", "Data", "Collectives", "Checkpoints", "Metrics", "Training", "TestSupport",
+        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Data", "Collectives", "Checkpoints", "Metrics",
+        "Training", "TestSupport",
       ],
       swiftSettings: policy + cpuFlags),
     suite("CoreTests", ["Core"]),
@@ -100,6 +101,8 @@ let package = Package(
     suite("LayersTests", ["Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
     suite("ModelsTests", ["Models", "Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
     suite("ObjectivesTests", ["Objectives", "Models", "Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
+    suite(
+      "GoldenTests", ["Checkpoints", "Models", "Layers", "Objectives", "Kernels", "Tensors", "Storage", "Core", "TestSupport", "Tokenizers"]),
     suite("TokenizersTests", ["Tokenizers", "Storage", "Core"]),
     suite("DataTests", ["Data", "Tokenizers", "Storage", "Core"]),
     suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),

@@ -54,7 +54,7 @@ struct NetworkParts {
   ) {
     model = HuggingFaceNames.parts(of: parameters, configuration)
     var rest = HuggingFaceNames.uncovered(parameters.layout, configuration).map { entry in
-      NamedTensor("p." + entry.name, shape: entry.spec.shape, view: parameters.view(entry.index))
+      NamedTensor("p." + entry.name, shape: entry.spec.shape, view: parameters.view(entry.index), of: parameters)
     }
     for (name, store) in moments.merging(auxiliary, uniquingKeysWith: { first, _ in first }) {
       precondition(name != "p", "p is the prefix of parameters without a place in the exported model")

@@ -27,9 +27,23 @@ enum Folders {
     return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
   }
 
-  /// Names in a folder, sorted; none when there is no such folder.
-  static func names(in path: String) -> [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+  /// Names in a folder, sorted; none when there is no such folder. One that cannot be read is an error: to
+  /// take it for an empty one would begin a run again.
+  static func names(in path: String) throws(CheckpointError) -> [String] {
+    guard let folder = opendir(path) else {
+      if errno == ENOENT { return [] }
+      throw CheckpointError("list", path, systemReason(), exitCode: .inputOutput)
+    }
+    defer { closedir(folder) }
+    var names: [String] = []
+    errno = 0
+    while let entry = readdir(folder) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) }
+      if name != ".", name != ".." { names.append(name) }
+      errno = 0
+    }
+    guard errno == 0 else { throw CheckpointError("list", path, systemReason(), exitCode: .inputOutput) }
+    return names.sorted()
   }
 
   /// Waits until the folder's names are on the disk.

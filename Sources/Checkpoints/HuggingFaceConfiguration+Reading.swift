@@ -119,7 +119,9 @@ private struct HuggingFaceSettings {
 
   func llama() throws(CheckpointError) -> ModelConfiguration {
     let (width, heads) = (try count("hidden_size"), try count("num_attention_heads"))
-    try require("num_key_value_heads", .integer(heads), because: "grouped-query attention is not supported; it must equal num_attention_heads = \(heads)")
+    try require(
+      "num_key_value_heads", .integer(heads),
+      because: "grouped-query attention is not supported; it must equal num_attention_heads = \(heads)")
     try require("head_dim", .integer(heads > 0 ? width / heads : 0), because: "it must be hidden_size / num_attention_heads")
     try require("attention_bias", .bool(false), because: "Llama's linear layers have no biases here")
     try require("mlp_bias", .bool(false), because: "Llama's linear layers have no biases here")

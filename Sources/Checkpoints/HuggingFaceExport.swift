@@ -46,11 +46,9 @@ public enum HuggingFaceExport {
     var parts: [NamedTensor] = []
     for (index, tensor) in source.tensors.enumerated() {
       try source.read(tensor.name, into: store.view(index))
-      parts.append(NamedTensor(tensor.name, shape: tensor.shape, view: store.view(index)))
+      parts.append(NamedTensor(tensor.name, shape: tensor.shape, view: store.view(index), of: store))
     }
     try SafetensorsWriter.write(parts, to: path, format: format)
-    // The views in `parts` point into the store.
-    withExtendedLifetime(store) {}
   }
 
   private static func write(_ bytes: [UInt8], to path: String) throws(CheckpointError) {

@@ -49,7 +49,7 @@ public enum HuggingFaceNames {
       guard let view = tensor.view(in: store) else {
         preconditionFailure("the model declares no parameter \(tensor.internalName), which \(tensor.fileName) is made of")
       }
-      return NamedTensor(tensor.fileName, shape: tensor.shape, view: view)
+      return NamedTensor(tensor.fileName, shape: tensor.shape, view: view, of: store)
     }
   }
 

@@ -38,14 +38,14 @@ public struct HuggingFaceSource: Sendable {
     let single = path + "/" + CheckpointFile.model
     if Folders.isFile(single) { return [try SafetensorsFile(single)] }
     let index = single + ".index.json"
-    guard Folders.isFile(index) else { throw noWeights(path) }
+    guard Folders.isFile(index) else { throw try noWeights(path) }
     var files: [SafetensorsFile] = []
     for name in try shards(index) { files.append(try SafetensorsFile(path + "/" + name)) }
     return files
   }
 
-  private static func noWeights(_ path: String) -> CheckpointError {
-    let pickled = Folders.names(in: path).contains { $0.hasPrefix("pytorch_model") && $0.contains(".bin") }
+  private static func noWeights(_ path: String) throws(CheckpointError) -> CheckpointError {
+    let pickled = try Folders.names(in: path).contains { $0.hasPrefix("pytorch_model") && $0.contains(".bin") }
     return pickled
       ? CheckpointError(
         "import", path, "its weights are a pickle (pytorch_model.bin), which can run code when it is read",

@@ -26,7 +26,8 @@ extension RunFolder {
     if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
       close(descriptor)
       throw CheckpointError(
-        "start in", path, "another process is training in this folder", remedy: "Wait for it, stop it, or name another run.", exitCode: .usage)
+        "start in", path, "another process is training in this folder", remedy: "Wait for it, stop it, or name another run.",
+        exitCode: .usage)
     }
     return RunClaim(descriptor: descriptor)
   }

@@ -16,7 +16,7 @@ extension RunFolder {
   ///   must be a person's decision.
   public func newestIntact() throws(CheckpointError) -> Recovery {
     var warnings: [String] = []
-    for step in steps().reversed() {
+    for step in try steps().reversed() {
       do throws(CheckpointError) {
         return Recovery(checkpoint: try Checkpoint(verifying: checkpointPath(step: step)), warnings: warnings)
       } catch {
@@ -35,7 +35,7 @@ extension RunFolder {
   public func checkpoint(step: Int) throws(CheckpointError) -> Checkpoint {
     let folder = checkpointPath(step: step)
     guard Folders.exists(folder) else {
-      let present = steps().map(String.init).joined(separator: ", ")
+      let present = try steps().map(String.init).joined(separator: ", ")
       throw CheckpointError("open", folder, "there is no such checkpoint", remedy: present.isEmpty ? "" : "There are steps \(present).")
     }
     return try Checkpoint(verifying: folder)
@@ -65,9 +65,9 @@ extension RunFolder {
   /// - Returns: the steps removed, rising.
   @discardableResult
   public func prune(_ policy: RetentionPolicy) throws(CheckpointError) -> [Int] {
-    let whole = steps().filter { (try? Checkpoint(opening: checkpointPath(step: $0))) != nil }
+    let whole = try steps().filter { (try? Checkpoint(opening: checkpointPath(step: $0))) != nil }
     var kept = Set(whole.suffix(policy.keepLast))
-    if let best = best() { kept.insert(best) }
+    if let best = try best() { kept.insert(best) }
     if let every = policy.everySteps { kept.formUnion(whole.filter { $0 > 0 && $0 % every == 0 }) }
     let removed = whole.filter { !kept.contains($0) }
     for step in removed { try removeCheckpoint(step: step) }

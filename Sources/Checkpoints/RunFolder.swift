@@ -44,7 +44,7 @@ public struct RunFolder: Sendable, Equatable {
     try Folders.create(checkpointsPath)
     var removed: [String] = []
     for folder in [path, checkpointsPath, launchesPath] {
-      for name in Folders.names(in: folder) where Self.isLeftover(name) {
+      for name in try Folders.names(in: folder) where Self.isLeftover(name) {
         try Folders.remove(folder + "/" + name)
         removed.append(name)
       }
@@ -53,7 +53,11 @@ public struct RunFolder: Sendable, Equatable {
   }
 
   /// Temporary folders and files of this module and of `AtomicFile`.
-  private static func isLeftover(_ name: String) -> Bool { name.hasPrefix(temporaryPrefix) || name.contains(".tmp-") }
+  private static func isLeftover(_ name: String) -> Bool {
+    if name.hasPrefix(temporaryPrefix) { return true }
+    guard let mark = name.range(of: ".tmp-", options: .backwards) else { return false }
+    return Int(name[mark.upperBound...]) != nil
+  }
 
   static let temporaryPrefix = ".tmp-"
 
@@ -71,7 +75,7 @@ public struct RunFolder: Sendable, Equatable {
   /// Writes the record of a start under the next number. - Returns: its path.
   @discardableResult
   public func writeLaunch(_ json: [UInt8]) throws(CheckpointError) -> String {
-    let last = Folders.names(in: launchesPath).compactMap { Int($0.prefix { $0 != "." }) }.max() ?? 0
+    let last = try Folders.names(in: launchesPath).compactMap { Int($0.prefix { $0 != "." }) }.max() ?? 0
     let digits = String(last + 1)
     let file = launchesPath + "/" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits + ".json"
     try CheckpointError.wrapping { () throws(FileError) in try AtomicFile.write(json, to: file) }
@@ -81,17 +85,24 @@ public struct RunFolder: Sendable, Equatable {
   // MARK: - Pointers
 
   /// The step `latest` names; nil when it names none.
-  public func latest() -> Int? { pointer("latest") }
+  public func latest() throws(CheckpointError) -> Int? { try pointer("latest") }
 
   /// The step of lowest validation loss, as `best` names it.
-  public func best() -> Int? { pointer("best") }
+  public func best() throws(CheckpointError) -> Int? { try pointer("best") }
 
   public func setLatest(step: Int) throws(CheckpointError) { try point("latest", at: step) }
   public func setBest(step: Int) throws(CheckpointError) { try point("best", at: step) }
 
-  private func pointer(_ name: String) -> Int? {
-    guard let bytes = try? Folders.read(path + "/" + name) else { return nil }
-    return Self.step(ofCheckpointNamed: String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+  private func pointer(_ name: String) throws(CheckpointError) -> Int? {
+    let file = path + "/" + name
+    guard Folders.isFile(file) else { return nil }
+    let text = String(decoding: try Folders.read(file), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    guard let step = Self.step(ofCheckpointNamed: text) else {
+      throw CheckpointError(
+        "read", file, "\"\(text)\" is not the name of a checkpoint",
+        remedy: "Write one such as \(Self.checkpointName(step: 1000)), or remove the file.")
+    }
+    return step
   }
 
   private func point(_ name: String, at step: Int) throws(CheckpointError) {
@@ -99,5 +110,7 @@ public struct RunFolder: Sendable, Equatable {
   }
 
   /// Steps that have a checkpoint folder, rising; whether it is intact is another question.
-  public func steps() -> [Int] { Folders.names(in: checkpointsPath).compactMap(Self.step(ofCheckpointNamed:)).sorted() }
+  public func steps() throws(CheckpointError) -> [Int] {
+    try Folders.names(in: checkpointsPath).compactMap(Self.step(ofCheckpointNamed:)).sorted()
+  }
 }

@@ -8,11 +8,11 @@ public struct RunSummary: Codable, Sendable, Equatable {
   public var checkpoints: [CheckpointSummary]
 
   /// Reads every byte of every checkpoint once, to say which are intact.
-  public init(of run: RunFolder) {
+  public init(of run: RunFolder) throws(CheckpointError) {
     path = run.path
-    latest = run.latest()
-    best = run.best()
-    checkpoints = run.steps().map { CheckpointSummary(of: run.checkpointPath(step: $0)) }
+    latest = try run.latest()
+    best = try run.best()
+    checkpoints = try run.steps().map { CheckpointSummary(of: run.checkpointPath(step: $0)) }
   }
 
   public var lines: [String] {

@@ -15,6 +15,8 @@ public struct TensorDescription: Sendable, Equatable, Codable {
 
 /// The header of a safetensors file: eight bytes with its length, little-endian, then JSON.
 ///
+/// Invariant: a byte of the file is read only after a check that it is inside `file`, which outlives the call of `init`.
+///
 /// Reference: the format's description, https://huggingface.co/docs/safetensors.
 struct SafetensorsHeader: Equatable {
   /// A longer header than this is damage, not a model (the limit of the reference implementation).

@@ -3,21 +3,25 @@ import Storage
 import Tensors
 
 /// A tensor on its way to a file: its name there, its shape there, and where its numbers lie, row-major.
+///
+/// Invariant: `view` points into the store it was made from, which lives as long as this value.
 public struct NamedTensor: Sendable {
   public var name: String
   public var shape: [Int]
-  public var view: TensorView
+  public let view: TensorView
+  private let owner: ParameterStore
 
-  public init(_ name: String, shape: [Int], view: TensorView) {
+  public init(_ name: String, shape: [Int], view: TensorView, of owner: ParameterStore) {
     precondition(shape.reduce(1, *) == view.count, "\(name) of shape \(shape) cannot be \(view.rows) × \(view.columns) values")
     self.name = name
     self.shape = shape
     self.view = view
+    self.owner = owner
   }
 
   /// Every parameter of a store, under `prefix` and its own name.
   public static func all(of store: ParameterStore, prefix: String = "") -> [NamedTensor] {
-    store.layout.entries.map { NamedTensor(prefix + $0.name, shape: $0.spec.shape, view: store.view($0.index)) }
+    store.layout.entries.map { NamedTensor(prefix + $0.name, shape: $0.spec.shape, view: store.view($0.index), of: store) }
   }
 }
 
@@ -33,6 +37,7 @@ public enum SafetensorsWriter {
   ) throws(CheckpointError) -> FileRecord {
     precondition(format == .float32 || format == .bfloat16, "safetensors are written as F32 or BF16, not as \(format.rawValue)")
     let sorted = tensors.sorted { $0.name < $1.name }
+    defer { withExtendedLifetime(sorted) {} }
     return try CheckpointError.wrapping { () throws(FileError) in
       var file = try DurableFile(creating: path)
       try file.write(header(of: sorted, format: format))

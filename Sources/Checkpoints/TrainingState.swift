@@ -46,6 +46,16 @@ public struct TrainingState: Codable, Sendable, Equatable {
   }
 }
 
+extension TrainingState {
+  /// The state as bytes, for another process; the same for the same values.
+  public func encoded() throws(CheckpointError) -> [UInt8] { try StateDocument(files: [:], training: self).encoded() }
+
+  /// Reads what `encoded` gave. - Throws: `CheckpointError` when a byte has changed.
+  public init(decoding bytes: [UInt8]) throws(CheckpointError) {
+    self = try StateDocument(decoding: bytes, path: "the training state").training
+  }
+}
+
 /// `state.json`: the training state and a record of every other file, closed by a digest of itself.
 ///
 /// The file is one JSON object whose last member, `sha256`, is the digest of every byte before it, so that
@@ -80,7 +90,8 @@ struct StateDocument: Codable, Equatable {
     let body = Data(open + Array("}".utf8))
     if let probe = try? decoder.decode(Probe.self, from: body), probe.training.formatVersion > TrainingState.currentFormatVersion {
       throw CheckpointError(
-        "read", path, "it has format version \(probe.training.formatVersion), and this program knows up to \(TrainingState.currentFormatVersion)",
+        "read", path,
+        "it has format version \(probe.training.formatVersion), and this program knows up to \(TrainingState.currentFormatVersion)",
         remedy: "Use the version of Lockstep that wrote it.")
     }
     do { self = try decoder.decode(Self.self, from: body) } catch {

@@ -31,10 +31,11 @@ public func accumulateExactly(_ gradient: TensorView, scale: Double, into sum: U
   return largest
 }
 
-/// The double nearest to an integer, by its two halves; vector instructions have no 64-bit conversion before AVX-512.
+/// The double nearest to an integer, by its two halves, each of which stands in the low bits of a double of known exponent
+/// (2⁸⁴ + 2⁶³ and 2⁵²; the constant takes both off again); vector instructions have no 64-bit conversion before AVX-512.
 @inline(__always) func double(_ value: Int64) -> Double {
   let bits = UInt64(bitPattern: value)
-  let high = Double(bitPattern: (bits &>> 32) ^ 0x4530_0000_8000_0000) - 19_342_813_118_337_666_422_669_312.0
+  let high = Double(bitPattern: (bits &>> 32) ^ 0x4530_0000_8000_0000) - 0x1.0000_0801p84
   return high + Double(bitPattern: (bits & 0xFFFF_FFFF) | 0x4330_0000_0000_0000)
 }
 
@@ -43,7 +44,7 @@ public func accumulateExactly(_ gradient: TensorView, scale: Double, into sum: U
   let bits = UnsafeRawPointer(sum).loadUnaligned(as: SIMD8<UInt64>.self)
   let high = unsafeBitCast((bits &>> 32) ^ SIMD8(repeating: 0x4530_0000_8000_0000), to: SIMD8<Double>.self)
   let low = unsafeBitCast((bits & SIMD8(repeating: 0xFFFF_FFFF)) | SIMD8(repeating: 0x4330_0000_0000_0000), to: SIMD8<Double>.self)
-  let value = (high - 19_342_813_118_337_666_422_669_312.0 + low) * inverse
+  let value = (high - 0x1.0000_0801p84 + low) * inverse
   var g = SIMD8<Float>()
   for k in 0..<8 { g[k] = Float(value[k]) }
   return g

@@ -13,8 +13,12 @@ public final class MetricsLog {
   /// it, and a last line that a crash left unfinished.
   ///
   /// - Throws: `FileError`; the old log is then as it was.
-  public init(_ path: String, resumedStep: Int) throws(FileError) {
+  public convenience init(_ path: String, resumedStep: Int) throws(FileError) {
     try Self.cut(path, after: resumedStep)
+    try self.init(appendingTo: path)
+  }
+
+  init(appendingTo path: String) throws(FileError) {
     self.path = path
     descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw FileError("open", path, reason: systemReason()) }

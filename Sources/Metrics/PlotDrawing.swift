@@ -6,7 +6,7 @@ enum CurveStyle {
 
   var name: String { self == .training ? "training" : "validation" }
   var color: String { self == .training ? "#3b6ea5" : "#d1603d" }
-  var lineWidth: String { self == .training ? "1.5" : "2" }
+  var lineWidth: String { self == .training ? "1.2" : "2" }
 }
 
 /// The elements of an SVG picture in the making.
@@ -63,7 +63,10 @@ struct PlotDrawing {
     guard shown.count > 1 else { return drawDots(shown, style: style) }
     let path = shown.map { "\(pixel(frame.x.position(Double($0.step)))),\(pixel(frame.y.position($0.value)))" }
     elements.append(
-      "<polyline fill=\"none\" stroke=\"\(style.color)\" stroke-width=\"\(style.lineWidth)\" stroke-linejoin=\"round\" points=\"\(path.joined(separator: " "))\"/>")
+      """
+      <polyline fill="none" stroke="\(style.color)" stroke-width="\(style.lineWidth)" stroke-linejoin="round" \
+      points="\(path.joined(separator: " "))"/>
+      """)
   }
 
   mutating func drawDots(_ points: [LearningCurve.Point], style: CurveStyle) {
@@ -77,7 +80,10 @@ struct PlotDrawing {
     for (row, style) in styles.enumerated() {
       let y = top + 12 + Double(row) * 18
       elements.append(
-        "<line x1=\"\(pixel(right - 100))\" y1=\"\(pixel(y))\" x2=\"\(pixel(right - 76))\" y2=\"\(pixel(y))\" stroke=\"\(style.color)\" stroke-width=\"3\"/>")
+        """
+        <line x1="\(pixel(right - 100))" y1="\(pixel(y))" x2="\(pixel(right - 76))" y2="\(pixel(y))" \
+        stroke="\(style.color)" stroke-width="3"/>
+        """)
       text(style.name, x: right - 68, y: y + 4, anchor: "start")
     }
   }

@@ -30,6 +30,21 @@ public struct ProgressSnapshot: Sendable, Equatable {
   }
 }
 
+extension ProgressSnapshot {
+  /// The numbers of a step, with the time that is left if the rest goes on at the pace of this start so far.
+  ///
+  /// - Parameters:
+  ///   - startStep: the step this start went on after; steps before it took no time of it.
+  ///   - validationLoss: the latest one, which may be older than the record.
+  public init(_ record: StepRecord, totalSteps: Int, startStep: Int, elapsedSeconds: Double, validationLoss: Double? = nil) {
+    let done = record.step - startStep
+    self.init(
+      step: record.step, totalSteps: totalSteps, loss: record.loss, validationLoss: record.validationLoss ?? validationLoss,
+      learningRate: record.learningRate, tokensPerSecond: record.tokensPerSecond, mfu: record.mfu, elapsedSeconds: elapsedSeconds,
+      remainingSeconds: done > 0 ? elapsedSeconds / Double(done) * Double(max(0, totalSteps - record.step)) : nil)
+  }
+}
+
 /// Numbers and durations as text. Pure functions.
 public enum ProgressText {
   /// `step 120/1000 12 %  loss 3.2145  val 3.3001  lr 3.00e-04  12.3k tok/s  MFU 41 %  1 min 20 s, 9 min 47 s left`

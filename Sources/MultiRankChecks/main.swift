@@ -1,1 +1,159 @@
-print("0 passed, 0 failed")
+import Collectives
+import Core
+import Foundation
+import Kernels
+import Models
+import Objectives
+import Optimizers
+import Storage
+import Tensors
+import Training
+
+// Run by mpirun with any number of ranks. With --record FILE it writes the hashes of its runs; with --expect FILE it
+// compares them: scripts/multi-rank does so for 1, 2, 3, 4 and 7 ranks. Closes with `N passed, N failed`.
+
+/// Deterministic text-like tokens with document boundaries, a function of position.
+struct Documents: SampleSource {
+  let vocabulary: Int
+  let length: Int
+  let samplesPerEpoch = 1000
+
+  func samples(at positions: Range<UInt64>) -> SampleBatch {
+    let stride = length + 1
+    let random = CounterGenerator(seed: 11, purpose: .order)
+    var (tokens, segments) = ([Int32](), [Int32]())
+    for position in positions {
+      let r = random.at(position: position % UInt64(samplesPerEpoch), site: 0)
+      let boundary = r.below(length, 1 << 20)
+      for i in 0..<stride {
+        tokens.append(Int32(4 + (r.below(7, i) * 5 + i) % (vocabulary - 4)))
+        segments.append(i < boundary ? 0 : 1)
+      }
+      // One sample in five is only half full: counts differ between micro-batches.
+      if r.below(5, 1 << 21) == 0 { for i in length / 2..<stride { segments[segments.count - stride + i] = -1 } }
+    }
+    return SampleBatch(positions: Array(positions), length: length, tokens: tokens, segments: segments)
+  }
+}
+
+struct RunHash: Codable, Equatable {
+  var losses: String
+  var weights: String
+  var moments: String
+}
+
+let communicator = try MPICommunicator()
+var (passed, failed) = (0, 0)
+
+@MainActor func check(_ holds: Bool, _ what: String) {
+  if holds { passed += 1 } else { failed += 1 }
+  if communicator.rank == 0 { print(holds ? "  ok    \(what)" : "  FAIL  \(what)") }
+}
+
+func digest(_ store: ParameterStore) -> String {
+  SHA256.of(UnsafeRawBufferPointer(start: store.memory, count: 4 * store.layout.count))
+}
+
+/// Trains a tiny model with dropout; micro-batches do not divide evenly over most rank counts.
+@MainActor func train(
+  _ name: String, steps: Range<Int>, threads: Int, sum: SumArithmetic = .exact, state: (ParameterStore, AdamW, [Int])? = nil
+) throws -> (hash: RunHash, trainer: Trainer) {
+  let vocabulary = Vocabulary(size: 61, mask: 0, special: [0, 1, 2, 3])
+  guard let entry = ObjectiveRegistry.entry(named: name) else { preconditionFailure("no objective \(name)") }
+  let model: ModelConfiguration =
+    entry.visibility == .causal
+    ? .gpt2(vocabulary: 61, context: 24, width: 32, layers: 2, heads: 4, dropout: 0.1)
+    : .bert(vocabulary: 61, context: 24, width: 32, layers: 2, heads: 4, dropout: 0.1)
+  let objective = try entry.make(entry.defaultOptions, model, vocabulary)
+  var options = TrainerOptions(seed: 5, steps: 50, sum: sum, bucketBytes: 16 << 10)
+  options.schedule = LearningRateSchedule(shape: .cosine, warmupSteps: 5)
+  let plan = BatchPlan(batch: 33, microBatch: 3, ranks: communicator.size, threads: threads)
+  let trainer = Trainer(objective, length: 24, plan: plan, options: options, communicator: communicator)
+  if let (parameters, optimizer, exponents) = state {
+    trainer.bank.trained.all.copy(from: parameters.all)
+    trainer.optimizer.firstMoment.all.copy(from: optimizer.firstMoment.all)
+    trainer.optimizer.secondMoment.all.copy(from: optimizer.secondMoment.all)
+    trainer.sum.restore(exponents: exponents)
+  } else {
+    trainer.bank.initialize(seed: 5)
+  }
+  let source = Documents(vocabulary: 61, length: 24)
+  var losses = SHA256()
+  for step in steps {
+    let examples = try Trainer.examples(
+      step: step, rank: communicator.rank, plan: plan, objective: objective, source: source, context: trainer.context(step))
+    let outcome = try trainer.step(step, examples)
+    losses.update("\(outcome.loss.bitPattern) \(outcome.gradientNorm.bitPattern) \(outcome.microBatchLosses.map { $0.map(\.bitPattern) })\n")
+  }
+  let validation = try trainer.evaluate(source, samples: 31)
+  losses.update("\(validation.map(\.bitPattern))")
+  let hash = RunHash(
+    losses: losses.finish(), weights: digest(trainer.bank.trained),
+    moments: digest(trainer.optimizer.firstMoment) + digest(trainer.optimizer.secondMoment))
+  return (hash, trainer)
+}
+
+/// Hashes of all ranks are one.
+@MainActor func agree(_ hash: RunHash) throws -> Bool {
+  let all = try communicator.gatherAll(Array((hash.losses + hash.weights + hash.moments).utf8))
+  return all.allSatisfy { $0 == all[0] }
+}
+
+var results: [String: RunHash] = [:]
+for name in ["ar", "mlm"] {
+  let (hash, _) = try train(name, steps: 0..<50, threads: 1)
+  results[name] = hash
+  check(try agree(hash), "\(name): all ranks hold the same weights after 50 steps")
+  let (threaded, _) = try train(name, steps: 0..<50, threads: 2)
+  check(threaded == hash, "\(name): two threads a rank give the same bits as one")
+  let (control, _) = try train(name, steps: 0..<50, threads: 1, sum: .float)
+  results["\(name) float control"] = control
+}
+
+// A NaN in the weights of one rank stops all of them at the same step, and names a tensor.
+do {
+  let (_, trainer) = try train("ar", steps: 0..<1, threads: 1)
+  if communicator.rank == communicator.size - 1 { trainer.bank.trained.view(4)[0] = .nan }
+  let source = Documents(vocabulary: 61, length: 24)
+  let examples = try Trainer.examples(
+    step: 1, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective, source: source, context: trainer.context(1))
+  do {
+    _ = try trainer.step(1, examples)
+    check(false, "a NaN on one rank stops every rank")
+  } catch let error as NumericsError {
+    check(error.description.contains("step 1") && error.description.contains("not finite"), "a NaN on one rank stops every rank: \(error)")
+  }
+}
+
+// A gradient far beyond its exponent makes every rank take the step again, and changes no bit of what follows.
+do {
+  let (reference, _) = try train("ar", steps: 0..<3, threads: 1)
+  let (_, trainer) = try train("ar", steps: 0..<2, threads: 1)
+  trainer.sum.restore(exponents: trainer.sum.exponents.map { $0 + 30 })
+  let source = Documents(vocabulary: 61, length: 24)
+  let examples = try Trainer.examples(
+    step: 2, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective, source: source, context: trainer.context(2))
+  let outcome = try trainer.step(2, examples)
+  check(outcome.repeats > 0 && outcome.loss.isFinite, "an overflow repeats the step (\(outcome.repeats) times)")
+  _ = reference
+}
+
+if communicator.rank == 0 {
+  let arguments = CommandLine.arguments
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+  if let i = arguments.firstIndex(of: "--record"), i + 1 < arguments.count {
+    try encoder.encode(results).write(to: URL(fileURLWithPath: arguments[i + 1]))
+  }
+  if let i = arguments.firstIndex(of: "--expect"), i + 1 < arguments.count {
+    let expected = try JSONDecoder().decode([String: RunHash].self, from: Data(contentsOf: URL(fileURLWithPath: arguments[i + 1])))
+    for name in ["ar", "mlm"] {
+      check(results[name] == expected[name], "\(name): \(communicator.size) ranks give the bits of the recorded run")
+      let control = "\(name) float control"
+      check(results[control]?.weights != expected[control]?.weights, "\(name): the float control differs, so the comparison can fail")
+    }
+  }
+  print("\(passed) passed, \(failed) failed")
+}
+try communicator.stop()
+exit(failed == 0 ? 0 : 1)

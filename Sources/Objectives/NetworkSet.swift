@@ -51,10 +51,14 @@ public final class ParameterBank: Sendable {
   /// First values: drawn by each parameter's initialiser; moving averages start as copies.
   public func initialize(seed: UInt64) {
     trained.initialize(seed: seed)
-    for auxiliary in networks.auxiliaries {
-      let store = self.auxiliary(auxiliary.name)
-      store.initialize(seed: seed)
-      if auxiliary.rule != .frozen { follow(store) { $0.copy(from: $1) } }
+    for auxiliary in networks.auxiliaries { self.auxiliary(auxiliary.name).initialize(seed: seed) }
+    restartFollowers()
+  }
+
+  /// Moving averages become copies of the trained parameters, as at the start of a run from given weights.
+  public func restartFollowers() {
+    for auxiliary in networks.auxiliaries where auxiliary.rule != .frozen {
+      follow(self.auxiliary(auxiliary.name)) { $0.copy(from: $1) }
     }
   }
 

@@ -25,16 +25,11 @@ struct AddedToken: Sendable, Equatable {
       throw DataError(place, "an entry of added_tokens has no usable id and content.", remedy: "Each needs an id of 0 or more and a text.")
     }
     self.init(id: id, content: content)
-    func flag(_ name: String, _ otherwise: Bool) throws(DataError) -> Bool {
-      guard let value = json[name] else { return otherwise }
-      guard let flag = value.bool else { throw DataError(place, "\(name) of added token \(id) is neither true nor false.") }
-      return flag
-    }
-    singleWord = try flag("single_word", false)
-    leftStrip = try flag("lstrip", false)
-    rightStrip = try flag("rstrip", false)
-    isSpecial = try flag("special", false)
-    isNormalized = try flag("normalized", !isSpecial)
+    singleWord = try json.flag("single_word", false, place: place)
+    leftStrip = try json.flag("lstrip", false, place: place)
+    rightStrip = try json.flag("rstrip", false, place: place)
+    isSpecial = try json.flag("special", false, place: place)
+    isNormalized = try json.flag("normalized", !isSpecial, place: place)
   }
 
   var json: JSONValue {

@@ -20,10 +20,10 @@ struct BertNormalizer: Sendable, Equatable {
         remedy: "Use BertNormalizer.")
     }
     self.init()
-    cleans = json["clean_text"]?.bool ?? true
-    separatesIdeographs = json["handle_chinese_chars"]?.bool ?? true
-    stripsAccents = json["strip_accents"]?.bool
-    lowercases = json["lowercase"]?.bool ?? true
+    cleans = try json.flag("clean_text", true, place: place)
+    separatesIdeographs = try json.flag("handle_chinese_chars", true, place: place)
+    stripsAccents = json["strip_accents"] == nil ? nil : try json.flag("strip_accents", true, place: place)
+    lowercases = try json.flag("lowercase", true, place: place)
   }
 
   init(cleans: Bool = true, separatesIdeographs: Bool = true, stripsAccents: Bool? = nil, lowercases: Bool = true) {

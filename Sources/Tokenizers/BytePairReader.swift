@@ -13,7 +13,7 @@ struct BytePairReader {
     let (merges, merged) = try mergesOf(model, ids)
     let added = try addedTokens(ids)
     var definition = BytePairDefinition(tokens: tokens, merges: merges, added: added)
-    definition.ignoresMerges = model["ignore_merges"]?.bool ?? false
+    definition.ignoresMerges = try model.flag("ignore_merges", false, place: place)
     definition.unknown = model["unk_token"]?.bytes.flatMap(ids.find).map(Int32.init)
     definition.postProcessor = json["post_processor"] ?? .null
     try readNormalizer(&definition)
@@ -30,7 +30,7 @@ struct BytePairReader {
   }
 
   private func refuseModelOptions(_ model: JSONValue) throws(DataError) {
-    if model["byte_fallback"]?.bool == true { throw unsupported("model.byte_fallback", "is true") }
+    if try model.flag("byte_fallback", false, place: place) { throw unsupported("model.byte_fallback", "is true") }
     if let dropout = model["dropout"], dropout != .integer(0), dropout != .number(0) { throw unsupported("model.dropout", "is set") }
     for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
       if let text = model[name]?.string, !text.isEmpty { throw unsupported("model.\(name)", "is \"\(text)\"") }
@@ -43,7 +43,7 @@ struct BytePairReader {
     let bytes = Set(definition.tokens.lazy.filter { $0.count <= 2 }.compactMap { ByteAlphabet.bytes(of: $0) }.filter { $0.count == 1 })
     guard bytes.count < 256 else { return }
     if definition.unknown == nil { throw DataError(place, "model.unk_token \"\(name)\" is not in model.vocab.") }
-    if model["fuse_unk"]?.bool == true { throw unsupported("model.fuse_unk", "is true in a vocabulary without all bytes") }
+    if try model.flag("fuse_unk", false, place: place) { throw unsupported("model.fuse_unk", "is true in a vocabulary without all bytes") }
   }
 
   // MARK: - Merges
@@ -101,8 +101,8 @@ struct BytePairReader {
     guard let last = parts.last, last["type"]?.string == "ByteLevel", parts.count <= 2 else {
       throw unsupported("pre_tokenizer", "is \(Self.types(parts)) and not ByteLevel, alone or after one Split")
     }
-    definition.addsPrefixSpace = last["add_prefix_space"]?.bool ?? true
-    definition.pattern = last["use_regex"]?.bool ?? true ? .gpt2 : .whole
+    definition.addsPrefixSpace = try last.flag("add_prefix_space", true, place: place)
+    definition.pattern = try last.flag("use_regex", true, place: place) ? .gpt2 : .whole
     guard parts.count == 2 else { return }
     guard definition.pattern == .whole, !definition.addsPrefixSpace else {
       throw unsupported("pre_tokenizer", "is \(Self.types(parts)) with a ByteLevel that has use_regex or add_prefix_space")
@@ -116,7 +116,8 @@ struct BytePairReader {
     }
     guard let pattern = PiecePattern(expression: expression) else { throw unsupported("pre_tokenizer", "has the pattern \(expression)") }
     // The patterns match every character, so what lies between matches is always empty.
-    let keepsMatches = split["behavior"]?.string == "Isolated" || (split["behavior"]?.string == "Removed" && split["invert"]?.bool == true)
+    let inverted = try split.flag("invert", false, place: place)
+    let keepsMatches = split["behavior"]?.string == "Isolated" || (split["behavior"]?.string == "Removed" && inverted)
     guard keepsMatches else { throw unsupported("pre_tokenizer", "has a Split with behavior \(split["behavior"]?.string ?? "(none)")") }
     return pattern
   }

@@ -1,7 +1,7 @@
 /// What the scanners and the BERT normalizer ask of a character, as bits.
 ///
-/// The `tokenizers` library has tables of several ages: its regular expressions know Unicode 16.0, its BERT
-/// classes Unicode 8.0. Equal ids need the same answers, so younger characters are treated as unassigned,
+/// The `tokenizers` library has tables of several ages: its regular expressions know Unicode 16.0, its
+/// normalization Unicode 9.0, its BERT classes Unicode 8.0. Equal ids need the same answers, so younger characters are treated as unassigned,
 /// by the age each character carries in the standard library's tables. (Compared for every scalar.)
 struct CharacterClasses: OptionSet, Sendable {
   let rawValue: UInt8
@@ -20,6 +20,8 @@ struct CharacterClasses: OptionSet, Sendable {
   static let removed = CharacterClasses(rawValue: 32)
   /// Mn of Unicode 8.0, what accent stripping removes after decomposition.
   static let accent = CharacterClasses(rawValue: 64)
+  /// Assigned after Unicode 9.0.
+  static let young = CharacterClasses(rawValue: 128)
 
   /// Classes of a scalar value. - Complexity: O(1); the first call fills a table of 256 KiB.
   @inline(__always) static func of(_ value: UInt32) -> CharacterClasses {
@@ -44,6 +46,7 @@ struct CharacterClasses: OptionSet, Sendable {
     var classes: CharacterClasses = properties.isWhitespace ? [.space] : []
     if (age.major, age.minor) <= (16, 0) { classes.formUnion(modern(properties)) }
     if (age.major, age.minor) <= (8, 0) { classes.formUnion(bert(scalar)) }
+    if (age.major, age.minor) > (9, 0) { classes.insert(.young) }
     return classes
   }
 

@@ -1,41 +1,61 @@
 import Foundation
 
-/// Unicode normalization of bytes, by Foundation's tables; invalid UTF-8 is passed on as it is.
+/// Unicode normalization of bytes, by Foundation's tables. Invalid UTF-8 is passed on as it is, and so is every
+/// character younger than Unicode 9.0, which the tables of the `tokenizers` library do not know: it neither moves
+/// nor composes there, and nothing moves past it.
 enum Composition {
   /// Normalization form C, or nil when the text is ASCII and so in that form already.
   static func composeIfNeeded(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
-    text.allSatisfy { $0 < 0x80 } ? nil : compose(Array(text))
+    text.allSatisfy { $0 < 0x80 } ? nil : transform(text) { $0.precomposedStringWithCanonicalMapping }
   }
 
   static func compose(_ text: [UInt8]) -> [UInt8] {
-    transformingValid(text) { Array($0.precomposedStringWithCanonicalMapping.utf8) }
+    text.withUnsafeBufferPointer { composeIfNeeded($0) } ?? text
   }
 
-  /// Normalization form D of valid UTF-8. U+11938 stays whole, as in the `tokenizers` library, whose tables are older.
+  /// Normalization form D.
   static func decompose(_ text: [UInt8]) -> [UInt8] {
-    let parts = String(decoding: text, as: UTF8.self).unicodeScalars.split(separator: "\u{11938}", omittingEmptySubsequences: false)
-    return Array(parts.map { String($0).decomposedStringWithCanonicalMapping }.joined(separator: "\u{11938}").utf8)
+    text.withUnsafeBufferPointer { buffer in transform(buffer) { $0.decomposedStringWithCanonicalMapping } }
   }
 
-  /// Applies `transform` to each longest run of valid UTF-8.
-  private static func transformingValid(_ text: [UInt8], _ transform: (String) -> [UInt8]) -> [UInt8] {
+  /// Applies `change` to each longest run of valid, old enough characters.
+  private static func transform(_ text: UnsafeBufferPointer<UInt8>, _ change: (String) -> String) -> [UInt8] {
+    guard let base = text.baseAddress else { return [] }
     var result: [UInt8] = []
-    var start = 0
+    var run: [UInt8] = []
+    func flush() {
+      if !run.isEmpty { result += change(String(decoding: run, as: UTF8.self)).utf8 }
+      run.removeAll(keepingCapacity: true)
+    }
+    // The standard library composes U+1xxxx like U+xxxx (U+10041 with an acute becomes Á); no such pair exists, so the
+    // two are kept apart.
+    var afterSupplementary = false
     var index = 0
-    func flush() { if start < index { result += transform(String(decoding: text[start..<index], as: UTF8.self)) } }
-    text.withUnsafeBufferPointer { buffer in
-      guard let base = buffer.baseAddress else { return }
-      while index < buffer.count {
-        let scalar = UTF8Reader.decode(base, at: index, end: buffer.count)
-        if scalar.value == UTF8Reader.invalid {
-          flush()
-          result.append(buffer[index])
-          start = index + 1
-        }
-        index += scalar.length
+    while index < text.count {
+      let scalar = UTF8Reader.decode(base, at: index, end: text.count)
+      let bytes = text[index..<index + scalar.length]
+      if scalar.value == UTF8Reader.invalid || CharacterClasses.of(scalar.value).contains(.young) {
+        flush()
+        result += bytes
+      } else {
+        if afterSupplementary, scalar.value < 0x1_0000 { flush() }
+        if let parts = markPairs[scalar.value] { run += parts.utf8 } else { run += bytes }
       }
+      afterSupplementary = scalar.value >= 0x1_0000 && isStarter(scalar.value)
+      index += scalar.length
     }
     flush()
     return result
   }
+
+  /// True when marks do not move past the character; its decomposition may end in a mark only among the musical symbols.
+  private static func isStarter(_ value: UInt32) -> Bool {
+    !(0x1D15E...0x1D1C0).contains(value) && Unicode.Scalar(value)?.properties.canonicalCombiningClass == .notReordered
+  }
+
+  /// Tibetan vowels that are two marks each but claim to be no mark: the standard library does not order the marks
+  /// after them rightly unless they are written out.
+  private static let markPairs: [UInt32: String] = [
+    0x0F73: "\u{0F71}\u{0F72}", 0x0F75: "\u{0F71}\u{0F74}", 0x0F81: "\u{0F71}\u{0F80}",
+  ]
 }

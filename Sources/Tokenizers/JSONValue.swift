@@ -1,3 +1,5 @@
+import Core
+
 /// JSON with its order kept and its strings as UTF-8 bytes.
 ///
 /// Strings are bytes because `String` compares by canonical equivalence: a composed and a decomposed é
@@ -37,6 +39,15 @@ indirect enum JSONValue: Sendable, Equatable {
   var bool: Bool? {
     guard case .bool(let value) = self else { return nil }
     return value
+  }
+
+  /// The flag `name`, or `otherwise` where there is none or null.
+  ///
+  /// - Throws: `DataError` when it is something else than true or false.
+  func flag(_ name: String, _ otherwise: Bool, place: String) throws(DataError) -> Bool {
+    guard let value = self[name] else { return otherwise }
+    guard let flag = value.bool else { throw DataError(place, "\(name) is neither true nor false.") }
+    return flag
   }
 
   var integer: Int? {

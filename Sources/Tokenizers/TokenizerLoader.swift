@@ -74,7 +74,7 @@ public enum TokenizerLoader {
     guard file.count <= largestFile else {
       throw DataError(path, "the file has \(file.count) bytes, more than any tokenizer (\(largestFile)).")
     }
-    return Array(file.bytes)
+    return withExtendedLifetime(file) { Array(file.bytes) }
   }
 }
 

@@ -7,12 +7,14 @@ struct WordMerger {
   private var pairs: [UInt64] = []
 
   /// Up to here a linear search for the least pair beats a heap.
-  private static let longestScanned = 128
+  static let longestScanned = 128
 
-  mutating func merge(_ piece: UnsafeBufferPointer<UInt8>, _ model: BytePairModel, into ids: inout [Int32]) {
+  mutating func merge(
+    _ piece: UnsafeBufferPointer<UInt8>, _ model: BytePairModel, into ids: inout [Int32], longestScanned: Int = WordMerger.longestScanned
+  ) {
     symbols.removeAll(keepingCapacity: true)
     for byte in piece where model.byteIDs[Int(byte)] >= 0 { symbols.append(model.byteIDs[Int(byte)]) }
-    if symbols.count <= Self.longestScanned {
+    if symbols.count <= longestScanned {
       mergeByScanning(model.merges)
       ids.append(contentsOf: symbols)
     } else {

@@ -17,7 +17,7 @@ struct WordPieceReader {
     var definition = WordPieceDefinition(tokens: tokens, added: added, unknown: Int32(unknownID))
     definition.prefix = model["continuing_subword_prefix"]?.bytes ?? definition.prefix
     definition.longestWord = max(model["max_input_chars_per_word"]?.integer ?? 100, 0)
-    definition.tidies = json["decoder"]?["cleanup"]?.bool ?? true
+    definition.tidies = try (json["decoder"] ?? .null).flag("cleanup", true, place: place)
     definition.postProcessor = json["post_processor"] ?? .null
     definition.normalizer = nil
     if let normalizer = json["normalizer"] { definition.normalizer = try BertNormalizer(normalizer, place: place) }

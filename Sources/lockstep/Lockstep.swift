@@ -2,10 +2,36 @@ import ArgumentParser
 import Core
 import Foundation
 
+/// The program. Everything that goes wrong anywhere becomes one sentence and one exit code here, and nowhere else.
 @main
 struct Lockstep: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "lockstep",
     abstract: "Pretrains transformers with masked and autoregressive objectives on clusters of ordinary Linux machines.",
-    subcommands: [Benchmark.self])
+    discussion: """
+      Under mpirun every command that computes uses all ranks; without it, one. Exit codes: 0 done, 2 usage or configuration, \
+      3 data, 4 replicas diverged, 5 input or output failed, 6 the numbers broke, 7 a rank stalled, 75 stopped on request \
+      with a checkpoint: run the same command again.
+
+      Example: lockstep prepare --input book.txt --output corpora/book && mpirun -n 2 lockstep train configs/quickstart.toml
+      """,
+    subcommands: [
+      Train.self, Generate.self, Fill.self, Export.self, Objectives.self, Benchmark.self,
+    ])
+
+  @Flag(name: .long, help: "Print the version with those of BLAS and MPI.") var version = false
+
+  func run() throws {
+    if version { return print(Version.text) }
+    throw CleanExit.helpRequest(self)
+  }
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      Failure.end(error)
+    }
+  }
 }

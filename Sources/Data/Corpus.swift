@@ -1,0 +1,54 @@
+import Core
+import Foundation
+import Storage
+
+/// A prepared corpus: a folder of shards with its manifest and its tokeniser.
+public struct Corpus: Sendable {
+  public static let tokenizerFile = "tokenizer.json"
+  public static let tokenizerConfigFile = "tokenizer_config.json"
+
+  public let folder: String
+  public let manifest: CorpusManifest
+
+  /// Reads the manifest and checks the tokeniser against it; shards are opened when they are asked for.
+  ///
+  /// - Throws: `DataError` when the folder is no corpus or its tokeniser is another one.
+  public init(_ folder: String) throws {
+    self.folder = folder
+    self.manifest = try CorpusManifest(folder: folder)
+    let hash = SHA256.of(try MappedFile(tokenizerPath).bytes)
+    guard hash == manifest.tokenizerSHA256 else {
+      throw DataError(
+        tokenizerPath, "is not the tokeniser this corpus was made with: its SHA-256 is \(hash), and corpus.json says \(manifest.tokenizerSHA256).",
+        remedy: "Put the original file back, or run lockstep prepare again.")
+    }
+  }
+
+  public var vocabulary: Vocabulary { manifest.vocabulary }
+  public var tokenizerPath: String { folder + "/" + Self.tokenizerFile }
+  public var tokenizerConfigPath: String { folder + "/" + Self.tokenizerConfigFile }
+
+  /// Opens the shards of one side and checks each against the manifest.
+  ///
+  /// - Throws: `FileError`, or `DataError` for a shard that is damaged, of another corpus or of another tokeniser.
+  public func shards(_ split: CorpusSplit) throws -> [Shard] {
+    try manifest.shards(split).map(open)
+  }
+
+  /// Opens one shard the manifest lists.
+  func open(_ entry: CorpusManifest.Shard) throws -> Shard {
+    guard !entry.file.contains("/"), entry.file != ".." else {
+      throw DataError(folder, "lists the shard \(entry.file), which is not a plain file name.", remedy: "Run lockstep prepare again.")
+    }
+    let shard = try Shard(folder + "/" + entry.file)
+    guard shard.tokenizerHash == manifest.tokenizerSHA256, shard.vocabularySize == manifest.vocabulary.size else {
+      throw DataError(shard.path, "was made with another tokeniser than the corpus it lies in.", remedy: "Run lockstep prepare again.")
+    }
+    guard shard.payloadHash == entry.payloadSHA256, shard.tokenCount == entry.tokens, shard.documentCount == entry.documents,
+      shard.textBytes == entry.textBytes
+    else {
+      throw DataError(shard.path, "is not the shard that corpus.json lists under this name.", remedy: "Copy the whole corpus again, or run lockstep prepare again.")
+    }
+    return shard
+  }
+}

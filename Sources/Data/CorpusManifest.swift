@@ -1,0 +1,100 @@
+import Core
+import Foundation
+import Storage
+
+/// `corpus.json`: what a corpus folder holds and what it was made from. Written last, so that a folder
+/// without one is no corpus. It has no time, host or absolute path in it: equal inputs give equal bytes.
+public struct CorpusManifest: Codable, Sendable, Equatable {
+  public static let currentVersion = 1
+  public static let fileName = "corpus.json"
+
+  public struct Shard: Codable, Sendable, Equatable {
+    public var file: String
+    public var documents: Int
+    public var tokens: Int
+    /// Bytes of raw text the tokens stand for.
+    public var textBytes: Int
+    public var payloadSHA256: String
+  }
+
+  public struct Source: Codable, Sendable, Equatable {
+    /// The path from the input that was given on.
+    public var name: String
+    /// Bytes of the file as stored.
+    public var bytes: Int
+    public var sha256: String
+  }
+
+  /// How documents were divided: `document-hash` or `tail`, and the share of validation.
+  public struct Split: Codable, Sendable, Equatable {
+    public var rule: String
+    public var fraction: Double
+  }
+
+  public var version: Int
+  /// SHA-256 over everything that decides the shards: options, tokeniser and sources.
+  public var recipe: String
+  public var tokenizerSHA256: String
+  public var vocabulary: Vocabulary
+  public var split: Split
+  public var train: [Shard]
+  public var validation: [Shard]
+  public var sources: [Source]
+  /// Documents left out because they hold nothing but white space.
+  public var emptyDocuments: Int
+  /// Documents kept although they are not valid UTF-8.
+  public var invalidDocuments: Int
+
+  /// SHA-256 that names the data: of the tokeniser's and the shards' own. Two corpora with equal names train alike.
+  public var contentHash: String {
+    let hashes = train.map(\.payloadSHA256) + ["validation"] + validation.map(\.payloadSHA256)
+    return SHA256.of(([tokenizerSHA256] + hashes).joined(separator: "\n"))
+  }
+
+  public func shards(_ split: CorpusSplit) -> [Shard] { split == .train ? train : validation }
+
+  public init(
+    recipe: String, tokenizerSHA256: String, vocabulary: Vocabulary, split: Split, train: [Shard], validation: [Shard],
+    sources: [Source], emptyDocuments: Int = 0, invalidDocuments: Int = 0
+  ) {
+    self.version = Self.currentVersion
+    (self.recipe, self.tokenizerSHA256, self.vocabulary, self.split) = (recipe, tokenizerSHA256, vocabulary, split)
+    (self.train, self.validation, self.sources) = (train, validation, sources)
+    (self.emptyDocuments, self.invalidDocuments) = (emptyDocuments, invalidDocuments)
+  }
+
+  public func encoded() throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
+  }
+
+  /// Reads `corpus.json` of a folder.
+  ///
+  /// - Throws: `DataError` when there is none, or when it is not one this build reads.
+  public init(folder: String) throws {
+    let path = folder + "/" + Self.fileName
+    guard let bytes = FileManager.default.contents(atPath: path) else {
+      throw DataError(folder, "is not a corpus: it has no readable \(Self.fileName).", remedy: "Make one with lockstep prepare.")
+    }
+    struct Version: Decodable { var version: Int }
+    let version = try? JSONDecoder().decode(Version.self, from: bytes).version
+    if let version, version != Self.currentVersion {
+      throw DataError(path, "has version \(version); this build reads version \(Self.currentVersion).", remedy: "Prepare the corpus again.")
+    }
+    do {
+      self = try JSONDecoder().decode(Self.self, from: bytes)
+    } catch {
+      throw DataError(path, "is damaged: it is not the JSON that lockstep prepare writes.", remedy: "Copy it again, or run lockstep prepare again.")
+    }
+  }
+}
+
+extension [CorpusManifest.Shard] {
+  public var documents: Int { reduce(0) { $0 + $1.documents } }
+  public var tokens: Int { reduce(0) { $0 + $1.tokens } }
+  public var textBytes: Int { reduce(0) { $0 + $1.textBytes } }
+}
+
+/// One side of a corpus.
+public enum CorpusSplit: String, Codable, Sendable, CaseIterable { case train, validation }

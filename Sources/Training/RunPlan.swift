@@ -1,0 +1,51 @@
+import Core
+import Kernels
+import Models
+import Objectives
+import Tensors
+
+/// What a run will need, worked out without taking it.
+public struct RunPlan: Sendable {
+  public let model: ModelConfiguration
+  public let steps: Int
+  public let parameters: Int
+  /// Activations, scratch and one layer's gradient for all threads of a rank.
+  public let workspaceBytes: Int
+  /// Resident memory of a rank: 20 bytes a parameter, auxiliary networks, workspaces, and 64 MB for libraries and buffers.
+  public let memoryBytes: Int
+  public let checkpointBytes: Int
+  /// Required flops of the whole run; for masked objectives with the expected share of positions.
+  public let flops: Double
+
+  /// - Throws: `ConfigurationError` as the run itself would.
+  public init(_ configuration: RunConfiguration, _ inputs: RunInputs, ranks: Int, threads: Int) throws {
+    let model = TrainingRun.model(configuration, inputs.vocabulary)
+    let objective = try TrainingRun.objective(configuration, model: model, vocabulary: inputs.vocabulary)
+    let layout = objective.networks.trained
+    let counting = Arena.counting()
+    _ = objective.workspace(samples: configuration.microBatch, length: model.context, counting)
+    let auxiliary = objective.networks.auxiliaries.reduce(0) { $0 + $1.layout.parameterCount }
+    self.model = model
+    steps = configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: model.context)
+    parameters = layout.parameterCount
+    workspaceBytes = threads * 4 * (counting.used + layout.largestGroup)
+    memoryBytes = 20 * parameters + 4 * auxiliary + workspaceBytes + 64_000_000
+    checkpointBytes = 12 * parameters + 4 * auxiliary
+    let sample = objective.corrupt(
+      try inputs.training.samples(at: 0..<UInt64(configuration.microBatch)),
+      StepContext(seed: configuration.seed, step: 0, steps: steps))
+    let tokens = configuration.microBatch * model.context
+    let share = (sample.counts.first ?? 0) / Double(tokens)
+    flops =
+      model.trainingFlopsPerToken(length: model.context, headFraction: min(1, share))
+      * Double(steps * configuration.batch * model.context)
+  }
+
+  /// This rank's sgemm rate in flops a second.
+  public static func measureSgemm(threads: Int) -> Double {
+    BLAS.useOneThread()
+    let pool = WorkerPool(threads: threads)
+    defer { pool.stop() }
+    return Yardstick.sgemm(pool)
+  }
+}

@@ -1,0 +1,231 @@
+import Checkpoints
+import Collectives
+import Core
+import Data
+import Foundation
+import Kernels
+import Metrics
+import Models
+import Objectives
+import Optimizers
+import Storage
+import Tensors
+
+/// What a run works on, opened on every rank.
+public struct RunInputs: Sendable {
+  public var training: any SampleSource
+  /// nil when the corpus has no validation split.
+  public var validation: (any SampleSource)?
+  public var vocabulary: Vocabulary
+  /// `tokenizer.json` and its companions, for the checkpoints.
+  public var tokenizerFiles: [String: [UInt8]]
+  /// Digest of the data, for the record of a start.
+  public var dataHash: String
+
+  public init(
+    training: any SampleSource, validation: (any SampleSource)?, vocabulary: Vocabulary, tokenizerFiles: [String: [UInt8]],
+    dataHash: String
+  ) {
+    (self.training, self.validation, self.vocabulary) = (training, validation, vocabulary)
+    (self.tokenizerFiles, self.dataHash) = (tokenizerFiles, dataHash)
+  }
+}
+
+/// How a run ended.
+public enum RunEnding: Sendable, Equatable {
+  case finished(step: Int)
+  /// Stopped on request with a checkpoint.
+  case stopped(step: Int)
+  /// There was nothing left to do.
+  case alreadyFinished(step: Int)
+}
+
+/// A job from its configuration to its last checkpoint: resumes, steps, validates, logs, saves.
+public final class TrainingRun {
+  public let configuration: RunConfiguration
+  /// The model with the vocabulary of the corpus.
+  public let model: ModelConfiguration
+  public let steps: Int
+  let inputs: RunInputs
+  let communicator: any Communicator
+  let objective: any Objective
+  let trainer: Trainer
+  /// What only rank 0 has: folder, logs, display.
+  let record: RunRecord?
+  private var bestLoss: Double?
+  private var bestStep: Int?
+  private var savedStep: Int?
+
+  /// Takes all memory and opens the run folder. Collective.
+  public init(
+    _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, command: [String] = []
+  ) throws {
+    self.configuration = configuration
+    self.inputs = inputs
+    self.communicator = communicator
+    model = Self.model(configuration, inputs.vocabulary)
+    steps = configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: configuration.model.context)
+    objective = try Self.objective(configuration, model: model, vocabulary: inputs.vocabulary)
+    let plan = BatchPlan(
+      batch: configuration.batch, microBatch: configuration.microBatch, ranks: communicator.size, threads: threads)
+    trainer = Trainer(
+      objective, length: model.context, plan: plan, options: Self.options(configuration, steps: steps), communicator: communicator)
+    record = communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan, command: command) : nil
+    record?.termNamesSource = objective.terms.map(\.name)
+  }
+
+  static func model(_ configuration: RunConfiguration, _ vocabulary: Vocabulary) -> ModelConfiguration {
+    var model = configuration.model
+    model.vocabulary = vocabulary.size
+    return model
+  }
+
+  static func objective(_ configuration: RunConfiguration, model: ModelConfiguration, vocabulary: Vocabulary) throws -> any Objective {
+    guard let entry = ObjectiveRegistry.entry(named: configuration.objective) else {
+      throw ConfigurationError("objective.name", is: configuration.objective, rule: "it is not in the registry.")
+    }
+    return try entry.make(configuration.objectiveOptions, model, vocabulary)
+  }
+
+  static func options(_ configuration: RunConfiguration, steps: Int) -> TrainerOptions {
+    TrainerOptions(
+      seed: configuration.seed, steps: steps, optimizer: configuration.optimizer, schedule: configuration.schedule,
+      sum: SumArithmetic(rawValue: configuration.sum) ?? .exact, bucketBytes: Int(configuration.machine.bucketMegabytes * 1_048_576))
+  }
+
+  // MARK: - The run
+
+  /// Trains until the last step or a request to stop. Collective; errors are the same on every rank or end the job.
+  public func execute() throws -> RunEnding {
+    let arithmetic = Arithmetic.current()
+    try arithmetic.requireEqual(over: communicator)
+    var step = try restore()
+    let sgemm = try communicator.sum(Yardstick.sgemm(trainer.pool, seconds: 0.2))
+    try record?.start(at: step, arithmetic: arithmetic, dataHash: inputs.dataHash, ranks: communicator.size, sgemm: sgemm)
+    guard step < steps else { return .alreadyFinished(step: step) }
+    let prefetcher = examples(from: step)
+    defer { prefetcher.stop() }
+    var outcome: StepOutcome
+    repeat {
+      outcome = try trainer.step(step, try prefetcher.next(), stopRequested: StopRequest.isPending)
+      step += 1
+      try afterStep(outcome, finished: step)
+    } while step < steps && !outcome.stopRequested
+    try record?.finish()
+    return step < steps ? .stopped(step: step) : .finished(step: step)
+  }
+
+  /// Examples of the coming steps, made on a thread of their own.
+  private func examples(from step: Int) -> Prefetcher<[TrainingExample]> {
+    let (rank, plan, objective, source) = (communicator.rank, trainer.plan, objective, inputs.training)
+    let (seed, steps) = (configuration.seed, steps)
+    return Prefetcher(depth: 2, start: step) { step in
+      try Trainer.examples(
+        step: step, rank: rank, plan: plan, objective: objective, source: source,
+        context: StepContext(seed: seed, step: step, steps: steps))
+    }
+  }
+
+  /// Everything that happens at intervals, decided by the step alone so that all ranks take part.
+  private func afterStep(_ outcome: StepOutcome, finished step: Int) throws {
+    let machine = configuration.machine
+    let last = step == steps || outcome.stopRequested
+    var validated: Double?
+    if inputs.validation != nil, step % machine.validationSteps == 0 || step == steps { validated = try validate(step) }
+    record?.note(outcome, finished: step, validation: validated, epoch: epoch(step), samplesPerStep: configuration.batch)
+    if step % machine.logSteps == 0 || validated != nil || last { try record?.log() }
+    if step % machine.checkpointSteps == 0 || last { try save(step) }
+  }
+
+  private func epoch(_ step: Int) -> Double {
+    Double(step) * Double(configuration.batch) / Double(max(inputs.training.samplesPerEpoch, 1))
+  }
+
+  private func validate(_ step: Int) throws -> Double {
+    guard let source = inputs.validation else { return .nan }
+    let wanted = configuration.machine.validationSamples
+    let terms = try trainer.evaluate(source, samples: wanted == 0 ? source.samplesPerEpoch : wanted)
+    let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
+    if loss < bestLoss ?? .infinity {
+      bestLoss = loss
+      bestStep = step
+      try save(step)
+      try record?.folder.setBest(step: step)
+    }
+    return loss
+  }
+
+  // MARK: - Checkpoints
+
+  private func save(_ step: Int) throws {
+    guard let record, savedStep != step else { return }
+    savedStep = step
+    try record.save(
+      CheckpointContents(
+        model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries, files: try files(),
+        state: state(step)))
+  }
+
+  private func state(_ step: Int) -> TrainingState {
+    let entries = trainer.sum.layout.entries
+    return TrainingState(
+      step: step, streamPosition: UInt64(step) * UInt64(configuration.batch), samplesSeen: step * configuration.batch,
+      tokensSeen: step * configuration.batch * model.context, schedule: ["warmupSteps": Double(configuration.schedule.warmupSteps)],
+      gradientScales: Dictionary(uniqueKeysWithValues: zip(entries.map(\.name), trainer.sum.exponents)),
+      objective: configuration.objective, experimentHash: configuration.experimentHash, bestValidationLoss: bestLoss, bestStep: bestStep)
+  }
+
+  private func files() throws -> [String: [UInt8]] {
+    var files = inputs.tokenizerFiles
+    files[CheckpointFile.configuration] = HuggingFaceConfiguration.json(for: model, vocabulary: inputs.vocabulary)
+    files[CheckpointFile.generation] = HuggingFaceConfiguration.generationJSON(for: model, vocabulary: inputs.vocabulary)
+    return files
+  }
+
+  private var moments: [String: ParameterStore] { ["m": trainer.optimizer.firstMoment, "v": trainer.optimizer.secondMoment] }
+
+  private var auxiliaries: [String: ParameterStore] {
+    Dictionary(uniqueKeysWithValues: objective.networks.auxiliaries.map { ($0.name, trainer.bank.auxiliary($0.name)) })
+  }
+
+  /// Weights, moments and state from the newest intact checkpoint, from `init.from`, or drawn anew: read on rank 0, sent to
+  /// all. - Returns: finished steps.
+  private func restore() throws -> Int {
+    var bytes: [UInt8] = []
+    if let record {
+      if let checkpoint = try record.recover() {
+        try checkpoint.restore(model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries)
+        bytes = try checkpoint.state.encoded()
+      } else {
+        trainer.bank.initialize(seed: configuration.seed)
+        try startFromGivenWeights(record)
+      }
+    }
+    bytes = try communicator.broadcast(bytes)
+    for store in [trainer.bank.trained] + moments.sorted(by: { $0.key < $1.key }).map(\.value)
+      + auxiliaries.sorted(by: { $0.key < $1.key }).map(\.value)
+    {
+      try communicator.broadcast(UnsafeMutableRawBufferPointer(start: store.memory, count: 4 * store.layout.count), from: 0)
+    }
+    guard !bytes.isEmpty else { return 0 }
+    let state = try TrainingState(decoding: bytes)
+    trainer.sum.restore(exponents: try trainer.sum.layout.entries.map { entry in
+      guard let exponent = state.gradientScales[entry.name] else {
+        throw DataError("state.json", "has no gradient scale for \(entry.name).")
+      }
+      return exponent
+    })
+    (bestLoss, bestStep) = (state.bestValidationLoss, state.bestStep)
+    return state.step
+  }
+
+  private func startFromGivenWeights(_ record: RunRecord) throws {
+    guard !configuration.initFrom.isEmpty else { return }
+    let report = try HuggingFaceSource(configuration.initFrom).load(into: trainer.bank.trained, as: model)
+    trainer.bank.restartFollowers()
+    for warning in report.warnings { record.warn(warning) }
+    for (name, rows) in report.grown.sorted(by: { $0.key < $1.key }) {
+      record.warn("\(name) of \(configuration.initFrom) had \(rows) rows added for new tokens.")
+    }
+  }
+}

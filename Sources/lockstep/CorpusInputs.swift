@@ -1,0 +1,51 @@
+import Core
+import Data
+import Foundation
+import Tokenizers
+import Training
+
+/// A corpus as a run's inputs.
+enum CorpusInputs {
+  /// Opens both splits with the framing that the configuration and the objective ask for.
+  /// - Throws: `DataError` naming what is wrong with the corpus; `ConfigurationError` when it cannot be framed so.
+  static func open(_ configuration: RunConfiguration) throws -> RunInputs {
+    let corpus = try Corpus(configuration.data.corpus)
+    let framing = try framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary)
+    let context = configuration.model.context
+    let training = try TokenDataset(
+      corpus, split: .train, context: context, lookahead: 1, order: .shuffled(seed: configuration.seed), framing: framing)
+    let hasValidation = !corpus.manifest.shards(.validation).isEmpty
+    let validation =
+      hasValidation ? try TokenDataset(corpus, split: .validation, context: context, lookahead: 1, order: .sequential, framing: framing) : nil
+    return RunInputs(
+      training: training, validation: validation, vocabulary: corpus.vocabulary, tokenizerFiles: try tokenizerFiles(corpus),
+      dataHash: corpus.manifest.contentHash)
+  }
+
+  /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.
+  static func framing(
+    _ frame: RunConfiguration.Data.Frame, _ visibility: ModelConfiguration.Visibility, _ vocabulary: Vocabulary
+  ) throws(ConfigurationError) -> Framing {
+    let possible = vocabulary.cls != nil && vocabulary.sep != nil
+    switch frame {
+    case .none: return .none
+    case .auto: return visibility == .bidirectional && possible ? .clsSep : .none
+    case .clsSep:
+      guard possible else { throw ConfigurationError("data.frame", "is cls-sep, but the corpus's tokeniser has no [CLS] and [SEP].") }
+      return .clsSep
+    }
+  }
+
+  private static func tokenizerFiles(_ corpus: Corpus) throws -> [String: [UInt8]] {
+    var files: [String: [UInt8]] = [:]
+    for (name, path) in [
+      (Corpus.tokenizerFile, corpus.tokenizerPath), (Corpus.tokenizerConfigFile, corpus.tokenizerConfigPath),
+    ] {
+      guard let bytes = FileManager.default.contents(atPath: path) else {
+        throw FileError("read", path, reason: "it is missing", remedy: "Prepare the corpus again.")
+      }
+      files[name] = [UInt8](bytes)
+    }
+    return files
+  }
+}

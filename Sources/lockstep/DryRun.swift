@@ -1,0 +1,52 @@
+import Collectives
+import Core
+import Data
+import Foundation
+import Models
+import Objectives
+import Training
+
+/// What a run would need, without running it.
+struct DryRun {
+  let configuration: RunConfiguration
+  let communicator: any Communicator
+  let threads: Int
+
+  init(_ configuration: RunConfiguration, _ communicator: any Communicator, threads: Int) {
+    (self.configuration, self.communicator, self.threads) = (configuration, communicator, threads)
+  }
+
+  func print() throws {
+    let inputs = try Job.together(communicator) { try CorpusInputs.open(configuration) }
+    let plan = try Job.together(communicator) { try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads) }
+    let sgemm = try communicator.sum(RunPlan.measureSgemm(threads: threads))
+    guard communicator.rank == 0 else { return }
+    func row(_ name: String, _ value: String) { Swift.print(name.padding(toLength: 22, withPad: " ", startingAt: 0) + value) }
+    row("objective", configuration.objective)
+    row("model", "\(plan.model.layers) layers, width \(plan.model.width), \(plan.model.heads) heads, context \(plan.model.context), vocabulary \(plan.model.vocabulary)")
+    row("opens as", plan.model.huggingFaceClass?.architecture ?? "no Hugging Face class")
+    if let obstacle = plan.model.huggingFaceObstacle { row("", obstacle) }
+    row("parameters", grouped(plan.parameters))
+    row("samples an epoch", grouped(inputs.training.samplesPerEpoch))
+    row("steps", "\(grouped(plan.steps)) of \(configuration.batch) samples (\(grouped(plan.steps * configuration.batch * plan.model.context)) tokens)")
+    row("micro-batches", "\(configuration.batch / configuration.microBatch) a step over \(communicator.size) ranks × \(threads) threads")
+    row("memory a rank", "\(megabytes(plan.memoryBytes)) (weights, moments, sum \(megabytes(20 * plan.parameters)); activations and scratch \(megabytes(plan.workspaceBytes)))")
+    row("a checkpoint", "\(megabytes(plan.checkpointBytes)); up to \(configuration.machine.keepLast + 2) are kept: \(megabytes((configuration.machine.keepLast + 2) * plan.checkpointBytes))")
+    row("sgemm here", String(format: "%.1f GFLOP/s over all ranks", sgemm / 1e9))
+    let seconds = plan.flops / (0.7 * sgemm)
+    row("expected time", "about \(duration(seconds)) at 70 % of that rate")
+  }
+
+  private func grouped(_ value: Int) -> String {
+    let formatter = NumberFormatter()
+    formatter.numberStyle = .decimal
+    formatter.groupingSeparator = ","
+    return formatter.string(from: NSNumber(value: value)) ?? String(value)
+  }
+
+  private func megabytes(_ bytes: Int) -> String { String(format: "%.1f MB", Double(bytes) / 1e6) }
+
+  private func duration(_ seconds: Double) -> String {
+    seconds < 90 ? String(format: "%.0f s", seconds) : seconds < 5400 ? String(format: "%.0f min", seconds / 60) : String(format: "%.1f h", seconds / 3600)
+  }
+}

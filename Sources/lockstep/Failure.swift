@@ -1,0 +1,44 @@
+import ArgumentParser
+import Core
+import Foundation
+
+/// Turns errors into a sentence on standard error and an exit code.
+enum Failure {
+  /// Already printed by the rank that had it.
+  struct Reported: Error { let code: Core.ExitCode }
+
+  static func code(of error: any Error) -> Int32 {
+    switch error {
+    case let error as Reported: error.code.rawValue
+    case let error as any LockstepError: error.exitCode.rawValue
+    default: Core.ExitCode.failed.rawValue
+    }
+  }
+
+  static func sentence(_ error: any Error) -> String {
+    if let error = error as? any LockstepError { return error.description }
+    return (error as NSError).localizedDescription == "\(error)" ? "\(error)" : String(describing: error)
+  }
+
+  static func report(_ error: any Error, prefix: String = "") {
+    let lines = sentence(error).split(separator: "\n").map { "\(prefix)error: \($0)" }.joined(separator: "\n")
+    FileHandle.standardError.write(Data((lines + "\n").utf8))
+  }
+
+  /// Ends the process: argument-parser's own messages keep their form, its code for wrong usage becomes 2.
+  static func end(_ error: any Error) -> Never {
+    if error is Reported { exit(code(of: error)) }
+    if error is any LockstepError {
+      report(error)
+      exit(code(of: error))
+    }
+    let parsed = Lockstep.exitCode(for: error)
+    let text = Lockstep.fullMessage(for: error)
+    if parsed == .success {
+      if !text.isEmpty { print(text) }
+      exit(0)
+    }
+    FileHandle.standardError.write(Data((text + "\n").utf8))
+    exit(parsed == .validationFailure ? Core.ExitCode.usage.rawValue : Core.ExitCode.failed.rawValue)
+  }
+}

@@ -1,0 +1,88 @@
+import Collectives
+import Core
+import Foundation
+
+/// The ranks of a command: starts MPI, runs the body, and makes sure that an error on any rank ends every rank.
+enum Job {
+  static func run(_ body: (MPICommunicator) throws -> Void) throws {
+    let communicator = try MPICommunicator()
+    do {
+      try refuseSingletons(communicator)
+      try body(communicator)
+    } catch let error as Failure.Reported {
+      // Every rank is here: leave together.
+      try communicator.stop()
+      throw error
+    } catch {
+      guard communicator.size > 1 else {
+        try communicator.stop()
+        throw error
+      }
+      // The lowest rank speaks first; when all have the same error, the job is over before the others do.
+      if communicator.rank > 0 { Thread.sleep(forTimeInterval: 0.5 + 0.1 * Double(min(communicator.rank, 20))) }
+      Failure.report(error, prefix: prefix(communicator))
+      communicator.abort(Core.ExitCode(rawValue: Failure.code(of: error)) ?? .failed)
+    }
+    try communicator.stop()
+  }
+
+  private static func prefix(_ communicator: MPICommunicator) -> String {
+    communicator.rank == 0 ? "" : "[rank \(communicator.rank) on \(ProcessInfo.processInfo.hostName)] "
+  }
+
+  /// Runs a part that needs no other rank on all of them. When it fails anywhere, the lowest failing rank says why and all
+  /// ranks leave together.
+  static func together<Value>(_ communicator: any Communicator, _ body: () throws -> Value) throws -> Value {
+    let result = Result { try body() }
+    guard communicator.size > 1 else { return try result.get() }
+    var failing = [Int64(communicator.size)]
+    if case .failure = result { failing = [Int64(communicator.rank)] }
+    try communicator.reduce(&failing, .minimum)
+    let lowest = Int(failing[0])
+    guard lowest < communicator.size else { return try result.get() }
+    var code = Int64(0)
+    if case .failure(let error) = result {
+      code = Int64(Failure.code(of: error))
+      if communicator.rank == lowest {
+        Failure.report(error, prefix: lowest == 0 ? "" : "[rank \(lowest) on \(ProcessInfo.processInfo.hostName)] ")
+      }
+    }
+    var codes = [code]
+    try communicator.broadcastArray(&codes, from: lowest)
+    throw Failure.Reported(code: Core.ExitCode(rawValue: Int32(codes[0])) ?? .failed)
+  }
+
+  /// Under `srun` without PMIx every task starts as a job of its own, and all would write the same folder.
+  private static func refuseSingletons(_ communicator: MPICommunicator) throws {
+    let environment = ProcessInfo.processInfo.environment
+    guard communicator.size == 1, environment["OMPI_COMM_WORLD_SIZE"] == nil, environment["PMIX_RANK"] == nil,
+      let tasks = (environment["SLURM_NTASKS"] ?? environment["SLURM_NPROCS"]).flatMap(Int.init), tasks > 1,
+      environment["SLURM_STEP_ID"] != nil || environment["SLURM_PROCID"] != nil
+    else { return }
+    throw ConfigurationError(
+      "srun", "started \(tasks) tasks that do not know of each other. Use srun --mpi=pmix, or mpirun inside the allocation (launch/slurm.sbatch does).")
+  }
+
+  /// Computing threads for this rank: those asked for, or the CPUs this process may use, shared with the other ranks of the
+  /// host where they are not bound apart.
+  static func threads(_ wanted: Int, _ communicator: any Communicator) -> Int {
+    if wanted > 0 { return wanted }
+    let allowed = allowedProcessors()
+    let all = ProcessInfo.processInfo.processorCount
+    let unbound = allowed >= all && communicator.localSize > 1
+    return max(1, unbound ? allowed / communicator.localSize : allowed)
+  }
+
+  /// CPUs in this process's affinity mask, as the kernel lists them: `0-3,8`.
+  static func allowedProcessors() -> Int {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Cpus_allowed_list:") }),
+      let list = line.split(separator: ":").last?.trimmingCharacters(in: .whitespaces)
+    else { return ProcessInfo.processInfo.activeProcessorCount }
+    let counts = list.split(separator: ",").map { part -> Int in
+      let ends = part.split(separator: "-").compactMap { Int($0) }
+      return ends.count == 2 ? ends[1] - ends[0] + 1 : ends.count
+    }
+    return max(1, counts.reduce(0, +))
+  }
+}

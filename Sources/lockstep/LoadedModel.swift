@@ -1,0 +1,47 @@
+import Checkpoints
+import Core
+import Foundation
+import Models
+import Tensors
+import Tokenizers
+
+/// A checkpoint, a run folder or a Hugging Face folder, opened for use.
+struct LoadedModel {
+  let path: String
+  let configuration: ModelConfiguration
+  let transformer: Transformer
+  let parameters: ParameterStore
+  let tokenizer: any Tokenizer
+
+  /// - Parameter path: a checkpoint folder, a run folder (its best checkpoint, or its latest), or a folder saved by Hugging Face.
+  /// - Throws: errors that name the folder and what it lacks.
+  init(_ path: String) throws {
+    let folder = try Self.resolve(path)
+    self.path = folder
+    let source = try HuggingFaceSource(folder)
+    configuration = source.configuration
+    var layout = ParameterLayout()
+    transformer = Transformer(configuration, into: &layout)
+    parameters = ParameterStore(layout)
+    _ = try source.load(into: parameters, as: configuration)
+    tokenizer = try TokenizerLoader.load(folder)
+  }
+
+  /// The folder with the weights.
+  static func resolve(_ path: String) throws -> String {
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw DataError(path, "does not exist.", remedy: "Name a run folder, a checkpoint folder, or a folder saved by Hugging Face.")
+    }
+    if FileManager.default.fileExists(atPath: path + "/config.json") {
+      // A checkpoint of ours is verified; a folder from elsewhere has no digests.
+      if FileManager.default.fileExists(atPath: path + "/state.json") { _ = try Checkpoint(verifying: path) }
+      return path
+    }
+    let run = RunFolder(path)
+    if let best = try run.best(), let checkpoint = try? run.checkpoint(step: best) { return checkpoint.path }
+    guard let newest = try run.newestIntact().checkpoint else {
+      throw DataError(path, "holds neither a model nor a run with a checkpoint.", remedy: "Has the run saved one yet?")
+    }
+    return newest.path
+  }
+}

@@ -1,0 +1,45 @@
+import ArgumentParser
+import Core
+import Foundation
+import Objectives
+
+struct Objectives: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Lists the objectives there are, with their options and papers.",
+    discussion: "Example: lockstep objectives --json")
+
+  @Flag(help: "One JSON array instead of text.") var json = false
+
+  struct Row: Codable {
+    var name: String
+    var summary: String
+    var paper: String
+    var visibility: String
+    var options: [String: String]
+  }
+
+  func run() throws {
+    let rows = ObjectiveRegistry.entries.map { entry in
+      Row(
+        name: entry.name, summary: entry.summary, paper: entry.paper, visibility: entry.visibility.rawValue,
+        options: Dictionary(
+          uniqueKeysWithValues: Mirror(reflecting: entry.defaultOptions).children.compactMap { child in
+            child.label.map { ($0, "\(child.value)") }
+          }))
+    }
+    if json { return print(try prettyJSON(rows)) }
+    for row in rows {
+      print("\(row.name.padding(toLength: 16, withPad: " ", startingAt: 0))\(row.summary)")
+      print("                \(row.paper)")
+      let options = row.options.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" }.joined(separator: ", ")
+      if !options.isEmpty { print("                options: \(options)") }
+    }
+  }
+}
+
+/// JSON as every command with `--json` prints it: keys sorted, indented.
+func prettyJSON(_ value: some Encodable) throws -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+  return String(decoding: try encoder.encode(value), as: UTF8.self)
+}

@@ -1,0 +1,67 @@
+import ArgumentParser
+import Collectives
+import Core
+import Foundation
+import Kernels
+import Training
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Runs a job; goes on by itself where a run folder holds a checkpoint.",
+    discussion: """
+      Example: mpirun -n 2 lockstep train configs/quickstart.toml --set duration.steps=500 --set machine.logSteps=1
+
+      The run folder is machine.runs/name. The same command again resumes, on any number of ranks, with the same bits. \
+      SIGUSR1, and Ctrl-C without mpirun or under launch/run, save a checkpoint and end with exit code 75.
+      """)
+
+  @Argument(help: "The configuration, a TOML file.") var config: String
+  @Option(name: .customLong("set"), help: "Overrides a key: --set optimizer.learningRate=3e-4. May be repeated.") var settings: [String] = []
+  @Option(help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads: Int?
+  @Flag(help: "Only say what the run would need: parameters, memory, disk, time.") var dryRun = false
+  @Flag(help: "Go on although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
+
+  func run() throws {
+    StopRequest.install()
+    if acceptArithmetic { setenv("LOCKSTEP_ACCEPT_ARITHMETIC", "1", 1) }
+    try Job.run { communicator in
+      BLAS.useOneThread()
+      let configuration = try readConfiguration(communicator)
+      let threads = Job.threads(threads ?? configuration.machine.threads, communicator)
+      if dryRun { return try DryRun(configuration, communicator, threads: threads).print() }
+      let run = try Job.together(communicator) {
+        let inputs = try CorpusInputs.open(configuration)
+        return try TrainingRun(
+          configuration, inputs, communicator: communicator, threads: threads, command: CommandLine.arguments)
+      }
+      let ending = try run.execute()
+      try report(ending, run, communicator)
+    }
+  }
+
+  /// Rank 0 reads the file, so that it need not be on every host.
+  private func readConfiguration(_ communicator: any Communicator) throws -> RunConfiguration {
+    let local = try Job.together(communicator) { () throws -> [UInt8] in
+      guard communicator.rank == 0 else { return [] }
+      guard let bytes = FileManager.default.contents(atPath: config) else {
+        throw ConfigurationError(config, "cannot be read. Is the path right? configs/ has examples.")
+      }
+      return [UInt8](bytes)
+    }
+    let text = String(decoding: try communicator.broadcast(local), as: UTF8.self)
+    return try Job.together(communicator) { try RunConfiguration(toml: text, place: config, settings: settings) }
+  }
+
+  private func report(_ ending: RunEnding, _ run: TrainingRun, _ communicator: any Communicator) throws {
+    let folder = "\(run.configuration.machine.runs)/\(run.configuration.name)"
+    let line: String
+    switch ending {
+    case .finished(let step): line = "finished \(step) steps; checkpoint and curve are in \(folder)"
+    case .alreadyFinished(let step):
+      line = "\(folder) has finished its \(step) steps; raise duration to go on from there"
+    case .stopped(let step): line = "stopped as asked after step \(step), saved in \(folder); run the same command again to go on"
+    }
+    if communicator.rank == 0 { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+    if case .stopped = ending { throw Failure.Reported(code: .again) }
+  }
+}

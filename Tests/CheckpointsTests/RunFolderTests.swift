@@ -1,0 +1,200 @@
+import Core
+import Foundation
+import Tensors
+import Testing
+
+@testable import Checkpoints
+
+@Suite struct RunFolderTests {
+  @Test func aCheckpointHasTheLayoutAndLatestNamesIt() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path + "/runs/a")
+    try run.prepare()
+    #expect(try commit(run, step: 1000) == .written)
+    let folder = run.path + "/checkpoints/step-00001000"
+    #expect(try Folders.names(in: folder) == ["config.json", "model.safetensors", "optimizer.safetensors", "state.json"])
+    #expect(try contents(of: run.path + "/latest") == Array("step-00001000\n".utf8))
+    #expect(try Folders.names(in: run.checkpointsPath) == ["step-00001000"])
+    #expect(try run.latest() == 1000)
+    #expect(try run.best() == nil)
+  }
+
+  @Test func twoCheckpointsOfAStepAreEqualFiles() throws {
+    let scratch = try Scratch()
+    let runs = [RunFolder(scratch.path + "/a"), RunFolder(scratch.path + "/b")]
+    for run in runs {
+      try run.prepare()
+      try commit(run, step: 3)
+    }
+    #expect(try tree(runs[0].path) == tree(runs[1].path))
+    #expect(try tree(runs[0].path).count == 5)
+  }
+
+  @Test func theStateComesBackToTheLastBit() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    try run.prepare()
+    try commit(run, step: 3)
+    let state = try run.checkpoint(step: 3).state
+    #expect(state == trainingState(step: 3))
+    #expect(state.auxiliary["mean"]?.map(\.bitPattern) == trainingState(step: 3).auxiliary["mean"]?.map(\.bitPattern))
+  }
+
+  @Test func aReplayThatGivesTheSameBytesKeepsTheFirst() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    try run.prepare()
+    try commit(run, step: 3)
+    let before = try tree(run.path)
+    #expect(try commit(run, step: 3) == .alreadyThere)
+    #expect(try tree(run.path) == before)
+  }
+
+  @Test func aReplayThatGivesOtherBytesIsAnErrorAndKeepsTheFirst() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    try run.prepare()
+    try commit(run, step: 3)
+    let before = try tree(run.path)
+    let error = #expect(throws: CheckpointError.self) { try commit(run, step: 3, seed: 1) }
+    #expect(error?.exitCode == .diverged)
+    #expect(error?.problem == "the step was saved before, and computing it again gave other bytes in model.safetensors, optimizer.safetensors")
+    #expect(try tree(run.path) == before)
+  }
+
+  @Test func aReplayTakesThePlaceOfADamagedCheckpoint() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    try run.prepare()
+    try commit(run, step: 3)
+    let before = try tree(run.path)
+    try flip(run.checkpointPath(step: 3) + "/model.safetensors", byte: 200)
+    guard case .replacedDamaged(let problem) = try commit(run, step: 3) else {
+      Issue.record("the damaged checkpoint was kept")
+      return
+    }
+    #expect(problem.contains("model.safetensors does not have the digest"))
+    #expect(try tree(run.path) == before)
+  }
+
+  @Test func whatACrashLeftBehindIsRemovedAtTheNextStart() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    try run.prepare()
+    try commit(run, step: 1)
+    // A process killed between writing and renaming leaves a complete folder under a temporary name.
+    try FileManager.default.copyItem(
+      atPath: run.checkpointPath(step: 1), toPath: run.checkpointsPath + "/.tmp-step-00000002")
+    _ = try scratch.write("latest.tmp-77", [1])
+    _ = try scratch.write("notes.tmp-mine", [1])
+    #expect(try run.newestIntact().checkpoint?.step == 1)
+    #expect(try run.newestIntact().warnings == [])
+    #expect(try Set(run.prepare()) == [".tmp-step-00000002", "latest.tmp-77"])
+    #expect(try Folders.names(in: run.checkpointsPath) == ["step-00000001"])
+    #expect(try commit(run, step: 2) == .written)
+  }
+
+  @Test func aPointerThatNamesNothingIsAnErrorSoThatTheBestIsNeverPruned() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    try run.prepare()
+    for step in 1...3 { try commit(run, step: step) }
+    let path = try scratch.write("best", Array("step-2".utf8))
+    #expect(
+      sentence { _ = try run.prune(RetentionPolicy(keepLast: 1)) }
+        == "cannot read \(path): \"step-2\" is not the name of a checkpoint. Write one such as step-00001000, or remove the file.")
+    #expect(try run.steps() == [1, 2, 3])
+  }
+
+  @Test func aFolderThatCannotBeListedIsNotAnEmptyRun() throws {
+    let scratch = try Scratch()
+    _ = try scratch.write("checkpoints", [])
+    let error = #expect(throws: CheckpointError.self) { try RunFolder(scratch.path).newestIntact() }
+    #expect(error?.description == "cannot list \(scratch.path)/checkpoints: Not a directory.")
+  }
+
+  @Test func theStateTravelsAsBytes() throws {
+    let bytes = try trainingState(step: 4).encoded()
+    #expect(try TrainingState(decoding: bytes) == trainingState(step: 4))
+    var damaged = bytes
+    damaged[20] ^= 1
+    #expect(sentence { _ = try TrainingState(decoding: damaged) } == "cannot read the training state: its digest does not match its content.")
+  }
+
+  @Test func launchesAreNumberedAndTheConfigurationIsKept() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path + "/new/")
+    #expect(try run.configuration() == nil)
+    try run.prepare()
+    try run.writeConfiguration("seed = 1\n")
+    #expect(try run.configuration() == "seed = 1\n")
+    #expect(try run.writeLaunch([0x7B, 0x7D]) == scratch.path + "/new/launches/0001.json")
+    #expect(try run.writeLaunch([0x7B, 0x7D]) == scratch.path + "/new/launches/0002.json")
+  }
+
+  @Test func namesOfCheckpointsSortAsTheirSteps() {
+    #expect(RunFolder.checkpointName(step: 7) == "step-00000007")
+    #expect(RunFolder.checkpointName(step: 123_456_789) == "step-123456789")
+    #expect(RunFolder.step(ofCheckpointNamed: "step-00000007") == 7)
+    for name in ["step-7", "step-000000007", "step--0000001", "step-0000000a", "xstep-00000007"] {
+      #expect(RunFolder.step(ofCheckpointNamed: name) == nil, "\(name)")
+    }
+  }
+
+  @Test func aFolderIsClaimedByOneAtATime() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    var claim: RunClaim? = try run.claim()
+    #expect(sentence { _ = try run.claim() }.contains("another process is training in this folder"))
+    withExtendedLifetime(claim) {}
+    claim = nil
+    _ = try run.claim()
+  }
+
+  // MARK: - Failing writes
+
+  @Test func aFailingFileLeavesNothingBehindAndNamesPathAndReason() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    try run.prepare()
+    try commit(run, step: 1)
+    let before = try tree(run.path)
+    var contents = checkpoint(step: 2)
+    let name = String(repeating: "z", count: 300)
+    contents.byteFiles[name] = [1]
+    let error = #expect(throws: CheckpointError.self) { try run.commit(contents) }
+    #expect(error?.exitCode == .inputOutput)
+    #expect(error?.description == "cannot create \(run.checkpointsPath)/.tmp-step-00000002/\(name): File name too long.")
+    #expect(try tree(run.path) == before)
+    #expect(try Folders.names(in: run.checkpointsPath) == ["step-00000001"])
+  }
+
+  @Test func aFileLargerThanTheSystemAllowsIsAnErrorOfInputAndOutput() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    try run.prepare()
+    try commit(run, step: 1)
+    let before = try tree(run.path)
+    let contents = checkpoint(step: 2, size: 6 << 20)
+    // The limit holds for the whole process, so it is above what any other test writes.
+    signal(SIGXFSZ, SIG_IGN)
+    var old = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &old)
+    var limit = rlimit(rlim_cur: 64 << 20, rlim_max: old.rlim_max)
+    setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+    defer { setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &old) }
+    let error = #expect(throws: CheckpointError.self) { try run.commit(contents) }
+    #expect(error?.exitCode == .inputOutput)
+    #expect(error?.description.contains(".tmp-step-00000002/model.safetensors: File too large. ") == true)
+    #expect(try tree(run.path) == before)
+    #expect(try run.newestIntact().checkpoint?.step == 1)
+  }
+
+  @Test func aFolderThatCannotBeCreatedIsNamed() throws {
+    let scratch = try Scratch()
+    _ = try scratch.write("file", [])
+    let error = #expect(throws: CheckpointError.self) { try RunFolder(scratch.path + "/file/run").prepare() }
+    #expect(error?.exitCode == .inputOutput)
+    #expect(error?.problem == "Not a directory")
+  }
+}

@@ -1,0 +1,99 @@
+import Core
+import Foundation
+import Storage
+import Testing
+
+@testable import Metrics
+
+/// A path in a folder of its own, removed at the end.
+final class Scratch: Sendable {
+  let path: String
+
+  init() throws {
+    path = NSTemporaryDirectory() + "lockstep-metrics-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+func text(of path: String) throws -> String { String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self) }
+
+func record(_ step: Int, validation: Double? = nil) -> StepRecord {
+  StepRecord(
+    step: step, epoch: 0.1, tokens: step * 1024, losses: [Named("mlm", 1 / 3), Named("alignment", 2.5)], loss: 0.1 + 0.2, validationLoss: validation,
+    learningRate: 3e-4, gradientNorm: 1e-7, targetCounts: [Named("mlm", 153), Named("alignment", 16)], repeats: 1, tokensPerSecond: 12_345.5, mfu: 0.41,
+    stepSeconds: 0.25, seconds: [Named("data", 0.01), Named("forward", 0.1)], exposedCommunicationSeconds: 0.02, wallTime: 1_700_000_000.5)
+}
+
+@Suite struct MetricsLogTests {
+  @Test func aRecordIsOneLineWithExactNumbers() {
+    #expect(
+      record(7).json.compact
+        == #"{"step":7,"epoch":0.1,"tokens":7168,"loss":0.30000000000000004,"losses":{"mlm":0.3333333333333333,"alignment":2.5},"learningRate":0.0003,"gradientNorm":1e-07,"targetCounts":{"mlm":153,"alignment":16},"repeats":1,"tokensPerSecond":12345.5,"mfu":0.41,"stepSeconds":0.25,"seconds":{"data":0.01,"forward":0.1},"exposedCommunicationSeconds":0.02,"wallTime":1700000000.5}"#
+    )
+  }
+
+  @Test func whatIsLoggedIsReadBackToTheLastBit() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/metrics.jsonl"
+    let log = try MetricsLog(path, resumedStep: 0)
+    for step in 1...3 { try log.append(record(step, validation: step == 2 ? 0.7 : nil)) }
+    #expect(try MetricsLog.records(at: path) == [record(1), record(2, validation: 0.7), record(3)])
+  }
+
+  @Test func aNumberThatBrokeIsWrittenAsNull() throws {
+    var broken = record(1)
+    broken.loss = .nan
+    broken.gradientNorm = .infinity
+    let line = broken.json.compact
+    #expect(line.contains(#""loss":null"#) && line.contains(#""gradientNorm":null"#))
+    #expect(StepRecord(json: broken.json)?.loss.isNaN == true)
+  }
+
+  @Test func aResumeCutsOffLaterRecordsAndATornLine() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/metrics.jsonl"
+    do {
+      let log = try MetricsLog(path, resumedStep: 0)
+      for step in 1...5 { try log.append(record(step)) }
+    }
+    let whole = try text(of: path).split(separator: "\n")
+    let torn = whole.joined(separator: "\n") + "\n" + whole[0].prefix(40)
+    try torn.write(toFile: path, atomically: false, encoding: .utf8)
+    let log = try MetricsLog(path, resumedStep: 3)
+    #expect(try text(of: path) == whole[0..<3].joined(separator: "\n") + "\n")
+    try log.append(record(4))
+    #expect(try text(of: path) == whole[0..<4].joined(separator: "\n") + "\n")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["metrics.jsonl"])
+  }
+
+  @Test func aTornLineOfAKeptStepIsCutOffToo() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/metrics.jsonl"
+    let line = record(1).json.compact
+    try (line + "\n" + line.dropLast()).write(toFile: path, atomically: false, encoding: .utf8)
+    _ = try MetricsLog(path, resumedStep: 9)
+    #expect(try text(of: path) == line + "\n")
+  }
+
+  @Test func aNewRunBeginsWithAnEmptyLog() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/metrics.jsonl"
+    try MetricsLog(path, resumedStep: 0).append(record(1))
+    _ = try MetricsLog(path, resumedStep: 0)
+    #expect(try text(of: path) == "")
+  }
+
+  @Test func aFolderThatIsNotThereIsAnError() {
+    let error = #expect(throws: FileError.self) { try MetricsLog("/nowhere/metrics.jsonl", resumedStep: 0) }
+    #expect(error?.description == "cannot open /nowhere/metrics.jsonl: No such file or directory.")
+    #expect(error?.exitCode == .inputOutput)
+  }
+
+  @Test func aFullDiskIsAnError() throws {
+    let log = try MetricsLog(appendingTo: "/dev/full")
+    let error = #expect(throws: FileError.self) { try log.append(record(1)) }
+    #expect(error?.reason == "No space left on device")
+  }
+}

@@ -1,0 +1,89 @@
+import Core
+import Foundation
+import Storage
+import Testing
+
+@testable import Tokenizers
+
+@Suite struct LoadingTests {
+  private func vocabularyFiles() throws -> (vocabulary: [UInt8], merges: [UInt8]) {
+    let model = try JSONReader.parse(try Goldens.bytes("trained.json"), place: "trained.json")["model"]
+    let merges = model?["merges"]?.array?.map { $0.array?.compactMap(\.string).joined(separator: " ") ?? "" } ?? []
+    return (try #require(model?["vocab"]).serialized(), Array(("#version: 0.2\n" + merges.joined(separator: "\n") + "\n").utf8))
+  }
+
+  @Test func gpt2sPairOfFiles() throws {
+    let files = try vocabularyFiles()
+    try withTemporaryFolder(["vocab.json": files.vocabulary, "merges.txt": files.merges]) { folder in
+      let tokenizer = try TokenizerLoader.load(folder)
+      #expect(tokenizer.tokenizerJSON() == (try Goldens.bytes("trained.json")))
+      let again = try TokenizerLoader.load(folder + "/merges.txt")
+      #expect(again.contentHash == tokenizer.contentHash)
+    }
+  }
+
+  @Test func configurationsNameTheSpecialTokens() throws {
+    let files = [
+      "tokenizer.json": try Goldens.bytes("trained.json"),
+      "tokenizer_config.json": Array(#"{"pad_token":"[EOS]","mask_token":{"content":"!"},"unk_token":"nowhere"}"#.utf8),
+      "special_tokens_map.json": Array(#"{"pad_token":"[SEP]","bos_token":"[CLS]"}"#.utf8),
+    ]
+    try withTemporaryFolder(files) { folder in
+      let vocabulary = try TokenizerLoader.load(folder).vocabulary
+      #expect(vocabulary.pad == 2 && vocabulary.bos == 4 && vocabulary.eos == 2 && vocabulary.mask == 6 && vocabulary.unknown == nil)
+      #expect(vocabulary.special == [0, 1, 2, 3, 4, 5, 6])
+    }
+  }
+
+  @Test func usualSpellingsAreFound() throws {
+    let added = ["<pad>", "<|endoftext|>", "</s>", "<mask>"].enumerated().map { AddedToken(id: Int32($0.offset), content: Array($0.element.utf8)) }
+    let roles = SpecialRoles(added: added) { _ in nil }
+    #expect(roles[.pad] == 0 && roles[.bos] == 1 && roles[.eos] == 2 && roles[.mask] == 3 && roles[.cls] == nil)
+  }
+
+  @Test func missingRolesAreAddedAtTheEnd() throws {
+    let bert = try TokenizerLoader.load(Goldens.folder + "/wordpiece.json")
+    let size = bert.vocabulary.size
+    let more = bert.addingSpecials([.pad, .bos, .eos, .mask])
+    #expect(more.vocabulary.size == size + 2)
+    #expect(more.vocabulary.bos == Int32(size) && more.vocabulary.eos == Int32(size + 1) && more.vocabulary.mask == bert.vocabulary.mask)
+    #expect(more.encode("the [EOS]") == bert.encode("the") + [Int32(size + 1)])
+    let plain = try BytePairTokenizer(
+      vocabularyJSON: Array(#"{"a":0,"b":1,"ab":2}"#.utf8), mergesText: Array("a b\n".utf8))
+    let wider = plain.addingSpecials([.pad, .mask])
+    #expect(plain.vocabulary.size == 3 && wider.vocabulary.size == 5 && wider.vocabulary.pad == 3 && wider.vocabulary.mask == 4)
+    #expect(wider.encode("abaX[MASK]b") == [2, 0, 4, 1])
+    let again = try TokenizerLoader.load(json: wider.tokenizerJSON())
+    #expect(again.encode("abaX[MASK]b") == [2, 0, 4, 1])
+  }
+
+  @Test func caseOfAVocabularyFileComesFromTheConfiguration() throws {
+    let vocabulary = Array("[UNK]\nA\na\né\ne\n".utf8)
+    try withTemporaryFolder(["vocab.txt": vocabulary]) { folder in
+      let uncased = try TokenizerLoader.load(folder)
+      #expect(uncased.encode("A é") == [2, 4])
+    }
+    try withTemporaryFolder(["vocab.txt": vocabulary, "tokenizer_config.json": Array(#"{"do_lower_case":false}"#.utf8)]) { folder in
+      let cased = try TokenizerLoader.load(folder)
+      #expect(cased.encode("A é") == [1, 3])
+    }
+  }
+
+  @Test func configurationForAutoTokenizer() throws {
+    let json = try JSONReader.parse(ByteTokenizer().tokenizerConfigJSON(maximumLength: 77), place: "config")
+    #expect(json["tokenizer_class"]?.string == "PreTrainedTokenizerFast")
+    #expect(json["model_max_length"]?.integer == 77)
+    #expect(json["mask_token"]?.string == "[MASK]" && json["eos_token"]?.string == "[EOS]" && json["unk_token"] == nil)
+  }
+
+  @Test func theHashIsThatOfTheFile() throws {
+    #expect(ByteTokenizer().contentHash == SHA256.of(try Goldens.bytes("bytes.json")))
+  }
+
+  @Test func nothingThere() throws {
+    #expect(sentence { _ = try TokenizerLoader.load("/nowhere/at/all") }?.hasPrefix("/nowhere/at/all: there is no such file or folder.") == true)
+    try withTemporaryFolder([:]) { folder in
+      #expect(sentence { _ = try TokenizerLoader.load(folder) } == "\(folder): the folder has neither tokenizer.json nor vocab.json nor vocab.txt.")
+    }
+  }
+}
