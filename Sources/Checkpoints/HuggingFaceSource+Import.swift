@@ -58,7 +58,7 @@ extension HuggingFaceSource {
     if target.positions == .learned, configuration.context < target.context {
       throw CheckpointError(
         "import", path, "the context is longer than the positions of init.from (\(target.context) against \(configuration.context))",
-        remedy: "Set model.context to at most \(configuration.context).")
+        remedy: "Set model.context to at most \(configuration.context).", exitCode: .usage)
     }
     if configuration.vocabulary > target.vocabulary {
       throw CheckpointError(
@@ -73,7 +73,7 @@ extension HuggingFaceSource {
     guard differences.isEmpty else {
       throw CheckpointError(
         "import", path, "it does not fit the configuration: \(differences.joined(separator: ", "))",
-        remedy: "Set [model] to what the folder's config.json says.")
+        remedy: "Set [model] to what the folder's config.json says.", exitCode: .usage)
     }
   }
 

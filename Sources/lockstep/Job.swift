@@ -5,9 +5,9 @@ import Foundation
 /// The ranks of a command: starts MPI, runs the body, and makes sure that an error on any rank ends every rank.
 enum Job {
   static func run(_ body: (MPICommunicator) throws -> Void) throws {
+    try refuseSingletons()
     let communicator = try MPICommunicator()
     do {
-      try refuseSingletons(communicator)
       try body(communicator)
     } catch let error as Failure.Reported {
       // Every rank is here: leave together.
@@ -53,12 +53,15 @@ enum Job {
   }
 
   /// Under `srun` without PMIx every task starts as a job of its own, and all would write the same folder.
-  private static func refuseSingletons(_ communicator: MPICommunicator) throws {
+  ///
+  /// Called before MPI starts: a singleton sets the variables of a job for itself.
+  private static func refuseSingletons() throws {
     let environment = ProcessInfo.processInfo.environment
-    guard communicator.size == 1, environment["OMPI_COMM_WORLD_SIZE"] == nil, environment["PMIX_RANK"] == nil,
-      let tasks = (environment["SLURM_NTASKS"] ?? environment["SLURM_NPROCS"]).flatMap(Int.init), tasks > 1,
-      environment["SLURM_STEP_ID"] != nil || environment["SLURM_PROCID"] != nil
+    guard environment["OMPI_COMM_WORLD_SIZE"] == nil, environment["PMIX_RANK"] == nil, environment["PMI_RANK"] == nil,
+      let tasks = (environment["SLURM_STEP_NUM_TASKS"] ?? environment["SLURM_NTASKS"]).flatMap({ Int($0) }), tasks > 1,
+      let task = environment["SLURM_PROCID"], environment["SLURM_STEP_ID"] != nil
     else { return }
+    guard task == "0" else { throw Failure.Reported(code: .usage) }
     throw ConfigurationError(
       "srun", "started \(tasks) tasks that do not know of each other. Use srun --mpi=pmix, or mpirun inside the allocation (launch/slurm.sbatch does).")
   }
