@@ -15,6 +15,9 @@ final class ShardWriter {
   private var textBytes = 0
   private var open = true
 
+  private static let pendingBytes = 1 << 20
+  private static let packedAtOnce = 1 << 16
+
   var documentCount: Int { boundaries.count - 1 }
   var tokenCount: Int { Int(boundaries[boundaries.count - 1]) }
 
@@ -40,13 +43,15 @@ final class ShardWriter {
   ///   - textBytes: bytes of raw text they stand for.
   func append(_ ids: ArraySlice<Int32>, textBytes: Int) throws {
     precondition(!ids.isEmpty, "a document in a shard has at least one token")
-    let narrow = ShardHeader.tokenWidth(vocabularySize: vocabularySize) == 2
-    for id in ids {
-      guard id >= 0, Int(id) < vocabularySize else {
-        throw DataError(path, "would get id \(id); the tokeniser says its vocabulary has \(vocabularySize).", remedy: "Its tokenizer.json contradicts itself.")
-      }
-      if narrow { pending.appendLittleEndian(UInt16(id)) } else { pending.appendLittleEndian(UInt32(id)) }
-      if pending.count >= 1 << 20 { try flush() }
+    let limit = UInt32(clamping: vocabularySize)
+    if let foreign = ids.first(where: { UInt32(bitPattern: $0) >= limit }) {
+      throw DataError(path, "would get id \(foreign); the tokeniser says its vocabulary has \(vocabularySize).", remedy: "Its tokenizer.json contradicts itself.")
+    }
+    var rest = ids
+    while !rest.isEmpty {
+      pack(rest.prefix(Self.packedAtOnce))
+      rest = rest.dropFirst(Self.packedAtOnce)
+      if pending.count >= Self.pendingBytes { try flush() }
     }
     boundaries.append(boundaries[boundaries.count - 1] + UInt64(ids.count))
     self.textBytes += textBytes
@@ -68,6 +73,15 @@ final class ShardWriter {
     guard close(descriptor) == 0 else { throw FileError("close", path, reason: systemReason()) }
     let name = path.split(separator: "/").last.map(String.init) ?? path
     return .init(file: name, documents: documentCount, tokens: tokenCount, textBytes: textBytes, payloadSHA256: header.payloadHash)
+  }
+
+  /// Appends ids of the vocabulary in the shard's width.
+  private func pack(_ ids: ArraySlice<Int32>) {
+    if ShardHeader.tokenWidth(vocabularySize: vocabularySize) == 2 {
+      ids.map { UInt16(truncatingIfNeeded: $0).littleEndian }.withUnsafeBytes { pending.append(contentsOf: $0) }
+    } else {
+      ids.map(\.littleEndian).withUnsafeBytes { pending.append(contentsOf: $0) }
+    }
   }
 
   private func flush() throws(FileError) {

@@ -30,6 +30,7 @@ struct PairTokenizer: Tokenizer {
   }
 
   func token(_ id: Int32) -> String? { nil }
+  func addingSpecials<Role>(_ wanted: [Role]) -> Self { self }
   func tokenizerJSON() -> [UInt8] { Array("{\"size\": \(vocabulary.size)}".utf8) }
   func tokenizerConfigJSON(maximumLength: Int) -> [UInt8] { Array("{\"model_max_length\": \(maximumLength)}".utf8) }
 }
