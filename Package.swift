@@ -102,7 +102,10 @@ let package = Package(
     suite("ModelsTests", ["Models", "Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
     suite("ObjectivesTests", ["Objectives", "Models", "Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
     suite(
-      "GoldenTests", ["Checkpoints", "Models", "Layers", "Objectives", "Kernels", "Tensors", "Storage", "Core", "TestSupport", "Tokenizers"]),
+      "GoldenTests",
+      [
+        "Checkpoints", "Models", "Layers", "Objectives", "Kernels", "Tensors", "Core", "Collectives", "Optimizers", "Training",
+      ]),
     suite("TokenizersTests", ["Tokenizers", "Storage", "Core"]),
     suite("DataTests", ["Data", "Tokenizers", "Storage", "Core"]),
     suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),

@@ -19,7 +19,7 @@ public struct Checkpoint: Sendable {
     try self.init(opening: path)
     for (name, record) in files.sorted(by: { $0.key < $1.key }) {
       let file = try CheckpointError.wrapping { () throws(FileError) in try MappedFile(path + "/" + name) }
-      guard ChunkedDigest.of(file.bytes) == record.sha256 else {
+      guard file.withBytes({ ChunkedDigest.of($0) }) == record.sha256 else {
         throw CheckpointError("trust", path, "\(name) does not have the digest that \(CheckpointFile.state) gives; the file is damaged")
       }
     }

@@ -71,6 +71,6 @@ enum Folders {
   /// The bytes of a small file.
   static func read(_ path: String) throws(CheckpointError) -> [UInt8] {
     let file = try CheckpointError.wrapping { () throws(FileError) in try MappedFile(path) }
-    return Array(file.bytes)
+    return file.withBytes { Array($0) }
   }
 }

@@ -55,7 +55,7 @@ public final class SafetensorsFile: Sendable {
   /// Whether both tensors hold the same bytes under the same shape.
   public func same(_ first: String, _ second: String) -> Bool {
     guard let a = byName[first], let b = byName[second], a.shape == b.shape, a.format == b.format else { return false }
-    return file.bytes[a.bytes].elementsEqual(file.bytes[b.bytes])
+    return file.withBytes { $0[a.bytes].elementsEqual($0[b.bytes]) }
   }
 
   private func describe(_ name: String) throws(CheckpointError) -> TensorDescription {
@@ -72,6 +72,7 @@ public final class SafetensorsFile: Sendable {
 
   /// Converts `elements` of a tensor of a readable dtype.
   private func fill(_ target: UnsafeMutablePointer<Float>, from tensor: TensorDescription, elements: Range<Int>) {
+    defer { withExtendedLifetime(file) {} }
     guard let format = FloatFormat(rawValue: tensor.format), let base = file.bytes.baseAddress else { return }
     let source = base + tensor.bytes.lowerBound + elements.lowerBound * format.byteCount
     switch format {

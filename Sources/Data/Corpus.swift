@@ -16,7 +16,7 @@ public struct Corpus: Sendable {
   public init(_ folder: String) throws {
     self.folder = folder
     self.manifest = try CorpusManifest(folder: folder)
-    let hash = SHA256.of(try MappedFile(tokenizerPath).bytes)
+    let hash = try MappedFile(tokenizerPath).sha256()
     guard hash == manifest.tokenizerSHA256 else {
       throw DataError(
         tokenizerPath, "is not the tokeniser this corpus was made with: its SHA-256 is \(hash), and corpus.json says \(manifest.tokenizerSHA256).",

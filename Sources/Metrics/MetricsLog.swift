@@ -42,7 +42,7 @@ public final class MetricsLog {
   }
 
   private static func lines(of file: MappedFile) -> [[UInt8]] {
-    file.bytes.split(separator: UInt8(ascii: "\n")).map { Array($0) }
+    file.withBytes { $0.split(separator: UInt8(ascii: "\n")).map { Array($0) } }
   }
 
   private static func record(_ line: [UInt8]) -> StepRecord? {
@@ -58,6 +58,6 @@ public final class MetricsLog {
       guard let record = record(line), record.step <= step else { continue }
       kept += line + [UInt8(ascii: "\n")]
     }
-    if !kept.elementsEqual(file.bytes) { try AtomicFile.write(kept, to: path) }
+    if !file.withBytes({ kept.elementsEqual($0) }) { try AtomicFile.write(kept, to: path) }
   }
 }

@@ -37,6 +37,16 @@ public final class MappedFile: @unchecked Sendable {
 
   /// The whole file. The buffer must not outlive this object.
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+
+  /// Calls `body` with the whole file; the mapping lasts at least as long as the call. `bytes` of a file that nothing else
+  /// holds may be gone while they are read: an object's life can end with its last use.
+  public func withBytes<Value, Failure: Error>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Value) throws(Failure) -> Value {
+    defer { withExtendedLifetime(self) {} }
+    return try body(bytes)
+  }
+
+  /// SHA-256 of the whole file.
+  public func sha256() -> String { withBytes { SHA256.of($0) } }
 }
 
 /// The system's sentence for the current `errno`.

@@ -19,7 +19,7 @@ struct AddedToken: Sendable, Equatable {
   }
 
   /// - Throws: `DataError` when a part is missing or has another type.
-  init(_ json: JSONValue, place: String) throws(DataError) {
+  init(_ json: ByteJSON, place: String) throws(DataError) {
     guard let id = json["id"]?.integer.flatMap({ Int32(exactly: $0) }), id >= 0, let content = json["content"]?.bytes, !content.isEmpty
     else {
       throw DataError(place, "an entry of added_tokens has no usable id and content.", remedy: "Each needs an id of 0 or more and a text.")
@@ -32,7 +32,7 @@ struct AddedToken: Sendable, Equatable {
     isNormalized = try json.flag("normalized", !isSpecial, place: place)
   }
 
-  var json: JSONValue {
+  var json: ByteJSON {
     .members([
       "id": .integer(Int(id)), "content": .string(content), "single_word": .bool(singleWord), "lstrip": .bool(leftStrip),
       "rstrip": .bool(rightStrip), "normalized": .bool(isNormalized), "special": .bool(isSpecial),

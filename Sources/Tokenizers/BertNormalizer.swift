@@ -13,7 +13,7 @@ struct BertNormalizer: Sendable, Equatable {
   var lowercases = true
 
   /// - Throws: `DataError` when `json` is another normalizer.
-  init(_ json: JSONValue, place: String) throws(DataError) {
+  init(_ json: ByteJSON, place: String) throws(DataError) {
     guard json["type"]?.string == "BertNormalizer" else {
       throw DataError(
         place, "the normalizer of the WordPiece model is of type \(json["type"]?.string ?? "(none)"), which Lockstep does not support.",
@@ -31,7 +31,7 @@ struct BertNormalizer: Sendable, Equatable {
     (self.stripsAccents, self.lowercases) = (stripsAccents, lowercases)
   }
 
-  var json: JSONValue {
+  var json: ByteJSON {
     .members([
       "type": .text("BertNormalizer"), "clean_text": .bool(cleans), "handle_chinese_chars": .bool(separatesIdeographs),
       "strip_accents": stripsAccents.map { .bool($0) } ?? .null, "lowercase": .bool(lowercases),

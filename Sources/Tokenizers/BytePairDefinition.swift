@@ -16,7 +16,7 @@ struct BytePairDefinition: Sendable {
   /// Stands for bytes that have no token; without it they are left out.
   var unknown: Int32?
   /// Kept as read: it concerns what surrounds a text, not the text.
-  var postProcessor: JSONValue = .null
+  var postProcessor: ByteJSON = .null
 
   /// Number of ids, added tokens included.
   var size: Int { max(tokens.count, Int(added.map(\.id).max() ?? -1) + 1) }
@@ -24,7 +24,7 @@ struct BytePairDefinition: Sendable {
 
 extension BytePairDefinition {
   /// The definition as `tokenizer.json`.
-  var json: JSONValue {
+  var json: ByteJSON {
     .members([
       "version": .text("1.0"), "truncation": .null, "padding": .null, "added_tokens": .array(added.map(\.json)),
       "normalizer": composes ? .members(["type": .text("NFC")]) : .null, "pre_tokenizer": preTokenizer,
@@ -32,7 +32,7 @@ extension BytePairDefinition {
     ])
   }
 
-  private var preTokenizer: JSONValue {
+  private var preTokenizer: ByteJSON {
     switch pattern {
     case .gpt2: Self.byteLevel(addsPrefixSpace: addsPrefixSpace, usesExpression: true)
     case .whole: Self.byteLevel(addsPrefixSpace: addsPrefixSpace, usesExpression: false)
@@ -41,20 +41,20 @@ extension BytePairDefinition {
     }
   }
 
-  private static func split(_ expression: String) -> JSONValue {
-    let split = JSONValue.members([
+  private static func split(_ expression: String) -> ByteJSON {
+    let split = ByteJSON.members([
       "type": .text("Split"), "pattern": .members(["Regex": .text(expression)]), "behavior": .text("Isolated"), "invert": .bool(false),
     ])
     return .members(["type": .text("Sequence"), "pretokenizers": .array([split, byteLevel(addsPrefixSpace: false, usesExpression: false)])])
   }
 
-  private static func byteLevel(addsPrefixSpace: Bool, usesExpression: Bool) -> JSONValue {
+  private static func byteLevel(addsPrefixSpace: Bool, usesExpression: Bool) -> ByteJSON {
     .members([
       "type": .text("ByteLevel"), "add_prefix_space": .bool(addsPrefixSpace), "trim_offsets": .bool(true), "use_regex": .bool(usesExpression),
     ])
   }
 
-  private var model: JSONValue {
+  private var model: ByteJSON {
     .members([
       "type": .text("BPE"), "dropout": .null, "unk_token": unknown.map { .string(tokens[Int($0)]) } ?? .null,
       "continuing_subword_prefix": .null, "end_of_word_suffix": .null, "fuse_unk": .bool(false), "byte_fallback": .bool(false),

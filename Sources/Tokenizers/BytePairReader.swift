@@ -2,10 +2,10 @@ import Core
 
 /// Reads a byte-level BPE from `tokenizer.json`, refusing by name what Lockstep cannot do exactly.
 struct BytePairReader {
-  let json: JSONValue
+  let json: ByteJSON
   let place: String
 
-  func tokenizer(configurations: [JSONValue]) throws(DataError) -> BytePairTokenizer {
+  func tokenizer(configurations: [ByteJSON]) throws(DataError) -> BytePairTokenizer {
     guard let model = json["model"] else { throw DataError(place, "there is no model.") }
     try refuseModelOptions(model)
     let tokens = try VocabularyReader.tokens(model["vocab"], place: place)
@@ -29,7 +29,7 @@ struct BytePairReader {
     DataError(place, "\(part) \(what), which Lockstep does not support.", remedy: "Use a byte-level BPE or a WordPiece tokenizer.")
   }
 
-  private func refuseModelOptions(_ model: JSONValue) throws(DataError) {
+  private func refuseModelOptions(_ model: ByteJSON) throws(DataError) {
     if try model.flag("byte_fallback", false, place: place) { throw unsupported("model.byte_fallback", "is true") }
     if let dropout = model["dropout"], dropout != .integer(0), dropout != .number(0) { throw unsupported("model.dropout", "is set") }
     for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
@@ -38,7 +38,7 @@ struct BytePairReader {
   }
 
   /// An unknown token matters only where a byte has no token; then it must exist and stand for one byte each.
-  private func refuseOpenUnknown(_ model: JSONValue, _ definition: BytePairDefinition) throws(DataError) {
+  private func refuseOpenUnknown(_ model: ByteJSON, _ definition: BytePairDefinition) throws(DataError) {
     guard let name = model["unk_token"]?.string else { return }
     let bytes = Set(definition.tokens.lazy.filter { $0.count <= 2 }.compactMap { ByteAlphabet.bytes(of: $0) }.filter { $0.count == 1 })
     guard bytes.count < 256 else { return }
@@ -48,7 +48,7 @@ struct BytePairReader {
 
   // MARK: - Merges
 
-  private func mergesOf(_ model: JSONValue, _ ids: ByteStrings) throws(DataError) -> ([(left: Int32, right: Int32)], [Int32]) {
+  private func mergesOf(_ model: ByteJSON, _ ids: ByteStrings) throws(DataError) -> ([(left: Int32, right: Int32)], [Int32]) {
     guard let list = model["merges"]?.array else { throw DataError(place, "model.merges is not a list.") }
     var merges: [(left: Int32, right: Int32)] = []
     var merged: [Int32] = []
@@ -70,7 +70,7 @@ struct BytePairReader {
     throw DataError(place, "merge \(merge) needs the token \"\(text)\", which is not in the vocabulary.")
   }
 
-  private static func pair(_ entry: JSONValue) -> ([UInt8], [UInt8])? {
+  private static func pair(_ entry: ByteJSON) -> ([UInt8], [UInt8])? {
     if let text = entry.bytes {
       let parts = text.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
       return parts.count == 2 ? (Array(parts[0]), Array(parts[1])) : nil
@@ -110,7 +110,7 @@ struct BytePairReader {
     definition.pattern = try splitPattern(parts[0])
   }
 
-  private func splitPattern(_ split: JSONValue) throws(DataError) -> PiecePattern {
+  private func splitPattern(_ split: ByteJSON) throws(DataError) -> PiecePattern {
     guard split["type"]?.string == "Split", let expression = split["pattern"]?["Regex"]?.string else {
       throw unsupported("pre_tokenizer", "begins with \(Self.types([split])) that is not a Split with a Regex")
     }
@@ -122,7 +122,7 @@ struct BytePairReader {
     return pattern
   }
 
-  private static func types(_ parts: [JSONValue]) -> String {
+  private static func types(_ parts: [ByteJSON]) -> String {
     parts.isEmpty ? "(empty)" : parts.map { $0["type"]?.string ?? "(no type)" }.joined(separator: " + ")
   }
 }

@@ -12,7 +12,7 @@ struct JSONReader: ~Copyable {
   private static let smallObject = 64
 
   /// - Throws: `DataError` with the byte offset of the first fault.
-  static func parse(_ bytes: [UInt8], place: String) throws(DataError) -> JSONValue {
+  static func parse(_ bytes: [UInt8], place: String) throws(DataError) -> ByteJSON {
     var reader = JSONReader(bytes: bytes, place: place)
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { reader.index = 3 }
     let value = try reader.value(depth: 0)
@@ -43,7 +43,7 @@ struct JSONReader: ~Copyable {
     return true
   }
 
-  private mutating func value(depth: Int) throws(DataError) -> JSONValue {
+  private mutating func value(depth: Int) throws(DataError) -> ByteJSON {
     guard depth <= Self.deepest else { throw fault("it is nested more than \(Self.deepest) deep") }
     skipSpace()
     guard index < bytes.count else { throw fault("it ends too early") }
@@ -58,13 +58,13 @@ struct JSONReader: ~Copyable {
     }
   }
 
-  private mutating func word(_ text: String, _ value: JSONValue) throws(DataError) -> JSONValue {
+  private mutating func word(_ text: String, _ value: ByteJSON) throws(DataError) -> ByteJSON {
     guard bytes[index...].starts(with: text.utf8) else { throw fault("a value is neither true, false nor null") }
     index += text.utf8.count
     return value
   }
 
-  private mutating func object(depth: Int) throws(DataError) -> JSONValue {
+  private mutating func object(depth: Int) throws(DataError) -> ByteJSON {
     index += 1
     var members: [JSONMember] = []
     if take("}") { return .object(members) }
@@ -82,16 +82,16 @@ struct JSONReader: ~Copyable {
     return .object(members)
   }
 
-  private mutating func array(depth: Int) throws(DataError) -> JSONValue {
+  private mutating func array(depth: Int) throws(DataError) -> ByteJSON {
     index += 1
-    var values: [JSONValue] = []
+    var values: [ByteJSON] = []
     if take("]") { return .array(values) }
     repeat { values.append(try value(depth: depth + 1)) } while take(",")
     guard take("]") else { throw fault("a closing bracket is missing") }
     return .array(values)
   }
 
-  private mutating func number() throws(DataError) -> JSONValue {
+  private mutating func number() throws(DataError) -> ByteJSON {
     let start = index
     while index < bytes.count, Self.inNumber(bytes[index]) { index += 1 }
     let text = String(decoding: bytes[start..<index], as: UTF8.self)

@@ -36,14 +36,14 @@ struct SpecialRoles: Sendable, Equatable {
   /// What the configuration files name, then the usual spellings among the added tokens.
   ///
   /// A name that no token has is passed over: the role is then free for `addingSpecials`.
-  init(added: [AddedToken], configurations: [JSONValue] = [], find: ([UInt8]) -> Int32?) {
+  init(added: [AddedToken], configurations: [ByteJSON] = [], find: ([UInt8]) -> Int32?) {
     for role in SpecialRole.allCases {
       let named = configurations.compactMap { Self.name(in: $0, of: role).flatMap(find) }.first
       ids[role] = named ?? Self.usual(role, among: added)
     }
   }
 
-  private static func name(in configuration: JSONValue, of role: SpecialRole) -> [UInt8]? {
+  private static func name(in configuration: ByteJSON, of role: SpecialRole) -> [UInt8]? {
     let value = configuration[role.configurationKey]
     return value?.bytes ?? value?["content"]?.bytes
   }
@@ -81,13 +81,13 @@ struct SpecialRoles: Sendable, Equatable {
   /// classes rebuild parts of it by their own rules.
   func configurationJSON(maximumLength: Int, token: (Int32) -> String?) -> [UInt8] {
     var members = [
-      ("tokenizer_class", JSONValue.text("PreTrainedTokenizerFast")), ("model_max_length", .integer(maximumLength)),
+      ("tokenizer_class", ByteJSON.text("PreTrainedTokenizerFast")), ("model_max_length", .integer(maximumLength)),
       ("clean_up_tokenization_spaces", .bool(false)),
     ]
     for role in SpecialRole.allCases {
       guard let id = ids[role], let name = token(id) else { continue }
       members.append((role.configurationKey, .text(name)))
     }
-    return JSONValue.object(members.map { JSONMember(name: Array($0.0.utf8), value: $0.1) }).serialized()
+    return ByteJSON.object(members.map { JSONMember(name: Array($0.0.utf8), value: $0.1) }).serialized()
   }
 }

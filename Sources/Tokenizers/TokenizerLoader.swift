@@ -41,7 +41,7 @@ public enum TokenizerLoader {
     return try load(json: json, configurations: configurations, place: place)
   }
 
-  private static func load(json: [UInt8], configurations: [JSONValue], place: String) throws(DataError) -> any Tokenizer {
+  private static func load(json: [UInt8], configurations: [ByteJSON], place: String) throws(DataError) -> any Tokenizer {
     let bytes = ByteTokenizer()
     if json == bytes.tokenizerJSON() { return bytes }
     let parsed = try JSONReader.parse(json, place: place)
@@ -65,7 +65,7 @@ public enum TokenizerLoader {
     throw DataError(folder, "the folder has neither tokenizer.json nor vocab.json nor vocab.txt.")
   }
 
-  private static func optionalJSON(_ path: String) throws -> JSONValue? {
+  private static func optionalJSON(_ path: String) throws -> ByteJSON? {
     FileManager.default.fileExists(atPath: path) ? try JSONReader.parse(read(path), place: path) : nil
   }
 

@@ -6,7 +6,7 @@ enum VocabularyReader {
   /// The tokens of `{"token": id, …}` by id.
   ///
   /// The number of entries is the size, whatever the ids say, so a huge id allocates nothing.
-  static func tokens(_ vocabulary: JSONValue?, place: String) throws(DataError) -> [[UInt8]] {
+  static func tokens(_ vocabulary: ByteJSON?, place: String) throws(DataError) -> [[UInt8]] {
     guard let members = vocabulary?.object, !members.isEmpty else { throw DataError(place, "the vocabulary is missing or empty.") }
     var tokens = [[UInt8]?](repeating: nil, count: members.count)
     for member in members {
@@ -39,7 +39,7 @@ enum VocabularyReader {
     return ids
   }
 
-  static func addedTokens(_ json: JSONValue?, modelIDs: ByteStrings, place: String) throws(DataError) -> [AddedToken] {
+  static func addedTokens(_ json: ByteJSON?, modelIDs: ByteStrings, place: String) throws(DataError) -> [AddedToken] {
     guard let json else { return [] }
     guard let list = json.array else { throw DataError(place, "added_tokens is not a list.") }
     var added: [AddedToken] = []

@@ -10,12 +10,12 @@ struct WordPieceDefinition: Sendable {
   /// Decoding removes blanks before punctuation.
   var tidies = true
   /// Kept as read: it concerns what surrounds a text, not the text.
-  var postProcessor: JSONValue = .null
+  var postProcessor: ByteJSON = .null
 
   var size: Int { max(tokens.count, Int(added.map(\.id).max() ?? -1) + 1) }
 
   /// The definition as `tokenizer.json`.
-  var json: JSONValue {
+  var json: ByteJSON {
     .members([
       "version": .text("1.0"), "truncation": .null, "padding": .null, "added_tokens": .array(added.map(\.json)),
       "normalizer": normalizer?.json ?? .null, "pre_tokenizer": .members(["type": .text("BertPreTokenizer")]),
@@ -30,14 +30,14 @@ struct WordPieceDefinition: Sendable {
   }
 
   /// `[CLS] text [SEP]`, and `[CLS] text [SEP] text [SEP]` for pairs, as BERT was trained.
-  static func bertTemplate(cls: Int32, sep: Int32) -> JSONValue {
-    func special(_ name: String, _ type: Int) -> JSONValue {
+  static func bertTemplate(cls: Int32, sep: Int32) -> ByteJSON {
+    func special(_ name: String, _ type: Int) -> ByteJSON {
       .members(["SpecialToken": .members(["id": .text(name), "type_id": .integer(type)])])
     }
-    func sequence(_ name: String, _ type: Int) -> JSONValue {
+    func sequence(_ name: String, _ type: Int) -> ByteJSON {
       .members(["Sequence": .members(["id": .text(name), "type_id": .integer(type)])])
     }
-    func token(_ name: String, _ id: Int32) -> JSONValue {
+    func token(_ name: String, _ id: Int32) -> ByteJSON {
       .members(["id": .text(name), "ids": .array([.integer(Int(id))]), "tokens": .array([.text(name)])])
     }
     let single = [special("[CLS]", 0), sequence("A", 0), special("[SEP]", 0)]

@@ -2,10 +2,10 @@ import Core
 
 /// Reads BERT's WordPiece from `tokenizer.json`, refusing by name what Lockstep cannot do exactly.
 struct WordPieceReader {
-  let json: JSONValue
+  let json: ByteJSON
   let place: String
 
-  func tokenizer(configurations: [JSONValue]) throws(DataError) -> WordPieceTokenizer {
+  func tokenizer(configurations: [ByteJSON]) throws(DataError) -> WordPieceTokenizer {
     guard let model = json["model"] else { throw DataError(place, "there is no model.") }
     let tokens = try VocabularyReader.tokens(model["vocab"], place: place)
     let ids = VocabularyReader.index(tokens)
@@ -29,7 +29,7 @@ struct WordPieceReader {
   }
 
   /// The roles, where the model's unknown token is the unknown token whatever its spelling.
-  static func roles(_ definition: WordPieceDefinition, _ ids: ByteStrings, _ configurations: [JSONValue]) -> SpecialRoles {
+  static func roles(_ definition: WordPieceDefinition, _ ids: ByteStrings, _ configurations: [ByteJSON]) -> SpecialRoles {
     var roles = SpecialRoles(added: definition.added, configurations: configurations) { name in
       ids.find(name).map(Int32.init) ?? definition.added.first { $0.content == name }?.id
     }
@@ -47,14 +47,14 @@ extension WordPieceTokenizer {
   }
 
   /// Case and accents as `tokenizer_config.json` says, uncased without one.
-  init(vocabularyText: [UInt8], configurations: [JSONValue], place: String) throws(DataError) {
+  init(vocabularyText: [UInt8], configurations: [ByteJSON], place: String) throws(DataError) {
     func flag(_ name: String) -> Bool? { configurations.compactMap { $0[name]?.bool }.first }
     let normalizer = BertNormalizer(
       separatesIdeographs: flag("tokenize_chinese_chars") ?? true, stripsAccents: flag("strip_accents"), lowercases: flag("do_lower_case") ?? true)
     try self.init(vocabularyText: vocabularyText, normalizer: normalizer, configurations: configurations, place: place)
   }
 
-  private init(vocabularyText: [UInt8], normalizer: BertNormalizer, configurations: [JSONValue], place: String) throws(DataError) {
+  private init(vocabularyText: [UInt8], normalizer: BertNormalizer, configurations: [ByteJSON], place: String) throws(DataError) {
     var lines = vocabularyText.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { $0.last == 13 ? $0.dropLast() : $0 }
     if lines.last?.isEmpty == true { lines.removeLast() }
     let tokens = try VocabularyReader.distinct(lines.map { Array($0) }, place: place)

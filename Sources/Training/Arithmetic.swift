@@ -21,7 +21,7 @@ public struct Arithmetic: Codable, Sendable, Equatable {
     BLAS.useOneThread()
     flushDenormals()
     let identity = BLAS.identity
-    let binary = (try? MappedFile("/proc/self/exe")).map { SHA256.of($0.bytes) } ?? "unknown"
+    let binary = (try? MappedFile("/proc/self/exe")).map { $0.sha256() } ?? "unknown"
     return Arithmetic(binary: binary, blas: identity.configuration, core: identity.coreName, probe: probeDigest())
   }
 

@@ -108,7 +108,9 @@ public final class Trainer {
     let (totals, stop) = try countTargets(examples, mine, stopRequested)
     let scales = try lossScales(totals, step: step)
     timer.mark("count")
-    var (repeats, exposed, norm) = (0, 0.0, 0.0)
+    var (repeats, exposed) = (0, 0.0)
+    // Read with the exponents it was summed with; the next step's are set while it is still needed.
+    var summed = gradients
     while true {
       forwardAndBackward(examples, first: mine.lowerBound, scales: scales)
       timer.mark("forward and backward")
@@ -117,14 +119,16 @@ public final class Trainer {
       timer.mark("sum over ranks")
       let fits = try accept(outcome, step: step, repeats: repeats)
       if fits {
-        norm = measure()
+        summed = gradients
+        measure(summed)
         if !sum.follow(largest: statistics.largestByEntry) { break }
         sum.clear()
       }
       repeats += 1
     }
     let rate = options.schedule.rate(step: step, of: options.steps, peak: options.optimizer.learningRate)
-    update(optimizer.factors(step: step, learningRate: rate, norm: norm))
+    let norm = statistics.norm
+    update(optimizer.factors(step: step, learningRate: rate, norm: norm), summed)
     bank.afterStep(context(step))
     timer.mark("optimizer")
     let rows = try losses.gather(communicator)
@@ -200,15 +204,14 @@ public final class Trainer {
       ? .exact(sum.integers, inverseScales: sum.layout.entries.indices.map(sum.inverseScale)) : .float(sum.floats)
   }
 
-  /// The global norm of the summed gradients, and the largest gradient of each tensor into `statistics`.
-  private func measure() -> Double {
+  /// The blocks of the global norm and the largest gradient of each tensor, into `statistics`.
+  private func measure(_ gradients: SummedGradients) {
     let work = Gradients(gradients)
     let statistics = statistics
     pool.forEach(statistics.slices.count) { statistics.measure($0, work.value) }
-    return statistics.norm
   }
 
-  private func update(_ factors: AdamWFactors) {
+  private func update(_ factors: AdamWFactors, _ gradients: SummedGradients) {
     let work = Gradients(gradients)
     let (slices, optimizer, parameters) = (statistics.slices, optimizer, bank.trained)
     pool.forEach(slices.count) { optimizer.update(slices[$0], parameters, work.value, factors) }

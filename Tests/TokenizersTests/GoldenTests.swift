@@ -65,7 +65,7 @@ struct GoldenTests {
     let ours = try JSONReader.parse(tokenizer.tokenizerJSON(), place: "ours")
     #expect(ours["model"]?["merges"] == library["model"]?["merges"])
     #expect(ours["model"]?["merges"]?.array?.count == 600 - BytePairTrainer.smallestVocabulary)
-    func ids(_ json: JSONValue) -> [JSONMember] {
+    func ids(_ json: ByteJSON) -> [JSONMember] {
       (json["model"]?["vocab"]?.object ?? []).sorted { ($0.value.integer ?? 0) < ($1.value.integer ?? 0) }
     }
     #expect(ids(ours) == ids(library))

@@ -14,7 +14,7 @@ enum Goldens {
     return withExtendedLifetime(file) { Array(file.bytes) }
   }
 
-  static func cases() throws -> JSONValue { try JSONReader.parse(try bytes("cases.json"), place: "cases.json") }
+  static func cases() throws -> ByteJSON { try JSONReader.parse(try bytes("cases.json"), place: "cases.json") }
 
   /// Calls `body` with each string and the ids the library gave for it.
   static func forEachCase(_ name: String, _ body: ([UInt8], [Int32]) -> Void) throws -> Int {

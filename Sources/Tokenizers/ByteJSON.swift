@@ -4,23 +4,23 @@ import Core
 ///
 /// Strings are bytes because `String` compares by canonical equivalence: a composed and a decomposed é
 /// are equal there and two tokens here.
-indirect enum JSONValue: Sendable, Equatable {
+indirect enum ByteJSON: Sendable, Equatable {
   case null
   case bool(Bool)
   case integer(Int)
   case number(Double)
   case string([UInt8])
-  case array([JSONValue])
+  case array([ByteJSON])
   case object([JSONMember])
 
-  static func text(_ string: String) -> JSONValue { .string(Array(string.utf8)) }
+  static func text(_ string: String) -> ByteJSON { .string(Array(string.utf8)) }
 
-  static func members(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
+  static func members(_ members: KeyValuePairs<String, ByteJSON>) -> ByteJSON {
     .object(members.map { JSONMember(name: Array($0.key.utf8), value: $0.value) })
   }
 
   /// Value of the member `name`; nil for other kinds, absent members and null.
-  subscript(_ name: String) -> JSONValue? {
+  subscript(_ name: String) -> ByteJSON? {
     guard case .object(let members) = self else { return nil }
     guard let value = members.first(where: { $0.name.elementsEqual(name.utf8) })?.value, value != .null else { return nil }
     return value
@@ -55,7 +55,7 @@ indirect enum JSONValue: Sendable, Equatable {
     return value
   }
 
-  var array: [JSONValue]? {
+  var array: [ByteJSON]? {
     guard case .array(let values) = self else { return nil }
     return values
   }
@@ -69,12 +69,12 @@ indirect enum JSONValue: Sendable, Equatable {
 /// One `"name": value` of an object.
 struct JSONMember: Sendable, Equatable {
   let name: [UInt8]
-  let value: JSONValue
+  let value: ByteJSON
 }
 
 // MARK: - Writing
 
-extension JSONValue {
+extension ByteJSON {
   /// The value as compact JSON; the same bytes for the same value.
   func serialized() -> [UInt8] {
     var output: [UInt8] = []

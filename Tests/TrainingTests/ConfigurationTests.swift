@@ -1,0 +1,111 @@
+import Core
+import Objectives
+import Optimizers
+import Testing
+import Training
+
+private let smallest = """
+  name = "test"
+  [data]
+  corpus = "somewhere"
+  [duration]
+  steps = 10
+  """
+
+private func problems(_ text: String, _ settings: [String] = []) -> String {
+  do {
+    _ = try RunConfiguration(toml: text, place: "test.toml", settings: settings)
+    return ""
+  } catch {
+    return error.description
+  }
+}
+
+@Suite struct ConfigurationTests {
+  @Test func smallestFileGetsEveryDefault() throws {
+    let c = try RunConfiguration(toml: smallest, place: "test.toml")
+    #expect(c.objective == "ar")
+    #expect(c.model.normPlacement == .pre)
+    #expect(c.batch == 32)
+    #expect(c.microBatch == 8)
+    #expect(c.optimizer.beta2 == 0.95)
+    #expect(c.toml.contains("[optimizer]\nlearningRate = 0.001\n"))
+  }
+
+  @Test func resolvedFileReadsBackToItself() throws {
+    let c = try RunConfiguration(toml: smallest, place: "test.toml", settings: ["objective.name=mlm", "objective.maskRatio=0.4"])
+    let again = try RunConfiguration(toml: c.toml, place: "resolved")
+    #expect(again.toml == c.toml)
+    #expect(again.experimentHash == c.experimentHash)
+    #expect((again.objectiveOptions as? MaskedLanguageModel.Options)?.maskRatio == 0.4)
+    #expect(again.model.headTransform)
+  }
+
+  @Test func machineAndDurationDoNotChangeTheExperiment() throws {
+    let a = try RunConfiguration(toml: smallest, place: "a").experimentHash
+    #expect(try RunConfiguration(toml: smallest, place: "a", settings: ["machine.threads=7", "duration.steps=99"]).experimentHash == a)
+    #expect(try RunConfiguration(toml: smallest, place: "a", settings: ["optimizer.learningRate=0.1"]).experimentHash != a)
+    #expect(try RunConfiguration(toml: smallest, place: "a", settings: ["seed=2"]).experimentHash != a)
+  }
+
+  @Test func unknownKeyNamesTheNearest() {
+    #expect(problems(smallest, ["optimizer.learningrat=1"]) == "optimizer.learningrat is not a key; did you mean optimizer.learningRate?")
+    #expect(problems(smallest, ["zebra=1"]) == "zebra is not a key.")
+    #expect(problems(smallest, ["objective.maskRatio=0.3"]).hasPrefix("objective.maskRatio is not a key"))
+  }
+
+  @Test func wrongTypesAndRangesSayTheRule() {
+    #expect(problems(smallest, ["optimizer.learningRate=\"fast\""]) == "optimizer.learningRate is \"fast\", a string; it must be a number, such as 0.001.")
+    #expect(problems(smallest, ["batch.samples=2.5"]) == "batch.samples is 2.5, a number; it must be an integer, such as 32.")
+    #expect(problems(smallest, ["optimizer.beta1=1.5"]) == "optimizer.beta1 is 1.5; it must lie in 0.0...0.9999999.")
+    #expect(problems(smallest, ["schedule.shape=\"step\""]) == "schedule.shape is \"step\"; it must be one of constant, linear, cosine, wsd.")
+    #expect(problems(smallest, ["objective.name=bert"]) == "objective.name is \"bert\"; it must be one of ar, mlm.")
+  }
+
+  @Test func integersCountAsNumbers() throws {
+    #expect(try RunConfiguration(toml: smallest, place: "a", settings: ["optimizer.learningRate=3"]).optimizer.learningRate == 3)
+    #expect(try RunConfiguration(toml: smallest, place: "a", settings: ["optimizer.learningRate=3e-4"]).optimizer.learningRate == 3e-4)
+  }
+
+  @Test func allProblemsAreListedTogether() {
+    let text = problems(smallest, ["model.width=100", "model.heads=3", "batch.samples=10", "batch.microBatch=4", "optimizer.beta1=2"])
+    #expect(text.contains("model.heads is 3; it must divide model.width = 100."))
+    #expect(text.contains("batch.samples is 10; it must be a whole number of micro-batches of batch.microBatch = 4."))
+    #expect(text.contains("optimizer.beta1 is 2.0"))
+    #expect(text.split(separator: "\n").count == 3)
+  }
+
+  @Test func missingPartsAreNamed() {
+    let text = problems("name = \"x\"")
+    #expect(text.contains("data.corpus is missing"))
+    #expect(text.contains("duration.steps is missing"))
+    #expect(problems(smallest + "\ntokens = 5").contains("duration has steps and tokens; give one"))
+  }
+
+  @Test func damagedFileNamesTheLine() {
+    let text = problems("name = \"x\"\nseed == 3\n")
+    #expect(text.hasPrefix("test.toml:2:"))
+    #expect(text.contains("is not TOML"))
+  }
+
+  @Test func malformedSettingsAreRefused() {
+    #expect(problems(smallest, ["seed"]) == "--set seed must have the form key=value, such as --set duration.steps=100.")
+    #expect(problems(smallest, ["name.x=1"]).contains("goes below a key"))
+    #expect(problems(smallest, ["a..b=1"]).contains("empty name"))
+  }
+
+  @Test func rotaryNeedsEvenHeads() {
+    #expect(problems(smallest, ["model.positions=rotary", "model.width=21", "model.heads=3"]).contains("must then be even"))
+  }
+
+  @Test func durationsBecomeSteps() throws {
+    func steps(_ setting: String) throws -> Int {
+      let text = smallest.replacing("steps = 10", with: setting)
+      return try RunConfiguration(toml: text, place: "a").steps(samplesPerEpoch: 100, tokensPerSample: 128)
+    }
+    #expect(try steps("steps = 7") == 7)
+    #expect(try steps("tokens = 8192") == 2)
+    #expect(try steps("tokens = 8193") == 3)
+    #expect(try steps("epochs = 1.5") == 5)
+  }
+}
