@@ -33,7 +33,7 @@ final class ObjectiveRun {
     arena.fill(.nan)
     let sink = RecordingSink(objective.networks.trained)
     let pass = ObjectivePass(bank, sink: gradient ? sink : nil, dropout: dropout ? self.dropout : nil)
-    return (objective.lossAndGradient(example, pass, scales: scales, workspace), sink)
+    return withExtendedLifetime(arena) { (objective.lossAndGradient(example, pass, scales: scales, workspace), sink) }
   }
 
   /// λ / count, with the counts of this example as those of the whole batch.
@@ -49,7 +49,7 @@ final class ObjectiveRun {
     let arena = Arena(floats: counting.used)
     let workspace = Transformer.Workspace(encoder, samples: input.positions.count, length: input.length, arena)
     arena.fill(.nan)
-    return encoder.forward(input, Pass(bank.trained), workspace).array
+    return withExtendedLifetime(arena) { encoder.forward(input, Pass(bank.trained), workspace).array }
   }
 
   /// Losses and gradient by the reference. - Parameter parameters: in place of the bank's.

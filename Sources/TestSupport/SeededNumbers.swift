@@ -13,9 +13,13 @@ public struct SeededNumbers {
     return (next..<next + count).map { range.lowerBound + (range.upperBound - range.lowerBound) * random.uniform($0) }
   }
 
-  /// Nearly normal: the sum of twelve uniform numbers, less six.
+  /// Normal numbers with all bits of a float in use, so that their sums round.
   public mutating func normal(_ count: Int, deviation: Float = 1) -> [Float] {
-    (0..<count).map { _ in (uniform(12).reduce(0, +) - 6) * deviation }
+    defer { next += 2 * count }
+    return (0..<count).map { i in
+      let radius = (-2 * log(1 - random.uniformDouble(next + 2 * i))).squareRoot()
+      return Float(radius * cos(2 * Double.pi * random.uniformDouble(next + 2 * i + 1))) * deviation
+    }
   }
 
   public mutating func below(_ bound: Int, count: Int) -> [Int32] {

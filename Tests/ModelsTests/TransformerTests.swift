@@ -1,0 +1,153 @@
+import Core
+import Kernels
+import Layers
+import Models
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct TransformerTests {
+  enum Family: String, CaseIterable { case gpt2, bert, llama }
+
+  private func model(_ family: Family, dropout: Float = 0) -> ModelConfiguration {
+    var c: ModelConfiguration
+    switch family {
+    case .gpt2: c = .gpt2(vocabulary: 13, context: 7, width: 6, layers: 2, heads: 3, dropout: dropout)
+    case .bert: c = .bert(vocabulary: 13, context: 7, width: 6, layers: 2, heads: 3, dropout: dropout)
+    case .llama: c = .llama(vocabulary: 13, context: 7, width: 8, layers: 2, heads: 2, feedForward: 11)
+    }
+    c.feedForward = 11
+    return c
+  }
+
+  private func input(_ c: ModelConfiguration, samples: Int = 3, length: Int = 7) -> SequenceInput {
+    var numbers = SeededNumbers(8)
+    let segments = (0..<samples * length).map { Int32($0 % length < 4 ? 0 : 1) }
+    return SequenceInput(
+      positions: (0..<samples).map { UInt64($0 + 40) }, length: length, tokens: numbers.below(c.vocabulary, count: samples * length),
+      ranges: AttentionRanges(
+        samples: samples, length: length, segments: segments, causal: c.visibility == .causal, insideDocuments: false))
+  }
+
+  /// Loss, every parameter's gradient, and the differences of the reference, through the whole model.
+  @Test(arguments: Family.allCases, [0, 0.125] as [Float])
+  func gradients(family: Family, dropout: Float) {
+    let c = model(family, dropout: dropout)
+    var layout = ParameterLayout()
+    let transformer = Transformer(c, into: &layout)
+    let input = input(c)
+    let rows = [0, 2, 3, 11, 20]
+    let (targets, weights): ([Int32], [Float]) = ([1, 12, 0, 5, 5], [1, 0.5, 2, 1, 1])
+    let check = LayerCase(
+      "\(family)", layout, input: (0, 0), output: (1, 1), longestSum: 3 * input.rows, depth: 4 * (c.layers + 1), differences: .directions(3),
+      dropout: dropout > 0 ? CounterGenerator(seed: 2, purpose: .dropout) : nil,
+      reference: { scope, _ in
+        let logits = scope.logits("head", scope.hidden(input, c), rows: rows, c, tied: "embedding.token")
+        return scope.crossEntropy(logits, targets: targets, weights: weights)
+      },
+      layer: { pass, _, dy, arena in
+        let w = Transformer.Workspace(transformer, samples: 4, length: 7, arena)
+        guard let head = transformer.head, let saved = w.head else { return ([], []) }
+        let hidden = transformer.forward(input, pass, w)
+        let loss = head.lossAndGradient(hidden, rows: rows, targets: targets, weights: weights, scale: dy[0], pass, saved)
+        transformer.backward(input, pass, w)
+        return ([loss], [])
+      })
+    #expect(checkLayer(check) == [])
+  }
+
+  /// Gradients complete in the order of the layout, and so does the watermark that the sum over ranks follows. Inside the head's
+  /// group the projection comes before its bias.
+  @Test(arguments: Family.allCases)
+  func completionFollowsTheLayout(family: Family) throws {
+    let c = model(family)
+    var layout = ParameterLayout()
+    let transformer = Transformer(c, into: &layout)
+    let store = ParameterStore(layout)
+    store.initialize(seed: 1)
+    let arena = Arena(floats: 1 << 16)
+    let w = Transformer.Workspace(transformer, samples: 3, length: 7, arena)
+    let (sink, input) = (RecordingSink(layout), input(c))
+    let pass = Pass(store, sink: sink)
+    let head = try #require(transformer.head)
+    let hidden = transformer.forward(input, pass, w)
+    _ = head.lossAndGradient(hidden, rows: [1], targets: [2], weights: [1], scale: 1, pass, try #require(w.head))
+    transformer.backward(input, pass, w)
+    #expect(sink.wrongUses() == [])
+    let own = head.group
+    #expect(sink.completed.filter { !own.contains($0) } == layout.entries.map(\.index).filter { !own.contains($0) })
+    #expect(Set(sink.completed.prefix(own.count)) == Set(own))
+    withExtendedLifetime(arena) {}
+  }
+
+  /// Hidden states without memory for backward, and position by position with a cache, are those of the plain forward.
+  @Test(arguments: Family.allCases)
+  func otherForwards(family: Family) {
+    let c = model(family)
+    var layout = ParameterLayout()
+    let transformer = Transformer(c, into: &layout)
+    let store = ParameterStore(layout)
+    fillForCheck(store, seed: 3)
+    let arena = Arena(floats: 1 << 17)
+    arena.fill(.nan)
+    let whole = input(c, samples: 1)
+    let expected = transformer.forward(whole, Pass(store), Transformer.Workspace(transformer, samples: 1, length: 7, arena)).array
+    let small = Transformer.Workspace(transformer, samples: 1, length: 7, forBackward: false, arena)
+    #expect(transformer.forward(whole, Pass(store), small).array == expected)
+    guard c.visibility == .causal else { return }
+    let caches = (0..<c.layers).map { _ in KeyValueCache(context: 7, width: c.width, arena) }
+    for i in 0..<7 {
+      let one = SequenceInput(
+        positions: [0], length: 1, tokens: [whole.tokens[i]], positionIDs: [Int32(i)],
+        ranges: AttentionRanges(samples: 1, length: 1, segments: [0], causal: true, insideDocuments: false))
+      let row = transformer.forward(one, Pass(store), caches: caches, small).array
+      let wanted = expected[i * c.width..<(i + 1) * c.width].map(Double.init)
+      #expect(mismatch("row \(i)", row, wanted, tolerance: Tolerance.float(sum: 21, depth: 8)) == nil)
+    }
+    withExtendedLifetime(arena) {}
+  }
+
+  /// A sample's hidden states have the same bits alone and in a batch, dropout included.
+  @Test(arguments: Family.allCases)
+  func samplesAreIndependent(family: Family) {
+    let c = model(family, dropout: 0.25)
+    var layout = ParameterLayout()
+    let transformer = Transformer(c, into: &layout)
+    let store = ParameterStore(layout)
+    fillForCheck(store, seed: 3)
+    let arena = Arena(floats: 1 << 17)
+    let w = Transformer.Workspace(transformer, samples: 3, length: 7, arena)
+    let pass = Pass(store, dropout: CounterGenerator(seed: 6, purpose: .dropout))
+    let batch = input(c)
+    let all = transformer.forward(batch, pass, w).array
+    for sample in 0..<3 {
+      var one = input(c, samples: 1)
+      one.positions = [batch.positions[sample]]
+      one.tokens = Array(batch.tokens[sample * 7..<(sample + 1) * 7])
+      let alone = transformer.forward(one, pass, w).array
+      let same = all[sample * 7 * c.width..<(sample + 1) * 7 * c.width].map(Double.init)
+      #expect(mismatch("sample \(sample)", alone, same, tolerance: Tolerance.float(sum: 21, depth: 8)) == nil)
+    }
+    withExtendedLifetime(arena) {}
+  }
+
+  /// Names and shapes that checkpoints rely on, and the count of parameters of the published models.
+  @Test func publishedSizes() {
+    func count(_ c: ModelConfiguration) -> Int {
+      var layout = ParameterLayout()
+      _ = Transformer(c, into: &layout)
+      return layout.parameterCount
+    }
+    #expect(count(.gpt2(vocabulary: 50257, context: 1024, width: 768, layers: 12, heads: 12)) == 124_439_808)
+    // BERT-base with its head: 109,514,298 as BertForMaskedLM counts it.
+    #expect(count(.bert(vocabulary: 30522, context: 512, width: 768, layers: 12, heads: 12)) == 109_514_298)
+    // Llama 7B.
+    #expect(count(.llama(vocabulary: 32000, context: 2048, width: 4096, layers: 32, heads: 32, feedForward: 11008)) == 6_738_415_616)
+  }
+
+  @Test func flops() {
+    let c = ModelConfiguration.gpt2(vocabulary: 100, context: 8, width: 16, layers: 3, heads: 2)
+    // Twelve C² a layer, the head, and half of 12·C·T a layer for causal attention.
+    #expect(c.trainingFlopsPerToken(length: 8, headFraction: 1) == 6.0 * Double(3 * 12 * 256 + 1600) + 0.5 * 12 * 3 * 16 * 8)
+  }
+}
