@@ -29,6 +29,8 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
   public struct Split: Codable, Sendable, Equatable {
     public var rule: String
     public var fraction: Double
+
+    public init(rule: String, fraction: Double) { (self.rule, self.fraction) = (rule, fraction) }
   }
 
   public var version: Int

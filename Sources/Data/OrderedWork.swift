@@ -10,10 +10,10 @@ import Foundation
 ///   - threads: worker threads, at least 1.
 ///   - next: the next piece, nil after the last.
 ///   - transform: the work; a pure function of its piece.
-///   - consume: takes the results, in order.
+///   - consume: takes the results, in order, and says whether it wants more.
 func orderedWork<Piece, Output>(
   threads: Int, next: @escaping () throws -> Piece?, transform: @escaping @Sendable (Piece) throws -> Output,
-  consume: (Output) throws -> Void
+  consume: (Output) throws -> Bool
 ) throws {
   let line = OrderedLine(threads: threads, next: next, transform: transform)
   for number in 0..<threads {
@@ -24,7 +24,7 @@ func orderedWork<Piece, Output>(
     thread.start()
   }
   defer { line.stop() }
-  while let result = line.take() { try consume(result.get()) }
+  while let result = line.take(), try consume(result.get()) {}
 }
 
 /// The line between the workers and the thread that consumes.

@@ -52,7 +52,7 @@ public final class Shard: Sendable {
   }
 
   /// The document that holds token `index`, by binary search.
-  public func document(holding index: Int) -> Int {
+  public func documentIndex(ofToken index: Int) -> Int {
     precondition(index >= 0 && index < tokenCount, "token \(index) is outside a shard of \(tokenCount)")
     var (low, high) = (0, documentCount)
     while high - low > 1 {

@@ -40,7 +40,7 @@ struct ShardStream: TokenStream {
 
   /// Writes the document numbers of a range of one shard; `segment` is that of the first document, then of the last.
   private func number(_ range: Range<Int>, of shard: Shard, from segment: inout Int32, in segments: inout [Int32], at offset: Int) {
-    var document = shard.document(holding: range.lowerBound)
+    var document = shard.documentIndex(ofToken: range.lowerBound)
     var end = shard.boundary(document + 1)
     for index in range {
       if index == end {

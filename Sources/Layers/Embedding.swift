@@ -49,12 +49,14 @@ public struct InputEmbedding: Sendable {
     }
   }
 
-  public func forward(_ input: SequenceInput, _ pass: Pass, _ s: Saved, into x: TensorView) {
+  /// - Parameter rows: [n, inputWidth], read in place of the input's values: the output of another network.
+  public func forward(_ input: SequenceInput, _ pass: Pass, rows: TensorView? = nil, _ s: Saved, into x: TensorView) {
     let sum = norm == nil ? x : s.sum.first(input.rows)
     if let token {
       gatherRows(pass.parameters.view(token), input.tokens, into: sum)
     } else if let values {
-      s.values.first(input.rows).copy(from: input.values)
+      let kept = s.values.first(input.rows)
+      if let rows { kept.copy(from: rows) } else { kept.copy(from: input.values) }
       values.forward(s.values.first(input.rows), pass, into: sum)
     }
     if let position { gatherRows(pass.parameters.view(position), input.positionIDs, into: sum, accumulate: true) }
@@ -65,11 +67,11 @@ public struct InputEmbedding: Sendable {
     pass.drop(x, rate: dropout, input, site: 1)
   }
 
-  /// `d` holds the gradient of the output and is used up.
-  public func backward(_ input: SequenceInput, d: TensorView, _ pass: Pass, _ s: Saved) {
+  /// `d` holds the gradient of the output and is used up; `drows`, if given, receives the gradient of the rows read.
+  public func backward(_ input: SequenceInput, d: TensorView, _ pass: Pass, _ s: Saved, drows: TensorView? = nil) {
     pass.drop(d, rate: dropout, input, site: 1)
     norm?.backward(x: s.sum.first(input.rows), dy: d, statistics: s.statistics, pass, in: denseGroup, into: d)
-    values?.backward(x: s.values.first(input.rows), dy: d, pass, in: denseGroup, into: nil)
+    values?.backward(x: s.values.first(input.rows), dy: d, pass, in: denseGroup, into: drows)
     if !denseGroup.isEmpty { pass.gradients.add(denseGroup) }
     func scatter(_ entry: Int?, _ ids: @autoclosure () -> [Int32]) {
       guard let entry else { return }

@@ -81,12 +81,15 @@ public struct Transformer: Sendable {
   /// - Complexity: 2 flops a matrix parameter and row, and attention.
   ///
   /// With `caches`, one a block, the rows are the next positions of one sequence (generation).
+  /// With `rows` [n, inputWidth] those are read in place of the input's values: a decoder on top of an encoder.
   @discardableResult
-  public func forward(_ input: SequenceInput, _ pass: Pass, caches: [KeyValueCache]? = nil, _ w: Workspace) -> TensorView {
+  public func forward(
+    _ input: SequenceInput, _ pass: Pass, caches: [KeyValueCache]? = nil, rows: TensorView? = nil, _ w: Workspace
+  ) -> TensorView {
     let n = input.rows
     precondition(n <= w.rows, "\(n) rows in a workspace for \(w.rows)")
     precondition(input.length <= configuration.context, "\(input.length) positions, the model has \(configuration.context)")
-    embedding.forward(input, pass, w.embedding, into: w.stream[0].first(n))
+    embedding.forward(input, pass, rows: rows, w.embedding, into: w.stream[0].first(n))
     for (i, block) in blocks.enumerated() {
       block.forward(w.stream[i].first(n), input, pass, cache: caches?[i], w.blocks[i], w.scratch, into: w.stream[i + 1].first(n))
     }
@@ -101,7 +104,8 @@ public struct Transformer: Sendable {
   }
 
   /// Gradients of all parameters below the head, from the gradient of the hidden states that stands in `w.hidden`.
-  public func backward(_ input: SequenceInput, _ pass: Pass, _ w: Workspace) {
+  /// `drows`, if given, receives the gradient of the rows that were read.
+  public func backward(_ input: SequenceInput, _ pass: Pass, _ w: Workspace, drows: TensorView? = nil) {
     let n = input.rows
     let d = w.hidden.first(n)
     if let finalNorm, let sink = pass.sink {
@@ -111,7 +115,7 @@ public struct Transformer: Sendable {
     for i in blocks.indices.reversed() {
       blocks[i].backward(x: w.stream[i].first(n), d: d, input, pass, w.blocks[i], w.scratch)
     }
-    embedding.backward(input, d: d, pass, w.embedding)
+    embedding.backward(input, d: d, pass, w.embedding, drows: drows)
   }
 }
 

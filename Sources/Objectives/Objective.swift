@@ -26,6 +26,8 @@ public protocol Objective: Sendable {
 
   /// The networks with their parameters.
   var networks: NetworkSet { get }
+  /// The network that pretraining is for. It reads `inputs[0]` of an example; its parameters are among the trained ones.
+  var encoder: Transformer { get }
   /// In the order of counts, scales and loss sums.
   var terms: [LossTerm] { get }
 

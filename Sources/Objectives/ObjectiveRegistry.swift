@@ -2,6 +2,7 @@ import Core
 
 /// An objective as the registry lists it.
 public struct ObjectiveEntry: Sendable {
+  public let type: any Objective.Type
   public let name: String
   public let summary: String
   public let paper: String
@@ -13,6 +14,7 @@ public struct ObjectiveEntry: Sendable {
   public let decode: @Sendable (any Decoder) throws -> any ObjectiveOptions
 
   public init<O: Objective>(_: O.Type) {
+    type = O.self
     name = O.name
     summary = O.summary
     paper = O.paper

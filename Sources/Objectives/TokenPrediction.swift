@@ -53,6 +53,7 @@ public protocol TokenObjective: Objective {
 
 extension TokenObjective {
   public var networks: NetworkSet { prediction.networks }
+  public var encoder: Transformer { prediction.transformer }
   public var terms: [LossTerm] { [LossTerm("loss")] }
   public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: prediction.transformer.configuration.vocabulary) }
 

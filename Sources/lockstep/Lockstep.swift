@@ -16,7 +16,8 @@ struct Lockstep: ParsableCommand {
       Example: lockstep prepare --input book.txt --output corpora/book && mpirun -n 2 lockstep train configs/quickstart.toml
       """,
     subcommands: [
-      Train.self, Generate.self, Fill.self, Export.self, Objectives.self, Benchmark.self,
+      Prepare.self, Train.self, Evaluate.self, Generate.self, Fill.self, Inspect.self, Export.self, Objectives.self, Benchmark.self,
+      Doctor.self,
     ])
 
   @Flag(name: .long, help: "Print the version with those of BLAS and MPI.") var version = false

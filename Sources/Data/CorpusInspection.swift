@@ -1,0 +1,102 @@
+import Core
+import Foundation
+import Storage
+
+/// What a corpus folder or a single shard holds, and whether it is intact.
+public struct CorpusInspection: Codable, Sendable, Equatable {
+  public struct Part: Codable, Sendable, Equatable {
+    public var shards: Int
+    public var documents: Int
+    public var tokens: Int
+    /// Bytes of raw text the tokens stand for.
+    public var textBytes: Int
+
+    public var tokensPerByte: Double { textBytes > 0 ? Double(tokens) / Double(textBytes) : 0 }
+  }
+
+  public enum Kind: String, Codable, Sendable { case corpus, shard }
+
+  public var path: String
+  public var kind: Kind
+  public var vocabularySize: Int
+  public var tokenizerSHA256: String
+  /// Names the data of a corpus; nil for a shard.
+  public var contentHash: String?
+  public var split: CorpusManifest.Split?
+  /// `train` and `validation` of a corpus, or `tokens` of a shard.
+  public var parts: [String: Part]
+  /// Sentences that say what is damaged; empty when everything is intact.
+  public var problems: [String]
+  /// Every byte was read and its checksum compared.
+  public var verified: Bool
+
+  public var isIntact: Bool { problems.isEmpty }
+
+  /// Looks at a corpus folder or a shard.
+  ///
+  /// - Parameter verify: read every byte; otherwise only headers, sizes and tables are checked.
+  /// - Throws: `DataError` or `FileError` when the path is neither, or is too damaged to say anything of it.
+  public init(_ path: String, verify: Bool) throws {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw DataError(path, "does not exist.", remedy: "Check the path.")
+    }
+    if isFolder.boolValue { try self.init(corpus: path, verify: verify) } else { try self.init(shard: path, verify: verify) }
+  }
+
+  private init(corpus path: String, verify: Bool) throws {
+    let manifest = try CorpusManifest(folder: path)
+    self.init(path: path, kind: .corpus, vocabularySize: manifest.vocabulary.size, tokenizer: manifest.tokenizerSHA256, verified: verify)
+    (contentHash, split) = (manifest.contentHash, manifest.split)
+    for side in CorpusSplit.allCases {
+      let shards = manifest.shards(side)
+      parts[side.rawValue] = Part(shards: shards.count, documents: shards.documents, tokens: shards.tokens, textBytes: shards.textBytes)
+    }
+    guard let corpus = attempt({ try Corpus(path) }) else { return }
+    for entry in manifest.train + manifest.validation {
+      attempt {
+        let shard = try corpus.open(entry)
+        if verify { try shard.verify() }
+      }
+    }
+  }
+
+  private init(shard path: String, verify: Bool) throws {
+    let shard = try Shard(path)
+    self.init(path: path, kind: .shard, vocabularySize: shard.vocabularySize, tokenizer: shard.tokenizerHash, verified: verify)
+    parts["tokens"] = Part(shards: 1, documents: shard.documentCount, tokens: shard.tokenCount, textBytes: shard.textBytes)
+    if verify { attempt { try shard.verify() } }
+  }
+
+  private init(path: String, kind: Kind, vocabularySize: Int, tokenizer: String, verified: Bool) {
+    (self.path, self.kind, self.vocabularySize, self.tokenizerSHA256) = (path, kind, vocabularySize, tokenizer)
+    (self.parts, self.problems, self.verified) = ([:], [], verified)
+  }
+
+  @discardableResult
+  private mutating func attempt<Value>(_ body: () throws -> Value) -> Value? {
+    do {
+      return try body()
+    } catch {
+      problems.append("\(error)")
+      return nil
+    }
+  }
+
+  /// For a terminal, one line each.
+  public var lines: [String] {
+    var lines = ["\(kind.rawValue) \(path)", "vocabulary \(vocabularySize) ids, tokenizer \(tokenizerSHA256.prefix(12))"]
+    if let split { lines.append("split \(split.rule), validation share \(split.fraction)") }
+    for (name, part) in parts.sorted(by: { $0.key < $1.key }) {
+      lines.append(
+        "\(name): \(part.documents) documents, \(part.tokens) tokens, \(part.textBytes) bytes of text, "
+          + "\(Self.rounded(part.tokensPerByte)) tokens a byte, \(part.shards) \(part.shards == 1 ? "shard" : "shards")")
+    }
+    if let contentHash { lines.append("content \(contentHash)") }
+    lines += problems.map { "damaged: \($0)" }
+    if isIntact { lines.append(verified ? "intact: every byte was checked" : "headers and sizes are sound; the contents were not read") }
+    return lines
+  }
+
+  private static func rounded(_ value: Double) -> Double { (value * 10_000).rounded() / 10_000 }
+}

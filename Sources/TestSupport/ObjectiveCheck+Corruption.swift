@@ -1,0 +1,179 @@
+import Core
+import Kernels
+import Layers
+import Objectives
+
+// Corruption: a pure function of samples and context, which shows nothing of what it hides.
+extension ObjectiveCheck {
+  /// The same on every call, another one for other positions and seeds, and the same for a sample in any batch.
+  func corruptionFaults() throws -> [String] {
+    let (objective, batch) = (try make(), try samples(7))
+    let whole = parts(objective.corrupt(batch, context), batch)
+    var faults: [String] = []
+    if whole != parts(try make().corrupt(batch, context), batch) { faults.append("two calls of corrupt differ") }
+    for size in [1, 2, 3] {
+      let grouped = try stride(from: 0, to: 7, by: size).flatMap { start in
+        let group = try samples(min(size, 7 - start), from: 5 + UInt64(start))
+        return parts(objective.corrupt(group, context), group)
+      }
+      if grouped != whole { faults.append("corruption of a sample depends on its batch: seven at once and \(size) at a time differ") }
+    }
+    let example = objective.corrupt(batch, context)
+    if example.inputs.isEmpty || example.targets.count != objective.terms.count {
+      faults.append("an example has \(example.inputs.count) inputs and \(example.targets.count) targets for \(objective.terms.count) terms")
+    }
+    if entry.visibility == .bidirectional {
+      let other = StepContext(seed: seed &+ 1, step: 3, steps: 10)
+      if whole == parts(objective.corrupt(batch, other), batch) { faults.append("corruption does not depend on the seed") }
+      let evaluation = StepContext(seed: seed, step: 3, steps: 10, purpose: .evaluation)
+      if whole == parts(objective.corrupt(batch, evaluation), batch) { faults.append("corruption ignores the context's purpose") }
+      var again = batch
+      again.positions = batch.positions.map { $0 + UInt64(source.samplesPerEpoch) }
+      if whole == parts(objective.corrupt(again, context), again) { faults.append("a sample met again has the same corruption") }
+    }
+    return faults
+  }
+
+  /// What belongs to each sample of an example, numbered inside the sample.
+  private struct Part: Equatable {
+    var inputs: [Input] = []
+    var targets: [TermTargets] = []
+
+    struct Input: Equatable {
+      var length: Int
+      var tokens: [Int32]
+      var values: [Float]
+      var positionIDs: [Int32]
+      var first: [Int32]
+      var end: [Int32]
+    }
+  }
+
+  private func parts(_ example: TrainingExample, _ batch: SampleBatch) -> [Part] {
+    (0..<batch.count).map { sample in
+      Part(
+        inputs: example.inputs.map { input($0, sample) },
+        targets: example.targets.map { targets($0, sample * batch.length..<(sample + 1) * batch.length) })
+    }
+  }
+
+  private func input(_ input: SequenceInput, _ sample: Int) -> Part.Input {
+    func own<Element>(_ all: [Element]) -> [Element] {
+      let size = all.count / input.positions.count
+      return Array(all[sample * size..<(sample + 1) * size])
+    }
+    return .init(
+      length: input.length, tokens: own(input.tokens), values: own(input.values), positionIDs: own(input.positionIDs),
+      first: own(input.ranges.first), end: own(input.ranges.end))
+  }
+
+  private func targets(_ all: TermTargets, _ range: Range<Int>) -> TermTargets {
+    let k = all.rows.isEmpty ? 0 : all.values.count / all.rows.count
+    let mine = all.rows.indices.filter { range.contains(all.rows[$0]) }
+    return TermTargets(
+      rows: mine.map { all.rows[$0] - range.lowerBound }, ids: all.ids.isEmpty ? [] : mine.map { all.ids[$0] },
+      values: mine.flatMap { all.values[$0 * k..<($0 + 1) * k] }, weights: mine.map { all.weights[$0] })
+  }
+
+  /// Counts are sums of weights; rows are distinct; there is one target and one weight a row.
+  func countFaults() throws -> [String] {
+    let batch = try samples(7)
+    let example = try make().corrupt(batch, context)
+    return example.targets.enumerated().flatMap { term, t -> [String] in
+      var faults: [String] = []
+      let sum = t.weights.reduce(0) { $0 + Double($1) }
+      if example.counts[term] != sum { faults.append("term \(term) counts \(example.counts[term]), its weights add up to \(sum)") }
+      if !(sum > 0) { faults.append("term \(term) asks for nothing in seven samples") }
+      if Set(t.rows).count != t.rows.count { faults.append("term \(term) asks for a row twice") }
+      if t.weights.count != t.rows.count || t.weights.contains(where: { !($0 >= 0) }) { faults.append("term \(term) lacks weights") }
+      if !t.ids.isEmpty, t.ids.count != t.rows.count { faults.append("term \(term) has \(t.ids.count) ids for \(t.rows.count) rows") }
+      if !t.values.isEmpty, t.values.count % t.rows.count != 0 { faults.append("term \(term) has ragged values") }
+      for row in t.rows where !batch.values.isEmpty || batch.segments[row / batch.length * batch.stride + row % batch.length] >= 0 {
+        if row < 0 || row >= batch.count * batch.length { faults.append("term \(term) asks for row \(row)") }
+      }
+      return faults + paddingFaults(term, t, batch)
+    }
+  }
+
+  private func paddingFaults(_ term: Int, _ t: TermTargets, _ batch: SampleBatch) -> [String] {
+    t.rows.filter { batch.segments[$0 / batch.length * batch.stride + $0 % batch.length] < 0 }
+      .map { "term \(term) asks for padding at row \($0)" }
+  }
+
+  /// Special tokens are shown as they are, and never asked for by an objective that hides tokens.
+  func specialFaults() throws -> [String] {
+    let batch = try samples(40, from: 0)
+    guard !batch.tokens.isEmpty else { return [] }
+    let example = try make().corrupt(batch, context)
+    let special = Set(vocabulary.special)
+    var faults: [String] = []
+    for row in 0..<batch.count * batch.length {
+      let clean = batch.tokens[row / batch.length * batch.stride + row % batch.length]
+      let shown = example.inputs[0].tokens[row]
+      if special.contains(clean), shown != clean { faults.append("special token \(clean) at row \(row) is shown as \(shown)") }
+      if !special.contains(clean), special.contains(shown), shown != vocabulary.mask {
+        faults.append("token \(clean) at row \(row) was replaced by the special \(shown)")
+      }
+    }
+    if entry.visibility == .bidirectional {
+      let hidden = Set(try make().hiddenPositions(example, vocabulary).map { $0.sample * batch.length + $0.position })
+      for row in hidden where special.contains(batch.tokens[row / batch.length * batch.stride + row % batch.length]) {
+        faults.append("the special token at row \(row) is hidden")
+      }
+      // The first term is the one that asks for hidden tokens.
+      for row in example.targets[0].rows where special.contains(batch.tokens[row / batch.length * batch.stride + row % batch.length]) {
+        faults.append("the special token at row \(row) is asked for")
+      }
+    }
+    return faults
+  }
+
+  /// Hidden states do not move when something changes that they must not see, to the bit; and they do move otherwise.
+  func leakFaults() throws -> [String] {
+    let batch = try samples(3)
+    let run = try run(3)
+    let clean = run.objective.corrupt(batch, context)
+    let states = run.hidden(clean)
+    return entry.visibility == .causal
+      ? causalLeaks(run, batch, clean, states) : hiddenLeaks(run, batch, clean, states)
+  }
+
+  private func causalLeaks(_ run: ObjectiveRun, _ batch: SampleBatch, _ clean: TrainingExample, _ states: [Float]) -> [String] {
+    let (length, width) = (batch.length, model.width)
+    return (0..<length).flatMap { j -> [String] in
+      let changed = run.hidden(run.objective.corrupt(altered(batch, sample: 1, position: j), context))
+      let moved = (0..<batch.count * length).filter { row in (0..<width).contains { states[row * width + $0] != changed[row * width + $0] } }
+      var faults = moved.filter { $0 < length + j || $0 >= 2 * length }.map { "changing position \(j) of sample 1 moves row \($0) of all" }
+      if !moved.contains(length + j) { faults.append("changing position \(j) of sample 1 moves nothing there") }
+      return faults
+    }
+  }
+
+  private func hiddenLeaks(_ run: ObjectiveRun, _ batch: SampleBatch, _ clean: TrainingExample, _ states: [Float]) -> [String] {
+    let hidden = run.objective.hiddenPositions(clean, vocabulary)
+    var faults = hidden.isEmpty ? ["nothing is hidden in three samples"] : []
+    for place in hidden {
+      let changed = run.hidden(run.objective.corrupt(altered(batch, sample: place.sample, position: place.position), context))
+      if states != changed { faults.append("the value at hidden position \(place.position) of sample \(place.sample) leaks") }
+    }
+    let seen = (0..<batch.length).first { position in
+      batch.segments[position] >= 0 && !hidden.contains { $0 == (0, position) } && !clean.targets[0].rows.contains(position)
+    }
+    if let seen, states == run.hidden(run.objective.corrupt(altered(batch, sample: 0, position: seen), context)) {
+      faults.append("the value at visible position \(seen) moves nothing")
+    }
+    return faults
+  }
+
+  /// The batch with another ordinary token, or other values, in one place.
+  private func altered(_ batch: SampleBatch, sample: Int, position: Int) -> SampleBatch {
+    var result = batch
+    if batch.tokens.isEmpty {
+      for k in 0..<batch.valueWidth { result.values[(sample * batch.length + position) * batch.valueWidth + k] += 1 }
+    } else {
+      let index = sample * batch.stride + position
+      result.tokens[index] = 4 + (batch.tokens[index] + 3) % 19
+    }
+    return result
+  }
+}

@@ -1,0 +1,62 @@
+import Core
+import Objectives
+import Tensors
+
+/// Everything an objective must hold to be registered, on a small model and samples of its own.
+///
+/// - Returns: what is wrong, one sentence each; empty when the objective is right.
+public func checkObjective(_ entry: ObjectiveEntry, seed: UInt64 = 1) -> [String] {
+  guard let type = entry.type as? any ReferencedObjective.Type else {
+    return ["\(entry.name) has no reference: make it a ReferencedObjective in TestSupport"]
+  }
+  do {
+    return try ObjectiveCheck(entry, type, seed: seed).faults().map { "\(entry.name): \($0)" }
+  } catch {
+    return ["\(entry.name): \(error)"]
+  }
+}
+
+/// One objective under check.
+struct ObjectiveCheck {
+  let entry: ObjectiveEntry
+  let type: any ReferencedObjective.Type
+  let model: ModelConfiguration
+  let source: any SampleSource
+  let vocabulary = ToyTokens.vocabulary
+  let seed: UInt64
+  /// Some steps into a run, so that a context that is ignored or misread shows.
+  let context: StepContext
+
+  init(_ entry: ObjectiveEntry, _ type: any ReferencedObjective.Type, seed: UInt64) {
+    (self.entry, self.type, self.seed) = (entry, type, seed)
+    model = type.checkModel()
+    source = type.checkSource(model)
+    context = StepContext(seed: seed, step: 3, steps: 10)
+  }
+
+  func faults() throws -> [String] {
+    var faults: [String] = []
+    faults += try corruptionFaults()
+    faults += try countFaults()
+    faults += try specialFaults()
+    faults += try leakFaults()
+    faults += try weightFaults()
+    faults += try gradientFaults()
+    faults += try trivialFaults()
+    faults += try optionFaults()
+    faults += try overfitFaults()
+    return faults
+  }
+
+  func make(_ model: ModelConfiguration? = nil, options: (any ObjectiveOptions)? = nil) throws(ConfigurationError) -> any ReferencedObjective {
+    let objective = try entry.make(options ?? entry.defaultOptions, model ?? self.model, vocabulary)
+    guard let referenced = objective as? any ReferencedObjective else { preconditionFailure("\(entry.name) made another type") }
+    return referenced
+  }
+
+  func samples(_ count: Int, from start: UInt64 = 5) throws -> SampleBatch { try source.samples(at: start..<start + UInt64(count)) }
+
+  func run(_ count: Int, _ model: ModelConfiguration? = nil) throws -> ObjectiveRun {
+    ObjectiveRun(try make(model), samples: count, length: self.model.context, seed: seed)
+  }
+}

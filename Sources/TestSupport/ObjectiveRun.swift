@@ -1,0 +1,72 @@
+import Core
+import Kernels
+import Layers
+import Models
+import Objectives
+import Tensors
+
+/// An objective with parameters and memory, as a worker has it.
+final class ObjectiveRun {
+  let objective: any ReferencedObjective
+  let bank: ParameterBank
+  let samples: Int
+  let length: Int
+  let dropout = CounterGenerator(seed: 21, purpose: .dropout)
+
+  /// Auxiliary networks get values of their own, so that a gradient or a value taken from the wrong network shows.
+  init(_ objective: any ReferencedObjective, samples: Int, length: Int, seed: UInt64, deviation: Float = 0.4) {
+    BLAS.useOneThread()
+    (self.objective, self.samples, self.length) = (objective, samples, length)
+    bank = ParameterBank(objective.networks)
+    fillForCheck(bank.trained, seed: seed, deviation: deviation)
+    for (i, auxiliary) in objective.networks.auxiliaries.enumerated() {
+      fillForCheck(bank.auxiliary(auxiliary.name), seed: seed &+ 1_000_003 &* UInt64(i + 1), deviation: deviation)
+    }
+  }
+
+  /// Fresh memory full of NaNs, as a first step would not have it.
+  func run(_ example: TrainingExample, scales: [Float], gradient: Bool = true, dropout: Bool = false) -> (losses: [Double], sink: RecordingSink) {
+    let counting = Arena.counting()
+    _ = objective.workspace(samples: samples, length: length, counting)
+    let arena = Arena(floats: counting.used)
+    let workspace = objective.workspace(samples: samples, length: length, arena)
+    arena.fill(.nan)
+    let sink = RecordingSink(objective.networks.trained)
+    let pass = ObjectivePass(bank, sink: gradient ? sink : nil, dropout: dropout ? self.dropout : nil)
+    return (objective.lossAndGradient(example, pass, scales: scales, workspace), sink)
+  }
+
+  /// λ / count, with the counts of this example as those of the whole batch.
+  func scales(_ example: TrainingExample) -> [Float] {
+    zip(objective.terms, example.counts).map { Float($0.weight / max($1, 1)) }
+  }
+
+  /// The hidden states of the main network, without dropout.
+  func hidden(_ example: TrainingExample) -> [Float] {
+    let counting = Arena.counting()
+    let (encoder, input) = (objective.encoder, example.inputs[0])
+    _ = Transformer.Workspace(encoder, samples: input.positions.count, length: input.length, counting)
+    let arena = Arena(floats: counting.used)
+    let workspace = Transformer.Workspace(encoder, samples: input.positions.count, length: input.length, arena)
+    arena.fill(.nan)
+    return encoder.forward(input, Pass(bank.trained), workspace).array
+  }
+
+  /// Losses and gradient by the reference. - Parameter parameters: in place of the bank's.
+  func reference(
+    _ example: TrainingExample, scales: [Float], dropout: Bool, parameters: [Double]? = nil, recording: Bool = true
+  ) -> (losses: [Double], gradients: [Double]) {
+    let tape = Tape(recording: recording)
+    let scope = Scope(
+      tape, objective.networks.trained, parameters ?? bank.trained.all.array.map(Double.init), dropout: dropout ? self.dropout : nil)
+    var auxiliaries: [String: Scope] = [:]
+    for auxiliary in objective.networks.auxiliaries {
+      auxiliaries[auxiliary.name] = Scope(tape, auxiliary.layout, bank.auxiliary(auxiliary.name).all.array.map(Double.init))
+    }
+    let losses = objective.referenceLosses(example, scope, auxiliaries: auxiliaries)
+    guard recording else { return (losses.map { $0.data[0] }, []) }
+    let weighted = zip(losses, scales).map { $0 * Double($1) }
+    tape.backward(from: weighted.dropFirst().reduce(weighted[0]) { $0 + $1 })
+    return (losses.map { $0.data[0] }, scope.gradients)
+  }
+}

@@ -1,0 +1,84 @@
+import Core
+import Kernels
+import Layers
+import Tensors
+
+extension Scope {
+  /// A block; `index` also decides its dropout sites.
+  public func block(
+    _ name: String, index: Int, _ x: Value, _ input: SequenceInput, _ c: ModelConfiguration, visible: (Int, Int, Int) -> Bool
+  ) -> Value {
+    let site = UInt32(16 + 4 * index)
+    let inputMajor = c.inputMajorWeights
+    func norm(_ which: String, _ v: Value) -> Value { self.norm("\(name).\(which)", v, c.norm, epsilon: c.normEpsilon) }
+    func attend(_ v: Value) -> Value {
+      let y = attention("\(name).attention", v, input, c, inputMajor: inputMajor, site: site, visible: visible)
+      return dropped(y, rate: c.dropout, positions: input.positions, site: site + 1)
+    }
+    func feed(_ v: Value) -> Value {
+      let y = feedForward("\(name).feedForward", v, c, inputMajor: inputMajor)
+      return dropped(y, rate: c.dropout, positions: input.positions, site: site + 2)
+    }
+    switch c.normPlacement {
+    case .pre:
+      let middle = x + attend(norm("norm1", x))
+      return middle + feed(norm("norm2", middle))
+    case .post:
+      let middle = norm("norm1", x + attend(x))
+      return norm("norm2", middle + feed(middle))
+    }
+  }
+
+  /// - Parameter rows: what stands in place of the input's values, such as another network's output.
+  public func embedding(_ name: String, _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil) -> Value {
+    var sum: Value
+    if c.inputWidth > 0 {
+      let values = rows ?? tape.leaf(input.rows, c.inputWidth, input.values.map(Double.init))
+      sum = linear("\(name).values", values, inputMajor: false)
+    } else {
+      sum = parameter("\(name).token").taking(rows: input.tokens.map(Int.init))
+    }
+    if let position = optional("\(name).position") { sum = sum + position.taking(rows: input.positionIDs.map(Int.init)) }
+    if let type = optional("\(name).type") { sum = sum + type.taking(rows: [0]) }
+    if c.normPlacement == .post { sum = norm("\(name).norm", sum, c.norm, epsilon: c.normEpsilon) }
+    return dropped(sum, rate: c.dropout, positions: input.positions, site: 1)
+  }
+
+  /// The hidden states of a whole transformer.
+  public func hidden(
+    prefix: String = "", _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil,
+    visible: ((Int, Int, Int) -> Bool)? = nil
+  ) -> Value {
+    let visible = visible ?? { sample, query, key in
+      let row = sample * input.length + query
+      return Int(input.ranges.first[row]) <= key && key < Int(input.ranges.end[row])
+    }
+    var x = embedding("\(prefix)embedding", input, c, rows: rows)
+    for index in 0..<c.layers { x = block("\(prefix)block.\(index)", index: index, x, input, c, visible: visible) }
+    return c.normPlacement == .pre ? norm("\(prefix)norm", x, c.norm, epsilon: c.normEpsilon) : x
+  }
+
+  /// Logits of rows of hidden states.
+  public func logits(_ name: String, _ hidden: Value, rows: [Int], _ c: ModelConfiguration, tied: String) -> Value {
+    var x = hidden.taking(rows: rows)
+    if c.headTransform {
+      let dense = linear("\(name).transform", x, inputMajor: false)
+      x = norm("\(name).norm", activation(c.activation == .geluTanh ? .geluTanh : .gelu, dense), c.norm, epsilon: c.normEpsilon)
+    }
+    let z = x.times(parameter(c.tiedHead ? tied : "\(name).weight"), transposed: true)
+    return optional("\(name).bias").map { z + $0 } ?? z
+  }
+
+  /// Σ wᵢ · (log Σⱼ exp zᵢⱼ - zᵢ,tᵢ).
+  public func crossEntropy(_ logits: Value, targets: [Int32], weights: [Float]) -> Value {
+    guard !targets.isEmpty else { return tape.scalar(0) }
+    let v = logits.columns
+    let peaks = (0..<logits.rows).map { logits.data[$0 * v..<($0 + 1) * v].max() ?? 0 }
+    let shifted = logits - tape.leaf(logits.rows, 1, peaks)
+    var chosen = [Double](repeating: 0, count: logits.data.count)
+    for (row, target) in targets.enumerated() { chosen[row * v + Int(target)] = 1 }
+    let picked = (shifted * tape.leaf(logits.rows, v, chosen)).rowSums()
+    let losses = shifted.exponential().rowSums().logarithm() - picked
+    return (losses * tape.leaf(logits.rows, 1, weights.map(Double.init))).total()
+  }
+}

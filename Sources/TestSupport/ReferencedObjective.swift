@@ -1,0 +1,55 @@
+import Core
+import Layers
+import Models
+import Objectives
+import Tensors
+
+/// What `checkObjective` must know of an objective besides its protocol. Every objective in the registry conforms, below.
+public protocol ReferencedObjective: Objective {
+  /// A small model that the objective can be checked on.
+  static func checkModel() -> ModelConfiguration
+  /// Samples for `model`: a function of position alone.
+  static func checkSource(_ model: ModelConfiguration) -> any SampleSource
+
+  /// The unscaled loss sum of each term, as plain formulas.
+  /// - Parameter auxiliaries: scopes of the auxiliary networks by name; no gradient flows through them.
+  func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value]
+
+  /// (sample, position) of every clean value that the main network must not see.
+  func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)]
+
+  /// Rate of the plain gradient descent that overfits one batch.
+  static var overfitRate: Float { get }
+}
+
+extension ReferencedObjective {
+  public static func checkModel() -> ModelConfiguration {
+    var c =
+      visibility == .causal
+      ? ModelConfiguration.gpt2(vocabulary: ToyTokens.vocabulary.size, context: 11, width: 6, layers: 2, heads: 3)
+      : ModelConfiguration.bert(vocabulary: ToyTokens.vocabulary.size, context: 11, width: 6, layers: 2, heads: 3)
+    c.feedForward = 7
+    return c
+  }
+
+  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.context) }
+
+  public static var overfitRate: Float { 0.5 }
+
+  /// Positions shown as [MASK].
+  public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
+    let input = example.inputs[0]
+    return input.tokens.indices.filter { input.tokens[$0] == vocabulary.mask }.map { ($0 / input.length, $0 % input.length) }
+  }
+}
+
+extension ReferencedObjective where Self: TokenObjective {
+  public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
+    let (c, targets) = (prediction.transformer.configuration, example.targets[0])
+    let logits = scope.logits("head", scope.hidden(example.inputs[0], c), rows: targets.rows, c, tied: "embedding.token")
+    return [scope.crossEntropy(logits, targets: targets.ids, weights: targets.weights)]
+  }
+}
+
+extension Autoregressive: ReferencedObjective {}
+extension MaskedLanguageModel: ReferencedObjective {}

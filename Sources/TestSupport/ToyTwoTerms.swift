@@ -1,0 +1,115 @@
+import Core
+import Kernels
+import Layers
+import Models
+import Objectives
+import Tensors
+
+/// A toy with two terms that share an encoder and have different counts: the identity of masked tokens (cross-entropy), and at
+/// every real position its distance from the start of its document (regression, λ = `distanceWeight`).
+public struct ToyTwoTerms: ReferencedObjective {
+  public struct Options: ObjectiveOptions {
+    public var maskRatio = 0.3
+    public var distanceWeight = 0.5
+
+    public init() {}
+  }
+
+  public static let name = "toy-two-terms"
+  public static let summary = "Masked tokens, and the distance from the start of the document."
+  public static let paper = "none: a test of the shape"
+  public static let visibility = ModelConfiguration.Visibility.bidirectional
+
+  public let options: Options
+  public let networks: NetworkSet
+  public let encoder: Transformer
+  public let terms: [LossTerm]
+  private let distance: Linear
+  private let distanceGroup: Range<Int>
+  private let vocabulary: Vocabulary
+  private let mask: Int32
+
+  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+    try requireOption("maskRatio", options.maskRatio, in: 0.01...0.9)
+    try requireOption("distanceWeight", options.distanceWeight, in: 0...100)
+    guard let mask = vocabulary.mask else { throw ConfigurationError("objective.name", "is toy-two-terms, but there is no [MASK].") }
+    (self.options, self.vocabulary, self.mask) = (options, vocabulary, mask)
+    terms = [LossTerm("tokens"), LossTerm("distance", weight: options.distanceWeight)]
+    var layout = ParameterLayout()
+    distance = Linear("distance", inputs: model.width, outputs: 1, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
+    distanceGroup = layout.group(from: 0)
+    encoder = Transformer(model, into: &layout)
+    networks = NetworkSet(trained: layout)
+  }
+
+  public func trivialLoss(term: Int) -> Double? {
+    // Of a guess of zero nothing is known in advance for the distances.
+    term == 0 ? SeededNumbers.naturalLogarithm(encoder.configuration.vocabulary) : nil
+  }
+
+  public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
+    var input = clean.input(visibility: Self.visibility, insideDocuments: true)
+    var (masked, ids, real, distances) = ([Int](), [Int32](), [Int](), [Float]())
+    for sample in 0..<clean.count {
+      let positions = ordinaryPositions(clean, sample, vocabulary)
+      let count = max(1, Int((options.maskRatio * Double(positions.count)).rounded()))
+      for i in chosen(count, of: positions, context.random(clean.positions[sample])) {
+        masked.append(sample * clean.length + i)
+        ids.append(input.tokens[sample * clean.length + i])
+        input.tokens[sample * clean.length + i] = mask
+      }
+      var (start, segment) = (0, Int32(-1))
+      for i in 0..<clean.length where clean.segments[sample * clean.stride + i] >= 0 {
+        if clean.segments[sample * clean.stride + i] != segment { (start, segment) = (i, clean.segments[sample * clean.stride + i]) }
+        real.append(sample * clean.length + i)
+        distances.append(Float(i - start) / Float(clean.length))
+      }
+    }
+    return TrainingExample(
+      inputs: [input], targets: [TermTargets(rows: masked, ids: ids), TermTargets(rows: real, values: distances)])
+  }
+
+  private typealias Parts = (transformer: Transformer.Workspace, distances: TensorView, gradient: TensorView)
+
+  public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
+    let parts: Parts = (
+      Transformer.Workspace(encoder, samples: samples, length: length, arena), arena.matrix(samples * length, 1),
+      arena.matrix(samples * length, encoder.configuration.width)
+    )
+    return ToyWorkspace(parts)
+  }
+
+  public func lossAndGradient(
+    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
+  ) -> [Double] {
+    let w = ToyWorkspace<Parts>.of(workspace)
+    let (input, tokens, trained) = (example.inputs[0], example.targets[0], pass.trained())
+    guard let head = encoder.head, let saved = w.transformer.head else { preconditionFailure("the encoder must have a head") }
+    let hidden = encoder.forward(input, trained, w.transformer)
+    let (distances, other) = (w.distances.first(input.rows), w.gradient.first(input.rows))
+    distance.forward(hidden, trained, into: distances)
+    let distanceLoss = squaredError(distances, example.targets[1], scale: scales[1])
+    guard let sink = pass.sink else {
+      let loss = head.loss(hidden, rows: tokens.rows, targets: tokens.ids, weights: tokens.weights, trained, saved)
+      return [loss, distanceLoss]
+    }
+    distance.backward(x: hidden, dy: distances, trained, in: distanceGroup, into: other)
+    sink.add(distanceGroup)
+    // The head overwrites the hidden states by its gradient; the other term's is added to it.
+    let loss = head.lossAndGradient(
+      hidden, rows: tokens.rows, targets: tokens.ids, weights: tokens.weights, scale: scales[0], trained, saved)
+    addInPlace(hidden, other)
+    encoder.backward(input, trained, w.transformer)
+    return [loss, distanceLoss]
+  }
+
+  public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
+    let (c, tokens) = (encoder.configuration, example.targets[0])
+    let hidden = scope.hidden(example.inputs[0], c)
+    let logits = scope.logits("head", hidden, rows: tokens.rows, c, tied: "embedding.token")
+    return [
+      scope.crossEntropy(logits, targets: tokens.ids, weights: tokens.weights),
+      scope.squaredError(scope.linear("distance", hidden, inputMajor: false), example.targets[1]),
+    ]
+  }
+}

@@ -1,0 +1,121 @@
+import ArgumentParser
+import Core
+import Data
+import Foundation
+import Metrics
+import Tokenizers
+
+struct Prepare: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Turns text into the shards that train reads.",
+    discussion: """
+      Inputs are files or folders of plain text, JSON lines, CSV or TSV, each also with .gz.
+
+      Examples: lockstep prepare --input book.txt --output corpora/book --validation-tail 0.1
+        lockstep prepare --input news/ --column description --vocabulary 8192 --output corpora/news
+        lockstep prepare --input notes.jsonl.gz --field text --tokenizer models/gpt2 --output corpora/notes
+      """)
+
+  @Option(help: "A file or a folder; may be repeated.") var input: [String]
+  @Option(help: "The corpus folder to write.") var output: String
+  @Option(help: "Train a byte-level BPE of this many ids on the corpus. Without it and --tokenizer, bytes are the tokens.")
+  var vocabulary: Int?
+  @Option(help: "An existing tokeniser: a Hugging Face folder, tokenizer.json, or vocab.txt.") var tokenizer: String?
+  @Option(help: "auto (by ending), text, jsonl, csv or tsv.") var format = Format.auto
+  @Option(help: "How plain text is cut: file (one document a file), blank-lines, or the text of a separator line.") var documents = "file"
+  @Option(help: "The field of JSON lines that holds the text.") var field = "text"
+  @Option(help: "A column of a table, by name or number from 1; may be repeated.") var column: [String] = []
+  @Flag(help: "Tables have no header row.") var noHeader = false
+  @Option(help: "Share of documents, chosen by their content, for validation.") var validationFraction: Double?
+  @Option(help: "Share of the text, from its end, for validation.") var validationTail: Double?
+  @Option(help: "A shard is closed at so many tokens.") var shardTokens = 1 << 26
+  @Option(help: "Threads; the shards do not depend on it.") var threads = ProcessInfo.processInfo.activeProcessorCount
+  @Flag(help: "Replace a corpus that was made from other inputs or options.") var force = false
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case auto, text, jsonl, csv, tsv }
+
+  func run() throws {
+    let preparation = CorpusPreparation(
+      inputs: input, target: output, tokenizer: try plan(),
+      options: PreparationOptions(format: choice(), split: try split(), shardTokens: shardTokens, threads: threads, force: force))
+    let meter = PreparationMeter()
+    let outcome = try preparation.run(progress: meter.show)
+    meter.finish()
+    for note in outcome.notes { FileHandle.standardError.write(Data("\(note)\n".utf8)) }
+    for line in try CorpusInspection(output, verify: false).lines { print(line) }
+  }
+
+  private func plan() throws -> TokenizerPlan {
+    if let tokenizer {
+      guard vocabulary == nil else { throw ConfigurationError("--vocabulary", "trains a tokeniser and --tokenizer names one; give one of the two.") }
+      let wanted: [SpecialRole] = [.pad, .mask]
+      return .ready(try TokenizerLoader.load(tokenizer).addingSpecials(wanted))
+    }
+    guard let vocabulary else { return .ready(ByteTokenizer()) }
+    guard (BytePairTrainer.smallestVocabulary...BytePairTrainer.largestVocabulary).contains(vocabulary) else {
+      throw ConfigurationError(
+        "--vocabulary", is: vocabulary,
+        rule: "it must lie in \(BytePairTrainer.smallestVocabulary)...\(BytePairTrainer.largestVocabulary): 256 bytes, the special tokens, and merges.")
+    }
+    let threads = threads
+    return .train(recipe: "bpe \(vocabulary)") { documents in
+      var trainer = BytePairTrainer()
+      try documents.forEach { trainer.count($0, threads: threads) }
+      return try trainer.train(vocabularySize: vocabulary)
+    }
+  }
+
+  private func choice() -> InputChoice {
+    let rule: DocumentRule =
+      switch documents {
+      case "file": .wholeFile
+      case "blank-lines": .blankLines
+      default: .separatorLine(documents)
+      }
+    let table = TableLayout(columns: column.isEmpty ? [.name("text")] : column.map(TableColumn.init), hasHeader: !noHeader)
+    return switch format {
+    case .auto: .byEnding(text: rule, field: field, table: table)
+    case .text: .all(.text(rule))
+    case .jsonl: .all(.jsonLines(field: field))
+    case .csv: .all(.csv(table))
+    case .tsv: .all(.tsv(table))
+    }
+  }
+
+  private func split() throws -> SplitRule {
+    switch (validationFraction, validationTail) {
+    case (nil, nil): return .automatic(fraction: 0.1)
+    case (let fraction?, nil): return .byDocumentHash(fraction: fraction)
+    case (nil, let tail?): return .tail(fraction: tail)
+    default: throw ConfigurationError("--validation-tail", "and --validation-fraction are two ways to split; give one.")
+    }
+  }
+}
+
+/// Shows how far a preparation is: one line on a terminal that is written over, a line a phase elsewhere.
+private final class PreparationMeter {
+  private let terminal = isatty(STDERR_FILENO) == 1
+  private var phase: PreparationProgress.Phase?
+  private var last: PreparationProgress?
+
+  func show(_ progress: PreparationProgress) {
+    if !terminal, let last, last.phase != progress.phase { write(text(last) + "\n") }
+    last = progress
+    if terminal { write("\r" + text(progress) + "\u{1B}[K") }
+  }
+
+  func finish() {
+    if let last { write(terminal ? "\n" : text(last) + "\n") }
+  }
+
+  private func text(_ p: PreparationProgress) -> String {
+    let share = p.bytesTotal > 0 ? 100 * Double(p.bytesDone) / Double(p.bytesTotal) : 100
+    var text = String(format: "%@ %3.0f %%, %.1f MB/s", p.phase.rawValue, share, p.bytesPerSecond / 1e6)
+    if p.documents > 0 { text += ", \(p.documents) documents" }
+    if p.tokens > 0 { text += ", \(p.tokens) tokens" }
+    let left = p.bytesPerSecond > 0 ? Double(p.bytesTotal - p.bytesDone) / p.bytesPerSecond : 0
+    return left > 1 ? text + ", \(ProgressText.duration(left)) left" : text
+  }
+
+  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+}

@@ -1,0 +1,47 @@
+import Core
+import Testing
+
+@Suite struct ValueTests {
+  @Test func configurationErrorsSayKeyValueAndRule() {
+    let error = ConfigurationError("objective.maskRatio", is: 1.5, rule: "it must lie in 0.01...0.9.")
+    #expect(error.description == "objective.maskRatio is 1.5; it must lie in 0.01...0.9.")
+    #expect(error.exitCode == .usage)
+    let both = ConfigurationError(problems: error.problems + [.init(key: "", sentence: "The file is empty.")])
+    #expect(both.description == "objective.maskRatio is 1.5; it must lie in 0.01...0.9.\nThe file is empty.")
+  }
+
+  @Test func otherErrorsSayWhereAndWhatToDo() {
+    #expect(DataError("a.txt:3", "is not UTF-8.", remedy: "Convert it.").description == "a.txt:3: is not UTF-8. Convert it.")
+    #expect(
+      FileError("write", "/x", reason: "No space left on device", remedy: "Free some.").description
+        == "cannot write /x: No space left on device. Free some.")
+    let codes: [any LockstepError] = [DataError("", ""), FileError("", "", reason: ""), NumericsError("")]
+    #expect(codes.map(\.exitCode) == [.data, .inputOutput, .numbers])
+  }
+
+  @Test func modelProblemsNameTheirKeys() {
+    var c = ModelConfiguration.gpt2(vocabulary: 10, context: 8, width: 12, layers: 2, heads: 3)
+    #expect(c.problems(prefix: "model").isEmpty)
+    (c.heads, c.dropout, c.layers) = (5, 1, 0)
+    #expect(c.problems(prefix: "model").map(\.key) == ["model.layers", "model.heads", "model.dropout"])
+    c = .gpt2(vocabulary: 10, context: 8, width: 9, layers: 1, heads: 3)
+    c.positions = .rotary
+    #expect(c.problems(prefix: "m").map(\.sentence) == ["is rotary; width / heads = 3 must then be even."])
+  }
+
+  @Test func paddedBatchesAddEmptySamples() {
+    let batch = SampleBatch(positions: [4], length: 2, lookahead: 1, tokens: [1, 2, 3], segments: [0, 0, 0])
+    let padded = batch.padded(to: 3)
+    #expect(padded.positions == [4, .max, .max - 1])
+    #expect(padded.tokens == [1, 2, 3, 0, 0, 0, 0, 0, 0])
+    #expect(padded.segments == [0, 0, 0, -1, -1, -1, -1, -1, -1])
+    #expect(batch.padded(to: 1) == batch)
+  }
+
+  @Test func specialTokensAreCollectedOnce() {
+    let vocabulary = Vocabulary(size: 9, pad: 3, bos: 1, eos: 1, mask: 2)
+    #expect(vocabulary.special == [1, 2, 3])
+    #expect(vocabulary.endOfDocument == 1)
+    #expect(Vocabulary(size: 9, sep: 4).endOfDocument == 4)
+  }
+}

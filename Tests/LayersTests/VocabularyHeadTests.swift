@@ -1,0 +1,79 @@
+import Core
+import Kernels
+import Layers
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct VocabularyHeadTests {
+  private func check(
+    _ name: String, _ c: ModelConfiguration, hidden n: Int = 11, rows: [Int], weights: [Float]? = nil,
+    differences: Differences = .everyElement
+  ) -> [String] {
+    var layout = ParameterLayout()
+    let declared = VocabularyHead("head", c, into: &layout)
+    // The embedding's table, of which this is the only use here.
+    let token = c.tiedHead ? layout.append(ParameterSpec("token", [c.vocabulary, c.width], decay: true, .normal(0.02))) : nil
+    let head = declared.tie(to: token, in: &layout)
+    var numbers = SeededNumbers(11)
+    let targets = numbers.below(c.vocabulary, count: rows.count)
+    let weights = weights ?? numbers.uniform(rows.count, in: 0.25...2)
+    var layer = LayerCase(
+      name, layout, input: (n, c.width), output: (1, 1), longestSum: max(rows.count, 64), depth: 2,
+      differences: differences,
+      reference: { scope, hidden in
+        scope.crossEntropy(scope.logits("head", hidden, rows: rows, c, tied: "token"), targets: targets, weights: weights)
+      },
+      layer: { pass, x, dy, arena in
+        let saved = VocabularyHead.Saved(head, c, rows: n, arena)
+        let plain = head.loss(x, rows: rows, targets: targets, weights: weights, pass, saved)
+        let loss = head.lossAndGradient(x, rows: rows, targets: targets, weights: weights, scale: dy[0], pass, saved)
+        // The loss without gradients has the same bits, or the check fails on a NaN.
+        return ([plain == loss ? loss : .nan], x.array)
+      })
+    layer.memory += 17 * c.vocabulary * 2
+    return checkLayer(layer)
+  }
+
+  @Test(arguments: [true, false], [true, false])
+  func shapes(tied: Bool, transform: Bool) {
+    for activation in ModelConfiguration.Activation.allCases {
+      var c = smallModel(vocabulary: 17)
+      (c.tiedHead, c.headTransform, c.activation) = (tied, transform, activation)
+      #expect(check("head", c, rows: [0, 3, 4, 9]) == [])
+      #expect(check("head at every row", c, rows: Array(0..<11)) == [])
+      #expect(check("head at no row", c, rows: []) == [])
+      #expect(check("head with weights of zero", c, rows: [1, 2, 10], weights: [0, 3, 0]) == [])
+    }
+  }
+
+  /// A vocabulary so large that logits exist for 16 rows at a time: two full slices and a short one.
+  @Test(arguments: [true, false])
+  func slices(transform: Bool) {
+    var c = smallModel(width: 2, heads: 1, vocabulary: 131_101)
+    c.headTransform = transform
+    var layout = ParameterLayout()
+    #expect(VocabularyHead("h", c, into: &layout).sliceRows == 16)
+    // The reference of so many logits is dear: two directions of each tensor.
+    #expect(check("sliced head", c, hidden: 37, rows: (0..<35).map { $0 + $0 / 30 }, differences: .directions(1)) == [])
+  }
+
+  @Test func logitsAreThoseOfTheLoss() {
+    var c = smallModel(vocabulary: 17)
+    (c.tiedHead, c.headTransform) = (false, true)
+    var layout = ParameterLayout()
+    let head = VocabularyHead("head", c, into: &layout).tie(to: nil, in: &layout)
+    let store = ParameterStore(layout)
+    fillForCheck(store, seed: 4)
+    let arena = Arena(floats: 1 << 14)
+    let saved = VocabularyHead.Saved(head, c, rows: 5, arena)
+    let hidden = arena.matrix(5, c.width)
+    var numbers = SeededNumbers(2)
+    hidden.copy(from: numbers.normal(hidden.count))
+    let scope = Scope(Tape(recording: false), layout, store.all.array.map(Double.init))
+    let x = scope.tape.leaf(5, c.width, hidden.array.map(Double.init))
+    let expected = scope.logits("head", x, rows: [4, 1], c, tied: "").data
+    let logits = head.logits(hidden, rows: [4, 1], Pass(store), saved)
+    #expect(mismatch("logits", logits.array, expected, tolerance: Tolerance.float(sum: c.width, depth: 2)) == nil)
+  }
+}

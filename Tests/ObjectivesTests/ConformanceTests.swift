@@ -1,0 +1,19 @@
+import Objectives
+import TestSupport
+import Testing
+
+/// Every objective of the registry, and the toys that prove the protocol's shape.
+@Suite struct ConformanceTests {
+  static let names = ObjectiveRegistry.entries.map(\.name)
+
+  @Test(arguments: names)
+  func registered(name: String) throws {
+    #expect(checkObjective(try #require(ObjectiveRegistry.entry(named: name))) == [])
+  }
+
+  @Test func teacher() { #expect(checkObjective(ObjectiveEntry(ToyTeacher.self)) == []) }
+  @Test func twoTerms() { #expect(checkObjective(ObjectiveEntry(ToyTwoTerms.self)) == []) }
+  @Test func droppedInputs() { #expect(checkObjective(ObjectiveEntry(ToyDropped.self)) == []) }
+
+  @Test func namesAreDistinct() { #expect(Set(Self.names).count == Self.names.count) }
+}

@@ -1,0 +1,46 @@
+import Optimizers
+import Testing
+
+@Suite struct ScheduleTests {
+  private func rates(_ shape: LearningRateSchedule.Shape, warmup: Int, steps: Int) -> [Double] {
+    let schedule = LearningRateSchedule(shape: shape, warmupSteps: warmup, finalShare: 0.1, decayShare: 0.25)
+    return (0..<steps).map { schedule.rate(step: $0, of: steps, peak: 2) }
+  }
+
+  /// Warm-up rises in equal steps and ends on the peak; the first step's rate is not zero.
+  @Test(arguments: LearningRateSchedule.Shape.allCases)
+  func warmup(shape: LearningRateSchedule.Shape) {
+    let rates = rates(shape, warmup: 4, steps: 13)
+    #expect(Array(rates[..<4]) == [0.5, 1, 1.5, 2])
+    #expect(rates[4] == 2)
+  }
+
+  /// The last step has exactly the final share, and the rate never rises after warm-up.
+  @Test(arguments: LearningRateSchedule.Shape.allCases)
+  func end(shape: LearningRateSchedule.Shape) throws {
+    let rates = rates(shape, warmup: 3, steps: 20)
+    let last = try #require(rates.last)
+    #expect(abs(last - (shape == .constant ? 2 : 0.2)) < 1e-15)
+    #expect(zip(rates.dropFirst(3), rates.dropFirst(4)).allSatisfy { $0 >= $1 - 1e-15 })
+  }
+
+  /// Half way: the middle for linear and cosine, the plateau for wsd.
+  @Test func middle() {
+    #expect(abs(rates(.linear, warmup: 0, steps: 9)[4] - 1.1) < 1e-15)
+    #expect(abs(rates(.cosine, warmup: 0, steps: 9)[4] - 1.1) < 1e-15)
+    #expect(abs(rates(.cosine, warmup: 0, steps: 9)[2] - (0.2 + 1.8 * 0.5 * (1 + 0.5.squareRoot()))) < 1e-15)
+    let stable = rates(.warmupStableDecay, warmup: 0, steps: 9)
+    #expect(Array(stable[...6]) == [Double](repeating: 2, count: 7))
+    #expect(abs(stable[7] - 1.1) < 1e-15)
+  }
+
+  /// Runs too short for their warm-up, and of one step.
+  @Test(arguments: LearningRateSchedule.Shape.allCases)
+  func corners(shape: LearningRateSchedule.Shape) {
+    #expect(rates(shape, warmup: 0, steps: 1) == [2])
+    #expect(rates(shape, warmup: 5, steps: 3) == [0.4, 0.8, 1.2])
+    #expect(rates(shape, warmup: 3, steps: 4)[3] == 2)
+    let schedule = LearningRateSchedule(shape: shape, finalShare: 0.1)
+    #expect(schedule.rate(step: 50, of: 10, peak: 1) == (shape == .constant ? 1 : schedule.rate(step: 9, of: 10, peak: 1)))
+  }
+}
