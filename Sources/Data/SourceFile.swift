@@ -102,13 +102,3 @@ struct SourceSearch {
     return extensions.contains { plain.hasSuffix("." + $0.lowercased()) }
   }
 }
-
-extension MappedFile {
-  /// Calls `body` with the whole file; the mapping lasts at least as long as the call.
-  func withBytes<Value>(_ body: (UnsafeRawBufferPointer) throws -> Value) rethrows -> Value {
-    try withExtendedLifetime(self) { try body(bytes) }
-  }
-
-  /// SHA-256 of the whole file.
-  func sha256() -> String { withBytes { SHA256.of($0) } }
-}
