@@ -204,7 +204,7 @@ def main():
         corpus = options.corpus.absolute() if options.corpus else folder / "corpus"
         if not options.corpus:
             (folder / "text.txt").write_text(text, encoding="utf-8")
-            run(LOCKSTEP, "prepare", "--input", folder / "text.txt", "--output", corpus, "--vocabulary", 600)
+            run(LOCKSTEP, "prepare", "--input", folder / "text.txt", "--output", corpus, "--vocabulary", 600, "--documents", "blank-lines")
         trained = compare_models(folder, corpus, text)
         print("from transformers", flush=True)
         compare_imports(folder, corpus, transformers.AutoTokenizer.from_pretrained(checkpoint(trained["ar"])))
