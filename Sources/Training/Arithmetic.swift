@@ -19,10 +19,9 @@ public struct Arithmetic: Codable, Sendable, Equatable {
   /// This process's arithmetic.
   public static func current() -> Arithmetic {
     BLAS.useOneThread()
-    flushDenormals()
     let identity = BLAS.identity
     let binary = (try? MappedFile("/proc/self/exe")).map { $0.sha256() } ?? "unknown"
-    return Arithmetic(binary: binary, blas: identity.configuration, core: identity.coreName, probe: probeDigest())
+    return Arithmetic(binary: binary, blas: identity.configuration, core: identity.coreName, probe: withFlushedDenormals(probeDigest))
   }
 
   /// Runs the kinds of computation a step is made of, on odd sizes, and hashes every bit of the results.

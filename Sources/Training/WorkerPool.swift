@@ -17,10 +17,7 @@ public final class WorkerPool: @unchecked Sendable {
   public init(threads: Int) {
     precondition(threads >= 1, "a pool of \(threads) threads")
     self.threads = threads
-    guard threads > 1 else {
-      flushDenormals()
-      return
-    }
+    guard threads > 1 else { return }
     for index in 0..<threads {
       let thread = Thread { [self] in work(index) }
       thread.name = "lockstep worker \(index)"
@@ -41,7 +38,7 @@ public final class WorkerPool: @unchecked Sendable {
   ///
   /// - Parameter whileWaiting: called by the caller's thread again and again, with short sleeps, until then; never with one thread.
   public func run(whileWaiting: (() -> Void)? = nil, _ body: @escaping @Sendable (Int) -> Void) {
-    guard threads > 1 else { return body(0) }
+    guard threads > 1 else { return withFlushedDenormals { body(0) } }
     condition.lock()
     self.body = body
     running = threads

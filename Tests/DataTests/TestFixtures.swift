@@ -7,6 +7,8 @@ import Tokenizers
 
 /// Bytes are their own ids, except that "ab" is the one id 256; special ids follow.
 struct PairTokenizer: Tokenizer {
+  func addingSpecials(_ wanted: [SpecialRole]) -> PairTokenizer { self }
+
   static let pair: Int32 = 256
   let vocabulary: Vocabulary
 
