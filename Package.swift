@@ -105,6 +105,7 @@ let package = Package(
       "GoldenTests",
       [
         "Checkpoints", "Models", "Layers", "Objectives", "Kernels", "Tensors", "Core", "Collectives", "Optimizers", "Training",
+        "Tokenizers",
       ]),
     suite("TokenizersTests", ["Tokenizers", "Storage", "Core"]),
     suite("DataTests", ["Data", "Tokenizers", "Storage", "Core"]),

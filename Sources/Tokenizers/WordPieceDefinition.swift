@@ -29,8 +29,8 @@ struct WordPieceDefinition: Sendable {
     ])
   }
 
-  /// `[CLS] text [SEP]`, and `[CLS] text [SEP] text [SEP]` for pairs, as BERT was trained.
-  static func bertTemplate(cls: Int32, sep: Int32) -> ByteJSON {
+  /// The post-processor that makes `[CLS] text [SEP]`, and `[CLS] text [SEP] text [SEP]` for pairs, as BERT was trained.
+  static func bertTemplate(cls: Int32, sep: Int32, names: (cls: String, sep: String) = ("[CLS]", "[SEP]")) -> ByteJSON {
     func special(_ name: String, _ type: Int) -> ByteJSON {
       .members(["SpecialToken": .members(["id": .text(name), "type_id": .integer(type)])])
     }
@@ -40,10 +40,12 @@ struct WordPieceDefinition: Sendable {
     func token(_ name: String, _ id: Int32) -> ByteJSON {
       .members(["id": .text(name), "ids": .array([.integer(Int(id))]), "tokens": .array([.text(name)])])
     }
-    let single = [special("[CLS]", 0), sequence("A", 0), special("[SEP]", 0)]
+    let single = [special(names.cls, 0), sequence("A", 0), special(names.sep, 0)]
     return .members([
-      "type": .text("TemplateProcessing"), "single": .array(single), "pair": .array(single + [sequence("B", 1), special("[SEP]", 1)]),
-      "special_tokens": .members(["[CLS]": token("[CLS]", cls), "[SEP]": token("[SEP]", sep)]),
+      "type": .text("TemplateProcessing"), "single": .array(single), "pair": .array(single + [sequence("B", 1), special(names.sep, 1)]),
+      "special_tokens": .object([
+        JSONMember(name: Array(names.cls.utf8), value: token(names.cls, cls)), JSONMember(name: Array(names.sep.utf8), value: token(names.sep, sep)),
+      ]),
     ])
   }
 }

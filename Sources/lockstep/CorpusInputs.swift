@@ -18,7 +18,7 @@ enum CorpusInputs {
     let validation =
       hasValidation ? try TokenDataset(corpus, split: .validation, context: context, lookahead: 1, order: .sequential, framing: framing) : nil
     return RunInputs(
-      training: training, validation: validation, vocabulary: corpus.vocabulary, tokenizerFiles: try tokenizerFiles(corpus),
+      training: training, validation: validation, vocabulary: corpus.vocabulary, tokenizerFiles: try tokenizerFiles(corpus, framing),
       dataHash: corpus.manifest.contentHash)
   }
 
@@ -36,7 +36,8 @@ enum CorpusInputs {
     }
   }
 
-  private static func tokenizerFiles(_ corpus: Corpus) throws -> [String: [UInt8]] {
+  /// The corpus's own files, which a framed run lets AutoTokenizer frame with as well.
+  private static func tokenizerFiles(_ corpus: Corpus, _ framing: Framing) throws -> [String: [UInt8]] {
     var files: [String: [UInt8]] = [:]
     for (name, path) in [
       (Corpus.tokenizerFile, corpus.tokenizerPath), (Corpus.tokenizerConfigFile, corpus.tokenizerConfigPath),
@@ -46,6 +47,7 @@ enum CorpusInputs {
       }
       files[name] = [UInt8](bytes)
     }
+    if framing == .clsSep { files[Corpus.tokenizerFile] = try TokenizerLoader.load(corpus.folder).framedTokenizerJSON() }
     return files
   }
 }

@@ -19,6 +19,13 @@ struct Golden: Sendable, CustomTestStringConvertible {
     /// The mean over all labels that are asked.
     var loss: Double
     var steps: Steps?
+    /// Texts with the ids that the folder's tokeniser gives them.
+    var texts: [Text]?
+  }
+
+  struct Text: Codable, Sendable {
+    var text: String
+    var ids: [Int32]
   }
 
   /// Ten AdamW steps on the same samples, decay on matrices only, a constant rate.

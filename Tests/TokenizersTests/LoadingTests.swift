@@ -12,6 +12,16 @@ import Testing
     return (try #require(model?["vocab"]).serialized(), Array(("#version: 0.2\n" + merges.joined(separator: "\n") + "\n").utf8))
   }
 
+  @Test(arguments: ["bytes.json", "trained.json", "wordpiece.json", "vocab.txt"])
+  func framingChangesWhatTheLibraryAddsAndNothingElse(_ name: String) throws {
+    let tokenizer = try TokenizerLoader.load(Goldens.folder + "/" + name)
+    let framed = try TokenizerLoader.load(json: tokenizer.framedTokenizerJSON())
+    #expect(framed.vocabulary == tokenizer.vocabulary)
+    #expect(try JSONReader.parse(framed.tokenizerJSON(), place: name)["post_processor"]?["type"]?.string == "TemplateProcessing")
+    #expect(try framed.framedTokenizerJSON() == framed.tokenizerJSON())
+    _ = try Goldens.forEachCase("trained") { text, _ in #expect(framed.encode(text) == tokenizer.encode(text)) }
+  }
+
   @Test func gpt2sPairOfFiles() throws {
     let files = try vocabularyFiles()
     try withTemporaryFolder(["vocab.json": files.vocabulary, "merges.txt": files.merges]) { folder in
