@@ -56,6 +56,16 @@ import Testing
     #expect(sentence { _ = try corpus.shards(.train) }.hasPrefix("cannot open \(corpus.folder)/train-00000.shard: "))
   }
 
+  @Test func anIntactShardOfEqualSizeIsNotTakenForAnother() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("one.txt", "the first text")
+    try folder.write("two.txt", "another text !")
+    let corpus = try folder.prepare(["one.txt"], into: "corpus")
+    try folder.prepare(["two.txt"], into: "other")
+    try folder.write("corpus/train-00000.shard", try folder.read("other/train-00000.shard"))
+    #expect(sentence { _ = try corpus.shards(.train) }.hasSuffix("train-00000.shard: is not the shard that corpus.json lists under this name. Copy the whole corpus again, or run lockstep prepare again."))
+  }
+
   @Test func aDamagedManifestIsNamed() throws {
     let folder = try TemporaryFolder()
     #expect(sentence { _ = try Corpus(folder.path) } == "\(folder.path): is not a corpus: it has no readable corpus.json. Make one with lockstep prepare.")

@@ -14,12 +14,16 @@ import Testing
   }
 
   @Test func anErrorComesAtItsIndexAndStays() throws {
-    let prefetcher = Prefetcher(depth: 4) { index in
+    let calls = Mutex(0)
+    let prefetcher = Prefetcher(depth: 40) { index in
+      calls.withLock { $0 += 1 }
       if index >= 3 { throw Broken(index: index) }
       return index
     }
     for index in 0..<3 { #expect(try prefetcher.next() == index) }
     for _ in 0..<2 { #expect(throws: Broken(index: 3)) { try prefetcher.next() } }
+    Thread.sleep(forTimeInterval: 0.01)
+    #expect(calls.withLock { $0 } == 4, "nothing is produced after an error")
     prefetcher.stop()
   }
 
