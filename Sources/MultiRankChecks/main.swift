@@ -7,6 +7,7 @@ import Objectives
 import Optimizers
 import Storage
 import Tensors
+import TestSupport
 import Training
 
 // Run by mpirun with any number of ranks. With --record FILE it writes the hashes of its runs; with --expect FILE it
@@ -110,6 +111,24 @@ for name in ["ar", "mlm"] {
   results["\(name) float control"] = control
 }
 
+// Objectives with a teacher, with two terms and with dropped inputs need nothing of the trainer that it does not have.
+for toy in try ToyRun.all() {
+  let plan = BatchPlan(batch: 15, microBatch: 3, ranks: communicator.size, threads: 1)
+  let trainer = Trainer(
+    toy.objective, length: toy.model.context, plan: plan, options: TrainerOptions(seed: 2, steps: 10), communicator: communicator)
+  trainer.bank.initialize(seed: 2)
+  var losses = SHA256()
+  for step in 0..<10 {
+    let examples = try Trainer.examples(
+      step: step, rank: communicator.rank, plan: plan, objective: toy.objective, source: toy.source, context: trainer.context(step))
+    losses.update("\(try trainer.step(step, examples).termLosses.map(\.bitPattern))")
+  }
+  let followers = toy.objective.networks.auxiliaries.map { digest(trainer.bank.auxiliary($0.name)) }.joined()
+  let hash = RunHash(losses: losses.finish(), weights: digest(trainer.bank.trained) + followers, moments: digest(trainer.optimizer.firstMoment))
+  results[toy.name] = hash
+  check(try agree(hash), "\(toy.name): all ranks hold the same weights, and the same teacher")
+}
+
 // A NaN in the weights of one rank stops all of them at the same step, and names a tensor.
 do {
   let (_, trainer) = try train("ar", steps: 0..<1, threads: 1)
@@ -151,6 +170,9 @@ if communicator.rank == 0 {
       check(results[name] == expected[name], "\(name): \(communicator.size) ranks give the bits of the recorded run")
       let control = "\(name) float control"
       check(results[control]?.weights != expected[control]?.weights, "\(name): the float control differs, so the comparison can fail")
+    }
+    for toy in try ToyRun.all() {
+      check(results[toy.name] == expected[toy.name], "\(toy.name): \(communicator.size) ranks give the bits of the recorded run")
     }
   }
   print("\(passed) passed, \(failed) failed")
