@@ -48,6 +48,9 @@ public final class GradientReducer {
     self.buckets = buckets
   }
 
+  /// Sums under way at a time. The library keeps a copy of each, so this bounds memory; two are enough to keep a link busy.
+  private static let mostPending = 2
+
   public var bucketCount: Int { buckets.count }
 
   /// Before backward.
@@ -63,7 +66,9 @@ public final class GradientReducer {
     do throws(CollectiveError) {
       let completed = sum.completed
       // The last bucket waits for `finish`: the flags travel behind it.
-      while posted < buckets.count - 1, buckets[posted].upperBound <= completed { try post(buckets[posted]) }
+      while posted < buckets.count - 1, pending.count < Self.mostPending, buckets[posted].upperBound <= completed {
+        try post(buckets[posted])
+      }
       try advance()
     } catch {
       failure = error
@@ -79,12 +84,13 @@ public final class GradientReducer {
     let start = clock.now
     sum.writeFlags()
     if communicator.size > 1 {
-      while posted < buckets.count { try post(buckets[posted]) }
-      try postFlags()
-      while !pending.isEmpty {
+      while posted < buckets.count || !pending.isEmpty {
+        while posted < buckets.count, pending.count < Self.mostPending { try post(buckets[posted]) }
         try advance()
-        if !pending.isEmpty { usleep(20) }
+        if pending.count == Self.mostPending || posted == buckets.count { usleep(20) }
       }
+      try postFlags()
+      while !pending.isEmpty { try advance() }
     }
     let elapsed = (clock.now - start).components
     exposedSeconds += Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18

@@ -1,29 +1,11 @@
 import Collectives
 import Core
+import Data
 import Kernels
 import Models
 import Objectives
 import Optimizers
 import Tensors
-
-/// Random tokens as a function of position: samples that need no data.
-public struct RandomTokens: SampleSource {
-  public let vocabulary: Int
-  public let length: Int
-  public let samplesPerEpoch = 1 << 40
-
-  public init(vocabulary: Int, length: Int) { (self.vocabulary, self.length) = (vocabulary, length) }
-
-  public func samples(at positions: Range<UInt64>) -> SampleBatch {
-    let stride = length + 1
-    let random = CounterGenerator(seed: 1, purpose: .order)
-    let tokens = positions.flatMap { position in
-      (0..<stride).map { Int32(random.at(position: position, site: 0).below(vocabulary, $0)) }
-    }
-    return SampleBatch(
-      positions: Array(positions), length: length, tokens: tokens, segments: [Int32](repeating: 0, count: tokens.count))
-  }
-}
 
 /// What `lockstep benchmark step` measures.
 public struct StepBenchmarkResult: Codable, Sendable {
@@ -80,7 +62,7 @@ public struct StepBenchmark {
     options.optimizer.learningRate = 3e-4
     let trainer = Trainer(objective, length: model.context, plan: plan, options: options, communicator: communicator)
     trainer.bank.initialize(seed: 1)
-    let source = RandomTokens(vocabulary: model.vocabulary, length: model.context)
+    let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabulary), context: model.context, seed: 1)
     let before = Yardstick.sgemm(trainer.pool)
     var outcomes: [StepOutcome] = []
     for step in 0..<steps + warmup {
@@ -89,11 +71,15 @@ public struct StepBenchmark {
       let outcome = try trainer.step(step, examples)
       if step >= warmup { outcomes.append(outcome) }
     }
+    // Read before the yardstick takes matrices of its own.
+    let resident = try communicator.maximum(Yardstick.peakResidentBytes)
     let sgemm = try communicator.sum((before + Yardstick.sgemm(trainer.pool)) / 2)
-    return try summary(outcomes, trainer, model, sgemm: sgemm)
+    return summary(outcomes, trainer, model, sgemm: sgemm, resident: resident)
   }
 
-  private func summary(_ outcomes: [StepOutcome], _ trainer: Trainer, _ model: ModelConfiguration, sgemm: Double) throws -> StepBenchmarkResult {
+  private func summary(
+    _ outcomes: [StepOutcome], _ trainer: Trainer, _ model: ModelConfiguration, sgemm: Double, resident: Int
+  ) -> StepBenchmarkResult {
     let (plan, communicator) = (trainer.plan, trainer.communicator)
     let times = outcomes.map(\.stepSeconds).sorted()
     let median = times[times.count / 2]
@@ -109,7 +95,7 @@ public struct StepBenchmark {
       tokensPerS: tokens / median, stepSMedian: median, stepSMin: times[0], stepSMax: times[times.count - 1],
       sgemmGflops: sgemm / 1e9, mfu: flops / median / sgemm,
       exposedCommS: outcomes.map(\.exposedSeconds).sorted()[outcomes.count / 2],
-      peakRssBytes: try communicator.maximum(Yardstick.peakResidentBytes), workspaceBytes: workspace,
+      peakRssBytes: resident, workspaceBytes: workspace,
       allowedRssBytes: 20 * parameters + workspace + 64_000_000, steps: outcomes.count, batch: plan.batch, microBatch: plan.microBatch,
       context: model.context, stops: stops)
   }

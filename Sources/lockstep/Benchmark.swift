@@ -14,7 +14,7 @@ struct Benchmark: ParsableCommand {
       commandName: "step", abstract: "Times optimiser steps on random tokens, beside the machine's own sgemm rate.",
       discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --width 384 --layers 6 --json")
 
-    @Option(help: "Token ids.") var vocabulary = 8192
+    @Option(name: [.customLong("vocab"), .customLong("vocabulary")], help: "Token ids.") var vocabulary = 8192
     @Option(help: "Positions a sample.") var context = 256
     @Option(help: "Hidden size.") var width = 384
     @Option(help: "Blocks.") var layers = 6
@@ -29,27 +29,53 @@ struct Benchmark: ParsableCommand {
     @Flag(help: "One JSON object instead of a table.") var json = false
 
     func run() throws {
-      let communicator = try MPICommunicator()
-      guard let entry = ObjectiveRegistry.entry(named: objective) else {
-        throw ConfigurationError("--objective", is: objective, rule: "it must be one of \(ObjectiveRegistry.entries.map(\.name)).")
+      try Job.run { communicator in
+        let result = try measure(communicator)
+        guard communicator.rank == 0 else { return }
+        if json { print(try prettyJSON(result)) } else { show(result) }
       }
-      let model: ModelConfiguration =
-        entry.visibility == .causal
-        ? .gpt2(vocabulary: vocabulary, context: context, width: width, layers: layers, heads: heads, dropout: dropout)
-        : .bert(vocabulary: vocabulary, context: context, width: width, layers: layers, heads: heads, dropout: dropout)
-      let vocabularyInfo = Vocabulary(size: vocabulary, mask: Int32(vocabulary - 1))
-      let made = try entry.make(entry.defaultOptions, model, vocabularyInfo)
-      let plan = BatchPlan(
-        batch: batch ?? microBatch * communicator.size * threads, microBatch: microBatch, ranks: communicator.size, threads: threads)
+    }
+
+    private func measure(_ communicator: any Communicator) throws -> StepBenchmarkResult {
+      let (made, model, plan, arithmetic) = try Job.together(communicator) { try prepare(ranks: communicator.size) }
       var benchmark = StepBenchmark()
       benchmark.steps = steps
-      let result = try benchmark.run(made, model: model, plan: plan, communicator: communicator, sum: SumArithmetic(rawValue: sum) ?? .exact)
-      if communicator.rank == 0 {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-        print(String(decoding: try encoder.encode(result), as: UTF8.self))
+      return try benchmark.run(made, model: model, plan: plan, communicator: communicator, sum: arithmetic)
+    }
+
+    private func prepare(ranks: Int) throws -> (any Objective, ModelConfiguration, BatchPlan, SumArithmetic) {
+      var problems: [ConfigurationError.Problem] = []
+      func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String) {
+        if !holds { problems.append(.init(key: key, sentence: "is \(value); \(rule)")) }
       }
-      try communicator.stop()
+      let batch = batch ?? microBatch * ranks * threads
+      require((2...10_000_000).contains(vocabulary), "--vocab", vocabulary, "it must lie in 2...10000000.")
+      require((1...1024).contains(threads), "--threads", threads, "it must lie in 1...1024.")
+      require(steps > 0, "--steps", steps, "it must be at least 1.")
+      require(microBatch > 0 && batch > 0 && batch % max(microBatch, 1) == 0, "--batch", batch, "it must be a whole number of micro-batches of \(microBatch).")
+      require(SumArithmetic(rawValue: sum) != nil, "--sum", sum, "it must be exact or float.")
+      guard let entry = ObjectiveRegistry.entry(named: objective) else {
+        throw ConfigurationError(
+          "--objective", is: objective, rule: "it must be one of \(ObjectiveRegistry.entries.map(\.name).joined(separator: ", ")).")
+      }
+      let make = entry.visibility == .causal ? ModelConfiguration.gpt2 : ModelConfiguration.bert
+      let model = make(vocabulary, context, width, layers, heads, dropout)
+      problems += model.problems(prefix: "-").map { .init(key: $0.key.replacing("-.", with: "--"), sentence: $0.sentence) }
+      guard problems.isEmpty, let arithmetic = SumArithmetic(rawValue: sum) else { throw ConfigurationError(problems: problems) }
+      let made = try entry.make(entry.defaultOptions, model, Vocabulary(size: vocabulary, mask: Int32(vocabulary - 1)))
+      return (made, model, BatchPlan(batch: batch, microBatch: microBatch, ranks: ranks, threads: threads), arithmetic)
+    }
+
+    private func show(_ r: StepBenchmarkResult) {
+      func row(_ name: String, _ value: String) { print(name.padding(toLength: 16, withPad: " ", startingAt: 0) + value) }
+      row("objective", "\(r.objective), \(r.params) parameters, \(r.ranks) ranks × \(r.threads) threads")
+      row("step", String(format: "%.4f s median (%.4f to %.4f) of %d", r.stepSMedian, r.stepSMin, r.stepSMax, r.steps))
+      row("tokens", String(format: "%.0f a second", r.tokensPerS))
+      row("sgemm", String(format: "%.1f GFLOP/s, measured before and after", r.sgemmGflops))
+      row("MFU", String(format: "%.1f %% of that rate", 100 * r.mfu))
+      row("exposed wait", String(format: "%.2f ms a step for the sum over ranks", 1000 * r.exposedCommS))
+      row("memory", String(format: "%.1f MB at most, %.1f allowed", Double(r.peakRssBytes) / 1e6, Double(r.allowedRssBytes) / 1e6))
+      for (stop, seconds) in r.stops.sorted(by: { $0.value > $1.value }) { row("  \(stop)", String(format: "%.2f ms", 1000 * seconds)) }
     }
   }
 }

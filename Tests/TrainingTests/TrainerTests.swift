@@ -1,5 +1,6 @@
 import Collectives
 import Core
+import Data
 import Models
 import Objectives
 import Optimizers
@@ -23,7 +24,7 @@ private func makeTrainer(threads: Int = 1, steps: Int = 20, microBatch: Int = 2,
 
 @discardableResult
 private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome] {
-  let source = RandomTokens(vocabulary: 53, length: 16)
+  let source = SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 16, seed: 1)
   return try steps.map { step in
     try trainer.step(
       step,
@@ -94,7 +95,7 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
 
   @Test func lossFallsOnARepeatedBatch() throws {
     let trainer = try makeTrainer(steps: 60, rate: 1e-2)
-    let source = RandomTokens(vocabulary: 53, length: 16)
+    let source = SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 16, seed: 1)
     let examples = try Trainer.examples(
       step: 0, rank: 0, plan: trainer.plan, objective: trainer.objective, source: source, context: trainer.context(0))
     let losses = try (0..<60).map { try trainer.step($0, examples).loss }
@@ -104,7 +105,7 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
 
   @Test func batchWithoutTargetsIsAnErrorNotADivision() throws {
     let trainer = try makeTrainer()
-    let empty = RandomTokens(vocabulary: 53, length: 16).samples(at: 0..<2)
+    let empty = try SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 16, seed: 1).samples(at: 0..<2)
     var nothing = empty
     nothing.segments = nothing.segments.map { _ in -1 }
     let examples = (0..<4).map { _ in trainer.objective.corrupt(nothing, trainer.context(0)) }
@@ -113,7 +114,7 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
   }
 
   @Test func evaluationDoesNotDependOnThreadsOrPadding() throws {
-    let source = RandomTokens(vocabulary: 53, length: 16)
+    let source = SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 16, seed: 1)
     let (a, b) = (try makeTrainer(threads: 1), try makeTrainer(threads: 3))
     #expect(try a.evaluate(source, samples: 7) == b.evaluate(source, samples: 7))
     // Seven samples in micro-batches of two: the last is half empty, and the mean is over seven.
