@@ -24,10 +24,13 @@ public struct NetworkSet: Sendable {
 
   public let trained: ParameterLayout
   public let auxiliaries: [Auxiliary]
+  /// How often a micro-batch runs backward through the trained networks: 2 for two views of a sample.
+  public let passes: Int
 
-  public init(trained: ParameterLayout, auxiliaries: [Auxiliary] = []) {
+  public init(trained: ParameterLayout, auxiliaries: [Auxiliary] = [], passes: Int = 1) {
     self.trained = trained
     self.auxiliaries = auxiliaries
+    self.passes = passes
   }
 }
 

@@ -17,6 +17,6 @@ final class Worker: @unchecked Sendable {
     _ = objective.workspace(samples: samples, length: length, counting)
     arena = Arena(floats: counting.used)
     workspace = objective.workspace(samples: samples, length: length, arena)
-    sink = sum?.makeSink()
+    sink = sum?.makeSink(passes: objective.networks.passes)
   }
 }
