@@ -23,13 +23,15 @@ public struct TrainingState: Codable, Sendable, Equatable {
   public var objective: String
   /// Digest of the part of the configuration that may not change.
   public var experimentHash: String
+  /// Digest of tokeniser and shards; empty where it is not known.
+  public var dataHash: String
   public var bestValidationLoss: Double?
   public var bestStep: Int?
 
   public init(
     step: Int, streamPosition: UInt64, samplesSeen: Int, tokensSeen: Int, schedule: [String: Double] = [:],
     gradientScales: [String: Int] = [:], auxiliary: [String: [Double]] = [:], objective: String, experimentHash: String,
-    bestValidationLoss: Double? = nil, bestStep: Int? = nil
+    dataHash: String = "", bestValidationLoss: Double? = nil, bestStep: Int? = nil
   ) {
     self.formatVersion = Self.currentFormatVersion
     self.step = step
@@ -41,6 +43,7 @@ public struct TrainingState: Codable, Sendable, Equatable {
     self.auxiliary = auxiliary
     self.objective = objective
     self.experimentHash = experimentHash
+    self.dataHash = dataHash
     self.bestValidationLoss = bestValidationLoss
     self.bestStep = bestStep
   }

@@ -33,6 +33,7 @@ public final class GradientSum: @unchecked Sendable {
   private let elements: Int
   private let locks: [Stripe]
   private var sinks: [Sink] = []
+  private var passes = 1
 
   /// Elements under one lock.
   static let stripe = 1 << 16
@@ -71,6 +72,7 @@ public final class GradientSum: @unchecked Sendable {
   /// - Parameters:
   ///   - passes: how often a micro-batch runs backward through the trained networks, usually 1.
   public func makeSink(passes: Int = 1) -> Sink {
+    self.passes = passes
     let sink = Sink(self, passes: passes)
     sinks.append(sink)
     return sink
@@ -95,7 +97,8 @@ public final class GradientSum: @unchecked Sendable {
   func writeFlags() {
     let counts = memory + layout.count
     for entry in layout.entries {
-      let limit = Float(exactLimit * inverseScale(entry.index))
+      // A tensor handed over several times a micro-batch has so many times less room.
+      let limit = Float(exactLimit * inverseScale(entry.index) / Double(max(entry.spec.uses, 1) * passes))
       for sink in sinks {
         let largest = Float(bitPattern: sink.largest[entry.index])
         counts[2 * entry.index] += arithmetic == .exact && largest >= limit ? 1 : 0

@@ -48,7 +48,7 @@ public final class TextGenerator {
       if token == stop { break }
       result.append(token)
       history.append(token)
-      if !onToken(token) { break }
+      if !onToken(token) || result.count == count { break }
       let full = caches[0].count + 1 > context
       logits = full ? read(Array(history.suffix(max(context / 2, 1))), restart: true) : read([token], restart: false)
     }

@@ -10,7 +10,7 @@ import Tensors
 ///   - targets: n ids in 0 ..< V.
 ///   - weights: n loss weights; a row of weight 0 gets a zero gradient.
 ///   - scale: usually 1 / (count over the whole batch).
-///   - rowLosses: if given, receives each row's unweighted loss.
+///   - gradient: whether the logits become their gradient; otherwise they are left as they are.
 /// - Returns: the weighted sum of losses, unscaled, added in row order in double precision.
 /// - Complexity: three passes over V floats a row.
 public func softmaxCrossEntropy(

@@ -43,7 +43,7 @@
   return m
 }
 
-/// eˣ with a relative error below 2 ulp for x in -87 ... 88; clamped outside, 0 below -104 at the latest.
+/// eˣ with a relative error below 2 ulp for x in -87 ... 88; 0 below -87, clamped at e⁸⁸ above.
 ///
 /// Concretely: n = round(x / ln 2), r = x - n·ln 2 in two parts, 1 + r + r²·q(r) with q of degree 4 fitted by
 /// least squares at Chebyshev nodes, then 2ⁿ by adding n to the exponent.

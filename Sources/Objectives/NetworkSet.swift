@@ -6,7 +6,7 @@ import Tensors
 public struct NetworkSet: Sendable {
   /// How an auxiliary network changes after each step.
   public enum Rule: Sendable, Equatable {
-    /// θ' ← μ·θ' + (1-μ)·θ toward the trained parameters of the same names (less `prefix`), μ going linearly from `start` to `end` over the run.
+    /// θ' ← μ·θ' + (1-μ)·θ toward the trained parameters of the same names, μ going linearly from `start` to `end` over the run.
     case movingAverage(start: Double, end: Double)
     /// Never.
     case frozen

@@ -88,7 +88,7 @@ public final class GradientStatistics: @unchecked Sendable {
   /// The global norm: blocks added in index order.
   public var norm: Double { squares.reduce(0, +).squareRoot() }
 
-  /// The norm of each tensor, for replay and debugging.
+  /// The largest gradient of each tensor, which decides the next step's exponents.
   public var largestByEntry: [Float] {
     var result = [Float](repeating: 0, count: layout.entries.count)
     for (i, slice) in slices.enumerated() { result[slice.entry] = max(result[slice.entry], largest[i]) }

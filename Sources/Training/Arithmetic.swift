@@ -42,8 +42,14 @@ public struct Arithmetic: Codable, Sendable, Equatable {
       hash.update(UnsafeRawBufferPointer(start: c.base, count: 4 * c.count))
       let targets = [Int32](repeating: 1, count: m)
       let weights = [Float](repeating: 1, count: m)
-      _ = softmaxCrossEntropy(logits: c, targets: targets[...], weights: weights[...], scale: 0.25)
+      let loss = softmaxCrossEntropy(logits: c, targets: targets[...], weights: weights[...], scale: 0.25)
+      hash.update("\(loss.bitPattern) ")
       hash.update(UnsafeRawBufferPointer(start: c.base, count: 4 * c.count))
+    }
+    // libm draws initial weights, schedules and rotary angles; its bits change with the CPU and the library's version.
+    for i in 1...256 {
+      let x = Double(i) * 0.37
+      hash.update("\(cos(x).bitPattern) \(sin(x).bitPattern) \(log(x).bitPattern) \(pow(10_000, -x / 100).bitPattern) ")
     }
     return hash.finish()
   }
@@ -52,7 +58,7 @@ public struct Arithmetic: Codable, Sendable, Equatable {
   public func difference(from other: Arithmetic) -> String? {
     if core != other.core { return "OpenBLAS uses its \(core) kernels here and \(other.core) there" }
     if blas != other.blas { return "OpenBLAS is \(blas) here and \(other.blas) there" }
-    if probe != other.probe { return "the same products give other bits here and there, on another CPU or library" }
+    if probe != other.probe { return "the same computations give other bits here and there, on another CPU or library" }
     if binary != other.binary { return "the lockstep program is another build here than there" }
     return nil
   }

@@ -23,6 +23,8 @@ public final class ConfigurationReader {
     }
     if let range, !range.contains(given) {
       note(key, "is \(given); it must lie in \(range.lowerBound)...\(range.upperBound == Int.max ? "" : String(range.upperBound)).")
+      // What follows may compute with the value before the problem is reported.
+      return value
     }
     return given
   }
@@ -36,8 +38,9 @@ public final class ConfigurationReader {
     if !given.isFinite { note(key, "is \(given); it must be a finite number.") }
     if let range, given.isFinite, !range.contains(given) {
       note(key, "is \(given); it must lie in \(range.lowerBound)...\(range.upperBound).")
+      return value
     }
-    return given
+    return given.isFinite ? given : value
   }
 
   public func boolean(_ key: String, default value: Bool) -> Bool {

@@ -83,6 +83,7 @@ public struct RunConfiguration: Sendable {
     batch = reader.integer("batch.samples", default: 32, in: 1...1_000_000)
     microBatch = reader.integer("batch.microBatch", default: min(batch, 8), in: 1...1_000_000)
     Self.checkBatch(batch, microBatch, reader)
+    Self.checkSize(model, batch: batch, microBatch: microBatch, reader)
     sum = reader.string("batch.sum", default: "exact")
     if !["exact", "float"].contains(sum) { reader.note("batch.sum", "is \"\(sum)\"; it must be one of exact, float.") }
     optimizer = Self.optimizer(reader)
@@ -91,8 +92,14 @@ public struct RunConfiguration: Sendable {
     machine = Self.machine(reader)
     reader.noteUnknownKeys()
     toml = reader.toml()
-    experimentHash = SHA256.of(reader.toml { !["machine", "duration"].contains($0) })
+    experimentHash = Self.hash(reader)
     guard reader.problems.isEmpty else { throw ConfigurationError(problems: reader.problems) }
+  }
+
+  /// Everything that decides the bits but the data, which checkpoints name by content: the path of a corpus may change.
+  private static func hash(_ reader: ConfigurationReader) -> String {
+    let text = reader.toml { !["machine", "duration"].contains($0) }
+    return SHA256.of(text.split(separator: "\n").filter { !$0.hasPrefix("corpus = ") }.joined(separator: "\n"))
   }
 
   private static func entry(_ name: String, _ reader: ConfigurationReader) -> ObjectiveEntry {
@@ -115,13 +122,26 @@ public struct RunConfiguration: Sendable {
     }
   }
 
+  /// Refuses sizes no machine has, before anything multiplies them as integers.
+  private static func checkSize(_ m: ModelConfiguration, batch: Int, microBatch: Int, _ reader: ConfigurationReader) {
+    let activations = 4.0 * Double(microBatch) * Double(m.context) * Double(m.layers) * Double(12 * m.width + 3 * m.feedForward)
+    let parameters = 20.0 * Double(m.layers) * Double(m.width) * Double(4 * m.width + 3 * m.feedForward)
+    if activations + parameters > 1e14 {
+      reader.note(
+        "model", "and batch.microBatch need about \(Int((activations + parameters) / 1e12)) TB of memory a thread; make the model or the micro-batch smaller.")
+    }
+    if Double(batch) * Double(m.context) > 1e10 {
+      reader.note("batch.samples", "is \(batch); a batch may have at most 10,000,000,000 tokens.")
+    }
+  }
+
   private static func model(_ visibility: ModelConfiguration.Visibility, _ reader: ConfigurationReader) -> ModelConfiguration {
     let fallback = visibility == .causal ? "gpt2" : "bert"
     let architecture = reader.string("model.architecture", default: fallback)
-    let size = (reader.integer("model.context", default: 128), reader.integer("model.width", default: 128))
-    let (context, width) = size
-    let layers = reader.integer("model.layers", default: 4)
-    let heads = reader.integer("model.heads", default: max(1, width / 32))
+    let context = reader.integer("model.context", default: 128, in: 1...1_048_576)
+    let width = reader.integer("model.width", default: 128, in: 1...65_536)
+    let layers = reader.integer("model.layers", default: 4, in: 1...1000)
+    let heads = reader.integer("model.heads", default: max(1, width / 32), in: 1...65_536)
     var base: ModelConfiguration
     switch architecture {
     case "gpt2": base = .gpt2(vocabulary: 0, context: context, width: width, layers: layers, heads: heads)
@@ -141,7 +161,7 @@ public struct RunConfiguration: Sendable {
   }
 
   private static func switches(_ m: inout ModelConfiguration, _ reader: ConfigurationReader) {
-    m.feedForward = reader.integer("model.feedForward", default: m.feedForward)
+    m.feedForward = reader.integer("model.feedForward", default: m.feedForward, in: 1...1_048_576)
     m.norm = reader.choice("model.norm", default: m.norm)
     m.normPlacement = reader.choice("model.normPlacement", default: m.normPlacement)
     m.normEpsilon = Float(reader.number("model.normEpsilon", default: shortest(m.normEpsilon)))
@@ -150,7 +170,7 @@ public struct RunConfiguration: Sendable {
     m.rotaryBase = Float(reader.number("model.rotaryBase", default: shortest(m.rotaryBase)))
     m.tiedHead = reader.boolean("model.tiedHead", default: m.tiedHead)
     m.bias = reader.boolean("model.bias", default: m.bias)
-    m.tokenTypes = reader.integer("model.tokenTypes", default: m.tokenTypes)
+    m.tokenTypes = reader.integer("model.tokenTypes", default: m.tokenTypes, in: 0...16)
     m.headTransform = reader.boolean("model.headTransform", default: m.headTransform)
     m.dropout = Float(reader.number("model.dropout", default: shortest(m.dropout)))
     m.attentionDropout = Float(reader.number("model.attentionDropout", default: shortest(m.dropout)))
@@ -189,7 +209,7 @@ public struct RunConfiguration: Sendable {
     let amount =
       unit == .epochs
       ? reader.number("duration.epochs", default: 1, in: 1e-9...1e9)
-      : Double(reader.integer("duration.\(unit.rawValue)", default: 1, in: 1...1_000_000_000_000))
+      : Double(reader.integer("duration.\(unit.rawValue)", default: 1, in: 1...(unit == .steps ? 100_000_000 : 1_000_000_000_000_000)))
     return Duration(unit: unit, amount: amount)
   }
 
@@ -221,6 +241,7 @@ public struct RunConfiguration: Sendable {
       case .tokens: (duration.amount / Double(batch * tokensPerSample)).rounded(.up)
       case .epochs: (duration.amount * Double(samplesPerEpoch) / Double(batch)).rounded(.up)
       }
-    return max(1, Int(amount))
+    // Positions in the stream and counts of tokens must fit their integers whatever the corpus.
+    return max(1, Int(min(amount, 100_000_000)))
   }
 }

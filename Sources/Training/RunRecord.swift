@@ -148,13 +148,17 @@ final class RunRecord {
     _ = try folder.writeLaunch([UInt8](try encoder.encode(launch)))
   }
 
-  /// The arithmetic and data of the newest start that left a record.
+  /// The arithmetic of the newest start that left a record.
   private func lastArithmetic() throws -> Arithmetic? {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.launchesPath)) ?? []
-    guard let newest = names.filter({ $0.hasSuffix(".json") }).max(),
-      let bytes = FileManager.default.contents(atPath: folder.launchesPath + "/" + newest)
-    else { return nil }
-    return try? JSONDecoder().decode(Launch.self, from: bytes).arithmetic
+    let numbers = names.filter { $0.hasSuffix(".json") }.compactMap { name in Int(name.dropLast(5)).map { ($0, name) } }
+    guard let newest = numbers.max(by: { $0.0 < $1.0 })?.1 else { return nil }
+    let path = folder.launchesPath + "/" + newest
+    guard let bytes = FileManager.default.contents(atPath: path), let launch = try? JSONDecoder().decode(Launch.self, from: bytes) else {
+      warn("\(path) cannot be read, so this start cannot be compared with the last one's arithmetic.")
+      return nil
+    }
+    return launch.arithmetic
   }
 
   /// Leaves the display, and draws the curve.

@@ -129,7 +129,7 @@ public final class Trainer {
     let rate = options.schedule.rate(step: step, of: options.steps, peak: options.optimizer.learningRate)
     let norm = statistics.norm
     update(optimizer.factors(step: step, learningRate: rate, norm: norm), summed)
-    bank.afterStep(context(step))
+    withFlushedDenormals { bank.afterStep(context(step)) }
     timer.mark("optimizer")
     let rows = try losses.gather(communicator)
     timer.mark("metrics")

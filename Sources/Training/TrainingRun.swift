@@ -99,6 +99,7 @@ public final class TrainingRun {
   public func execute() throws -> RunEnding {
     let arithmetic = Arithmetic.current()
     try arithmetic.requireEqual(over: communicator)
+    try requireEqualData()
     var step = try restore()
     let sgemm = try communicator.sum(Yardstick.sgemm(trainer.pool, seconds: 0.2))
     try record?.start(at: step, arithmetic: arithmetic, dataHash: inputs.dataHash, ranks: communicator.size, sgemm: sgemm)
@@ -113,6 +114,15 @@ public final class TrainingRun {
     } while step < steps && !outcome.stopRequested
     try record?.finish()
     return step < steps ? .stopped(step: step) : .finished(step: step)
+  }
+
+  /// Each rank opened the corpus on its own host. - Throws: `DivergenceError` on every rank when two hold different data.
+  private func requireEqualData() throws {
+    let mine = Array(SHA256.of("\(inputs.dataHash) \(inputs.training.samplesPerEpoch) \(inputs.validation?.samplesPerEpoch ?? -1)").utf8)
+    let all = try communicator.gatherAll(mine)
+    guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
+    throw DivergenceError(
+      "rank \(other) has another corpus in \(configuration.data.corpus) than rank 0. Copy the same folder to every host; lockstep inspect prints its content hash.")
   }
 
   /// Examples of the coming steps, made on a thread of their own.
@@ -170,9 +180,9 @@ public final class TrainingRun {
     let entries = trainer.sum.layout.entries
     return TrainingState(
       step: step, streamPosition: UInt64(step) * UInt64(configuration.batch), samplesSeen: step * configuration.batch,
-      tokensSeen: step * configuration.batch * model.context, schedule: ["warmupSteps": Double(configuration.schedule.warmupSteps)],
+      tokensSeen: step * configuration.batch * model.context, schedule: ["steps": Double(steps), "warmupSteps": Double(configuration.schedule.warmupSteps)],
       gradientScales: Dictionary(uniqueKeysWithValues: zip(entries.map(\.name), trainer.sum.exponents)),
-      objective: configuration.objective, experimentHash: configuration.experimentHash, bestValidationLoss: bestLoss, bestStep: bestStep)
+      objective: configuration.objective, experimentHash: configuration.experimentHash, dataHash: inputs.dataHash, bestValidationLoss: bestLoss, bestStep: bestStep)
   }
 
   private func files() throws -> [String: [UInt8]] {
@@ -216,7 +226,21 @@ public final class TrainingRun {
       return exponent
     })
     (bestLoss, bestStep) = (state.bestValidationLoss, state.bestStep)
+    try checkContinuation(of: state)
     return state.step
+  }
+
+  /// Refuses other data than the checkpoint was trained on, and tells of a schedule that is stretched in the middle.
+  private func checkContinuation(of state: TrainingState) throws {
+    if !state.dataHash.isEmpty, state.dataHash != inputs.dataHash {
+      throw ConfigurationError(
+        "data.corpus", is: configuration.data.corpus,
+        rule: "it holds other data than the \(state.step) steps so far were trained on. Restore that corpus, or give the run another name.")
+    }
+    if let before = state.schedule["steps"].map({ Int($0) }), before != steps, configuration.schedule.shape != .constant, state.step < steps {
+      record?.warn(
+        "the run was planned for \(before) steps and now for \(steps): the \(configuration.schedule.shape.rawValue) schedule is stretched from step \(state.step) on, so its bits are not those of a run planned so from the start.")
+    }
   }
 
   private func startFromGivenWeights(_ record: RunRecord) throws {

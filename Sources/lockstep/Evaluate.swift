@@ -33,7 +33,8 @@ struct Evaluate: ParsableCommand {
     var samples: Int
     var targets: Int
     var loss: Double
-    var perplexity: Double
+    /// e to the loss; nil beyond the largest double.
+    var perplexity: Double?
     /// Loss in bits for a byte of text; only next-token prediction gives a probability of the text.
     var bitsPerByte: Double?
     var note: String?
@@ -42,15 +43,17 @@ struct Evaluate: ParsableCommand {
   func run() throws {
     try Job.run { communicator in
       BLAS.useOneThread()
+      let threads = try Job.together(communicator) { try Job.threads(self.threads, communicator) }
       let setup = try Job.together(communicator) { try open() }
       let store = setup.bank.trained
       try communicator.broadcast(UnsafeMutableRawBufferPointer(start: store.memory, count: 4 * store.layout.count), from: 0)
       let wanted = samples == 0 ? setup.data.samplesPerEpoch : min(samples, setup.data.samplesPerEpoch)
       let evaluator = Evaluator(
         objective: setup.objective, bank: setup.bank, length: setup.context, microBatch: microBatch,
-        threads: Job.threads(threads, communicator), seed: seed, communicator: communicator)
+        threads: threads, seed: seed, communicator: communicator)
       let (sums, counts) = try evaluator.sumsAndCounts(setup.data, samples: wanted)
       guard communicator.rank == 0 else { return }
+      guard counts[0] > 0 else { throw DataError(corpus, "has no position with a target for \(setup.name) in its \(split.rawValue) split.") }
       try show(report(setup, sums[0], counts[0], samples: wanted))
     }
   }
@@ -100,7 +103,7 @@ struct Evaluate: ParsableCommand {
     let causal = setup.name == "ar"
     return Report(
       model: setup.path, objective: setup.name, split: split.rawValue, samples: samples, targets: Int(count), loss: loss,
-      perplexity: exp(loss), bitsPerByte: causal ? sum / log(2) / bytes : nil,
+      perplexity: loss < 700 ? exp(loss) : nil, bitsPerByte: causal ? sum / log(2) / bytes : nil,
       note: causal ? nil : "The loss of masked tokens is not a probability of the text; compare it with equal masks only.")
   }
 
@@ -109,7 +112,7 @@ struct Evaluate: ParsableCommand {
     print("model        \(report.model)")
     print("split        \(report.split), \(report.samples) samples, \(report.targets) targets of \(report.objective)")
     print(String(format: "loss         %.6f nats a target", report.loss))
-    print(String(format: "perplexity   %.4f", report.perplexity))
+    if let perplexity = report.perplexity { print(String(format: "perplexity   %.4f", perplexity)) }
     if let bits = report.bitsPerByte { print(String(format: "bits/byte    %.5f", bits)) }
     if let note = report.note { print(note) }
   }

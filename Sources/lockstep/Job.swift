@@ -68,7 +68,8 @@ enum Job {
 
   /// Computing threads for this rank: those asked for, or the CPUs this process may use, shared with the other ranks of the
   /// host where they are not bound apart.
-  static func threads(_ wanted: Int, _ communicator: any Communicator) -> Int {
+  static func threads(_ wanted: Int, _ communicator: any Communicator) throws(ConfigurationError) -> Int {
+    guard (0...1024).contains(wanted) else { throw ConfigurationError("--threads", is: wanted, rule: "it must lie in 0...1024.") }
     if wanted > 0 { return wanted }
     let allowed = allowedProcessors()
     let all = ProcessInfo.processInfo.processorCount

@@ -25,6 +25,11 @@ struct LoadedModel {
     parameters = ParameterStore(layout)
     _ = try source.load(into: parameters, as: configuration)
     tokenizer = try TokenizerLoader.load(folder)
+    guard tokenizer.vocabulary.size <= configuration.vocabulary else {
+      throw DataError(
+        folder, "has a tokeniser of \(tokenizer.vocabulary.size) ids and a model of \(configuration.vocabulary).",
+        remedy: "Resize the model's embedding, or use the tokeniser it was trained with.")
+    }
   }
 
   /// The folder with the weights.
@@ -38,8 +43,13 @@ struct LoadedModel {
       return path
     }
     let run = RunFolder(path)
-    if let best = try run.best(), let checkpoint = try? run.checkpoint(step: best) { return checkpoint.path }
-    guard let newest = try run.newestIntact().checkpoint else {
+    func warn(_ text: String) { FileHandle.standardError.write(Data("warning: \(text)\n".utf8)) }
+    if let best = try run.best() {
+      do { return try run.checkpoint(step: best).path } catch { warn("the best checkpoint is not used: \(error)") }
+    }
+    let recovery = try run.newestIntact()
+    recovery.warnings.forEach(warn)
+    guard let newest = recovery.checkpoint else {
       throw DataError(path, "holds neither a model nor a run with a checkpoint.", remedy: "Has the run saved one yet?")
     }
     return newest.path

@@ -27,10 +27,11 @@ struct Train: ParsableCommand {
     try Job.run { communicator in
       BLAS.useOneThread()
       let configuration = try readConfiguration(communicator)
-      let threads = Job.threads(threads ?? configuration.machine.threads, communicator)
+      let threads = try Job.together(communicator) { try Job.threads(self.threads ?? configuration.machine.threads, communicator) }
       if dryRun { return try DryRun(configuration, communicator, threads: threads).print() }
       let run = try Job.together(communicator) {
         let inputs = try CorpusInputs.open(configuration)
+        try Memory.require(RunPlan(configuration, inputs, ranks: communicator.size, threads: threads), ranksHere: communicator.localSize)
         return try TrainingRun(
           configuration, inputs, communicator: communicator, threads: threads, command: CommandLine.arguments)
       }
