@@ -62,10 +62,11 @@ extension RunFolder {
   /// (a valid `state.json`, files of the right size), and the one `best` names always stays, as does every
   /// damaged one: it is evidence, and costs no intact one its place.
   ///
+  /// - Parameter damaged: steps found damaged when every byte was read, which a look at the sizes does not show.
   /// - Returns: the steps removed, rising.
   @discardableResult
-  public func prune(_ policy: RetentionPolicy) throws(CheckpointError) -> [Int] {
-    let whole = try steps().filter { (try? Checkpoint(opening: checkpointPath(step: $0))) != nil }
+  public func prune(_ policy: RetentionPolicy, damaged: Set<Int> = []) throws(CheckpointError) -> [Int] {
+    let whole = try steps().filter { !damaged.contains($0) && (try? Checkpoint(opening: checkpointPath(step: $0))) != nil }
     var kept = Set(whole.suffix(policy.keepLast))
     if let best = try best() { kept.insert(best) }
     if let every = policy.everySteps { kept.formUnion(whole.filter { $0 > 0 && $0 % every == 0 }) }

@@ -60,7 +60,8 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     self.width = width
     self.layers = layers
     self.heads = heads
-    self.feedForward = feedForward ?? 4 * width
+    // A width beyond all sense is refused by `problems`, not by an overflow here.
+    self.feedForward = feedForward ?? 4 &* width
     self.norm = norm
     self.normPlacement = normPlacement
     self.normEpsilon = normEpsilon

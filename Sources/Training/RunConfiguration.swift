@@ -62,7 +62,14 @@ public struct RunConfiguration: Sendable {
   /// - Throws: `ConfigurationError` with every problem there is.
   public init(toml text: String, place: String, settings: [String] = []) throws(ConfigurationError) {
     var root = try ConfigurationNode.parse(text, place: place)
-    for setting in settings { root = try root.setting(setting) }
+    for setting in settings {
+      // A duration given on the command line replaces the file's, whatever its unit.
+      if setting.hasPrefix("duration."), case .table(var table) = root {
+        table["duration"] = nil
+        root = .table(table)
+      }
+      root = try root.setting(setting)
+    }
     try self.init(root)
   }
 
@@ -227,6 +234,7 @@ public struct RunConfiguration: Sendable {
       progress: reader.string("machine.progress", default: "auto"),
       tensorBoard: reader.boolean("machine.tensorBoard", default: true),
       bucketMegabytes: reader.number("machine.bucketMegabytes", default: 4, in: 0.001...1024))
+    if machine.runs.isEmpty { reader.note("machine.runs", "is empty; it is the folder that run folders are made in, such as runs.") }
     if !["auto", "bar", "plain", "none"].contains(machine.progress) {
       reader.note("machine.progress", "is \"\(machine.progress)\"; it must be one of auto, bar, plain, none.")
     }

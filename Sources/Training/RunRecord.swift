@@ -24,6 +24,7 @@ final class RunRecord {
   private var started = ContinuousClock.now
   private var last: StepRecord?
   private var validation: Double?
+  private var damaged: Set<Int> = []
   /// Seconds and steps since the last logged step, for rates over the interval.
   private var interval = (seconds: 0.0, steps: 0, tokens: 0.0, flops: 0.0)
 
@@ -49,7 +50,8 @@ final class RunRecord {
   private func checkExperiment() throws {
     if let saved = try folder.configuration() {
       let old = try RunConfiguration(toml: saved, place: folder.configurationPath)
-      if old.experimentHash != configuration.experimentHash {
+      // A start that never saved anything, say because of a wrong path, fixes nothing.
+      if old.experimentHash != configuration.experimentHash, try !folder.steps().isEmpty {
         let differences = Self.differingLines(old.toml, configuration.toml)
         throw ConfigurationError(
           folder.path,
@@ -96,6 +98,8 @@ final class RunRecord {
   func recover() throws -> Checkpoint? {
     let recovery = try folder.newestIntact()
     for warning in recovery.warnings { warn(warning) }
+    // Newer than the newest intact one means damaged; a replay of the step will replace it.
+    damaged = Set(try folder.steps().filter { $0 > recovery.checkpoint?.step ?? Int.max })
     if let checkpoint = recovery.checkpoint, checkpoint.state.experimentHash != configuration.experimentHash {
       throw ConfigurationError(checkpoint.path, "belongs to another configuration than \(folder.configurationPath) describes.")
     }
@@ -214,9 +218,11 @@ final class RunRecord {
   /// Writes a checkpoint and removes those that need not be kept.
   func save(_ contents: CheckpointContents) throws {
     if case .replacedDamaged(let problem) = try folder.commit(contents) { warn(problem) }
+    damaged.remove(contents.state.step)
     try folder.prune(
       RetentionPolicy(
         keepLast: configuration.machine.keepLast,
-        everySteps: configuration.machine.keepEverySteps > 0 ? configuration.machine.keepEverySteps : nil))
+        everySteps: configuration.machine.keepEverySteps > 0 ? configuration.machine.keepEverySteps : nil),
+      damaged: damaged)
   }
 }

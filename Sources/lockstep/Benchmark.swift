@@ -48,11 +48,13 @@ struct Benchmark: ParsableCommand {
       func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String) {
         if !holds { problems.append(.init(key: key, sentence: "is \(value); \(rule)")) }
       }
-      let batch = batch ?? microBatch * ranks * threads
+      let batch = batch ?? (microBatch &* ranks &* threads)
+      require((1...1_000_000_000).contains(batch), "--batch", batch, "it must lie in 1...1000000000.")
       require((2...10_000_000).contains(vocabulary), "--vocab", vocabulary, "it must lie in 2...10000000.")
       require((1...1024).contains(threads), "--threads", threads, "it must lie in 1...1024.")
-      require(steps > 0, "--steps", steps, "it must be at least 1.")
-      require(microBatch > 0 && batch > 0 && batch % max(microBatch, 1) == 0, "--batch", batch, "it must be a whole number of micro-batches of \(microBatch).")
+      require((1...1_000_000).contains(steps), "--steps", steps, "it must lie in 1...1000000.")
+      require((1...1_000_000).contains(microBatch), "--micro-batch", microBatch, "it must lie in 1...1000000.")
+      require(microBatch > 0 && batch % max(microBatch, 1) == 0, "--batch", batch, "it must be a whole number of micro-batches of \(microBatch).")
       require(SumArithmetic(rawValue: sum) != nil, "--sum", sum, "it must be exact or float.")
       guard let entry = ObjectiveRegistry.entry(named: objective) else {
         throw ConfigurationError(

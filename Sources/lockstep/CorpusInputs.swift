@@ -8,8 +8,11 @@ import Training
 enum CorpusInputs {
   /// Opens both splits with the framing that the configuration and the objective ask for.
   /// - Throws: `DataError` naming what is wrong with the corpus; `ConfigurationError` when it cannot be framed so.
-  static func open(_ configuration: RunConfiguration) throws -> RunInputs {
+  /// - Parameter verify: read every byte of the shards and compare their digests.
+  static func open(_ configuration: RunConfiguration, verify: Bool = false) throws -> RunInputs {
     let corpus = try Corpus(configuration.data.corpus)
+    if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
+    if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
     let framing = try framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary)
     let context = configuration.model.context
     let training = try TokenDataset(

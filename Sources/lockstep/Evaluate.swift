@@ -79,6 +79,7 @@ struct Evaluate: ParsableCommand {
         corpus, "was made with a tokeniser of \(opened.vocabulary.size) ids, the model has \(shape.vocabulary).",
         remedy: "Prepare the text with the model's tokeniser: lockstep prepare --tokenizer \(path).")
     }
+    try TokenizerMatch.require(model: path, corpus: opened)
     let length = context ?? shape.context
     guard (1...shape.context).contains(length) else {
       throw ConfigurationError("--context", is: length, rule: "it must lie in 1...\(shape.context), the model's positions.")

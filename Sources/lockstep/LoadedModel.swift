@@ -20,6 +20,10 @@ struct LoadedModel {
     self.path = folder
     let source = try HuggingFaceSource(folder)
     configuration = source.configuration
+    guard configuration.vocabulary > 0, configuration.problems(prefix: "config").isEmpty else {
+      throw DataError(
+        folder + "/config.json", configuration.problems(prefix: "its model").first.map { "\($0.key) \($0.sentence)" } ?? "has a vocabulary of 0.")
+    }
     var layout = ParameterLayout()
     transformer = Transformer(configuration, into: &layout)
     parameters = ParameterStore(layout)
@@ -38,6 +42,10 @@ struct LoadedModel {
       throw DataError(path, "does not exist.", remedy: "Name a run folder, a checkpoint folder, or a folder saved by Hugging Face.")
     }
     if FileManager.default.fileExists(atPath: path + "/config.json") {
+      let name = URL(fileURLWithPath: path).lastPathComponent
+      if RunFolder.step(ofCheckpointNamed: name) != nil, !FileManager.default.fileExists(atPath: path + "/state.json") {
+        throw DataError(path, "has no state.json, so it was never finished.", remedy: "Use another checkpoint of the run.")
+      }
       // A checkpoint of ours is verified; a folder from elsewhere has no digests.
       if FileManager.default.fileExists(atPath: path + "/state.json") { _ = try Checkpoint(verifying: path) }
       return path

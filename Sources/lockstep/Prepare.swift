@@ -35,12 +35,22 @@ struct Prepare: ParsableCommand {
   enum Format: String, ExpressibleByArgument, CaseIterable { case auto, text, jsonl, csv, tsv }
 
   func run() throws {
+    if output.isEmpty || input.contains("") { throw ConfigurationError("--input and --output", "must not be empty.") }
+    let environment = ProcessInfo.processInfo.environment
+    if let size = environment["OMPI_COMM_WORLD_SIZE"].flatMap({ Int($0) }), size > 1 {
+      guard environment["OMPI_COMM_WORLD_RANK"] == "0" else { throw Failure.Reported(code: .usage) }
+      throw ConfigurationError("prepare", "runs on one host with threads of its own; start it without mpirun.")
+    }
     let preparation = CorpusPreparation(
       inputs: input, target: output, tokenizer: try plan(),
       options: PreparationOptions(format: choice(), split: try split(), shardTokens: shardTokens, threads: threads, force: force))
     let meter = PreparationMeter()
     let outcome = try preparation.run(progress: meter.show)
     meter.finish()
+    if let vocabulary, outcome.manifest.vocabulary.size < vocabulary {
+      FileHandle.standardError.write(
+        Data("the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) asked for\n".utf8))
+    }
     for note in outcome.notes { FileHandle.standardError.write(Data("\(note)\n".utf8)) }
     for line in try CorpusInspection(output, verify: false).lines { print(line) }
   }

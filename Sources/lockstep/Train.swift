@@ -30,7 +30,8 @@ struct Train: ParsableCommand {
       let threads = try Job.together(communicator) { try Job.threads(self.threads ?? configuration.machine.threads, communicator) }
       if dryRun { return try DryRun(configuration, communicator, threads: threads).print() }
       let run = try Job.together(communicator) {
-        let inputs = try CorpusInputs.open(configuration)
+        // One rank a host reads all of the corpus once: a flipped bit would train on silently.
+        let inputs = try CorpusInputs.open(configuration, verify: communicator.localRank == 0)
         try Memory.require(RunPlan(configuration, inputs, ranks: communicator.size, threads: threads), ranksHere: communicator.localSize)
         return try TrainingRun(
           configuration, inputs, communicator: communicator, threads: threads, command: CommandLine.arguments)

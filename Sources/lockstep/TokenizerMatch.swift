@@ -1,0 +1,20 @@
+import Core
+import Data
+import Foundation
+import Tokenizers
+
+/// Whether a corpus speaks the language of a model: equal sizes say nothing.
+enum TokenizerMatch {
+  /// The corpus's first ids must be the model's; more may follow.
+  /// - Throws: `DataError` naming the first id that stands for another token.
+  static func require(model folder: String, corpus: Corpus) throws {
+    let model = try TokenizerLoader.load(folder)
+    let data = try TokenizerLoader.load(corpus.folder)
+    let shared = Int32(min(model.vocabulary.size, data.vocabulary.size))
+    guard let id = (0..<shared).first(where: { model.token($0) != data.token($0) }) else { return }
+    throw DataError(
+      corpus.folder,
+      "was made with another tokeniser than the model's: id \(id) is \(data.token(id)?.debugDescription ?? "nothing") there and \(model.token(id)?.debugDescription ?? "nothing") in \(folder).",
+      remedy: "Prepare the text with the model's tokeniser: lockstep prepare --tokenizer \(folder).")
+  }
+}
