@@ -66,8 +66,10 @@ struct Doctor: ParsableCommand {
   private func blas() -> Finding {
     let identity = BLAS.identity
     if cpuFlags.contains("avx512f"), ["Haswell", "Zen", "Sandybridge", "Nehalem", "Prescott"].contains(identity.coreName) {
+      let pinned = ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"]
+      let reason = pinned.map { "OPENBLAS_CORETYPE pins OpenBLAS to \($0): it" } ?? "OpenBLAS does not know this CPU and"
       return Finding(
-        level: .warning, subject: "BLAS", text: "OpenBLAS does not know this CPU and uses its \(identity.coreName) kernels, though the CPU has AVX-512.",
+        level: .warning, subject: "BLAS", text: "\(reason) uses its \(identity.coreName) kernels, though the CPU has AVX-512.",
         remedy: "Try launch/run --core SkylakeX and compare lockstep benchmark step; a run must stay with the kernels it began with.")
     }
     return Finding(level: .ok, subject: "BLAS", text: "\(identity.configuration), kernels \(identity.coreName)")
