@@ -6,8 +6,11 @@ import Tokenizers
 /// Whether a corpus speaks the language of a model: equal sizes say nothing.
 enum TokenizerMatch {
   /// The corpus's first ids must be the model's; more may follow.
+  /// A folder with weights alone, as `model.save_pretrained` leaves it, says nothing of its tokens; sizes are compared elsewhere.
   /// - Throws: `DataError` naming the first id that stands for another token.
   static func require(model folder: String, corpus: Corpus) throws {
+    let names = ["tokenizer.json", "vocab.json", "vocab.txt"]
+    guard names.contains(where: { FileManager.default.fileExists(atPath: folder + "/" + $0) }) else { return }
     let model = try TokenizerLoader.load(folder)
     let data = try TokenizerLoader.load(corpus.folder)
     let shared = Int32(min(model.vocabulary.size, data.vocabulary.size))
