@@ -25,6 +25,8 @@ public struct AdamWFactors: Sendable {
 public struct MomentHashes: Sendable, Equatable {
   public var first: UInt64
   public var second: UInt64
+
+  public init(first: UInt64, second: UInt64) { (self.first, self.second) = (first, second) }
 }
 
 /// One AdamW step over a range of one tensor, reading the gradient from the exact sum and leaving the sum zero:
