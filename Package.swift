@@ -14,8 +14,10 @@ let mpiPackage = getenv("LOCKSTEP_MPI").map { String(cString: $0) } == "mpich" ?
 /// sets the CPU for Swift code too; the program compares the CPU with the build at start and says
 /// what to rebuild with. Arm needs no flag: its baseline has both. Without `-fno-math-errno` a square root
 /// is a branch to libm instead of an instruction.
+/// `LOCKSTEP_MARCH=x86-64-v4 swift build` compiles for AVX-512, to compare bits (scripts/check-vectors).
 #if arch(x86_64)
-  let cpuFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=x86-64-v3", "-Xcc", "-fno-math-errno"])]
+  let march = getenv("LOCKSTEP_MARCH").map { String(cString: $0) } ?? "x86-64-v3"
+  let cpuFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-march=\(march)", "-Xcc", "-fno-math-errno"])]
 #else
   let cpuFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-fno-math-errno"])]
 #endif

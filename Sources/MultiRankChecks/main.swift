@@ -98,6 +98,16 @@ func digest(_ store: ParameterStore) -> String {
   return all.allSatisfy { $0 == all[0] }
 }
 
+// The control of a comparison over the library's algorithms: a blocking float sum, which is rounded in their order.
+if CommandLine.arguments.contains("--control") {
+  var numbers = SeededNumbers(UInt64(communicator.rank))
+  var values = numbers.normal(100_000)
+  try communicator.sumBlocking(&values)
+  if communicator.rank == 0 { print("control \(values.withUnsafeBytes { SHA256.of($0) })") }
+  try communicator.stop()
+  exit(0)
+}
+
 var results: [String: RunHash] = [:]
 for name in ["ar", "mlm"] {
   let (hash, _) = try train(name, steps: 0..<50, threads: 1)

@@ -11,7 +11,7 @@ public struct RunPlan: Sendable {
   public let parameters: Int
   /// Activations, scratch and one layer's gradient for all threads of a rank.
   public let workspaceBytes: Int
-  /// Resident memory of a rank: 20 bytes a parameter, auxiliary networks, workspaces, and 64 MB for libraries and buffers.
+  /// Resident memory of a rank: 20 bytes a parameter (24 in several ranks), auxiliary networks, workspaces, and 64 MB for libraries and buffers.
   public let memoryBytes: Int
   public let checkpointBytes: Int
   /// Required flops of the whole run; for masked objectives with the expected share of positions.
@@ -29,7 +29,7 @@ public struct RunPlan: Sendable {
     steps = configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: model.context)
     parameters = layout.parameterCount
     workspaceBytes = threads * 4 * (counting.used + layout.largestGroup)
-    memoryBytes = 20 * parameters + 4 * auxiliary + workspaceBytes + 64_000_000
+    memoryBytes = (ranks > 1 ? 24 : 20) * parameters + 4 * auxiliary + workspaceBytes + 64_000_000
     checkpointBytes = 12 * parameters + 4 * auxiliary
     let sample = objective.corrupt(
       try inputs.training.samples(at: 0..<UInt64(configuration.microBatch)),
