@@ -93,7 +93,14 @@ final class CheckpointSaver {
       try tell(outcome)
       return true
     } catch {
-      guard Self.mayPass(error), let delay = retries.delays.popFirst() else { throw error }
+      guard Self.mayPass(error) else { throw error }
+      guard let delay = retries.delays.popFirst() else {
+        let code = (error as? any LockstepError)?.exitCode ?? .failed
+        let latest = (try? record?.folder.latest() ?? nil).map { "The newest is that of step \($0)" } ?? "There is none before it"
+        throw SavingError(
+          "the last checkpoint, of step \(savingStep), could not be saved in \(retrySeconds.count + 1) attempts: \(error) \(latest); run the same command again when the disk can be written.",
+          code)
+      }
       record?.warnFailing(.checkpoint, "saving failed and is tried again in \(Int(delay)) s: \(error)", key: "last \(Self.key(error))")
       retries.next = .now + .seconds(delay)
       return false
@@ -206,7 +213,7 @@ final class CheckpointSaver {
   }
 }
 
-/// Rank 0's failure, on the other ranks.
+/// A last save that failed; on the other ranks, whatever failed on rank 0.
 struct SavingError: LockstepError {
   let description: String
   let exitCode: ExitCode

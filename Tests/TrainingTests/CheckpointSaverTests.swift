@@ -100,9 +100,10 @@ private final class Bench {
     try bench.saver.save(bench.contents(2))
     try bench.settle()
     try bench.block()
-    let error = #expect(throws: CheckpointError.self) { try bench.saver.saveLast(bench.contents(3)) }
+    let error = #expect(throws: SavingError.self) { try bench.saver.saveLast(bench.contents(3)) }
     #expect(error?.exitCode == .inputOutput)
-    #expect(error?.problem == "Not a directory")
+    #expect(error?.description.contains("of step 3, could not be saved in 3 attempts: cannot create ") == true)
+    #expect(error?.description.hasSuffix("Not a directory. The newest is that of step 2; run the same command again when the disk can be written.") == true)
     try bench.unblock()
     #expect(try bench.folder.newestIntact().checkpoint?.step == 2)
   }
