@@ -17,7 +17,7 @@ final class CheckpointSaver {
   private let pool: WorkerPool
   /// Only on rank 0.
   private let record: RunRecord?
-  private let writer = WriterThread()
+  let writer = WriterThread()
   private let snapshot = CheckpointSnapshot()
   private let retrySeconds: [Double]
   private var wanted = false

@@ -74,6 +74,12 @@ final class Fault: Sendable {
     try FileManager.default.removeItem(atPath: folder + "/log")
     #expect(try file.append(Array("two\n".utf8)) == true)
     #expect(try text(folder + "/log") == "head\ntwo\n")
+    try Data("other\n".utf8).write(to: URL(fileURLWithPath: folder + "/new"))
+    #expect(rename(folder + "/new", folder + "/log") == 0)
+    #expect(try file.append(Array("after\n".utf8)) == true)
+    #expect(try text(folder + "/log") == "other\nafter\n")
+    try FileManager.default.removeItem(atPath: folder + "/log")
+    try file.append(Array("two\n".utf8))
     try FileManager.default.moveItem(atPath: folder, toPath: folder + "-moved")
     #expect(throws: (any Error).self) { try file.append(Array("three\n".utf8)) }
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
