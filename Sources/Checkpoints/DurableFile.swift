@@ -38,8 +38,12 @@ struct DurableFile: ~Copyable {
   private var digests = SHA256()
 
   init(creating path: String) throws(FileError) {
-    descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
     self.path = path
+    do { try FileFaults.check("create", path) } catch {
+      (descriptor, open) = (-1, false)
+      throw error
+    }
+    descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
       open = false
       throw FileError("create", path, reason: systemReason())
@@ -51,6 +55,7 @@ struct DurableFile: ~Copyable {
   }
 
   mutating func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
+    try FileFaults.check("write", path)
     try AtomicFile.writeAll(bytes, to: descriptor, path: path)
     var rest = bytes
     while !rest.isEmpty {
@@ -80,6 +85,7 @@ struct DurableFile: ~Copyable {
 
   /// Waits until the file is on the disk. - Returns: its digest and size.
   consuming func finish() throws(FileError) -> FileRecord {
+    try FileFaults.check("sync", path)
     guard fsync(descriptor) == 0 else { throw FileError("sync", path, reason: systemReason()) }
     open = false
     guard close(descriptor) == 0 else { throw FileError("close", path, reason: systemReason()) }

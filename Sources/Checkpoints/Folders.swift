@@ -6,6 +6,7 @@ import Storage
 enum Folders {
   /// Creates a folder and those above it; an existing one is fine.
   static func create(_ path: String) throws(CheckpointError) {
+    try checkFault("create", path)
     if mkdir(path, 0o755) == 0 || (errno == EEXIST && exists(path)) { return }
     let code = errno
     let parent = (path as NSString).deletingLastPathComponent
@@ -60,13 +61,21 @@ enum Folders {
   }
 
   static func remove(_ path: String) throws(CheckpointError) {
+    try checkFault("remove", path)
     do { try FileManager.default.removeItem(atPath: path) } catch {
       throw CheckpointError("remove", path, error.localizedDescription, exitCode: .inputOutput)
     }
   }
 
   /// For clearing up after another failure, which is the one worth reporting.
-  static func removeIfPossible(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
+  static func removeIfPossible(_ path: String) {
+    do { try checkFault("remove", path) } catch { return }
+    try? FileManager.default.removeItem(atPath: path)
+  }
+
+  private static func checkFault(_ operation: String, _ path: String) throws(CheckpointError) {
+    try CheckpointError.wrapping { () throws(FileError) in try FileFaults.check(operation, path) }
+  }
 
   /// The bytes of a small file.
   static func read(_ path: String) throws(CheckpointError) -> [UInt8] {

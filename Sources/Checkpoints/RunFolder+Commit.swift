@@ -23,12 +23,19 @@ extension RunFolder {
   ///   checkpoint of this step differs.
   @discardableResult
   public func commit(_ contents: CheckpointContents) throws(CheckpointError) -> CommitOutcome {
-    let step = contents.state.step
+    try commit(CheckpointSnapshot(of: contents))
+  }
+
+  /// Saves a snapshot likewise; nothing else may use it meanwhile. Folders that vanished are made again.
+  @discardableResult
+  public func commit(_ snapshot: CheckpointSnapshot) throws(CheckpointError) -> CommitOutcome {
+    let step = snapshot.state.step
     let temporary = checkpointsPath + "/" + Self.temporaryPrefix + Self.checkpointName(step: step)
-    Folders.removeIfPossible(temporary)
+    try snapshot.requireOneReplica()
+    clearLeftovers()
     do throws(CheckpointError) {
       try Folders.create(temporary)
-      let document = try write(contents, into: temporary)
+      let document = try write(snapshot, into: temporary)
       let outcome = try settle(document, from: temporary, step: step)
       try setLatest(step: step)
       return outcome
@@ -38,18 +45,27 @@ extension RunFolder {
     }
   }
 
-  private func write(_ contents: CheckpointContents, into folder: String) throws(CheckpointError) -> StateDocument {
+  /// Removes what an earlier save or removal that failed half-way left behind: it would fill the disk further.
+  private func clearLeftovers() {
+    let names = (try? Folders.names(in: checkpointsPath)) ?? []
+    for name in names where name.hasPrefix(Self.temporaryPrefix) { Folders.removeIfPossible(checkpointsPath + "/" + name) }
+  }
+
+  private func write(_ snapshot: CheckpointSnapshot, into folder: String) throws(CheckpointError) -> StateDocument {
     var files: [String: FileRecord] = [:]
-    for (name, tensors) in contents.tensorFiles.sorted(by: { $0.key < $1.key }) {
-      checkName(name)
-      files[name] = try SafetensorsWriter.write(tensors, to: folder + "/" + name)
+    for file in snapshot.files {
+      checkName(file.name)
+      files[file.name] = file.record
+      try CheckpointError.wrapping { () throws(FileError) in
+        try AtomicFile.writeDurably(snapshot.bytes(of: file), to: folder + "/" + file.name)
+      }
     }
-    for (name, bytes) in contents.byteFiles.sorted(by: { $0.key < $1.key }) {
+    for (name, bytes) in snapshot.byteFiles.sorted(by: { $0.key < $1.key }) {
       checkName(name)
       precondition(files[name] == nil, "\(name) is given both as tensors and as bytes")
       files[name] = try writeNew(bytes, to: folder + "/" + name)
     }
-    let document = StateDocument(files: files, training: contents.state)
+    let document = StateDocument(files: files, training: snapshot.state)
     try Folders.sync(folder)
     _ = try writeNew(try document.encoded(), to: folder + "/" + CheckpointFile.state)
     try Folders.sync(folder)

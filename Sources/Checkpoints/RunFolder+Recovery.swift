@@ -31,6 +31,47 @@ extension RunFolder {
     return Recovery(checkpoint: nil, warnings: [])
   }
 
+  /// Lets `latest` and `best` say what the checkpoint a run goes on from says: a kill between saving and naming leaves them
+  /// behind, damage makes them unreadable, and a fall-back to an older checkpoint makes them name what is not to be used.
+  ///
+  /// - Returns: one sentence for each that named something else.
+  public func repairPointers(resuming state: TrainingState) throws(CheckpointError) -> [String] {
+    var told: [String] = []
+    if try repair("latest", to: state.step) { told.append("latest did not name \(Self.checkpointName(step: state.step)), from which the run goes on, and was corrected.") }
+    if let best = state.bestStep, isWhole(step: best) {
+      if try repair("best", to: best) { told.append("best did not name \(Self.checkpointName(step: best)), the step of lowest validation loss, and was corrected.") }
+    } else if Folders.isFile(path + "/best") {
+      // The best checkpoint is lost. An older one still serves; a name that leads nowhere does not.
+      let named = (try? best()) ?? nil
+      guard named.map({ $0 > state.step || !isWhole(step: $0) }) ?? true else { return told }
+      try Folders.remove(path + "/best")
+      told.append("best named no checkpoint of this run and was removed.")
+    }
+    return told
+  }
+
+  /// Lets `best` name a step that has a checkpoint. - Returns: whether it named none at all before, because it was damaged.
+  public func nameBest(step: Int) throws(CheckpointError) -> Bool {
+    guard isWhole(step: step) else { return false }
+    var damaged = false
+    do throws(CheckpointError) {
+      if try best() == step { return false }
+    } catch { damaged = true }
+    try setBest(step: step)
+    return damaged
+  }
+
+  /// Sets a pointer that does not name `step`. - Returns: whether there was one.
+  private func repair(_ name: String, to step: Int) throws(CheckpointError) -> Bool {
+    let wrong = Folders.isFile(path + "/" + name)
+    if wrong, ((try? pointer(name)) ?? nil) == step { return false }
+    try point(name, at: step)
+    return wrong
+  }
+
+  /// Whether the step has a checkpoint that looks intact: a valid `state.json`, files of the right size.
+  public func isWhole(step: Int) -> Bool { (try? Checkpoint(opening: checkpointPath(step: step))) != nil }
+
   /// One step's checkpoint, verified.
   public func checkpoint(step: Int) throws(CheckpointError) -> Checkpoint {
     let folder = checkpointPath(step: step)
@@ -66,7 +107,7 @@ extension RunFolder {
   /// - Returns: the steps removed, rising.
   @discardableResult
   public func prune(_ policy: RetentionPolicy, damaged: Set<Int> = []) throws(CheckpointError) -> [Int] {
-    let whole = try steps().filter { !damaged.contains($0) && (try? Checkpoint(opening: checkpointPath(step: $0))) != nil }
+    let whole = try steps().filter { !damaged.contains($0) && isWhole(step: $0) }
     var kept = Set(whole.suffix(policy.keepLast))
     if let best = try best() { kept.insert(best) }
     if let every = policy.everySteps { kept.formUnion(whole.filter { $0 > 0 && $0 % every == 0 }) }

@@ -93,7 +93,7 @@ public struct RunFolder: Sendable, Equatable {
   public func setLatest(step: Int) throws(CheckpointError) { try point("latest", at: step) }
   public func setBest(step: Int) throws(CheckpointError) { try point("best", at: step) }
 
-  private func pointer(_ name: String) throws(CheckpointError) -> Int? {
+  func pointer(_ name: String) throws(CheckpointError) -> Int? {
     let file = path + "/" + name
     guard Folders.isFile(file) else { return nil }
     let text = String(decoding: try Folders.read(file), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
@@ -105,7 +105,7 @@ public struct RunFolder: Sendable, Equatable {
     return step
   }
 
-  private func point(_ name: String, at step: Int) throws(CheckpointError) {
+  func point(_ name: String, at step: Int) throws(CheckpointError) {
     try Folders.writeText(Self.checkpointName(step: step) + "\n", to: path + "/" + name)
   }
 

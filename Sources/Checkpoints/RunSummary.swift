@@ -6,12 +6,15 @@ public struct RunSummary: Codable, Sendable, Equatable {
   public var latest: Int?
   public var best: Int?
   public var checkpoints: [CheckpointSummary]
+  /// What is wrong with `latest` or `best`.
+  public var problems: [String]
 
   /// Reads every byte of every checkpoint once, to say which are intact.
   public init(of run: RunFolder) throws(CheckpointError) {
     path = run.path
-    latest = try run.latest()
-    best = try run.best()
+    problems = []
+    do { latest = try run.latest() } catch { problems.append(error.description) }
+    do { best = try run.best() } catch { problems.append(error.description) }
     checkpoints = try run.steps().map { CheckpointSummary(of: run.checkpointPath(step: $0)) }
   }
 
@@ -21,6 +24,7 @@ public struct RunSummary: Codable, Sendable, Equatable {
       [summary.step == latest ? "latest" : nil, summary.step == best ? "best" : nil].compactMap { $0 }.map { ", \($0)" }.joined()
     }
     return ["\(path): \(checkpoints.count) checkpoints"] + checkpoints.map { "  \($0.headline)\(marks($0))" }
+      + problems.map { "  DAMAGED, \($0)" }
   }
 }
 

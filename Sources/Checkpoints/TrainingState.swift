@@ -27,11 +27,16 @@ public struct TrainingState: Codable, Sendable, Equatable {
   public var dataHash: String
   public var bestValidationLoss: Double?
   public var bestStep: Int?
+  /// What the bits depend on besides configuration and data, by name; nil in checkpoints that were written without it.
+  public var arithmetic: [String: String]?
+  /// Where the run went on with other arithmetic, as asked; nil for nowhere.
+  public var arithmeticBreaks: [ArithmeticBreak]?
 
   public init(
     step: Int, streamPosition: UInt64, samplesSeen: Int, tokensSeen: Int, schedule: [String: Double] = [:],
     gradientScales: [String: Int] = [:], auxiliary: [String: [Double]] = [:], objective: String, experimentHash: String,
-    dataHash: String = "", bestValidationLoss: Double? = nil, bestStep: Int? = nil
+    dataHash: String = "", bestValidationLoss: Double? = nil, bestStep: Int? = nil,
+    arithmetic: [String: String]? = nil, arithmeticBreaks: [ArithmeticBreak]? = nil
   ) {
     self.formatVersion = Self.currentFormatVersion
     self.step = step
@@ -46,6 +51,20 @@ public struct TrainingState: Codable, Sendable, Equatable {
     self.dataHash = dataHash
     self.bestValidationLoss = bestValidationLoss
     self.bestStep = bestStep
+    self.arithmetic = arithmetic
+    self.arithmeticBreaks = arithmeticBreaks
+  }
+}
+
+/// A step from which on a run was computed with other arithmetic.
+public struct ArithmeticBreak: Codable, Sendable, Equatable {
+  /// Finished steps at the break.
+  public var step: Int
+  public var from: [String: String]
+  public var to: [String: String]
+
+  public init(step: Int, from: [String: String], to: [String: String]) {
+    (self.step, self.from, self.to) = (step, from, to)
   }
 }
 

@@ -7,10 +7,10 @@ import Storage
 /// Every start begins a file of its own. After a resume its second event says so, and TensorBoard drops
 /// what it had read beyond the resumed step.
 ///
-/// Invariant: `descriptor` is open for the life of this object; one thread writes.
+/// Invariant: one thread at a time writes.
 public final class EventWriter {
   public let path: String
-  private let descriptor: Int32
+  private let file: GrowingFile
 
   /// - Parameters:
   ///   - folder: the run folder.
@@ -18,20 +18,17 @@ public final class EventWriter {
   public init(folder: String, host: String, wallTime: Double, resumedStep: Int) throws(FileError) {
     let seconds = String(Int(wallTime))
     let name = "events.out.tfevents." + String(repeating: "0", count: max(0, 10 - seconds.count)) + seconds + "." + host
-    (path, descriptor) = try Self.create(folder + "/" + name)
-    try write(EventMessage.version(wallTime: wallTime))
-    if resumedStep > 0 { try write(EventMessage.sessionStart(wallTime: wallTime, step: resumedStep + 1)) }
+    var preamble = EventMessage.framed(EventMessage.version(wallTime: wallTime))
+    if resumedStep > 0 { preamble += EventMessage.framed(EventMessage.sessionStart(wallTime: wallTime, step: resumedStep + 1)) }
+    path = try Self.free(folder + "/" + name)
+    file = try GrowingFile(path, preamble: preamble)
   }
 
-  deinit { close(descriptor) }
-
   /// A second start within one second gets the next free ending.
-  private static func create(_ wanted: String) throws(FileError) -> (String, Int32) {
+  private static func free(_ wanted: String) throws(FileError) -> String {
     for attempt in 0..<1000 {
       let path = attempt == 0 ? wanted : "\(wanted).\(attempt)"
-      let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-      if descriptor >= 0 { return (path, descriptor) }
-      guard errno == EEXIST else { throw FileError("create", path, reason: systemReason()) }
+      if access(path, F_OK) != 0 { return path }
     }
     throw FileError("create", wanted, reason: "a thousand files of this name are there")
   }
@@ -60,10 +57,8 @@ public final class EventWriter {
     return values + record.seconds.map { Named("seconds/" + $0.name, $0.value) }
   }
 
-  private func write(_ message: [UInt8]) throws(FileError) {
-    let outcome = EventMessage.framed(message).withUnsafeBytes { bytes in
-      Result { () throws(FileError) in try AtomicFile.writeAll(bytes, to: descriptor, path: path) }
-    }
-    try outcome.get()
-  }
+  /// Writes the events on which `append` failed.
+  public func flush() throws(FileError) { try file.flush() }
+
+  private func write(_ message: [UInt8]) throws(FileError) { try file.append(EventMessage.framed(message)) }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Storage
 
 /// How progress is shown.
 public enum ProgressMode: String, Codable, Sendable, CaseIterable {
@@ -41,9 +42,7 @@ public final class ProgressDisplay {
 
   /// A display on standard error.
   public static func standardError(mode: ProgressMode) -> ProgressDisplay {
-    ProgressDisplay(mode: mode, isTerminal: isatty(STDERR_FILENO) == 1, width: terminalWidth) { text in
-      FileHandle.standardError.write(Data(text.utf8))
-    }
+    ProgressDisplay(mode: mode, isTerminal: isatty(STDERR_FILENO) == 1, width: terminalWidth, sink: StandardError.write)
   }
 
   /// Shows `snapshot`, if it is time to. `now` is in seconds of any steady clock. The last step is always shown.

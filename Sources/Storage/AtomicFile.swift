@@ -12,7 +12,7 @@ public enum AtomicFile {
       try writeDurably(bytes, to: temporary)
       try rename(temporary, to: path)
     } catch {
-      unlink(temporary)
+      removeIfPossible(temporary)
       throw error
     }
   }
@@ -30,11 +30,14 @@ public enum AtomicFile {
 
   /// Writes a new file and waits until it is on the disk.
   public static func writeDurably(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
+    try FileFaults.check("create", path)
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw FileError("create", path, reason: systemReason()) }
     var closed = false
     defer { if !closed { close(descriptor) } }
+    try FileFaults.check("write", path)
     try writeAll(bytes, to: descriptor, path: path)
+    try FileFaults.check("sync", path)
     guard fsync(descriptor) == 0 else { throw FileError("sync", path, reason: systemReason()) }
     closed = true
     guard close(descriptor) == 0 else { throw FileError("close", path, reason: systemReason()) }
@@ -55,6 +58,7 @@ public enum AtomicFile {
 
   /// Renames and syncs the folder, so that the new name survives a crash.
   public static func rename(_ source: String, to target: String) throws(FileError) {
+    try FileFaults.check("rename", source)
     guard Glibc.rename(source, target) == 0 else {
       throw FileError("rename", source, reason: "to \(target): \(systemReason())")
     }
@@ -63,11 +67,18 @@ public enum AtomicFile {
 
   /// Syncs the folder that holds `path`.
   public static func syncFolder(of path: String) throws(FileError) {
+    try FileFaults.check("sync", path)
     let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw FileError("open", folder, reason: systemReason()) }
     defer { close(descriptor) }
     // Some network file systems cannot sync a folder and say EINVAL; there the rename is durable by itself.
     guard fsync(descriptor) == 0 || errno == EINVAL else { throw FileError("sync", folder, reason: systemReason()) }
+  }
+
+  /// For clearing up after another failure, which is the one worth reporting.
+  private static func removeIfPossible(_ path: String) {
+    do { try FileFaults.check("remove", path) } catch { return }
+    unlink(path)
   }
 }

@@ -54,28 +54,55 @@ public struct Arithmetic: Codable, Sendable, Equatable {
     return hash.finish()
   }
 
+  /// For the state of a checkpoint.
+  public var fields: [String: String] { ["binary": binary, "blas": blas, "core": core, "probe": probe] }
+
+  public init(binary: String, blas: String, core: String, probe: String) {
+    (self.binary, self.blas, self.core, self.probe) = (binary, blas, core, probe)
+  }
+
+  /// What `fields` gave; nil when one is missing.
+  public init?(fields: [String: String]) {
+    guard let binary = fields["binary"], let blas = fields["blas"], let core = fields["core"], let probe = fields["probe"] else { return nil }
+    self.init(binary: binary, blas: blas, core: core, probe: probe)
+  }
+
   /// In what this differs from `other`, as a sentence; nil when it does not.
-  public func difference(from other: Arithmetic) -> String? {
+  ///
+  /// - Parameter processors: this machine's CPU and the other's, where they are known.
+  public func difference(from other: Arithmetic, processors: (here: Processor, there: Processor)? = nil) -> String? {
     if core != other.core { return "OpenBLAS uses its \(core) kernels here and \(other.core) there" }
     if blas != other.blas { return "OpenBLAS is \(blas) here and \(other.blas) there" }
-    if probe != other.probe { return "the same computations give other bits here and there, on another CPU or library" }
+    if probe != other.probe {
+      let sentence = "the same computations give other bits here and there, on another CPU or library"
+      return processors.flatMap { $0.here.difference(from: $0.there) }.map { "\(sentence): \($0)" } ?? sentence
+    }
     if binary != other.binary { return "the lockstep program is another build here than there" }
     return nil
   }
 
   /// Refuses a job whose ranks compute differently. - Throws: `DivergenceError` on every rank, naming the first that differs from rank 0.
   public func requireEqual(over communicator: any Communicator) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    var bytes = [UInt8](try encoder.encode(self))
-    bytes += [UInt8](repeating: 0x20, count: max(0, 2048 - bytes.count))
-    let all = try communicator.gatherAll(Array(bytes[..<2048]))
-    let records = all.map { try? JSONDecoder().decode(Arithmetic.self, from: Data($0)) }
+    let records = try Self.gather(self, over: communicator)
+    guard let first = records[0], records.contains(where: { $0.map { $0.difference(from: first) != nil } ?? false }) else { return }
+    // Every rank is here, because all compare the same records.
+    let processors = try Self.gather(Processor.current(), over: communicator)
     for (rank, record) in records.enumerated().dropFirst() {
-      guard let record, let first = records[0], let difference = record.difference(from: first) else { continue }
+      var pair: (here: Processor, there: Processor)?
+      if let here = processors[rank], let there = processors[0] { pair = (here, there) }
+      guard let record, let difference = record.difference(from: first, processors: pair) else { continue }
       throw DivergenceError(
         "rank \(rank) and rank 0 would not compute the same bits: on rank \(rank), \(difference). Install the same build everywhere; OPENBLAS_CORETYPE, exported by launch/run --core, pins one OpenBLAS kernel.")
     }
+  }
+
+  /// A value of every rank as JSON of at most 2,048 bytes; nil for one that cannot be read.
+  private static func gather<Value: Codable>(_ mine: Value, over communicator: any Communicator) throws -> [Value?] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    var bytes = [UInt8](try encoder.encode(mine))
+    bytes += [UInt8](repeating: 0x20, count: max(0, 2048 - bytes.count))
+    return try communicator.gatherAll(Array(bytes[..<2048])).map { try? JSONDecoder().decode(Value.self, from: Data($0)) }
   }
 }
 

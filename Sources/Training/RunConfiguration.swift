@@ -31,6 +31,9 @@ public struct RunConfiguration: Sendable {
     public var logSteps: Int
     public var validationSteps: Int
     public var validationSamples: Int
+    /// Minutes between checkpoints by rank 0's clock; 0 for none by the clock.
+    public var checkpointMinutes: Double
+    /// Steps between checkpoints; 0 for none by steps.
     public var checkpointSteps: Int
     public var keepLast: Int
     public var keepEverySteps: Int
@@ -232,7 +235,8 @@ public struct RunConfiguration: Sendable {
       logSteps: reader.integer("machine.logSteps", default: 10, in: most),
       validationSteps: reader.integer("machine.validationSteps", default: 250, in: most),
       validationSamples: reader.integer("machine.validationSamples", default: 512, in: 0...1_000_000_000),
-      checkpointSteps: reader.integer("machine.checkpointSteps", default: 1000, in: most),
+      checkpointMinutes: reader.number("machine.checkpointMinutes", default: 10, in: 0...1_000_000),
+      checkpointSteps: reader.integer("machine.checkpointSteps", default: 0, in: 0...1_000_000_000),
       keepLast: reader.integer("machine.keepLast", default: 2, in: most),
       keepEverySteps: reader.integer("machine.keepEverySteps", default: 0, in: 0...1_000_000_000),
       progress: reader.string("machine.progress", default: "auto"),

@@ -13,6 +13,7 @@ public struct RunPlan: Sendable {
   public let workspaceBytes: Int
   /// Resident memory of a rank: 20 bytes a parameter (24 in several ranks), auxiliary networks, workspaces, and 64 MB for libraries and buffers.
   public let memoryBytes: Int
+  /// Size of a checkpoint; rank 0 needs as much memory again for the one being written.
   public let checkpointBytes: Int
   /// Required flops of the whole run; for masked objectives with the expected share of positions.
   public let flops: Double

@@ -13,8 +13,7 @@ final class RunRecord {
   private let model: ModelConfiguration
   private let steps: Int
   private let plan: BatchPlan
-  private let command: [String]
-  private let claim: RunClaim
+  private var claim: RunClaim
   private let display: ProgressDisplay
   private let warnOnce: WarnOnce
   private var metrics: MetricsLog?
@@ -25,19 +24,24 @@ final class RunRecord {
   private var last: StepRecord?
   private var validation: Double?
   private var damaged: Set<Int> = []
+  /// The record of this start, until it is written.
+  private var launch: [UInt8]?
+  /// Sentences said since the last write that succeeded, by what is written.
+  private var failing: [Writing: Set<String>] = [:]
+  /// Seconds that checkpoints took from the run since the last logged step.
+  private var paused = 0.0
   /// Seconds and steps since the last logged step, for rates over the interval.
   private var interval = (seconds: 0.0, steps: 0, tokens: 0.0, flops: 0.0)
 
-  init(_ configuration: RunConfiguration, model: ModelConfiguration, steps: Int, plan: BatchPlan, command: [String]) throws {
+  init(_ configuration: RunConfiguration, model: ModelConfiguration, steps: Int, plan: BatchPlan) throws {
     self.configuration = configuration
     self.model = model
     self.steps = steps
     self.plan = plan
-    self.command = command
     folder = RunFolder(configuration.machine.runs + "/" + configuration.name)
     let display = ProgressDisplay.standardError(mode: ProgressMode(rawValue: configuration.machine.progress) ?? .auto)
     self.display = display
-    warnOnce = WarnOnce { text in FileHandle.standardError.write(Foundation.Data("warning: \(text)\n".utf8)) }
+    warnOnce = WarnOnce { StandardError.write("warning: \($0)\n") }
     claim = try folder.claim()
     for name in try folder.prepare() { warn("removed \(name), which an interrupted run had left half-written.") }
     try checkExperiment()
@@ -46,17 +50,25 @@ final class RunRecord {
 
   func warn(_ text: String) { _ = warnOnce(text) }
 
-  /// A run folder belongs to one experiment. - Throws: `ConfigurationError` naming the keys that differ.
+  /// A run folder belongs to one experiment: that of its checkpoints, or none before the first. The text of the configuration
+  /// names what differs; where it is damaged, it is written anew from the configuration given.
+  ///
+  /// - Throws: `ConfigurationError` naming the keys that differ.
   private func checkExperiment() throws {
-    if let saved = try folder.configuration() {
-      let old = try RunConfiguration(toml: saved, place: folder.configurationPath)
-      // A start that never saved anything, say because of a wrong path, fixes nothing.
-      if old.experimentHash != configuration.experimentHash, try !folder.steps().isEmpty {
-        let differences = Self.differingLines(old.toml, configuration.toml)
-        throw ConfigurationError(
-          folder.path,
-          "holds a run of another configuration (\(differences)). Name another run, or restore these keys to go on with this one.")
-      }
+    let saved = try folder.configuration()
+    let old = saved.flatMap { try? RunConfiguration(toml: $0, place: folder.configurationPath) }
+    // A start that never saved anything, say because of a wrong path, fixes nothing.
+    let steps = try folder.steps()
+    let whole = steps.last { folder.isWhole(step: $0) }
+    let hash = try whole.map { try Checkpoint(opening: folder.checkpointPath(step: $0)).state.experimentHash } ?? old?.experimentHash
+    if let hash, !steps.isEmpty, hash != configuration.experimentHash {
+      let differences = old.map { Self.differingLines($0.toml, configuration.toml) } ?? "its config.toml cannot be read"
+      throw ConfigurationError(
+        folder.path,
+        "holds a run of another configuration (\(differences)). Name another run, or restore these keys to go on with this one.")
+    }
+    if saved != nil, !steps.isEmpty, old?.experimentHash != configuration.experimentHash {
+      warn("\(folder.configurationPath) was damaged and is written anew: the checkpoints are of the configuration given.")
     }
     try folder.writeConfiguration(configuration.toml)
   }
@@ -103,71 +115,65 @@ final class RunRecord {
     if let checkpoint = recovery.checkpoint, checkpoint.state.experimentHash != configuration.experimentHash {
       throw ConfigurationError(checkpoint.path, "belongs to another configuration than \(folder.configurationPath) describes.")
     }
+    if let checkpoint = recovery.checkpoint {
+      for sentence in try folder.repairPointers(resuming: checkpoint.state) { warn(sentence) }
+    }
     return recovery.checkpoint
   }
 
-  func start(at step: Int, arithmetic: Arithmetic, dataHash: String, ranks: Int, sgemm: Double) throws {
-    self.sgemm = sgemm
-    firstStep = step
-    let previous = try lastArithmetic()
-    if step > 0, let previous, let difference = arithmetic.difference(from: previous) {
-      guard ProcessInfo.processInfo.environment["LOCKSTEP_ACCEPT_ARITHMETIC"] == "1" else {
-        throw DivergenceError(
-          "this run was computed with other arithmetic: now, \(difference). Its further bits would differ; pass --accept-arithmetic to go on all the same.")
-      }
-      warn("going on with other arithmetic, as asked: \(difference). The bits differ from an unbroken run from step \(step) on.")
+  /// Compares this start's arithmetic with that of the checkpoint it goes on from.
+  ///
+  /// - Parameter accept: go on all the same.
+  /// - Returns: the change, if there is one and it was asked for.
+  /// - Throws: `DivergenceError` that says what is different.
+  func compare(_ arithmetic: Arithmetic, with state: TrainingState, accept: Bool) throws -> ArithmeticBreak? {
+    guard let fields = state.arithmetic, let before = Arithmetic(fields: fields) else {
+      warn("the checkpoint does not say with which arithmetic it was computed, so this start cannot be compared with it.")
+      return nil
     }
-    try writeLaunch(step: step, arithmetic: arithmetic, dataHash: dataHash, ranks: ranks)
-    metrics = try MetricsLog(folder.metricsPath, resumedStep: step)
-    if configuration.machine.tensorBoard, step < steps {
+    let there = LaunchRecord.processor(of: before, in: folder)
+    guard let difference = arithmetic.difference(from: before, processors: there.map { (Processor.current(), $0) }) else { return nil }
+    guard accept else {
+      throw DivergenceError(
+        "this run was computed with other arithmetic: now, \(difference). Its further bits would differ; pass --accept-arithmetic to go on all the same.")
+    }
+    warn("going on with other arithmetic, as asked: \(difference). The bits differ from an unbroken run from step \(state.step) on.")
+    return ArithmeticBreak(step: state.step, from: before.fields, to: arithmetic.fields)
+  }
+
+  /// Opens the logs and leaves the record of this start.
+  func start(_ launch: LaunchRecord) throws {
+    sgemm = launch.sgemmGflops * 1e9
+    firstStep = launch.step
+    for name in LaunchRecord.unreadable(in: folder) { warn("\(folder.launchesPath)/\(name) is no record of a start; it is passed over.") }
+    self.launch = try launch.encoded()
+    try writeLaunch()
+    let metrics = try MetricsLog(folder.metricsPath, resumedStep: firstStep)
+    if metrics.unreadableLines > 0 { warn("\(folder.metricsPath) had \(metrics.unreadableLines) unreadable lines, which were removed.") }
+    self.metrics = metrics
+    if configuration.machine.tensorBoard, firstStep < steps {
       events = try EventWriter(
-        folder: folder.path, host: ProcessInfo.processInfo.hostName, wallTime: Date().timeIntervalSince1970, resumedStep: step)
-      try events?.appendText(
-        "configuration", markdown: "```toml\n\(configuration.toml)\n```", wallTime: Date().timeIntervalSince1970, step: step)
+        folder: folder.path, host: ProcessInfo.processInfo.hostName, wallTime: launch.time, resumedStep: firstStep)
+      try events?.appendText("configuration", markdown: "```toml\n\(configuration.toml)\n```", wallTime: launch.time, step: firstStep)
     }
-    if step > 0, step < steps { display.note("resuming \(folder.path) after step \(step) of \(steps)") }
+    if firstStep > 0, firstStep < steps { display.note("resuming \(folder.path) after step \(firstStep) of \(steps)") }
     started = .now
   }
 
-  private struct Launch: Codable {
-    var step: Int
-    var ranks: Int
-    var threads: Int
-    var host: String
-    var time: Double
-    var command: [String]
-    var arithmetic: Arithmetic
-    var dataHash: String
-    var experimentHash: String
-    var sgemmGflops: Double
+  private func writeLaunch() throws {
+    guard let bytes = launch else { return }
+    try folder.writeLaunch(bytes)
+    launch = nil
   }
 
-  private func writeLaunch(step: Int, arithmetic: Arithmetic, dataHash: String, ranks: Int) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-    let launch = Launch(
-      step: step, ranks: ranks, threads: plan.threads, host: ProcessInfo.processInfo.hostName, time: Date().timeIntervalSince1970,
-      command: command, arithmetic: arithmetic, dataHash: dataHash, experimentHash: configuration.experimentHash,
-      sgemmGflops: sgemm / 1e9)
-    _ = try folder.writeLaunch([UInt8](try encoder.encode(launch)))
-  }
+  /// Leaves the display.
+  func finish() { display.finish() }
 
-  /// The arithmetic of the newest start that left a record.
-  private func lastArithmetic() throws -> Arithmetic? {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.launchesPath)) ?? []
-    let numbers = names.filter { $0.hasSuffix(".json") }.compactMap { name in Int(name.dropLast(5)).map { ($0, name) } }
-    guard let newest = numbers.max(by: { $0.0 < $1.0 })?.1 else { return nil }
-    let path = folder.launchesPath + "/" + newest
-    guard let bytes = FileManager.default.contents(atPath: path), let launch = try? JSONDecoder().decode(Launch.self, from: bytes) else {
-      warn("\(path) cannot be read, so this start cannot be compared with the last one's arithmetic.")
-      return nil
-    }
-    return launch.arithmetic
-  }
-
-  /// Leaves the display, and draws the curve.
-  func finish() throws {
-    display.finish()
+  /// Writes what the logs still hold, and draws the curve.
+  func close() throws {
+    try writeLaunch()
+    try metrics?.flush()
+    try events?.flush()
     try LearningCurve.write(
       metrics: folder.metricsPath, to: folder.curvePath, options: .init(title: "\(configuration.name): loss (\(configuration.objective))"))
   }
@@ -189,7 +195,7 @@ final class RunRecord {
       learningRate: outcome.learningRate, gradientNorm: outcome.gradientNorm,
       targetCounts: zip(names, outcome.counts).map { Named($0, Int($1.rounded())) }, repeats: outcome.repeats,
       tokensPerSecond: interval.tokens / interval.seconds, mfu: sgemm > 0 ? interval.flops / interval.seconds / sgemm : nil,
-      stepSeconds: outcome.stepSeconds, seconds: outcome.seconds.map { Named($0.stop, $0.seconds) },
+      stepSeconds: outcome.stepSeconds, seconds: outcome.seconds.map { Named($0.stop, $0.seconds) } + (paused > 0 ? [Named("checkpoint", paused)] : []),
       exposedCommunicationSeconds: outcome.exposedSeconds, wallTime: Date().timeIntervalSince1970)
     show()
   }
@@ -208,21 +214,79 @@ final class RunRecord {
       now: elapsed)
   }
 
-  func log() throws {
+  /// Writes the last step to the logs. What fails is kept in memory and written with the next one.
+  func log() {
     guard let last else { return }
-    try metrics?.append(last)
-    try events?.append(last)
+    attempt(.launch) { try writeLaunch() }
+    attempt(.metrics) {
+      if try metrics?.append(last) == true { warn("\(folder.metricsPath) had been removed and is begun anew.") }
+    }
+    attempt(.events) { try events?.append(last) }
     interval = (0, 0, 0, 0)
+    paused = 0
   }
 
-  /// Writes a checkpoint and removes those that need not be kept.
-  func save(_ contents: CheckpointContents) throws {
-    if case .replacedDamaged(let problem) = try folder.commit(contents) { warn(problem) }
-    damaged.remove(contents.state.step)
-    try folder.prune(
-      RetentionPolicy(
-        keepLast: configuration.machine.keepLast,
-        everySteps: configuration.machine.keepEverySteps > 0 ? configuration.machine.keepEverySteps : nil),
-      damaged: damaged)
+  /// Counts seconds that a checkpoint took from the run.
+  func pause(_ seconds: Double) { paused += seconds }
+
+  // MARK: - Writes that fail
+
+  /// What is written while the run goes on.
+  enum Writing: String { case checkpoint, launch, metrics, events }
+
+  private func attempt(_ what: Writing, _ write: () throws -> Void) {
+    do {
+      try write()
+      recovered(what, "the \(what.rawValue) are written again.")
+    } catch {
+      let key = (error as? FileError).map { "\($0.operation): \($0.reason)" } ?? "\(error)"
+      warnFailing(what, "the \(what.rawValue) of step \(last?.step ?? firstStep) are kept in memory: \(error)", key: key)
+    }
+  }
+
+  /// Says each failure once until a write has succeeded.
+  func warnFailing(_ what: Writing, _ sentence: String, key: String) {
+    guard failing[what, default: []].insert(key).inserted else { return }
+    display.note("warning: " + sentence)
+  }
+
+  func recovered(_ what: Writing, _ sentence: String) {
+    guard failing.removeValue(forKey: what) != nil else { return }
+    display.note(sentence)
+  }
+
+  // MARK: - Checkpoints
+
+  /// Takes the folder again where it was removed. - Throws: `CheckpointError` when another process has it by now.
+  func keepClaim() throws {
+    guard !claim.holds(folder) else { return }
+    let taken = Result { () throws(CheckpointError) in try folder.claim() }
+    switch taken {
+    case .success(let new): claim = new
+    case .failure(let error):
+      guard error.exitCode != .usage else { throw error }
+      warnFailing(.checkpoint, "\(folder.path) was removed and cannot be made again: \(error)", key: "claim \(error.problem)")
+    }
+  }
+
+  /// Writes again what a removed folder lacks besides checkpoints.
+  func restoreFolder() {
+    attempt(.launch) {
+      if try folder.configuration() == nil { try folder.writeConfiguration(configuration.toml) }
+    }
+  }
+
+  /// The work of writing a checkpoint and removing those that need not be kept, for another thread.
+  func writing(_ snapshot: CheckpointSnapshot, step: Int, best: Int?) -> @Sendable () throws -> [String] {
+    damaged.remove(step)
+    let (folder, damaged, machine) = (folder, damaged, configuration.machine)
+    let policy = RetentionPolicy(keepLast: machine.keepLast, everySteps: machine.keepEverySteps > 0 ? machine.keepEverySteps : nil)
+    return {
+      var told: [String] = []
+      if case .replacedDamaged(let problem) = try folder.commit(snapshot) { told.append(problem) }
+      if let best, try folder.nameBest(step: best) { told.append("best was damaged and was corrected.") }
+      do { try folder.prune(policy, damaged: damaged) } catch { told.append("older checkpoints were not removed: \(error)") }
+      return told
+    }
   }
 }

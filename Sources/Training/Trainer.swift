@@ -29,6 +29,8 @@ public struct StepOutcome: Sendable {
   public let exposedSeconds: Double
   /// Some rank was asked to stop before this step began; all ranks learn it here.
   public let stopRequested: Bool
+  /// Some rank asked for a checkpoint before this step began; all ranks learn it here.
+  public let saveRequested: Bool
 }
 
 /// The settings of a trainer that are not the model's or the objective's.
@@ -86,8 +88,8 @@ public final class Trainer {
     statistics = GradientStatistics(objective.networks.trained)
     pool = WorkerPool(threads: plan.threads)
     workers = (0..<plan.threads).map { _ in Worker(objective, samples: plan.microBatch, length: length, sum: sum) }
-    // One row more than micro-batches: how many ranks were asked to stop.
-    counts = Slots(rows: plan.microBatchCount + 1, columns: objective.terms.count)
+    // Two rows more than micro-batches: how many ranks were asked to stop, and to save.
+    counts = Slots(rows: plan.microBatchCount + 2, columns: objective.terms.count)
     losses = Slots(rows: plan.microBatchCount, columns: objective.terms.count)
     replicas = communicator.size > 1 && options.divergence != nil ? ReplicaCheck(bank, optimizer) : nil
     if plan.threads == 1 { workers[0].sink?.progress = { [reducer] in reducer.poll() } }
@@ -110,11 +112,11 @@ public final class Trainer {
   ///
   /// - Throws: on every rank alike, `NumericsError` when a gradient is not finite and `ReplicaError` when replicas differ and
   ///   are not healed; `CollectiveError` when MPI fails or a rank has stalled. Parameters are then as before the step.
-  public func step(_ step: Int, _ examples: [TrainingExample], stopRequested: Bool = false) throws -> StepOutcome {
+  public func step(_ step: Int, _ examples: [TrainingExample], stopRequested: Bool = false, saveRequested: Bool = false) throws -> StepOutcome {
     var timer = StepTimer()
     enter("count", step)
     let mine = plan.microBatches(of: communicator.rank)
-    let (totals, stop) = try countTargets(examples, mine, stopRequested)
+    let (totals, requests) = try countTargets(examples, mine, [stopRequested, saveRequested])
     let scales = try lossScales(totals, step: step)
     timer.mark("count")
     var (repeats, exposed, healed) = (0, 0.0, [ReplicaFault]())
@@ -147,20 +149,20 @@ public final class Trainer {
     withFlushedDenormals { bank.afterStep(context(step)) }
     timer.mark("optimizer")
     enter("after the step", step)
-    return outcome(step, rows, totals, norm: norm, rate: rate, repeats: repeats, healed: healed, exposed: exposed, stop: stop, timer)
+    return outcome(step, rows, totals, norm: norm, rate: rate, repeats: repeats, healed: healed, exposed: exposed, requests: requests, timer)
   }
 
   private func enter(_ stop: String, _ step: Int) { communicator.place = Place(step: step, stop) }
 
-  /// Σ w of each term over the whole batch, and whether any rank was asked to stop.
-  private func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ stopRequested: Bool) throws -> ([Double], Bool) {
+  /// Σ w of each term over the whole batch, and for each request whether any rank has it.
+  private func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ requests: [Bool]) throws -> ([Double], [Bool]) {
     counts.clear()
     for (example, index) in zip(examples, mine) { counts.set(index, example.counts) }
     let terms = objective.terms.count
-    counts.set(plan.microBatchCount, [Double](repeating: stopRequested ? 1 : 0, count: terms))
+    for (i, request) in requests.enumerated() { counts.set(plan.microBatchCount + i, [Double](repeating: request ? 1 : 0, count: terms)) }
     let rows = try counts.gather(communicator)
-    let totals = rows.dropLast().reduce([Double](repeating: 0, count: terms)) { zip($0, $1).map { $0 + $1 } }
-    return (totals, rows[plan.microBatchCount].contains { $0 > 0 })
+    let totals = rows.prefix(plan.microBatchCount).reduce([Double](repeating: 0, count: terms)) { zip($0, $1).map { $0 + $1 } }
+    return (totals, rows.dropFirst(plan.microBatchCount).map { $0.contains { $0 > 0 } })
   }
 
   /// λ / count for each term. A count of zero over the whole batch is an error, not a division.
@@ -246,14 +248,14 @@ public final class Trainer {
 
   private func outcome(
     _ step: Int, _ rows: [[Double]], _ totals: [Double], norm: Double, rate: Double, repeats: Int,
-    healed: [ReplicaFault], exposed: Double, stop: Bool, _ timer: StepTimer
+    healed: [ReplicaFault], exposed: Double, requests: [Bool], _ timer: StepTimer
   ) -> StepOutcome {
     let sums = rows.reduce([Double](repeating: 0, count: totals.count)) { zip($0, $1).map { $0 + $1 } }
     let terms = zip(sums, totals).map { $0 / $1 }
     let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
     return StepOutcome(
       step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: rows, gradientNorm: norm, learningRate: rate,
-      repeats: repeats, healed: healed, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed, stopRequested: stop)
+      repeats: repeats, healed: healed, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed, stopRequested: requests[0], saveRequested: requests[1])
   }
 }
 

@@ -54,15 +54,29 @@ public final class TrainingRun {
   let record: RunRecord?
   private var bestLoss: Double?
   private var bestStep: Int?
-  private var savedStep: Int?
+  private let saver: CheckpointSaver
+  private let command: [String]
+  private let version: String
+  private let acceptArithmetic: Bool
+  /// What the bits of the next checkpoint were computed with.
+  private var arithmetic: Arithmetic?
+  private var arithmeticBreaks: [ArithmeticBreak] = []
 
   /// Takes all memory and opens the run folder. Collective.
+  ///
+  /// - Parameters:
+  ///   - command, version: of the program, for the record of a start.
+  ///   - acceptArithmetic: go on with other arithmetic than the checkpoint's.
   public init(
-    _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, command: [String] = []
+    _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, command: [String] = [],
+    version: String = "", acceptArithmetic: Bool = false
   ) throws {
     self.configuration = configuration
     self.inputs = inputs
     self.communicator = communicator
+    self.version = version
+    self.command = command
+    self.acceptArithmetic = acceptArithmetic
     model = Self.model(configuration, inputs.vocabulary)
     steps = configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: configuration.model.context)
     objective = try Self.objective(configuration, model: model, vocabulary: inputs.vocabulary)
@@ -70,8 +84,9 @@ public final class TrainingRun {
       batch: configuration.batch, microBatch: configuration.microBatch, ranks: communicator.size, threads: threads)
     trainer = Trainer(
       objective, length: model.context, plan: plan, options: Self.options(configuration, steps: steps), communicator: communicator)
-    record = communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan, command: command) : nil
+    record = communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan) : nil
     record?.termNamesSource = objective.terms.map(\.name)
+    saver = CheckpointSaver(configuration.machine, communicator: communicator, pool: trainer.pool, record: record)
   }
 
   static func model(_ configuration: RunConfiguration, _ vocabulary: Vocabulary) -> ModelConfiguration {
@@ -101,21 +116,32 @@ public final class TrainingRun {
     let arithmetic = Arithmetic.current()
     try arithmetic.requireEqual(over: communicator)
     try requireEqualData()
-    var step = try restore()
-    let sgemm = try communicator.sum(Yardstick.sgemm(trainer.pool, seconds: 0.2))
-    try record?.start(at: step, arithmetic: arithmetic, dataHash: inputs.dataHash, ranks: communicator.size, sgemm: sgemm)
+    var step = try restore(arithmetic)
+    let change = arithmeticBreaks.last.flatMap { $0.step == step && $0.to == arithmetic.fields ? $0 : nil }
+    let launch = try launch(step, arithmetic, change)
+    try record?.start(launch)
     guard step < steps else { return .alreadyFinished(step: step) }
     communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? configuration.machine.stallSeconds : nil
     let prefetcher = examples(from: step)
     defer { prefetcher.stop() }
     var outcome: StepOutcome
     repeat {
-      outcome = try trainer.step(step, try prefetcher.next(), stopRequested: StopRequest.isPending)
+      outcome = try trainer.step(step, try prefetcher.next(), stopRequested: StopRequest.isPending, saveRequested: try saver.isDue(finishing: step + 1))
       step += 1
       try afterStep(outcome, finished: step)
     } while step < steps && !outcome.stopRequested
-    try record?.finish()
+    record?.finish()
     return step < steps ? .stopped(step: step) : .finished(step: step)
+  }
+
+  /// The record of this start. Collective.
+  private func launch(_ step: Int, _ arithmetic: Arithmetic, _ change: ArithmeticBreak?) throws -> LaunchRecord {
+    let sgemm = try communicator.sum(Yardstick.sgemm(trainer.pool, seconds: 0.2))
+    return LaunchRecord(
+      step: step, ranks: communicator.size, threads: trainer.plan.threads, hosts: try LaunchRecord.hosts(over: communicator),
+      time: Date().timeIntervalSince1970, command: command, version: version, mpi: MPICommunicator.libraryVersion,
+      processor: Processor.current(), arithmetic: arithmetic, arithmeticBreak: change, dataHash: inputs.dataHash,
+      experimentHash: configuration.experimentHash, sgemmGflops: sgemm / 1e9)
   }
 
   /// Each rank opened the corpus on its own host. - Throws: `DivergenceError` on every rank when two hold different data.
@@ -142,40 +168,33 @@ public final class TrainingRun {
   private func afterStep(_ outcome: StepOutcome, finished step: Int) throws {
     let machine = configuration.machine
     let last = step == steps || outcome.stopRequested
-    var validated: Double?
-    if inputs.validation != nil, step % machine.validationSteps == 0 || step == steps { validated = try validate(step) }
+    var (validated, isBest): (Double?, Bool) = (nil, false)
+    if inputs.validation != nil, step % machine.validationSteps == 0 || step == steps {
+      let loss = try validate()
+      (validated, isBest) = (loss, loss < bestLoss ?? .infinity)
+      if isBest { (bestLoss, bestStep) = (loss, step) }
+    }
     record?.note(outcome, finished: step, validation: validated, epoch: epoch(step), samplesPerStep: configuration.batch)
-    if step % machine.logSteps == 0 || validated != nil || last { try record?.log() }
-    if step % machine.checkpointSteps == 0 || last { try save(step) }
+    if step % machine.logSteps == 0 || validated != nil || last { record?.log() }
+    if last { try saver.saveLast(try contents(step)) } else if outcome.saveRequested || isBest { try saver.save(try contents(step)) }
   }
 
   private func epoch(_ step: Int) -> Double {
     Double(step) * Double(configuration.batch) / Double(max(inputs.training.samplesPerEpoch, 1))
   }
 
-  private func validate(_ step: Int) throws -> Double {
+  private func validate() throws -> Double {
     guard let source = inputs.validation else { return .nan }
     let wanted = configuration.machine.validationSamples
     let terms = try trainer.evaluate(source, samples: wanted == 0 ? source.samplesPerEpoch : wanted)
-    let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
-    if loss < bestLoss ?? .infinity {
-      bestLoss = loss
-      bestStep = step
-      try save(step)
-      try record?.folder.setBest(step: step)
-    }
-    return loss
+    return zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
   }
 
   // MARK: - Checkpoints
 
-  private func save(_ step: Int) throws {
-    guard let record, savedStep != step else { return }
-    savedStep = step
-    try record.save(
-      CheckpointContents(
-        model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries, files: try files(),
-        state: state(step)))
+  private func contents(_ step: Int) throws -> CheckpointContents {
+    CheckpointContents(
+      model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries, files: try files(), state: state(step))
   }
 
   private func state(_ step: Int) -> TrainingState {
@@ -184,7 +203,8 @@ public final class TrainingRun {
       step: step, streamPosition: UInt64(step) * UInt64(configuration.batch), samplesSeen: step * configuration.batch,
       tokensSeen: step * configuration.batch * model.context, schedule: ["steps": Double(steps), "warmupSteps": Double(configuration.schedule.warmupSteps)],
       gradientScales: Dictionary(uniqueKeysWithValues: zip(entries.map(\.name), trainer.sum.exponents)),
-      objective: configuration.objective, experimentHash: configuration.experimentHash, dataHash: inputs.dataHash, bestValidationLoss: bestLoss, bestStep: bestStep)
+      objective: configuration.objective, experimentHash: configuration.experimentHash, dataHash: inputs.dataHash, bestValidationLoss: bestLoss, bestStep: bestStep,
+      arithmetic: arithmetic?.fields, arithmeticBreaks: arithmeticBreaks.isEmpty ? nil : arithmeticBreaks)
   }
 
   private func files() throws -> [String: [UInt8]] {
@@ -202,7 +222,8 @@ public final class TrainingRun {
 
   /// Weights, moments and state from the newest intact checkpoint, from `init.from`, or drawn anew: read on rank 0, sent to
   /// all. - Returns: finished steps.
-  private func restore() throws -> Int {
+  private func restore(_ arithmetic: Arithmetic) throws -> Int {
+    self.arithmetic = arithmetic
     var bytes: [UInt8] = []
     if let record {
       if let checkpoint = try record.recover() {
@@ -229,6 +250,8 @@ public final class TrainingRun {
     })
     (bestLoss, bestStep) = (state.bestValidationLoss, state.bestStep)
     try checkContinuation(of: state)
+    arithmeticBreaks = state.arithmeticBreaks ?? []
+    if let change = try record?.compare(arithmetic, with: state, accept: acceptArithmetic) { arithmeticBreaks.append(change) }
     return state.step
   }
 

@@ -31,7 +31,7 @@ struct DryRun {
     row("steps", "\(grouped(plan.steps)) of \(configuration.batch) samples (\(grouped(plan.steps * configuration.batch * plan.model.context)) tokens)")
     row("micro-batches", "\(configuration.batch / configuration.microBatch) a step over \(communicator.size) ranks × \(threads) threads")
     row("memory a rank", "\(megabytes(plan.memoryBytes)) (weights, moments, sum \(megabytes(20 * plan.parameters)); activations and scratch \(megabytes(plan.workspaceBytes)))")
-    row("a checkpoint", "\(megabytes(plan.checkpointBytes)); up to \(configuration.machine.keepLast + 2) are kept: \(megabytes((configuration.machine.keepLast + 2) * plan.checkpointBytes))")
+    row("a checkpoint", "\(megabytes(plan.checkpointBytes)), and as much memory on rank 0 while it is written; up to \(configuration.machine.keepLast + 2) are kept: \(megabytes((configuration.machine.keepLast + 2) * plan.checkpointBytes))")
     row("sgemm here", String(format: "%.1f GFLOP/s over all ranks", sgemm / 1e9))
     let seconds = plan.flops / (0.7 * sgemm)
     row("expected time", "about \(duration(seconds)) at 70 % of that rate")

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Core
 import Foundation
+import Storage
 
 /// Turns errors into a sentence on standard error and an exit code.
 enum Failure {
@@ -22,7 +23,7 @@ enum Failure {
 
   static func report(_ error: any Error, prefix: String = "") {
     let lines = sentence(error).split(separator: "\n").map { "\(prefix)error: \($0)" }.joined(separator: "\n")
-    FileHandle.standardError.write(Data((lines + "\n").utf8))
+    StandardError.write(lines + "\n")
   }
 
   /// Ends the process: argument-parser's own messages keep their form, its code for wrong usage becomes 2.
@@ -38,7 +39,7 @@ enum Failure {
       if !text.isEmpty { print(text) }
       exit(0)
     }
-    FileHandle.standardError.write(Data((text + "\n").utf8))
+    StandardError.write(text + "\n")
     exit(parsed == .validationFailure ? Core.ExitCode.usage.rawValue : Core.ExitCode.failed.rawValue)
   }
 }

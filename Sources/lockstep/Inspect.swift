@@ -19,7 +19,7 @@ struct Inspect: ParsableCommand {
     func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path + "/" + name) }
     if has("checkpoints") {
       let summary = try RunSummary(of: RunFolder(path))
-      try show(summary, lines: summary.lines, intact: summary.checkpoints.allSatisfy(\.isIntact))
+      try show(summary, lines: summary.lines, intact: summary.problems.isEmpty && summary.checkpoints.allSatisfy(\.isIntact))
     } else if has("state.json") || has("model.safetensors") {
       let summary = CheckpointSummary(of: path)
       try show(summary, lines: summary.lines, intact: summary.isIntact || !has("state.json"))

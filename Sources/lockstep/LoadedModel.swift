@@ -2,6 +2,7 @@ import Checkpoints
 import Core
 import Foundation
 import Models
+import Storage
 import Tensors
 import Tokenizers
 
@@ -51,10 +52,8 @@ struct LoadedModel {
       return path
     }
     let run = RunFolder(path)
-    func warn(_ text: String) { FileHandle.standardError.write(Data("warning: \(text)\n".utf8)) }
-    if let best = try run.best() {
-      do { return try run.checkpoint(step: best).path } catch { warn("the best checkpoint is not used: \(error)") }
-    }
+    func warn(_ text: String) { StandardError.write("warning: \(text)\n") }
+    do { if let best = try run.best() { return try run.checkpoint(step: best).path } } catch { warn("the best checkpoint is not used: \(error)") }
     let recovery = try run.newestIntact()
     recovery.warnings.forEach(warn)
     guard let newest = recovery.checkpoint else {

@@ -4,10 +4,11 @@ import Training
 
 /// Whether this host has the memory a run needs.
 enum Memory {
+  /// - Parameter savesHere: rank 0 is on this host, and keeps the checkpoint it is writing in memory.
   /// - Throws: `ConfigurationError` with both figures when it has not.
-  static func require(_ plan: RunPlan, ranksHere: Int) throws(ConfigurationError) {
+  static func require(_ plan: RunPlan, ranksHere: Int, savesHere: Bool) throws(ConfigurationError) {
     guard let available = availableBytes() else { return }
-    let needed = plan.memoryBytes * ranksHere
+    let needed = plan.memoryBytes * ranksHere + (savesHere ? plan.checkpointBytes : 0)
     guard needed > available else { return }
     throw ConfigurationError(
       "the run",

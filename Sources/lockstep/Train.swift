@@ -3,6 +3,7 @@ import Collectives
 import Core
 import Foundation
 import Kernels
+import Storage
 import Training
 
 struct Train: ParsableCommand {
@@ -23,7 +24,6 @@ struct Train: ParsableCommand {
 
   func run() throws {
     StopRequest.install()
-    if acceptArithmetic { setenv("LOCKSTEP_ACCEPT_ARITHMETIC", "1", 1) }
     try Job.run { communicator in
       BLAS.useOneThread()
       let configuration = try readConfiguration(communicator)
@@ -35,9 +35,10 @@ struct Train: ParsableCommand {
       let run = try Job.together(communicator) {
         // One rank a host reads all of the corpus once: a flipped bit would train on silently.
         let inputs = try CorpusInputs.open(configuration, verify: communicator.localRank == 0)
-        try Memory.require(RunPlan(configuration, inputs, ranks: communicator.size, threads: threads), ranksHere: communicator.localSize)
+        try Memory.require(RunPlan(configuration, inputs, ranks: communicator.size, threads: threads), ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
         return try TrainingRun(
-          configuration, inputs, communicator: communicator, threads: threads, command: CommandLine.arguments)
+          configuration, inputs, communicator: communicator, threads: threads, command: CommandLine.arguments,
+          version: Version.number, acceptArithmetic: acceptArithmetic)
       }
       let ending = try run.execute()
       try report(ending, run, communicator)
@@ -66,7 +67,7 @@ struct Train: ParsableCommand {
       line = "\(folder) has finished its \(step) steps; raise duration to go on from there"
     case .stopped(let step): line = "stopped as asked after step \(step), saved in \(folder); run the same command again to go on"
     }
-    if communicator.rank == 0 { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+    if communicator.rank == 0 { StandardError.write(line + "\n") }
     if case .stopped = ending { throw Failure.Reported(code: .again) }
   }
 }

@@ -1,0 +1,79 @@
+import Checkpoints
+import Collectives
+import Core
+import Foundation
+import Storage
+
+/// What a start leaves in `launches/`: where, when and with what the run went on. Nothing is decided by it.
+struct LaunchRecord: Codable {
+  struct Host: Codable, Equatable {
+    var name: String
+    var ranks: Int
+  }
+
+  var step: Int
+  var ranks: Int
+  var threads: Int
+  /// In the order of their first rank.
+  var hosts: [Host]
+  var time: Double
+  var command: [String]
+  /// Of the lockstep program.
+  var version: String
+  var mpi: String
+  var processor: Processor
+  var arithmetic: Arithmetic
+  /// The change of arithmetic that this start was allowed to make.
+  var arithmeticBreak: ArithmeticBreak?
+  var dataHash: String
+  var experimentHash: String
+  var sgemmGflops: Double
+
+  func encoded() throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+    return [UInt8](try encoder.encode(self))
+  }
+
+  /// The hosts of all ranks. Collective.
+  static func hosts(over communicator: any Communicator) throws -> [Host] {
+    var name = Array(ProcessInfo.processInfo.hostName.utf8.prefix(255))
+    name += [UInt8](repeating: 0, count: 256 - name.count)
+    var hosts: [Host] = []
+    for bytes in try communicator.gatherAll(name) {
+      let name = String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      if let i = hosts.firstIndex(where: { $0.name == name }) { hosts[i].ranks += 1 } else { hosts.append(Host(name: name, ranks: 1)) }
+    }
+    return hosts
+  }
+
+  /// The CPU of the newest start with this arithmetic; nil where no record tells.
+  static func processor(of arithmetic: Arithmetic, in folder: RunFolder) -> Processor? {
+    /// Only what is asked for, which records of other versions have as well.
+    struct Part: Decodable {
+      var arithmetic: Arithmetic
+      var processor: Processor
+    }
+    for name in names(in: folder) {
+      guard let bytes = FileManager.default.contents(atPath: folder.launchesPath + "/" + name),
+        let part = try? JSONDecoder().decode(Part.self, from: bytes), part.arithmetic == arithmetic
+      else { continue }
+      return part.processor
+    }
+    return nil
+  }
+
+  /// Files that hold no JSON object.
+  static func unreadable(in folder: RunFolder) -> [String] {
+    names(in: folder).filter { name in
+      guard let bytes = FileManager.default.contents(atPath: folder.launchesPath + "/" + name) else { return true }
+      return (try? JSONValue.parse([UInt8](bytes)))?.members == nil
+    }.reversed()
+  }
+
+  /// Newest first: names sort as their numbers do, and longer ones are later.
+  private static func names(in folder: RunFolder) -> [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.launchesPath)) ?? []
+    return names.filter { $0.hasSuffix(".json") }.sorted { ($0.count, $0) > ($1.count, $1) }
+  }
+}
