@@ -148,7 +148,7 @@ strike() {
       want='5 75'
       : >while.on
       if [ "$1" = full-disk ] && [ -n "$mounted" ]; then dd if=/dev/zero of="$work/runs/filler" bs=64k status=none 2>/dev/null; fi
-      wait_for $((step + interval + chance % 20)) || nap 200
+      wait_for $((step + interval + chance % 20)) 2 || nap 200
       rm -f while.on "$work/runs/filler"
       if wait_for $((step + 2 * interval)); then kill -USR1 "$job" 2>/dev/null; fi
       ;;
