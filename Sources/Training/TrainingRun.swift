@@ -90,7 +90,8 @@ public final class TrainingRun {
   static func options(_ configuration: RunConfiguration, steps: Int) -> TrainerOptions {
     TrainerOptions(
       seed: configuration.seed, steps: steps, optimizer: configuration.optimizer, schedule: configuration.schedule,
-      sum: SumArithmetic(rawValue: configuration.sum) ?? .exact, bucketBytes: Int(configuration.machine.bucketMegabytes * 1_048_576))
+      sum: SumArithmetic(rawValue: configuration.sum) ?? .exact, bucketBytes: Int(configuration.machine.bucketMegabytes * 1_048_576),
+      divergence: DivergencePolicy(rawValue: configuration.machine.divergence))
   }
 
   // MARK: - The run
@@ -104,6 +105,7 @@ public final class TrainingRun {
     let sgemm = try communicator.sum(Yardstick.sgemm(trainer.pool, seconds: 0.2))
     try record?.start(at: step, arithmetic: arithmetic, dataHash: inputs.dataHash, ranks: communicator.size, sgemm: sgemm)
     guard step < steps else { return .alreadyFinished(step: step) }
+    communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? configuration.machine.stallSeconds : nil
     let prefetcher = examples(from: step)
     defer { prefetcher.stop() }
     var outcome: StepOutcome

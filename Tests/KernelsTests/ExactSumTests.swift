@@ -23,7 +23,9 @@ import Testing
     let m = Matrices()
     let y = m.empty(1, integers.count)
     integers.withUnsafeBufferPointer { buffer in
-      if let base = buffer.baseAddress { roundExactSum(base, inverse: inverse, into: y) }
+      if let base = buffer.baseAddress {
+        roundExactSum(of: base, ranks: 1, count: integers.count, range: 0..<integers.count, inverse: inverse, into: y.base)
+      }
     }
     return y.array
   }
