@@ -101,9 +101,10 @@ tear_logs() {
   done
 }
 
-kill_a_rank() {
+# signal_a_rank SIGNAL: to one rank; a job without ranks has ended by itself.
+signal_a_rank() {
   local victims
-  mapfile -t victims < <(living lockstep)
+  mapfile -t victims < <(living ranks)
   [ ${#victims[@]} = 0 ] || kill "-$1" "${victims[chance % ${#victims[@]}]}" 2>/dev/null
 }
 
@@ -114,7 +115,7 @@ strike() {
     kill-start)
       nap $((chance + 20))
       what="$([ $((jitter % 2)) = 0 ] && echo a rank || echo mpirun) after $((chance + 20)) ms"
-      if [ $((jitter % 2)) = 0 ] && [ -n "$(living lockstep)" ]; then kill_a_rank KILL; else kill -KILL "$job" 2>/dev/null; fi
+      if [ $((jitter % 2)) = 0 ] && [ -n "$(living ranks)" ]; then signal_a_rank KILL; else kill -KILL "$job" 2>/dev/null; fi
       return
       ;;
     kill-open | kill-save | kill-rename | kill-best)
@@ -137,7 +138,7 @@ strike() {
   case $1 in
     kill-mpirun) kill -KILL "$job" 2>/dev/null ;;
     stop-rank)
-      kill_a_rank STOP
+      signal_a_rank STOP
       if [ ${#stall[@]} -gt 0 ]; then want=7 && return; fi
       nap 500
       kill -KILL "$job" 2>/dev/null
@@ -153,8 +154,8 @@ strike() {
       if wait_for $((step + 2 * interval)); then kill -USR1 "$job" 2>/dev/null; fi
       ;;
     flipped-bit | cut-file | no-state | torn-log)
-      if [ "$chance" -lt 300 ]; then want=75 && kill -USR1 "$job" 2>/dev/null; else kill_a_rank KILL; fi
+      if [ "$chance" -lt 300 ]; then want=75 && kill -USR1 "$job" 2>/dev/null; else signal_a_rank KILL; fi
       ;;
-    *) kill_a_rank KILL ;;
+    *) signal_a_rank KILL ;;
   esac
 }
