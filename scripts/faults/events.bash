@@ -19,10 +19,11 @@ every_call=open,create,write,fsync,rename,mkdir,unlink
 # plan KIND: draws what will happen, and damages what is to be damaged before the start.
 plan() {
   local action calls from match
-  # A step takes at least so many milliseconds on any machine, so that events fall where they are meant to. After SIGTERM,
-  # mpirun lets ranks go on for a second.
-  local pace=8
-  [ "$1" != terminate ] || pace=30
+  # A step takes at least so many milliseconds on any machine, so that events fall where they are meant to; more when the run
+  # is ahead of the events, and more for SIGTERM, after which mpirun lets ranks go on for a second.
+  local pace=8 ahead=$((reached - spacing * number))
+  if [ $ahead -gt 200 ]; then pace=64; elif [ $ahead -gt 90 ]; then pace=32; elif [ $ahead -gt 30 ]; then pace=16; fi
+  [ "$1" != terminate ] || [ $pace -gt 30 ] || pace=30
   faults=("LD_PRELOAD=$work/faults.so" "FAULT_PATH=$run/" "FAULT_PACE=$pace")
   extra=() what='' damaged_now=''
   draw 8 && ranks=$((drawn + 1))
@@ -108,6 +109,12 @@ signal_a_rank() {
   [ ${#victims[@]} = 0 ] || kill "-$1" "${victims[chance % ${#victims[@]}]}" 2>/dev/null
 }
 
+# Waits until a write has failed, or the job ends; a run that writes nothing for two seconds has been spared.
+wait_for_failure() {
+  local until=$((SECONDS + 2))
+  until ! alive || [ -s struck ] || grep -qsE 'No space left|Read-only' out || [ $SECONDS -ge $until ]; do nap 20; done
+}
+
 # strike KIND: strikes the job under way, and sets `want`, the exit codes that may follow.
 strike() {
   want=137
@@ -120,12 +127,12 @@ strike() {
       ;;
     kill-open | kill-save | kill-rename | kill-best)
       # The library strikes by itself; where the call does not come, the run is asked to stop, and another event is drawn.
-      if wait_for $((target + 6 * interval)); then want='137 75' && kill -USR1 "$job" 2>/dev/null; fi
+      if wait_for $((target + 4 * interval)); then want='137 75' && kill -USR1 "$job" 2>/dev/null; fi
       return
       ;;
     io-error) # a failed write ends the run with 5, or is a warning until the next one succeeds
       want='5 75'
-      if wait_for $((target + 4 * interval)); then kill -USR1 "$job" 2>/dev/null; fi
+      if wait_for $((target + 3 * interval)); then kill -USR1 "$job" 2>/dev/null; fi
       return
       ;;
     read-only)
@@ -149,8 +156,10 @@ strike() {
       want='5 75'
       : >while.on
       if [ "$1" = full-disk ] && [ -n "$mounted" ]; then dd if=/dev/zero of="$work/runs/filler" bs=64k status=none 2>/dev/null; fi
-      wait_for $((step + interval + chance % 20)) 2 || nap 200
+      wait_for_failure
+      nap $((chance % 200))
       rm -f while.on "$work/runs/filler"
+      last_step
       if wait_for $((step + 2 * interval)); then kill -USR1 "$job" 2>/dev/null; fi
       ;;
     flipped-bit | cut-file | no-state | torn-log)
