@@ -10,18 +10,30 @@ public struct Corpus: Sendable {
   public let folder: String
   public let manifest: CorpusManifest
 
-  /// Reads the manifest and checks the tokeniser against it; shards are opened when they are asked for.
+  /// Reads the manifest and checks the tokeniser's files against it; shards are opened when they are asked for.
   ///
   /// - Throws: `DataError` when the folder is no corpus or its tokeniser is another one.
   public init(_ folder: String) throws {
     self.folder = folder
     self.manifest = try CorpusManifest(folder: folder)
-    let hash = try MappedFile(tokenizerPath).sha256()
-    guard hash == manifest.tokenizerSHA256 else {
+    try require(tokenizerPath, manifest.tokenizerSHA256)
+    try require(tokenizerConfigPath, manifest.tokenizerConfigSHA256)
+  }
+
+  private func require(_ path: String, _ expected: String) throws {
+    let remedy = "Put the original file back, or run lockstep prepare again."
+    try requirePresent(path, remedy: remedy)
+    let hash = try MappedFile(path).sha256()
+    guard hash == expected else {
       throw DataError(
-        tokenizerPath, "is not the tokeniser this corpus was made with: its SHA-256 is \(hash), and corpus.json says \(manifest.tokenizerSHA256).",
-        remedy: "Put the original file back, or run lockstep prepare again.")
+        path, "is not the file this corpus was made with: its SHA-256 is \(hash), and corpus.json says \(expected).",
+        remedy: remedy)
     }
+  }
+
+  /// A missing part is a fault of the corpus, not of reading.
+  private func requirePresent(_ path: String, remedy: String) throws(DataError) {
+    guard FileManager.default.fileExists(atPath: path) else { throw DataError(path, "is missing.", remedy: remedy) }
   }
 
   public var vocabulary: Vocabulary { manifest.vocabulary }
@@ -40,7 +52,9 @@ public struct Corpus: Sendable {
     guard !entry.file.contains("/"), entry.file != ".." else {
       throw DataError(folder, "lists the shard \(entry.file), which is not a plain file name.", remedy: "Run lockstep prepare again.")
     }
-    let shard = try Shard(folder + "/" + entry.file)
+    let path = folder + "/" + entry.file
+    try requirePresent(path, remedy: "Copy the whole corpus again, or run lockstep prepare again.")
+    let shard = try Shard(path)
     guard shard.tokenizerHash == manifest.tokenizerSHA256, shard.vocabularySize == manifest.vocabulary.size else {
       throw DataError(shard.path, "was made with another tokeniser than the corpus it lies in.", remedy: "Run lockstep prepare again.")
     }

@@ -3,9 +3,10 @@ import Foundation
 import Storage
 
 /// `corpus.json`: what a corpus folder holds and what it was made from. Written last, so that a folder
-/// without one is no corpus. It has no time, host or absolute path in it: equal inputs give equal bytes.
+/// without one is no corpus. It has no time, host or absolute path in it: equal inputs give equal bytes. Its last
+/// member, `sha256`, is the digest of every byte before it, so that a change anywhere in the file is seen.
 public struct CorpusManifest: Codable, Sendable, Equatable {
-  public static let currentVersion = 1
+  public static let currentVersion = 2
   public static let fileName = "corpus.json"
 
   public struct Shard: Codable, Sendable, Equatable {
@@ -37,6 +38,8 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
   /// SHA-256 over everything that decides the shards: options, tokeniser and sources.
   public var recipe: String
   public var tokenizerSHA256: String
+  /// Of `tokenizer_config.json`, which checkpoints take over.
+  public var tokenizerConfigSHA256: String
   public var vocabulary: Vocabulary
   public var split: Split
   public var train: [Shard]
@@ -56,11 +59,12 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
   public func shards(_ split: CorpusSplit) -> [Shard] { split == .train ? train : validation }
 
   public init(
-    recipe: String, tokenizerSHA256: String, vocabulary: Vocabulary, split: Split, train: [Shard], validation: [Shard],
-    sources: [Source], emptyDocuments: Int = 0, invalidDocuments: Int = 0
+    recipe: String, tokenizerSHA256: String, tokenizerConfigSHA256: String, vocabulary: Vocabulary, split: Split, train: [Shard],
+    validation: [Shard], sources: [Source], emptyDocuments: Int = 0, invalidDocuments: Int = 0
   ) {
     self.version = Self.currentVersion
-    (self.recipe, self.tokenizerSHA256, self.vocabulary, self.split) = (recipe, tokenizerSHA256, vocabulary, split)
+    (self.recipe, self.tokenizerSHA256, self.tokenizerConfigSHA256) = (recipe, tokenizerSHA256, tokenizerConfigSHA256)
+    (self.vocabulary, self.split) = (vocabulary, split)
     (self.train, self.validation, self.sources) = (train, validation, sources)
     (self.emptyDocuments, self.invalidDocuments) = (emptyDocuments, invalidDocuments)
   }
@@ -68,8 +72,14 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
   public func encoded() throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
+    let open = Array(try encoder.encode(self).dropLast(Self.end.utf8.count))
+    return open + Self.seal(of: open)
   }
+
+  private static let end = "\n}"
+
+  /// What closes the object after the bytes `open`.
+  private static func seal(of open: [UInt8]) -> [UInt8] { Array(",\n  \"sha256\" : \"\(SHA256.of(open))\"\(end)\n".utf8) }
 
   /// Reads `corpus.json` of a folder.
   ///
@@ -84,10 +94,15 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
     if let version, version != Self.currentVersion {
       throw DataError(path, "has version \(version); this build reads version \(Self.currentVersion).", remedy: "Prepare the corpus again.")
     }
+    let remedy = "Copy it again, or run lockstep prepare again."
     do {
       self = try JSONDecoder().decode(Self.self, from: bytes)
     } catch {
-      throw DataError(path, "is damaged: it is not the JSON that lockstep prepare writes.", remedy: "Copy it again, or run lockstep prepare again.")
+      throw DataError(path, "is damaged: it is not the JSON that lockstep prepare writes.", remedy: remedy)
+    }
+    let open = Array(bytes.dropLast(Self.seal(of: []).count))
+    guard Array(bytes) == open + Self.seal(of: open) else {
+      throw DataError(path, "is damaged: the digest it ends with does not hold.", remedy: remedy)
     }
   }
 }

@@ -103,11 +103,11 @@ public struct CorpusPreparation: Sendable {
     let split = try decideSplit(reader(), meter)
     let tokenizer = try makeTokenizer(reader, split, meter)
     let json = tokenizer.tokenizerJSON()
-    var manifest = CorpusManifest(
-      recipe: recipe, tokenizerSHA256: SHA256.of(json), vocabulary: tokenizer.vocabulary, split: split.manifestEntry, train: [],
-      validation: [], sources: sources)
-    try AtomicFile.write(json, to: folder + "/" + Corpus.tokenizerFile)
     let configuration = tokenizer.tokenizerConfigJSON(maximumLength: options.maximumLength)
+    var manifest = CorpusManifest(
+      recipe: recipe, tokenizerSHA256: SHA256.of(json), tokenizerConfigSHA256: SHA256.of(configuration),
+      vocabulary: tokenizer.vocabulary, split: split.manifestEntry, train: [], validation: [], sources: sources)
+    try AtomicFile.write(json, to: folder + "/" + Corpus.tokenizerFile)
     try AtomicFile.write(configuration, to: folder + "/" + Corpus.tokenizerConfigFile)
     try encode(reader(), by: tokenizer, split, into: folder, &manifest, meter)
     try checkSides(manifest)

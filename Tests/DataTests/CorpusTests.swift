@@ -51,9 +51,9 @@ import Testing
     try folder.write("corpus/validation-00000.shard", try folder.read("other/validation-00000.shard"))
     #expect(sentence { _ = try corpus.shards(.validation) }.hasSuffix("validation-00000.shard: was made with another tokeniser than the corpus it lies in. Run lockstep prepare again."))
     try folder.write("corpus/tokenizer.json", try folder.read("other/tokenizer.json"))
-    #expect(sentence { _ = try Corpus(corpus.folder) }.contains("is not the tokeniser this corpus was made with: its SHA-256 is \(other.manifest.tokenizerSHA256)"))
+    #expect(sentence { _ = try Corpus(corpus.folder) }.contains("tokenizer.json: is not the file this corpus was made with: its SHA-256 is \(other.manifest.tokenizerSHA256)"))
     try FileManager.default.removeItem(atPath: corpus.folder + "/train-00000.shard")
-    #expect(sentence { _ = try corpus.shards(.train) }.hasPrefix("cannot open \(corpus.folder)/train-00000.shard: "))
+    #expect(sentence { _ = try corpus.shards(.train) }.hasPrefix("\(corpus.folder)/train-00000.shard: is missing."))
   }
 
   @Test func anIntactShardOfEqualSizeIsNotTakenForAnother() throws {
@@ -69,9 +69,39 @@ import Testing
   @Test func aDamagedManifestIsNamed() throws {
     let folder = try TemporaryFolder()
     #expect(sentence { _ = try Corpus(folder.path) } == "\(folder.path): is not a corpus: it has no readable corpus.json. Make one with lockstep prepare.")
+    try folder.write("corpus.json", "{\"version\": 3}")
+    #expect(sentence { _ = try Corpus(folder.path) } == "\(folder.path)/corpus.json: has version 3; this build reads version 2. Prepare the corpus again.")
     try folder.write("corpus.json", "{\"version\": 2}")
-    #expect(sentence { _ = try Corpus(folder.path) } == "\(folder.path)/corpus.json: has version 2; this build reads version 1. Prepare the corpus again.")
-    try folder.write("corpus.json", "{\"version\": 1}")
     #expect(sentence { _ = try Corpus(folder.path) } == "\(folder.path)/corpus.json: is damaged: it is not the JSON that lockstep prepare writes. Copy it again, or run lockstep prepare again.")
+  }
+
+  @Test func aFlippedBitAnywhereInTheManifestIsSeen() throws {
+    let folder = try TemporaryFolder()
+    let corpus = try corpus(in: folder)
+    let sound = try folder.read("corpus/corpus.json")
+    let unseen = try sound.indices.filter { at in
+      var bytes = sound
+      bytes[at] ^= 1 << (at % 8)
+      try folder.write("corpus/corpus.json", bytes)
+      return !sentence { _ = try Corpus(corpus.folder) }.hasPrefix("\(corpus.folder)/corpus.json: ")
+    }
+    #expect(unseen.isEmpty)
+    try folder.write("corpus/corpus.json", sound + [UInt8(ascii: "\n")])
+    #expect(sentence { _ = try Corpus(corpus.folder) }.contains("corpus.json: is damaged: the digest it ends with does not hold."))
+    try folder.write("corpus/corpus.json", sound)
+    #expect(try Corpus(corpus.folder).manifest == corpus.manifest)
+  }
+
+  @Test func aDamagedOrMissingFileOfTheTokeniserIsNamed() throws {
+    let folder = try TemporaryFolder()
+    let corpus = try corpus(in: folder)
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+      let sound = try folder.read("corpus/" + name)
+      try folder.write("corpus/" + name, sound + [UInt8(ascii: " ")])
+      #expect(sentence { _ = try Corpus(corpus.folder) }.hasPrefix("\(corpus.folder)/\(name): is not the file this corpus was made with"))
+      try FileManager.default.removeItem(atPath: corpus.folder + "/" + name)
+      #expect(sentence { _ = try Corpus(corpus.folder) }.hasPrefix("\(corpus.folder)/\(name): is missing."))
+      try folder.write("corpus/" + name, sound)
+    }
   }
 }
