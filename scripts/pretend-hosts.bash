@@ -19,8 +19,6 @@ hosts_up() {
   await_namespace switch
   ip -n switch link add br0 type bridge stp_state 0 forward_delay 0
   ip -n switch link set br0 up
-  i=0
-  for name in "$@"; do i=$((i + 1)) && host_up "$name" "$i"; done
   cat >"$HOSTS/agent" <<'A'
 #!/bin/sh
 # Stands for ssh: HOST COMMAND..., with a clean environment, so that a variable nobody exports is missing as on a cluster.
@@ -31,7 +29,15 @@ holder=$(cat "/run/hosts/$host" 2>/dev/null) && [ -e "/proc/$holder/ns/net" ] ||
 exec env -i HOME=/root USER=root LOGNAME=root SHELL=/bin/sh PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
   nsenter --target "$holder" --net --uts --mount sh -c "$*"
 A
-  chmod +x "$HOSTS/agent"
+  cat >"$HOSTS/on" <<'O'
+#!/bin/sh
+host=$1
+shift
+exec nsenter --target "$(cat "/run/hosts/$host")" --net --uts --mount --wd="$PWD" "$@"
+O
+  chmod +x "$HOSTS/agent" "$HOSTS/on"
+  i=0
+  for name in "$@"; do i=$((i + 1)) && host_up "$name" "$i"; done
 }
 
 host_up() { # NAME NUMBER
@@ -61,12 +67,8 @@ await_namespace() {
   ip netns attach "$1" "$(cat "$HOSTS/$1")"
 }
 
-# on HOST command...: runs it there, in this environment and folder.
-on() {
-  local host=$1
-  shift
-  nsenter --target "$(cat "$HOSTS/$host")" --net --uts --mount --wd="$PWD" "$@"
-}
+# on HOST command...: runs it there, in this environment and folder. $HOSTS/on is the same as a program.
+on() { "$HOSTS/on" "$@"; }
 
 # host_down NAME: the host loses its power.
 host_down() {
@@ -77,4 +79,5 @@ host_down() {
 }
 
 # sent HOST: bytes it has sent over the wire.
+# shellcheck disable=SC2016  # for awk
 sent() { on "$1" awk '$1 == "eth0:" { print $10 }' /proc/net/dev; }

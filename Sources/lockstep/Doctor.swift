@@ -25,15 +25,17 @@ struct Doctor: ParsableCommand {
 
   /// What is looked at, in the order of the report.
   private static let checks: [any DoctorCheck] = [
-    CPUCheck(), BLASCheck(), MPICheck(), ArithmeticCheck(), UserCheck(), BindingCheck(), OversubscriptionCheck(), MemoryCheck(),
+    CPUCheck(), BLASCheck(), MPICheck(), ArithmeticCheck(), BindingCheck(), OversubscriptionCheck(), MemoryCheck(),
     SharedMemoryCheck(), LimitsCheck(), NetworkCheck(), ClockCheck(), ConfigurationCheck(), CorpusCheck(), RunFolderCheck(), SharedFolderCheck(),
   ]
 
   func run() throws {
     if core { return print(BLAS.identity.coreName) }
-    let deadline = DoctorDeadline(seconds: max(1, patience))
+    let rule = InterfaceRule.current()
+    InterfaceRule.keepToTheNetworkOfMpirun(rule)
+    let deadline = DoctorDeadline(seconds: max(1, patience), rule)
     try Job.run { communicator in
-      let job = try DoctorJob(self, communicator)
+      let job = try DoctorJob(self, communicator, rule)
       deadline.met()
       var report = DoctorReport()
       for check in Self.checks { try report.add(check.findings(job), job) }
@@ -50,12 +52,12 @@ private final class DoctorDeadline: @unchecked Sendable {
   private let lock = NSLock()
   private var isMet = false
 
-  init(seconds: Int) {
+  init(seconds: Int, _ rule: InterfaceRule) {
     Thread.detachNewThread { [self] in
       Thread.sleep(forTimeInterval: Double(seconds))
       lock.withLock {
         guard !isMet else { return }
-        let names = NetworkInterface.usable(InterfaceRule.current()).map { "\($0.name) \($0.text)" }.joined(separator: ", ")
+        let names = NetworkInterface.usable(rule).map { "\($0.name) \($0.text)" }.joined(separator: ", ")
         let text = """
           PROBLEM network: on \(DoctorJob.hostName()) MPI did not reach the other ranks within \(seconds) s; it may use \(names.isEmpty ? "no interface" : names).
                   → Name the network that joins the hosts: --mca btl_tcp_if_include SUBNET --mca oob_tcp_if_include SUBNET; let a firewall pass any port between them.

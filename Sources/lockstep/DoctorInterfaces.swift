@@ -55,6 +55,21 @@ struct InterfaceRule: Equatable {
     return InterfaceRule(include: list("btl_tcp_if_include") ?? [], exclude: list("btl_tcp_if_exclude") ?? ["127.0.0.1/8", "sppp"])
   }
 
+  /// Lets this process's MPI use only the networks that mpirun is reached through, unless a rule names others: over an
+  /// interface that joins no hosts the job would end or hang before it could say so.
+  static func keepToTheNetworkOfMpirun(_ rule: InterfaceRule) {
+    guard rule.include.isEmpty, let launcher = ProcessInfo.processInfo.environment["OMPI_MCA_orte_hnp_uri"] else { return }
+    // `123.0;tcp://10.0.0.1,192.168.1.1:40000;tcp6://…`
+    let addresses = launcher.split(separator: ";").filter { $0.hasPrefix("tcp://") }
+      .flatMap { $0.dropFirst(6).prefix { $0 != ":" }.split(separator: ",").map(String.init) }
+    let interfaces = NetworkInterface.usable(rule)
+    // On mpirun's own host every interface is one of its addresses: then nothing is left out here, but by the others.
+    let joined = interfaces.filter { interface in
+      addresses.contains { $0 != interface.text && matches("\($0)/\(interface.prefix)", interface) }
+    }
+    if !joined.isEmpty { setenv("OMPI_MCA_btl_tcp_if_include", joined.map(\.subnet).joined(separator: ","), 1) }
+  }
+
   private static func setting(_ key: String, in path: String) -> String? {
     let lines = ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(separator: "\n")
     return lines.lazy.map { $0.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) } }

@@ -55,12 +55,14 @@ struct DoctorJob {
   let plan: RunPlan?
   /// The folder of all run folders.
   let runs: String
-  /// Computing threads of this rank, and whether someone asked for so many.
+  /// Computing threads of this rank.
   let threads: Int
-  let threadsAreAsked: Bool
+  /// The interfaces a run's MPI would use.
+  let interfaces: InterfaceRule
 
   /// Collective. - Throws: `ConfigurationError` when rank 0 cannot read the configuration.
-  init(_ command: Doctor, _ communicator: any Communicator) throws {
+  init(_ command: Doctor, _ communicator: any Communicator, _ interfaces: InterfaceRule) throws {
+    self.interfaces = interfaces
     self.communicator = communicator
     place = Place(rank: communicator.rank, host: Self.hostName(), localRank: communicator.localRank)
     places = try Self.gather(place, communicator)
@@ -78,7 +80,6 @@ struct DoctorJob {
     }
     let asked = command.threads ?? configuration?.machine.threads ?? 0
     threads = try Job.together(communicator) { try Job.threads(asked, communicator) }
-    threadsAreAsked = asked > 0
     inputs = configuration.map { configuration in Result { try CorpusInputs.open(configuration) } }
     if let configuration, case .success(let inputs)? = inputs {
       plan = try? RunPlan(configuration, inputs, ranks: communicator.size, threads: threads)

@@ -20,7 +20,7 @@ struct NetworkCheck: DoctorCheck {
     guard job.hostCount > 1 else { return [] }
     let listener = job.speaksForHost ? Listener(answer: job.place.host) : nil
     defer { listener?.stop() }
-    let mine = listener.map { [Endpoint(host: job.place.host, port: $0.port, interfaces: NetworkInterface.usable(.current()))] } ?? []
+    let mine = listener.map { [Endpoint(host: job.place.host, port: $0.port, interfaces: NetworkInterface.usable(job.interfaces))] } ?? []
     let hosts = try job.gather(mine).flatMap { $0 }
     var findings: [Finding] = []
     if let own = hosts.firstIndex(where: { $0.host == job.place.host }), listener != nil {

@@ -45,21 +45,6 @@ struct ArithmeticCheck: DoctorCheck {
   }
 }
 
-/// One user for all ranks, who then may read what the others wrote.
-struct UserCheck: DoctorCheck {
-  func findings(_ job: DoctorJob) throws -> [Finding] {
-    let users = try job.gather(Int(getuid()))
-    guard job.place.rank == 0 else { return [] }
-    let others = users.indices.filter { users[$0] != users[0] }
-    guard let other = others.first else { return [] }
-    return [
-      .problem(
-        "user", "\(job.names(others)) runs as user \(users[other]), and rank 0 as user \(users[0]).",
-        remedy: "Give the user one number on all hosts: files of the run belong to that number.", of: .job)
-    ]
-  }
-}
-
 /// CPUs for the threads of a rank.
 struct BindingCheck: DoctorCheck {
   func findings(_ job: DoctorJob) -> [Finding] {
