@@ -63,6 +63,8 @@ public struct RunConfiguration: Sendable {
   public var machine: Machine
   /// The resolved file, every default written out.
   public var toml: String
+  /// Where the run keeps its checkpoints and logs.
+  public var folder: String { "\(machine.runs)/\(name)" }
   /// SHA-256 over the resolved sections that decide the bits.
   public var experimentHash: String
 

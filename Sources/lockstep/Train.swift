@@ -19,10 +19,12 @@ struct Train: ParsableCommand {
   @Argument(help: "The configuration, a TOML file.") var config: String
   @Option(name: .customLong("set"), help: "Overrides a key: --set optimizer.learningRate=3e-4. May be repeated.") var settings: [String] = []
   @Option(help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads: Int?
+  @Flag(help: "Only print the run's folder.") var printFolder = false
   @Flag(help: "Only say what the run would need: parameters, memory, disk, time.") var dryRun = false
   @Flag(help: "Go on although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
 
   func run() throws {
+    if printFolder { return print(try RunConfiguration(toml: try configurationText(), place: config, settings: settings).folder) }
     StopRequest.install()
     try Job.run { communicator in
       BLAS.useOneThread()
@@ -49,17 +51,21 @@ struct Train: ParsableCommand {
   private func readConfiguration(_ communicator: any Communicator) throws -> RunConfiguration {
     let local = try Job.together(communicator) { () throws -> [UInt8] in
       guard communicator.rank == 0 else { return [] }
-      guard let bytes = FileManager.default.contents(atPath: config) else {
-        throw ConfigurationError(config, "cannot be read. Is the path right? configs/ has examples.")
-      }
-      return [UInt8](bytes)
+      return Array(try configurationText().utf8)
     }
     let text = String(decoding: try communicator.broadcast(local), as: UTF8.self)
     return try Job.together(communicator) { try RunConfiguration(toml: text, place: config, settings: settings) }
   }
 
+  private func configurationText() throws(ConfigurationError) -> String {
+    guard let bytes = FileManager.default.contents(atPath: config) else {
+      throw ConfigurationError(config, "cannot be read. Is the path right? configs/ has examples.")
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   private func report(_ ending: RunEnding, _ run: TrainingRun, _ communicator: any Communicator) throws {
-    let folder = "\(run.configuration.machine.runs)/\(run.configuration.name)"
+    let folder = run.configuration.folder
     let line: String
     switch ending {
     case .finished(let step): line = "finished \(step) steps; checkpoint and curve are in \(folder)"
