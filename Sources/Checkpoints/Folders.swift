@@ -68,9 +68,12 @@ enum Folders {
   /// For clearing up after another failure, which is the one worth reporting.
   static func removeIfPossible(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
 
-  /// The bytes of a small file.
+  /// The bytes of a small file: one that is larger than memory, such as a file of holes, is refused.
   static func read(_ path: String) throws(CheckpointError) -> [UInt8] {
     let file = try CheckpointError.wrapping { () throws(FileError) in try MappedFile(path) }
+    guard file.count <= 256 << 20 else {
+      throw CheckpointError("read", path, "it has \(file.count) bytes, far more than such a file needs", remedy: "Restore it from a backup.")
+    }
     return file.withBytes { Array($0) }
   }
 }

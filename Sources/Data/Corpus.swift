@@ -37,10 +37,14 @@ public struct Corpus: Sendable {
 
   /// Opens one shard the manifest lists.
   func open(_ entry: CorpusManifest.Shard) throws -> Shard {
-    guard !entry.file.contains("/"), entry.file != ".." else {
+    guard isPlainFileName(entry.file) else {
       throw DataError(folder, "lists the shard \(entry.file), which is not a plain file name.", remedy: "Run lockstep prepare again.")
     }
-    let shard = try Shard(folder + "/" + entry.file)
+    let path = folder + "/" + entry.file
+    guard access(path, F_OK) != 0 || isRegularFile(path) else {
+      throw DataError(path, "is a link or no file.", remedy: "Put the shard itself into the corpus.")
+    }
+    let shard = try Shard(path)
     guard shard.tokenizerHash == manifest.tokenizerSHA256, shard.vocabularySize == manifest.vocabulary.size else {
       throw DataError(shard.path, "was made with another tokeniser than the corpus it lies in.", remedy: "Run lockstep prepare again.")
     }
