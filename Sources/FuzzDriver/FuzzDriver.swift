@@ -21,7 +21,8 @@ public func testOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let bytes = Array(UnsafeBufferPointer(start: data, count: count))
   if let complaint = reader.complaint(about: bytes, in: scratch) {
     // A release build leaves the sentences of preconditions out.
-    fputs("Fatal error: \(reader.name): \(complaint)\n", stderr)
+    let line = Array("Fatal error: \(reader.name): \(complaint)\n".utf8)
+    _ = line.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
     abort()
   }
   return 0
