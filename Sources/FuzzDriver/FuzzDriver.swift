@@ -13,7 +13,7 @@ private let reader: FileReader = {
   return reader
 }()
 
-private let scratch = ScratchFolder()
+private let scratch = ScratchFolder(getenv("LOCKSTEP_FUZZ_SCRATCH").map { String(cString: $0) })
 
 /// What libFuzzer calls with every input; ending the process is how a finding is told.
 @_cdecl("LLVMFuzzerTestOneInput")

@@ -6,9 +6,10 @@ import Storage
 public final class ScratchFolder: Sendable {
   public let path: String
 
-  public init() {
+  /// - Parameter given: a folder that someone else removes, as after a process that a signal ended; nil for a new one.
+  public init(_ given: String? = nil) {
     let base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NSTemporaryDirectory()
-    path = "\(base)/lockstep-hostile-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+    path = given.map { $0 + "/files" } ?? "\(base)/lockstep-hostile-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
     mkdir(path, 0o700)
   }
 
