@@ -88,6 +88,9 @@ let package = Package(
       swiftSettings: policy + cpuFlags),
 
     // MARK: - Tests
+    module(
+      "HostileFiles",
+      ["Core", "Storage", "Tokenizers", "Data", "Checkpoints", "Metrics", "Training"]),
     module("TestSupport", ["Core", "Tensors", "Kernels", "Layers", "Models", "Objectives"]),
     .executableTarget(
       name: "MultiRankChecks",
@@ -96,6 +99,9 @@ let package = Package(
         "Training", "TestSupport",
       ],
       swiftSettings: policy + cpuFlags),
+    .testTarget(
+      name: "HostileFileTests", dependencies: ["HostileFiles", "Core", "Storage", "Checkpoints", "Training"],
+      exclude: ["Seeds"], swiftSettings: policy + cpuFlags),
     suite("CoreTests", ["Core"]),
     suite("StorageTests", ["Storage", "Core"]),
     suite("TensorsTests", ["Tensors", "Core"]),
@@ -119,3 +125,9 @@ let package = Package(
       ["Training", "Models", "Objectives", "Data", "Collectives", "Optimizers", "Checkpoints", "Metrics", "Tensors", "Core", "Storage", "TestSupport"]),
   ]
 )
+
+// `scripts/fuzz` alone sets this: the target has no main function of its own, libFuzzer brings one.
+if getenv("LOCKSTEP_FUZZ") != nil {
+  package.products.append(.executable(name: "fuzz", targets: ["FuzzDriver"]))
+  package.targets.append(.executableTarget(name: "FuzzDriver", dependencies: ["HostileFiles"], swiftSettings: policy + cpuFlags))
+}

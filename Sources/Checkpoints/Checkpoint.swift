@@ -36,8 +36,14 @@ public struct Checkpoint: Sendable {
       throw CheckpointError("trust", path, "its \(CheckpointFile.state) is of step \(document.training.step)")
     }
     for (name, record) in document.files.sorted(by: { $0.key < $1.key }) {
+      guard isPlainFileName(name), name != CheckpointFile.state else {
+        throw CheckpointError("trust", path, "its \(CheckpointFile.state) lists \"\(name)\", which is no file of a checkpoint")
+      }
       var info = stat()
       guard stat(path + "/" + name, &info) == 0 else { throw CheckpointError("trust", path, "\(name) is missing") }
+      guard isRegularFile(path + "/" + name) else {
+        throw CheckpointError("trust", path, "\(name) is a link or no file", remedy: "Put the file itself in its place.")
+      }
       guard Int(info.st_size) == record.bytes else {
         throw CheckpointError("trust", path, "\(name) has \(info.st_size) bytes instead of \(record.bytes)")
       }

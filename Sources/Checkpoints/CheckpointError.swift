@@ -12,7 +12,7 @@ public struct CheckpointError: LockstepError, Equatable {
   public init(_ operation: String, _ path: String, _ problem: String, remedy: String = "", exitCode: ExitCode = .data) {
     self.operation = operation
     self.path = path
-    self.problem = problem
+    self.problem = printable(problem)
     self.remedy = remedy
     self.exitCode = exitCode
   }

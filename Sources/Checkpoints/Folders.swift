@@ -77,9 +77,12 @@ enum Folders {
     try CheckpointError.wrapping { () throws(FileError) in try FileFaults.check(operation, path) }
   }
 
-  /// The bytes of a small file.
+  /// The bytes of a small file: one that is larger than memory, such as a file of holes, is refused.
   static func read(_ path: String) throws(CheckpointError) -> [UInt8] {
     let file = try CheckpointError.wrapping { () throws(FileError) in try MappedFile(path) }
+    guard file.count <= 256 << 20 else {
+      throw CheckpointError("read", path, "it has \(file.count) bytes, far more than such a file needs", remedy: "Restore it from a backup.")
+    }
     return file.withBytes { Array($0) }
   }
 }

@@ -27,6 +27,17 @@ public struct HuggingFaceSource: Sendable {
     self.place = place
   }
 
+  /// Refuses a `config.json` that describes more weights than the files hold, before memory is taken for them.
+  public func requireWeights() throws(CheckpointError) {
+    let held = files.reduce(0.0) { $0 + $1.tensors.reduce(0.0) { $0 + Double($1.count) } }
+    let described = configuration.leastParameters
+    guard described <= held else {
+      throw CheckpointError(
+        "import", path, "config.json describes a model of at least \(Int(described)) weights, and the files hold \(Int(held))",
+        remedy: "Fetch the folder again: the two do not belong together.")
+    }
+  }
+
   /// Names of all tensors, sorted.
   public var names: [String] { place.keys.sorted() }
 
@@ -64,7 +75,7 @@ public struct HuggingFaceSource: Sendable {
     }
     var names = Set<String>()
     for member in map {
-      guard let name = member.value.string, !name.isEmpty, !name.contains("/"), name != "..", name.hasSuffix(".safetensors") else {
+      guard let name = member.value.string, isPlainFileName(name), name.hasSuffix(".safetensors") else {
         throw CheckpointError(
           "import", index, "tensor \(member.name) is said to be in \(member.value.compact)",
           remedy: "Only safetensors files beside the index are read.")

@@ -29,9 +29,12 @@ public struct RunFolder: Sendable, Equatable {
     return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
   }
 
+  /// More steps than this no configuration can ask for; up to here counts of samples and tokens fit their integers.
+  public static let largestStep = 100_000_000
+
   /// The step of a checkpoint's folder name; nil for any other name.
   public static func step(ofCheckpointNamed name: String) -> Int? {
-    guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)), step >= 0, checkpointName(step: step) == name else { return nil }
+    guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)), (0...largestStep).contains(step), checkpointName(step: step) == name else { return nil }
     return step
   }
 
@@ -75,11 +78,17 @@ public struct RunFolder: Sendable, Equatable {
   /// Writes the record of a start under the next number. - Returns: its path.
   @discardableResult
   public func writeLaunch(_ json: [UInt8]) throws(CheckpointError) -> String {
-    let last = try Folders.names(in: launchesPath).compactMap { Int($0.prefix { $0 != "." }) }.max() ?? 0
+    let last = try Folders.names(in: launchesPath).compactMap(Self.number(ofLaunchNamed:)).max() ?? 0
     let digits = String(last + 1)
     let file = launchesPath + "/" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits + ".json"
     try CheckpointError.wrapping { () throws(FileError) in try AtomicFile.write(json, to: file) }
     return file
+  }
+
+  /// The number of a start's record; nil for names this module does not write, however large the number in them.
+  static func number(ofLaunchNamed name: String) -> Int? {
+    guard name.hasSuffix(".json"), let number = Int(name.dropLast(5)), (1...999_999_999).contains(number) else { return nil }
+    return number
   }
 
   // MARK: - Pointers

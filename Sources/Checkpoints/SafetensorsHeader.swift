@@ -9,8 +9,8 @@ public struct TensorDescription: Sendable, Equatable, Codable {
   /// Bytes from the start of the file.
   public let bytes: Range<Int>
 
-  /// Numbers in the tensor; 1 for a scalar.
-  public var count: Int { shape.reduce(1, *) }
+  /// Numbers in the tensor; 1 for a scalar. Sizes beside a zero may be anything, so they are not multiplied.
+  public var count: Int { shape.contains(0) ? 0 : shape.reduce(1, *) }
 }
 
 /// The header of a safetensors file: eight bytes with its length, little-endian, then JSON.

@@ -69,6 +69,23 @@ public struct ArithmeticBreak: Codable, Sendable, Equatable {
 }
 
 extension TrainingState {
+  /// The first value that no run can have; a right digest only shows that nothing changed since someone wrote it.
+  fileprivate var problem: String? {
+    func outside(_ name: String, _ value: Int, _ range: ClosedRange<Int>) -> String? {
+      range.contains(value) ? nil : "\(name) is \(value); it must lie in \(range.lowerBound)...\(range.upperBound)"
+    }
+    if let problem = outside("step", step, 0...RunFolder.largestStep) ?? outside("samplesSeen", samplesSeen, 0...Int.max)
+      ?? outside("tokensSeen", tokensSeen, 0...Int.max) ?? outside("bestStep", bestStep ?? 0, 0...RunFolder.largestStep)
+    {
+      return problem
+    }
+    if let (name, value) = schedule.first(where: { !(abs($0.value) < 1e15) }) {
+      return "schedule.\(name) is \(value); it must be a number below 1e15"
+    }
+    // A float's own exponents end at -149 and 127; what a sum adds to them is far below a thousand.
+    return gradientScales.lazy.compactMap { outside("gradientScales.\($0.key)", $0.value, -1000...1000) }.first
+  }
+
   /// The state as bytes, for another process; the same for the same values.
   public func encoded() throws(CheckpointError) -> [UInt8] { try StateDocument(files: [:], training: self).encoded() }
 
@@ -119,6 +136,7 @@ struct StateDocument: Codable, Equatable {
     do { self = try decoder.decode(Self.self, from: body) } catch {
       throw CheckpointError("read", path, "it is no training state: \(error)")
     }
+    if let problem = training.problem { throw CheckpointError("read", path, "its \(problem)") }
   }
 
   init(files: [String: FileRecord], training: TrainingState) {

@@ -34,8 +34,8 @@ public struct ConfigurationError: LockstepError, Equatable {
     public let sentence: String
 
     public init(key: String, sentence: String) {
-      self.key = key
-      self.sentence = sentence
+      self.key = printable(key, atMost: 200)
+      self.sentence = printable(sentence)
     }
   }
 
@@ -64,8 +64,8 @@ public struct DataError: LockstepError, Equatable {
   public let remedy: String
 
   public init(_ place: String, _ problem: String, remedy: String = "") {
-    self.place = place
-    self.problem = problem
+    self.place = printable(place, atMost: 4096)
+    self.problem = printable(problem)
     self.remedy = remedy
   }
 

@@ -101,19 +101,28 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
       feedForward: feedForward, norm: .rms, activation: .swiglu, positions: .rotary, tiedHead: tiedHead, bias: false)
   }
 
+  /// Weights of the matrices every such model has: a lower bound of its parameters, which cannot overflow.
+  public var leastParameters: Double {
+    let (vocabulary, width, inner) = (Double(vocabulary), Double(width), Double(feedForward))
+    let block = 4 * width * width + (activation == .swiglu ? 3 : 2) * width * inner
+    return vocabulary * width * (tiedHead ? 1 : 2) + Double(layers) * block + (positions == .learned ? Double(context) * width : 0)
+  }
+
   /// All rules this shape breaks, under `prefix` such as `model`.
   public func problems(prefix: String) -> [ConfigurationError.Problem] {
     var problems: [ConfigurationError.Problem] = []
     func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String) {
       if !holds { problems.append(.init(key: "\(prefix).\(key)", sentence: "is \(value); \(rule)")) }
     }
+    require((0...Int(Int32.max)).contains(vocabulary), "vocabulary", vocabulary, "it must lie in 0...\(Int32.max).")
+    require((0...65_536).contains(inputWidth), "inputWidth", inputWidth, "it must lie in 0...65536.")
     require((1...1_048_576).contains(context), "context", context, "it must lie in 1...1048576.")
     require((1...65_536).contains(width), "width", width, "it must lie in 1...65536.")
     require((1...1_000).contains(layers), "layers", layers, "it must lie in 1...1000.")
     require(heads >= 1 && width % max(heads, 1) == 0, "heads", heads, "it must divide model.width = \(width).")
     require((1...1_048_576).contains(feedForward), "feedForward", feedForward, "it must lie in 1...1048576.")
     require(normEpsilon > 0 && normEpsilon < 1, "normEpsilon", normEpsilon, "it must lie between 0 and 1.")
-    require(rotaryBase > 1, "rotaryBase", rotaryBase, "it must be above 1.")
+    require(rotaryBase > 1 && rotaryBase.isFinite, "rotaryBase", rotaryBase, "it must be above 1 and finite.")
     require((0..<1).contains(dropout), "dropout", dropout, "it must be at least 0 and below 1.")
     require((0..<1).contains(attentionDropout), "attentionDropout", attentionDropout, "it must be at least 0 and below 1.")
     require((0...16).contains(tokenTypes), "tokenTypes", tokenTypes, "it must lie in 0...16.")

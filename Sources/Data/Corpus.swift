@@ -49,11 +49,14 @@ public struct Corpus: Sendable {
 
   /// Opens one shard the manifest lists.
   func open(_ entry: CorpusManifest.Shard) throws -> Shard {
-    guard !entry.file.contains("/"), entry.file != ".." else {
+    guard isPlainFileName(entry.file) else {
       throw DataError(folder, "lists the shard \(entry.file), which is not a plain file name.", remedy: "Run lockstep prepare again.")
     }
     let path = folder + "/" + entry.file
     try requirePresent(path, remedy: "Copy the whole corpus again, or run lockstep prepare again.")
+    guard isRegularFile(path) else {
+      throw DataError(path, "is a link or no file.", remedy: "Put the shard itself into the corpus.")
+    }
     let shard = try Shard(path)
     guard shard.tokenizerHash == manifest.tokenizerSHA256, shard.vocabularySize == manifest.vocabulary.size else {
       throw DataError(shard.path, "was made with another tokeniser than the corpus it lies in.", remedy: "Run lockstep prepare again.")

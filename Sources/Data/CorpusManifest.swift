@@ -104,7 +104,30 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
     guard Array(bytes) == open + Self.seal(of: open) else {
       throw DataError(path, "is damaged: the digest it ends with does not hold.", remedy: remedy)
     }
+    if let problem { throw DataError(path, "is damaged: \(problem).", remedy: "Copy it again, or run lockstep prepare again.") }
   }
+
+  /// The first thing that cannot be true of a corpus. Sums and ids are used without further checks.
+  private var problem: String? {
+    guard (1...Int(Int32.max)).contains(vocabulary.size) else { return "a vocabulary of \(vocabulary.size) ids" }
+    let roles = [
+      vocabulary.pad, vocabulary.bos, vocabulary.eos, vocabulary.mask, vocabulary.cls, vocabulary.sep, vocabulary.unknown,
+    ].compactMap { $0 }
+    if let id = (roles + vocabulary.special).first(where: { !(0..<Int32(vocabulary.size)).contains($0) }) {
+      return "the special id \(id) is outside a vocabulary of \(vocabulary.size) ids"
+    }
+    if zip(vocabulary.special, vocabulary.special.dropFirst()).contains(where: { $0 >= $1 }) { return "the special ids do not rise" }
+    if !(0..<1).contains(split.fraction) { return "a validation share of \(split.fraction)" }
+    var total = 0
+    for count in (train + validation).flatMap({ [$0.documents, $0.tokens, $0.textBytes] }) {
+      guard (0...Self.largestCount).contains(count), total <= Self.largestCount else { return "a count of \(count) in a shard" }
+      total += count
+    }
+    return nil
+  }
+
+  /// As in the header of a shard: more than any corpus has.
+  private static let largestCount = 1 << 48
 }
 
 extension [CorpusManifest.Shard] {

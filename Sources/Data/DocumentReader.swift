@@ -18,7 +18,7 @@ struct DocumentBatch: Sendable {
 
 /// Reads sources as batches of records. The batches are a function of the sources and the options alone,
 /// never of the threads that will work on them. For one thread at a time.
-final class DocumentReader {
+package final class DocumentReader {
   private let sources: [SourceFile]
   private let choice: InputChoice
   private let scratch: String
@@ -61,5 +61,18 @@ final class DocumentReader {
     let share = Double(current.cutter.offset) / Double(current.source.text.count)
     let done = bytesOfFinishedSources + Int(share * Double(current.source.source.bytes))
     return DocumentBatch(index: batchCount, source: current.source, records: records, sourceBytes: done)
+  }
+}
+
+extension DocumentReader {
+  /// Calls `body` with every document of one file, as a preparation would read it.
+  ///
+  /// - Parameter scratch: path for inflated text.
+  package static func forEachDocument(
+    ofFile path: String, choice: InputChoice, scratch: String, _ body: (UnsafeBufferPointer<UInt8>) throws -> Void
+  ) throws {
+    let source = SourceFile(path: path, name: path, bytes: try MappedFile(path).count)
+    let reader = DocumentReader([source], choice: choice, scratch: scratch)
+    while let batch = try reader.next() { try batch.forEachText(body) }
   }
 }

@@ -80,6 +80,10 @@ struct ShardHeader: Equatable, Sendable {
     self.vocabularySize = Int(file.littleEndian(UInt32.self, at: 16))
     let end = Int32(bitPattern: file.littleEndian(UInt32.self, at: 20))
     self.endOfDocument = end < 0 ? nil : end
+    guard (1...Int(Int32.max)).contains(vocabularySize), end == -1 || (0..<vocabularySize).contains(Int(end)) else {
+      throw DataError(
+        path, "has a vocabulary of \(vocabularySize) ids and ends documents with id \(UInt32(bitPattern: end)).", remedy: rebuild)
+    }
     self.tokenizerHash = hexadecimal(file[64..<96])
     self.payloadHash = hexadecimal(file[96..<128])
     let counts = [24, 32, 40].map { file.littleEndian(UInt64.self, at: $0) }

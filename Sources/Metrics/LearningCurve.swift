@@ -33,8 +33,10 @@ public struct LearningCurve: Sendable {
   public var validation: [Point]
 
   public init(training: [Point], validation: [Point]) {
-    self.training = training.filter(\.value.isFinite)
-    self.validation = validation.filter(\.value.isFinite)
+    // Beyond this no axis has room, and the difference of two values may not be finite.
+    let isShown: (Point) -> Bool = { abs($0.value) < 1e30 }
+    self.training = training.filter(isShown)
+    self.validation = validation.filter(isShown)
   }
 
   public init(_ records: [StepRecord]) {
@@ -76,7 +78,9 @@ struct PlotFrame {
       low: left, high: max(lastStep, left + 1), isLogarithmic: options.logarithmicSteps, pixels: 64...Double(options.width - 20),
       isReversed: false)
     let (low, high) = (values.min() ?? 0, values.max() ?? 1)
-    let margin = high > low ? (high - low) * 0.05 : max(abs(high) * 0.05, 0.5)
+    // A span that the values' own digits can hardly tell is drawn as none.
+    let isSpan = high - low > max(abs(low), abs(high)) * 1e-9 + 1e-30
+    let margin = isSpan ? (high - low) * 0.05 : max(abs(high) * 0.05, 0.5)
     y = PlotAxis(low: low - margin, high: high + margin, isLogarithmic: false, pixels: 40...Double(options.height - 52), isReversed: true)
   }
 }

@@ -92,10 +92,10 @@ extension StepRecord {
     return .object(members)
   }
 
-  /// Reads a record back; nil when the step or the loss is not there. Unknown members are passed over, so
+  /// Reads a record back; nil when the step or the loss is not there, or the step is none. Unknown members are passed over, so
   /// that logs of later versions can be read.
   public init?(json: JSONValue) {
-    guard let step = json["step"]?.integer, let loss = json["loss"] else { return nil }
+    guard let step = json["step"]?.integer, (0...1 << 50).contains(step), let loss = json["loss"] else { return nil }
     let number: (String) -> Double = { json[$0].map(Self.double) ?? 0 }
     let named: (String) -> [JSONValue.Member] = { json[$0]?.members ?? [] }
     self.init(

@@ -2,7 +2,7 @@
 /// name that occurs twice in one object.
 ///
 /// Files that must be equal byte for byte are written through it; headers nobody vouches for are read with it.
-public indirect enum JSONValue: Sendable, Equatable {
+public enum JSONValue: Sendable, Equatable {
   case null
   case bool(Bool)
   /// The number as it is spelt.

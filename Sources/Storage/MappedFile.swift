@@ -49,5 +49,11 @@ public final class MappedFile: @unchecked Sendable {
   public func sha256() -> String { withBytes { SHA256.of($0) } }
 }
 
+/// Whether `path` is a file itself: neither a folder nor a link to something elsewhere.
+public func isRegularFile(_ path: String) -> Bool {
+  var info = stat()
+  return lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFREG
+}
+
 /// The system's sentence for the current `errno`.
 public func systemReason(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }

@@ -4,7 +4,7 @@ import Core
 ///
 /// Strings are bytes because `String` compares by canonical equivalence: a composed and a decomposed é
 /// are equal there and two tokens here.
-indirect enum ByteJSON: Sendable, Equatable {
+enum ByteJSON: Sendable, Equatable {
   case null
   case bool(Bool)
   case integer(Int)

@@ -57,6 +57,10 @@ extension WordPieceTokenizer {
   private init(vocabularyText: [UInt8], normalizer: BertNormalizer, configurations: [ByteJSON], place: String) throws(DataError) {
     var lines = vocabularyText.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { $0.last == 13 ? $0.dropLast() : $0 }
     if lines.last?.isEmpty == true { lines.removeLast() }
+    // They become strings of a tokenizer.json, which holds nothing but UTF-8.
+    if let line = lines.firstIndex(where: { String(validating: $0, as: UTF8.self) == nil }) {
+      throw DataError("\(place), line \(line + 1)", "the token is not UTF-8.", remedy: "Get the file again from where it came.")
+    }
     let tokens = try VocabularyReader.distinct(lines.map { Array($0) }, place: place)
     let ids = VocabularyReader.index(tokens)
     guard let unknown = ids.find("[UNK]") else {

@@ -122,8 +122,10 @@ public final class ConfigurationReader {
   /// Keys nobody asked for, each with the nearest one there is.
   public func noteUnknownKeys() {
     let known = resolved.flatMap { section in section.values.map { section.section.isEmpty ? $0.key : "\(section.section).\($0.key)" } }
-    for key in leaves(root, "") where !known.contains(key) {
-      if let nearest = nearestKey(to: key, among: known) {
+    let unknown = leaves(root, "").filter { !known.contains($0) }
+    if unknown.count > 12 { note("", "There are \(unknown.count) unknown keys; these are the first.") }
+    for key in unknown.prefix(12) {
+      if key.utf8.count <= 100, let nearest = nearestKey(to: key, among: known) {
         note(key, "is not a key; did you mean \(nearest)?")
       } else {
         note(key, "is not a key.")

@@ -55,6 +55,7 @@ public indirect enum ConfigurationNode: Sendable, Equatable {
 extension ConfigurationNode {
   /// Parses TOML. - Parameter place: the file's name, for errors.
   public static func parse(_ text: String, place: String) throws(ConfigurationError) -> ConfigurationNode {
+    try TOMLGuard.check(text, place: place)
     do {
       return try node(TOMLTable(string: text), place)
     } catch let error as TOMLParseError {
@@ -71,8 +72,14 @@ extension ConfigurationNode {
     switch value.type {
     case .table:
       guard let table = value.table else { break }
-      return .table(
-        try Dictionary(uniqueKeysWithValues: zip(table.keys, table.values).map { ($0, try node($1, place.isEmpty ? $0 : "\(place).\($0)")) }))
+      var members: [String: ConfigurationNode] = [:]
+      for (name, value) in zip(table.keys, table.values) {
+        // The parser compares bytes; equal to a reader are also a letter with its accent and the two apart.
+        guard members.updateValue(try node(value, place.isEmpty ? name : "\(place).\(name)"), forKey: name) == nil else {
+          throw ConfigurationError(place, "has two keys that read \(name).")
+        }
+      }
+      return .table(members)
     case .array:
       guard let array = value.array else { break }
       return .array(try array.map { try node($0, place) })

@@ -85,7 +85,7 @@ public struct RunConfiguration: Sendable {
   public init(_ root: ConfigurationNode) throws(ConfigurationError) {
     let reader = ConfigurationReader(root)
     name = reader.string("name", default: "run")
-    if name.isEmpty || name.contains("/") || name.hasPrefix(".") {
+    if !isPlainFileName(name) || name.hasPrefix(".") {
       reader.note("name", "is \"\(name)\"; it names a folder, so it must not be empty, begin with a point or contain a slash.")
     }
     seed = UInt64(reader.integer("seed", default: 1, in: 0...Int.max))

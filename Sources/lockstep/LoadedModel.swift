@@ -25,6 +25,7 @@ struct LoadedModel {
       throw DataError(
         folder + "/config.json", configuration.problems(prefix: "its model").first.map { "\($0.key) \($0.sentence)" } ?? "has a vocabulary of 0.")
     }
+    try source.requireWeights()
     var layout = ParameterLayout()
     transformer = Transformer(configuration, into: &layout)
     parameters = ParameterStore(layout)
