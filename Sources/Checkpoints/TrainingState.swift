@@ -27,11 +27,13 @@ public struct TrainingState: Codable, Sendable, Equatable {
   public var dataHash: String
   public var bestValidationLoss: Double?
   public var bestStep: Int?
+  /// Which samples were trained on; nil in checkpoints of before there was a ledger.
+  public var account: SampleAccount?
 
   public init(
     step: Int, streamPosition: UInt64, samplesSeen: Int, tokensSeen: Int, schedule: [String: Double] = [:],
     gradientScales: [String: Int] = [:], auxiliary: [String: [Double]] = [:], objective: String, experimentHash: String,
-    dataHash: String = "", bestValidationLoss: Double? = nil, bestStep: Int? = nil
+    dataHash: String = "", bestValidationLoss: Double? = nil, bestStep: Int? = nil, account: SampleAccount? = nil
   ) {
     self.formatVersion = Self.currentFormatVersion
     self.step = step
@@ -46,6 +48,7 @@ public struct TrainingState: Codable, Sendable, Equatable {
     self.dataHash = dataHash
     self.bestValidationLoss = bestValidationLoss
     self.bestStep = bestStep
+    self.account = account
   }
 }
 

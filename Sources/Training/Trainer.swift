@@ -27,6 +27,8 @@ public struct StepOutcome: Sendable {
   public let exposedSeconds: Double
   /// Some rank was asked to stop before this step began; all ranks learn it here.
   public let stopRequested: Bool
+  /// The samples this rank trained on in the try that was accepted.
+  public let samples: SampleDigest
 }
 
 /// The settings of a trainer that are not the model's or the objective's.
@@ -54,7 +56,7 @@ public final class Trainer {
   public let optimizer: AdamW
   public let sum: GradientSum
   public let plan: BatchPlan
-  public let options: TrainerOptions
+  public internal(set) var options: TrainerOptions
   let communicator: any Communicator
   let pool: WorkerPool
   let workers: [Worker]
@@ -93,7 +95,10 @@ public final class Trainer {
     step: Int, rank: Int, plan: BatchPlan, objective: any Objective, source: any SampleSource, context: StepContext
   ) throws -> [TrainingExample] {
     try plan.microBatches(of: rank).map {
-      objective.corrupt(try source.samples(at: plan.positions(step: step, microBatch: $0)), context)
+      let samples = try source.samples(at: plan.positions(step: step, microBatch: $0))
+      var example = objective.corrupt(samples, context)
+      example.samples = samples.digest
+      return example
     }
   }
 
@@ -112,7 +117,7 @@ public final class Trainer {
     // Read with the exponents it was summed with; the next step's are set while it is still needed.
     var summed = gradients
     while true {
-      forwardAndBackward(examples, first: mine.lowerBound, scales: scales)
+      forwardAndBackward(step, examples, first: mine.lowerBound, scales: scales)
       timer.mark("forward and backward")
       let outcome = try reducer.finish()
       exposed += reducer.exposedSeconds
@@ -137,7 +142,7 @@ public final class Trainer {
   }
 
   /// Σ w of each term over the whole batch, and whether any rank was asked to stop.
-  private func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ stopRequested: Bool) throws -> ([Double], Bool) {
+  func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ stopRequested: Bool) throws -> ([Double], Bool) {
     counts.clear()
     for (example, index) in zip(examples, mine) { counts.set(index, example.counts) }
     let terms = objective.terms.count
@@ -148,7 +153,7 @@ public final class Trainer {
   }
 
   /// λ / count for each term. A count of zero over the whole batch is an error, not a division.
-  private func lossScales(_ totals: [Double], step: Int) throws -> [Float] {
+  func lossScales(_ totals: [Double], step: Int) throws -> [Float] {
     try zip(objective.terms, totals).map { term, total in
       guard total > 0 else {
         throw DataError(
@@ -159,12 +164,13 @@ public final class Trainer {
     }
   }
 
-  private func forwardAndBackward(_ examples: [TrainingExample], first: Int, scales: [Float]) {
+  private func forwardAndBackward(_ step: Int, _ examples: [TrainingExample], first: Int, scales: [Float]) {
     reducer.begin()
     losses.clear()
     let (plan, rank, workers, losses, objective, bank) = (plan, communicator.rank, workers, losses, objective, bank)
     let dropout = CounterGenerator(seed: options.seed, purpose: .dropout)
     for (thread, worker) in workers.enumerated() {
+      worker.trained = SampleDigest()
       worker.sink?.begin(willWork: !plan.share(of: thread, rank: rank).isEmpty)
     }
     pool.run(whileWaiting: reducer.poll) { thread in
@@ -174,6 +180,7 @@ public final class Trainer {
         worker.sink?.beginMicroBatch(isLast: index == share.upperBound - 1)
         losses.set(first + index, objective.lossAndGradient(examples[index], pass, scales: scales, worker.workspace))
         worker.sink?.endMicroBatch()
+        worker.trained &+= examples[index].samples.trained(asMicroBatch: step * plan.microBatchCount + first + index)
       }
     }
   }
@@ -226,7 +233,8 @@ public final class Trainer {
     let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
     return StepOutcome(
       step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: rows, gradientNorm: norm, learningRate: rate,
-      repeats: repeats, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed, stopRequested: stop)
+      repeats: repeats, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed, stopRequested: stop,
+      samples: workers.reduce(SampleDigest()) { $0 &+ $1.trained })
   }
 }
 

@@ -52,13 +52,16 @@ public final class TrainingRun {
   let trainer: Trainer
   /// What only rank 0 has: folder, logs, display.
   let record: RunRecord?
+  private let accounting: SampleAccounting
   private var bestLoss: Double?
   private var bestStep: Int?
   private var savedStep: Int?
 
   /// Takes all memory and opens the run folder. Collective.
+  /// - Parameter keepsRecord: false for a run that writes nothing, such as a replay.
   public init(
-    _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, command: [String] = []
+    _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, command: [String] = [],
+    keepsRecord: Bool = true
   ) throws {
     self.configuration = configuration
     self.inputs = inputs
@@ -70,7 +73,8 @@ public final class TrainingRun {
       batch: configuration.batch, microBatch: configuration.microBatch, ranks: communicator.size, threads: threads)
     trainer = Trainer(
       objective, length: model.context, plan: plan, options: Self.options(configuration, steps: steps), communicator: communicator)
-    record = communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan, command: command) : nil
+    accounting = SampleAccounting(communicator, samplesPerEpoch: inputs.training.samplesPerEpoch)
+    record = keepsRecord && communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan, command: command) : nil
     record?.termNamesSource = objective.terms.map(\.name)
   }
 
@@ -104,12 +108,14 @@ public final class TrainingRun {
     let sgemm = try communicator.sum(Yardstick.sgemm(trainer.pool, seconds: 0.2))
     try record?.start(at: step, arithmetic: arithmetic, dataHash: inputs.dataHash, ranks: communicator.size, sgemm: sgemm)
     guard step < steps else { return .alreadyFinished(step: step) }
+    try accounting.begin(at: step, plannedSteps: steps, threads: trainer.plan.threads, folder: record?.folder)
     let prefetcher = examples(from: step)
     defer { prefetcher.stop() }
     var outcome: StepOutcome
     repeat {
       outcome = try trainer.step(step, try prefetcher.next(), stopRequested: StopRequest.isPending)
       step += 1
+      accounting.add(outcome.samples)
       try afterStep(outcome, finished: step)
     } while step < steps && !outcome.stopRequested
     try record?.finish()
@@ -140,8 +146,11 @@ public final class TrainingRun {
   private func afterStep(_ outcome: StepOutcome, finished step: Int) throws {
     let machine = configuration.machine
     let last = step == steps || outcome.stopRequested
-    var validated: Double?
-    if inputs.validation != nil, step % machine.validationSteps == 0 || step == steps { validated = try validate(step) }
+    let validates = inputs.validation != nil && (step % machine.validationSteps == 0 || step == steps)
+    let saves = validates || step % machine.checkpointSteps == 0 || last
+    // Before anything is saved: a checkpoint carries the account, and the ledger's line must not be missing behind it.
+    if saves || step % machine.logSteps == 0 { try accounting.close(step, durably: saves) }
+    let validated = validates ? try validate(step) : nil
     record?.note(outcome, finished: step, validation: validated, epoch: epoch(step), samplesPerStep: configuration.batch)
     if step % machine.logSteps == 0 || validated != nil || last { try record?.log() }
     if step % machine.checkpointSteps == 0 || last { try save(step) }
@@ -182,7 +191,8 @@ public final class TrainingRun {
       step: step, streamPosition: UInt64(step) * UInt64(configuration.batch), samplesSeen: step * configuration.batch,
       tokensSeen: step * configuration.batch * model.context, schedule: ["steps": Double(steps), "warmupSteps": Double(configuration.schedule.warmupSteps)],
       gradientScales: Dictionary(uniqueKeysWithValues: zip(entries.map(\.name), trainer.sum.exponents)),
-      objective: configuration.objective, experimentHash: configuration.experimentHash, dataHash: inputs.dataHash, bestValidationLoss: bestLoss, bestStep: bestStep)
+      objective: configuration.objective, experimentHash: configuration.experimentHash, dataHash: inputs.dataHash, bestValidationLoss: bestLoss, bestStep: bestStep,
+      account: accounting.account)
   }
 
   private func files() throws -> [String: [UInt8]] {
@@ -192,24 +202,25 @@ public final class TrainingRun {
     return files
   }
 
-  private var moments: [String: ParameterStore] { ["m": trainer.optimizer.firstMoment, "v": trainer.optimizer.secondMoment] }
+  var moments: [String: ParameterStore] { ["m": trainer.optimizer.firstMoment, "v": trainer.optimizer.secondMoment] }
 
-  private var auxiliaries: [String: ParameterStore] {
+  var auxiliaries: [String: ParameterStore] {
     Dictionary(uniqueKeysWithValues: objective.networks.auxiliaries.map { ($0.name, trainer.bank.auxiliary($0.name)) })
   }
 
-  /// Weights, moments and state from the newest intact checkpoint, from `init.from`, or drawn anew: read on rank 0, sent to
-  /// all. - Returns: finished steps.
-  private func restore() throws -> Int {
+  /// Weights, moments and state from the newest intact checkpoint, from `init.from`, or drawn anew. - Returns: finished steps.
+  private func restore() throws -> Int { try load(try record?.recover()) }
+
+  /// Weights, moments and state of a checkpoint, or without one those that the run begins with: read on rank 0, sent to all.
+  /// - Returns: finished steps.
+  func load(_ checkpoint: Checkpoint?) throws -> Int {
     var bytes: [UInt8] = []
-    if let record {
-      if let checkpoint = try record.recover() {
-        try checkpoint.restore(model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries)
-        bytes = try checkpoint.state.encoded()
-      } else {
-        trainer.bank.initialize(seed: configuration.seed)
-        try startFromGivenWeights(record)
-      }
+    if let checkpoint {
+      try checkpoint.restore(model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries)
+      bytes = try checkpoint.state.encoded()
+    } else if communicator.rank == 0 {
+      trainer.bank.initialize(seed: configuration.seed)
+      try startFromGivenWeights()
     }
     bytes = try communicator.broadcast(bytes)
     for store in [trainer.bank.trained] + moments.sorted(by: { $0.key < $1.key }).map(\.value)
@@ -226,6 +237,7 @@ public final class TrainingRun {
       return exponent
     })
     (bestLoss, bestStep) = (state.bestValidationLoss, state.bestStep)
+    accounting.resume(state.account)
     try checkContinuation(of: state)
     return state.step
   }
@@ -243,13 +255,13 @@ public final class TrainingRun {
     }
   }
 
-  private func startFromGivenWeights(_ record: RunRecord) throws {
+  private func startFromGivenWeights() throws {
     guard !configuration.initFrom.isEmpty else { return }
     let report = try HuggingFaceSource(configuration.initFrom).load(into: trainer.bank.trained, as: model)
     trainer.bank.restartFollowers()
-    for warning in report.warnings { record.warn(warning) }
+    for warning in report.warnings { record?.warn(warning) }
     for (name, rows) in report.grown.sorted(by: { $0.key < $1.key }) {
-      record.warn("\(name) of \(configuration.initFrom) had \(rows) rows added for new tokens.")
+      record?.warn("\(name) of \(configuration.initFrom) had \(rows) rows added for new tokens.")
     }
   }
 }
