@@ -186,7 +186,7 @@ final class RunRecord {
     last = StepRecord(
       step: step, epoch: epoch, tokens: step * samplesPerStep * model.context,
       losses: zip(names, outcome.termLosses).map { Named($0, $1) }, loss: outcome.loss, validationLoss: validation,
-      learningRate: outcome.learningRate, gradientNorm: outcome.gradientNorm,
+      learningRate: outcome.learningRate, gradientNorm: outcome.gradientNorm, lossDigest: outcome.lossDigest,
       targetCounts: zip(names, outcome.counts).map { Named($0, Int($1.rounded())) }, repeats: outcome.repeats,
       tokensPerSecond: interval.tokens / interval.seconds, mfu: sgemm > 0 ? interval.flops / interval.seconds / sgemm : nil,
       stepSeconds: outcome.stepSeconds, seconds: outcome.seconds.map { Named($0.stop, $0.seconds) },

@@ -26,7 +26,7 @@ struct Train: ParsableCommand {
     if acceptArithmetic { setenv("LOCKSTEP_ACCEPT_ARITHMETIC", "1", 1) }
     try Job.run { communicator in
       BLAS.useOneThread()
-      let configuration = try readConfiguration(communicator)
+      let configuration = try ConfigurationFile.read(config, settings: settings, communicator)
       let threads = try Job.together(communicator) { try Job.threads(self.threads ?? configuration.machine.threads, communicator) }
       if dryRun { return try DryRun(configuration, communicator, threads: threads).print() }
       let run = try Job.together(communicator) {
@@ -39,19 +39,6 @@ struct Train: ParsableCommand {
       let ending = try run.execute()
       try report(ending, run, communicator)
     }
-  }
-
-  /// Rank 0 reads the file, so that it need not be on every host.
-  private func readConfiguration(_ communicator: any Communicator) throws -> RunConfiguration {
-    let local = try Job.together(communicator) { () throws -> [UInt8] in
-      guard communicator.rank == 0 else { return [] }
-      guard let bytes = FileManager.default.contents(atPath: config) else {
-        throw ConfigurationError(config, "cannot be read. Is the path right? configs/ has examples.")
-      }
-      return [UInt8](bytes)
-    }
-    let text = String(decoding: try communicator.broadcast(local), as: UTF8.self)
-    return try Job.together(communicator) { try RunConfiguration(toml: text, place: config, settings: settings) }
   }
 
   private func report(_ ending: RunEnding, _ run: TrainingRun, _ communicator: any Communicator) throws {
