@@ -5,7 +5,9 @@
 #include <string.h>
 
 struct lockstep_mpi {
-  MPI_Comm world;
+  /* Sums and everything else; the second halves of two-phase sums; reports of ranks that wait. Collectives of one
+     communicator must start in the same order on every rank, so what may interleave differently has its own. */
+  MPI_Comm world, spread, reports;
   int rank, size, local_rank, local_size;
 };
 
@@ -13,17 +15,17 @@ struct lockstep_request {
   MPI_Request request;
 };
 
-/* MPI counts in int; longer messages go in pieces of this many elements. */
-#define PIECE (1 << 30)
-
 static MPI_Datatype datatype(int type) {
   return type == LOCKSTEP_INT64 ? MPI_INT64_T : type == LOCKSTEP_FLOAT ? MPI_FLOAT : MPI_DOUBLE;
 }
 
-static int64_t element_size(int type) { return type == LOCKSTEP_FLOAT ? 4 : 8; }
-
 static MPI_Op operation_of(int operation) {
   return operation == LOCKSTEP_SUM ? MPI_SUM : operation == LOCKSTEP_MIN ? MPI_MIN : MPI_MAX;
+}
+
+static int duplicate(MPI_Comm *copy) {
+  int code = MPI_Comm_dup(MPI_COMM_WORLD, copy);
+  return code == MPI_SUCCESS ? MPI_Comm_set_errhandler(*copy, MPI_ERRORS_RETURN) : code;
 }
 
 int lockstep_mpi_start(lockstep_mpi **out) {
@@ -37,8 +39,9 @@ int lockstep_mpi_start(lockstep_mpi **out) {
   }
   lockstep_mpi *world = calloc(1, sizeof *world);
   if (!world) return MPI_ERR_NO_MEM;
-  code = MPI_Comm_dup(MPI_COMM_WORLD, &world->world);
-  if (code == MPI_SUCCESS) code = MPI_Comm_set_errhandler(world->world, MPI_ERRORS_RETURN);
+  code = duplicate(&world->world);
+  if (code == MPI_SUCCESS) code = duplicate(&world->spread);
+  if (code == MPI_SUCCESS) code = duplicate(&world->reports);
   if (code == MPI_SUCCESS) code = MPI_Comm_rank(world->world, &world->rank);
   if (code == MPI_SUCCESS) code = MPI_Comm_size(world->world, &world->size);
   MPI_Comm local = MPI_COMM_NULL;
@@ -56,7 +59,9 @@ int lockstep_mpi_start(lockstep_mpi **out) {
 }
 
 int lockstep_mpi_stop(lockstep_mpi *world) {
-  int code = MPI_Comm_free(&world->world);
+  int code = MPI_Comm_free(&world->reports);
+  if (code == MPI_SUCCESS) code = MPI_Comm_free(&world->spread);
+  if (code == MPI_SUCCESS) code = MPI_Comm_free(&world->world);
   free(world);
   if (code != MPI_SUCCESS) return code;
   return MPI_Finalize();
@@ -72,54 +77,86 @@ void lockstep_mpi_abort(lockstep_mpi *world, int code) {
   exit(code);
 }
 
-int lockstep_mpi_barrier(lockstep_mpi *world) { return MPI_Barrier(world->world); }
-
-int lockstep_mpi_broadcast(lockstep_mpi *world, void *bytes, int64_t count, int root) {
-  int code = MPI_SUCCESS;
-  for (int64_t done = 0; done < count && code == MPI_SUCCESS; done += PIECE) {
-    int piece = (int)(count - done < PIECE ? count - done : PIECE);
-    code = MPI_Bcast((char *)bytes + done, piece, MPI_BYTE, root, world->world);
-  }
-  return code;
-}
-
-int lockstep_mpi_gather_all(lockstep_mpi *world, const void *mine, int64_t count, void *all) {
-  if (count > PIECE) return MPI_ERR_COUNT;
-  return MPI_Allgather(mine, (int)count, MPI_BYTE, all, (int)count, MPI_BYTE, world->world);
-}
-
-int lockstep_mpi_reduce(lockstep_mpi *world, void *values, int64_t count, int type, int operation) {
-  int code = MPI_SUCCESS;
-  for (int64_t done = 0; done < count && code == MPI_SUCCESS; done += PIECE) {
-    int piece = (int)(count - done < PIECE ? count - done : PIECE);
-    code = MPI_Allreduce(MPI_IN_PLACE, (char *)values + done * element_size(type), piece, datatype(type),
-                         operation_of(operation), world->world);
-  }
-  return code;
-}
-
-int lockstep_mpi_start_sum(lockstep_mpi *world, void *values, int64_t count, int type, lockstep_request **out) {
-  if (count > PIECE) return MPI_ERR_COUNT;
+/* Wraps the request that a non-blocking call gave. */
+static int wrap(int code, MPI_Request posted, lockstep_request **out) {
+  if (code != MPI_SUCCESS) return code;
   lockstep_request *request = malloc(sizeof *request);
   if (!request) return MPI_ERR_NO_MEM;
-  int code = MPI_Iallreduce(MPI_IN_PLACE, values, (int)count, datatype(type), MPI_SUM, world->world, &request->request);
-  if (code != MPI_SUCCESS) {
-    free(request);
-    return code;
-  }
+  request->request = posted;
   *out = request;
   return MPI_SUCCESS;
+}
+
+int lockstep_mpi_start_barrier(lockstep_mpi *world, lockstep_request **out) {
+  MPI_Request posted = MPI_REQUEST_NULL;
+  int code = MPI_Ibarrier(world->world, &posted);
+  return wrap(code, posted, out);
+}
+
+int lockstep_mpi_start_broadcast(lockstep_mpi *world, void *bytes, int64_t count, int root, lockstep_request **out) {
+  if (count > LOCKSTEP_PIECE) return MPI_ERR_COUNT;
+  MPI_Request posted = MPI_REQUEST_NULL;
+  int code = MPI_Ibcast(bytes, (int)count, MPI_BYTE, root, world->world, &posted);
+  return wrap(code, posted, out);
+}
+
+int lockstep_mpi_start_gather_all(lockstep_mpi *world, const void *mine, int64_t count, void *all,
+                                  lockstep_request **out) {
+  if (count > LOCKSTEP_PIECE) return MPI_ERR_COUNT;
+  MPI_Request posted = MPI_REQUEST_NULL;
+  int code = MPI_Iallgather(mine, (int)count, MPI_BYTE, all, (int)count, MPI_BYTE, world->world, &posted);
+  return wrap(code, posted, out);
+}
+
+int lockstep_mpi_start_reduce(lockstep_mpi *world, void *values, int64_t count, int type, int operation,
+                              lockstep_request **out) {
+  if (count > LOCKSTEP_PIECE) return MPI_ERR_COUNT;
+  MPI_Request posted = MPI_REQUEST_NULL;
+  int code = MPI_Iallreduce(MPI_IN_PLACE, values, (int)count, datatype(type), operation_of(operation), world->world, &posted);
+  return wrap(code, posted, out);
+}
+
+int lockstep_mpi_reduce_blocking(lockstep_mpi *world, void *values, int64_t count, int type, int operation) {
+  if (count > LOCKSTEP_PIECE) return MPI_ERR_COUNT;
+  return MPI_Allreduce(MPI_IN_PLACE, values, (int)count, datatype(type), operation_of(operation), world->world);
+}
+
+int lockstep_mpi_start_exchange(lockstep_mpi *world, const void *values, const int *counts, const int *starts,
+                                void *received, const int *received_counts, const int *received_starts, int type,
+                                lockstep_request **out) {
+  MPI_Request posted = MPI_REQUEST_NULL;
+  int code = MPI_Ialltoallv(values, counts, starts, datatype(type), received, received_counts, received_starts,
+                            datatype(type), world->world, &posted);
+  return wrap(code, posted, out);
+}
+
+int lockstep_mpi_start_spread(lockstep_mpi *world, void *values, const int *counts, const int *starts, int type,
+                              lockstep_request **out) {
+  MPI_Request posted = MPI_REQUEST_NULL;
+  int code = MPI_Iallgatherv(MPI_IN_PLACE, 0, datatype(type), values, counts, starts, datatype(type), world->spread, &posted);
+  return wrap(code, posted, out);
+}
+
+int lockstep_mpi_start_report(lockstep_mpi *world, const int64_t *report, int count, int to, lockstep_request **out) {
+  MPI_Request posted = MPI_REQUEST_NULL;
+  int code = MPI_Isend(report, count, MPI_INT64_T, to, 0, world->reports, &posted);
+  return wrap(code, posted, out);
+}
+
+int lockstep_mpi_receive_report(lockstep_mpi *world, int64_t *report, int count, int *from) {
+  int waiting = 0;
+  MPI_Status status;
+  *from = -1;
+  int code = MPI_Iprobe(MPI_ANY_SOURCE, 0, world->reports, &waiting, &status);
+  if (code != MPI_SUCCESS || !waiting) return code;
+  code = MPI_Recv(report, count, MPI_INT64_T, status.MPI_SOURCE, 0, world->reports, MPI_STATUS_IGNORE);
+  if (code == MPI_SUCCESS) *from = status.MPI_SOURCE;
+  return code;
 }
 
 int lockstep_mpi_test(lockstep_request *request, int *done) {
   int code = MPI_Test(&request->request, done, MPI_STATUS_IGNORE);
   if (code != MPI_SUCCESS || *done) free(request);
-  return code;
-}
-
-int lockstep_mpi_wait(lockstep_request *request) {
-  int code = MPI_Wait(&request->request, MPI_STATUS_IGNORE);
-  free(request);
   return code;
 }
 

@@ -5,13 +5,24 @@ public struct CollectiveError: LockstepError, Equatable {
   public let operation: String
   public let rank: Int
   public let reason: String
+  public let exitCode: ExitCode
 
-  public init(_ operation: String, rank: Int, reason: String) {
-    (self.operation, self.rank, self.reason) = (operation, rank, reason)
+  public init(_ operation: String, rank: Int, reason: String, exitCode: ExitCode = .failed) {
+    (self.operation, self.rank, self.reason, self.exitCode) = (operation, rank, reason, exitCode)
   }
 
-  public var exitCode: ExitCode { .failed }
   public var description: String { "\(operation) failed on rank \(rank): \(reason)" }
+}
+
+/// Where on its line a rank is: what a report about a stalled job names.
+public struct Place: Sendable, Equatable, CustomStringConvertible {
+  /// nil outside of steps.
+  public var step: Int?
+  public var stop: String
+
+  public init(step: Int? = nil, _ stop: String) { (self.step, self.stop) = (step, stop) }
+
+  public var description: String { step.map { "'\(stop)' of step \($0)" } ?? "'\(stop)'" }
 }
 
 /// An operation over ranks.
@@ -26,6 +37,10 @@ public protocol Communicator: AnyObject {
   /// Rank and size among the ranks of this host.
   var localRank: Int { get }
   var localSize: Int { get }
+  /// What this rank is doing, for the report of a stall.
+  var place: Place { get set }
+  /// Seconds a rank may keep the others waiting, or not move at all, before the job is ended; nil waits for ever.
+  var stallSeconds: Double? { get set }
 
   func barrier() throws(CollectiveError)
   func reduce(_ values: inout [Double], _ reduction: Reduction) throws(CollectiveError)
@@ -36,18 +51,50 @@ public protocol Communicator: AnyObject {
   func gatherAll(_ mine: [UInt8]) throws(CollectiveError) -> [[UInt8]]
 
   /// Starts an in-place sum of integers or floats over ranks. The memory belongs to the sum until it is done.
-  func startSum(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any PendingSum
-  func startSum(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any PendingSum
+  func startSum(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Pending
+  func startSum(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Pending
+
+  /// Starts an exchange: this rank receives its own part of every rank's `values`, one after the other in rank order.
+  ///
+  /// - Parameters:
+  ///   - parts: one range of `values` a rank, the same on all of them.
+  ///   - received: memory for `size` times this rank's part.
+  func startExchange(
+    _ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>
+  ) throws(CollectiveError) -> any Pending
+
+  /// Starts to give every rank the parts of all: rank r's own `parts[r]` of `values` ends up on every rank. These start in
+  /// the same order on all ranks among themselves, whatever else is started in between.
+  func startSpread(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Pending
+
+  /// Begins to wait for something that all ranks take part in. - Returns: the wait, to be handed to `idle`.
+  func beginWait() -> Wait
+  /// One turn of waiting: gives the processor away for a moment and, now and then, looks whether the job has stalled.
+  ///
+  /// - Throws: `CollectiveError` with exit code 7 that names the ranks which have not arrived for too long.
+  func idle(_ wait: inout Wait) throws(CollectiveError)
 
   /// Ends every rank of the job with this exit code.
   func abort(_ code: ExitCode) -> Never
 }
 
-/// A sum under way. Either `isDone` says so once, or `wait` is called, never both after the end.
-public protocol PendingSum: AnyObject {
-  /// Lets the library make progress. - Returns: whether the sum is complete.
+/// A collective under way. Done when `isDone` says so once; not to be asked again after that.
+public protocol Pending: AnyObject {
+  /// Lets the library make progress. - Returns: whether it is complete.
   func isDone() throws(CollectiveError) -> Bool
-  func wait() throws(CollectiveError)
+}
+
+/// A wait of this rank, counted from the start of the job: waits with the same number belong together on all ranks.
+public struct Wait {
+  let number: Int
+  let started: ContinuousClock.Instant
+  var turns = 0
+  var hasReported = false
+
+  public init(number: Int) {
+    self.number = number
+    started = .now
+  }
 }
 
 extension Communicator {

@@ -29,7 +29,11 @@ public final class GradientSum: @unchecked Sendable {
   public internal(set) var exponents: [Int]
   /// Tensors whose exponent was never set by a gradient; the first step is taken again once it is.
   public internal(set) var provisional: Bool
+  /// For each tensor, whether it overflowed on this rank in any try since the exponents were last restored.
+  public private(set) var overflowed: [Bool]
   let memory: UnsafeMutablePointer<Int64>
+  /// Where the sum over several ranks arrives, rounded to floats. Never touched, and so never paid for, by a single rank.
+  let rounded: ParameterStore
   private let elements: Int
   private let locks: [Stripe]
   private var sinks: [Sink] = []
@@ -43,9 +47,11 @@ public final class GradientSum: @unchecked Sendable {
     self.arithmetic = arithmetic
     exponents = [Int](repeating: Self.firstExponent, count: layout.entries.count)
     provisional = arithmetic == .exact
+    overflowed = [Bool](repeating: false, count: layout.entries.count)
     elements = layout.count + 2 * layout.entries.count
     memory = .allocate(capacity: elements)
     memory.initialize(repeating: 0, count: elements)
+    rounded = ParameterStore(layout)
     locks = (0...(elements / Self.stripe)).map { _ in Stripe() }
   }
 
@@ -57,8 +63,10 @@ public final class GradientSum: @unchecked Sendable {
 
   final class Stripe: Sendable { let lock = Mutex<Void>(()) }
 
-  /// The integers, for the optimiser.
+  /// The integers of this rank, for the optimiser of a single rank.
   public var integers: UnsafeMutablePointer<Int64> { memory }
+  /// The sum over ranks, for the optimiser of several.
+  public var floatsOverRanks: UnsafePointer<Float> { UnsafePointer(rounded.memory) }
 
   /// The floats of the control, in the same memory.
   public var floats: UnsafeMutablePointer<Float> {
@@ -88,6 +96,7 @@ public final class GradientSum: @unchecked Sendable {
     precondition(saved.count == exponents.count, "\(saved.count) exponents for \(exponents.count) tensors")
     exponents = saved
     provisional = false
+    for entry in overflowed.indices { overflowed[entry] = false }
   }
 
   /// The first element that some thread may still add to: everything below is final on this rank.
@@ -101,7 +110,10 @@ public final class GradientSum: @unchecked Sendable {
       let limit = Float(exactLimit * inverseScale(entry.index) / Double(max(entry.spec.uses, 1) * passes))
       for sink in sinks {
         let largest = Float(bitPattern: sink.largest[entry.index])
-        counts[2 * entry.index] += arithmetic == .exact && largest >= limit ? 1 : 0
+        if arithmetic == .exact, largest >= limit {
+          counts[2 * entry.index] += 1
+          overflowed[entry.index] = true
+        }
         counts[2 * entry.index + 1] += largest.isFinite ? 0 : 1
       }
     }
@@ -216,6 +228,7 @@ public final class GradientSum: @unchecked Sendable {
       if isLast {
         published.store(next < remaining.count ? owner.layout.entries[next].offset : owner.layout.count, ordering: .releasing)
       }
+      Heartbeat.beat()
       progress?()
     }
   }

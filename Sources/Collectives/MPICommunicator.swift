@@ -4,14 +4,26 @@ import Glibc
 
 /// The ranks that `mpirun` or `srun` started.
 ///
-/// Invariant: all calls come from the thread that made it (checked), because MPI runs at `MPI_THREAD_FUNNELED`.
+/// Invariant: all calls come from the thread that made it (checked), because MPI runs at `MPI_THREAD_FUNNELED`. Every
+/// collective is started and polled, so a rank that waits can notice that another one never comes.
 public final class MPICommunicator: Communicator {
-  private let world: OpaquePointer
+  let world: OpaquePointer
   private let owner: pthread_t
   public let rank: Int
   public let size: Int
   public let localRank: Int
   public let localSize: Int
+  public var place = Place("start") {
+    didSet { Heartbeat.beat(at: place) }
+  }
+  /// Seconds a rank may keep the others waiting; nil switches the watch off.
+  public var stallSeconds: Double? {
+    didSet { Heartbeat.watch(seconds: stallSeconds, rank: rank) }
+  }
+  /// Waits begun so far.
+  private var waits = 0
+  /// Made on all ranks together by `learnNames`.
+  var stallWatch: StallWatch?
 
   /// Starts MPI. - Throws: `CollectiveError` when the library refuses or cannot serve one thread.
   public init() throws(CollectiveError) {
@@ -36,38 +48,125 @@ public final class MPICommunicator: Communicator {
     text { lockstep_mpi_version($0, $1) }.split(separator: "\n").first.map { $0.trimmingSuffixes() } ?? "unknown"
   }
 
-  public func barrier() throws(CollectiveError) { try check(lockstep_mpi_barrier(world), "a barrier") }
+  // MARK: - Collectives that wait
+
+  public func barrier() throws(CollectiveError) {
+    try complete("a barrier") { lockstep_mpi_start_barrier(world, &$0) }
+  }
 
   public func reduce(_ values: inout [Double], _ reduction: Reduction) throws(CollectiveError) {
-    let code = values.withUnsafeMutableBytes {
-      lockstep_mpi_reduce(world, $0.baseAddress, Int64($0.count / 8), Int32(LOCKSTEP_DOUBLE), reduction.code)
-    }
-    try check(code, "a sum over ranks")
+    try reduceArray(&values, Int32(LOCKSTEP_DOUBLE), reduction)
   }
 
   public func reduce(_ values: inout [Int64], _ reduction: Reduction) throws(CollectiveError) {
+    try reduceArray(&values, Int32(LOCKSTEP_INT64), reduction)
+  }
+
+  /// A float sum by the library's blocking call, whose bits depend on the algorithm: the control of tests.
+  public func sumBlocking(_ values: inout [Float]) throws(CollectiveError) {
     let code = values.withUnsafeMutableBytes {
-      lockstep_mpi_reduce(world, $0.baseAddress, Int64($0.count / 8), Int32(LOCKSTEP_INT64), reduction.code)
+      lockstep_mpi_reduce_blocking(world, $0.baseAddress, Int64($0.count / 4), Int32(LOCKSTEP_FLOAT), Int32(LOCKSTEP_SUM))
     }
-    try check(code, "a sum over ranks")
+    try check(code, "a blocking sum")
   }
 
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws(CollectiveError) {
-    try check(lockstep_mpi_broadcast(world, bytes.baseAddress, Int64(bytes.count), Int32(root)), "a broadcast")
+    for start in stride(from: 0, to: bytes.count, by: Int(LOCKSTEP_PIECE)) {
+      let count = min(Int(LOCKSTEP_PIECE), bytes.count - start)
+      try complete("a broadcast") {
+        lockstep_mpi_start_broadcast(world, bytes.baseAddress.map { $0 + start }, Int64(count), Int32(root), &$0)
+      }
+    }
   }
 
   public func gatherAll(_ mine: [UInt8]) throws(CollectiveError) -> [[UInt8]] {
-    var all = [UInt8](repeating: 0, count: mine.count * size)
-    try check(lockstep_mpi_gather_all(world, mine, Int64(mine.count), &all), "a gather")
+    // Memory of its own: the library holds the addresses until the gather is done.
+    let all = UnsafeMutableRawBufferPointer.allocate(byteCount: mine.count * (size + 1), alignment: 16)
+    defer { all.deallocate() }
+    guard let base = all.baseAddress else { return [[UInt8]](repeating: [], count: size) }
+    let source = base + mine.count * size
+    source.copyMemory(from: mine, byteCount: mine.count)
+    try complete("a gather") { lockstep_mpi_start_gather_all(world, source, Int64(mine.count), base, &$0) }
     return (0..<size).map { Array(all[$0 * mine.count..<($0 + 1) * mine.count]) }
   }
 
-  public func startSum(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any PendingSum {
-    try start(values.baseAddress, values.count, Int32(LOCKSTEP_INT64))
+  private func reduceArray<Element: BitwiseCopyable>(
+    _ values: inout [Element], _ type: Int32, _ reduction: Reduction
+  ) throws(CollectiveError) {
+    let outcome = values.withUnsafeMutableBufferPointer { buffer in
+      Result { () throws(CollectiveError) in
+        for start in stride(from: 0, to: buffer.count, by: Int(LOCKSTEP_PIECE)) {
+          let count = min(Int(LOCKSTEP_PIECE), buffer.count - start)
+          try complete("a sum over ranks") {
+            lockstep_mpi_start_reduce(world, buffer.baseAddress.map { $0 + start }, Int64(count), type, reduction.code, &$0)
+          }
+        }
+      }
+    }
+    try outcome.get()
   }
 
-  public func startSum(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any PendingSum {
-    try start(values.baseAddress, values.count, Int32(LOCKSTEP_FLOAT))
+  private func complete(
+    _ operation: String, _ start: (inout OpaquePointer?) -> Int32
+  ) throws(CollectiveError) {
+    let pending = try post(operation, start)
+    var wait = beginWait()
+    while !(try pending.isDone()) { try idle(&wait) }
+  }
+
+  // MARK: - Collectives that run beside other work
+
+  public func startSum(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Pending {
+    try post("a sum over ranks") {
+      lockstep_mpi_start_reduce(world, values.baseAddress, Int64(values.count), Int32(LOCKSTEP_INT64), Int32(LOCKSTEP_SUM), &$0)
+    }
+  }
+
+  public func startSum(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Pending {
+    try post("a sum over ranks") {
+      lockstep_mpi_start_reduce(world, values.baseAddress, Int64(values.count), Int32(LOCKSTEP_FLOAT), Int32(LOCKSTEP_SUM), &$0)
+    }
+  }
+
+  public func startExchange(
+    _ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>
+  ) throws(CollectiveError) -> any Pending {
+    let mine = parts[rank].count
+    let list = Counts(
+      parts.map { Int32($0.count) } + parts.map { Int32($0.lowerBound) } + [Int32](repeating: Int32(mine), count: size)
+        + (0..<size).map { Int32($0 * mine) })
+    return try post("a sum over ranks", holding: list) {
+      lockstep_mpi_start_exchange(
+        world, values, list.base, list.base + size, received, list.base + 2 * size, list.base + 3 * size, Int32(LOCKSTEP_INT64), &$0)
+    }
+  }
+
+  public func startSpread(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Pending {
+    let list = Counts(parts.map { Int32($0.count) } + parts.map { Int32($0.lowerBound) })
+    return try post("a sum over ranks", holding: list) {
+      lockstep_mpi_start_spread(world, values, list.base, list.base + size, Int32(LOCKSTEP_FLOAT), &$0)
+    }
+  }
+
+  // MARK: - Waiting
+
+  public func beginWait() -> Wait {
+    waits += 1
+    return Wait(number: waits)
+  }
+
+  public func idle(_ wait: inout Wait) throws(CollectiveError) {
+    wait.turns += 1
+    // Waiting must not take the processor from a rank that computes; the first turns are short, for small messages.
+    if wait.turns < 50 { sched_yield() } else { usleep(wait.turns < 1000 ? 20 : 100) }
+    guard wait.turns % 256 == 0 else { return }
+    Heartbeat.beat()
+    if let stallSeconds { try stallWatch?.look(&wait, limit: stallSeconds, from: self) }
+  }
+
+  /// Lets every rank learn the names of all, so that a report of a stall can say who and where. Collective.
+  public func learnNames() throws(CollectiveError) {
+    if stallWatch == nil, size > 1 { stallWatch = try StallWatch(self) }
   }
 
   public func abort(_ code: ExitCode) -> Never {
@@ -75,14 +174,18 @@ public final class MPICommunicator: Communicator {
     exit(code.rawValue)
   }
 
-  private func start(_ base: UnsafeMutableRawPointer?, _ count: Int, _ type: Int32) throws(CollectiveError) -> any PendingSum {
+  // MARK: - Calls into the shim
+
+  private func post(
+    _ operation: String, holding counts: Counts? = nil, _ start: (inout OpaquePointer?) -> Int32
+  ) throws(CollectiveError) -> MPIRequest {
     var request: OpaquePointer?
-    try check(lockstep_mpi_start_sum(world, base, Int64(count), type, &request), "starting a sum over ranks")
-    guard let request else { throw CollectiveError("starting a sum over ranks", rank: rank, reason: "MPI gave no request") }
-    return Pending(request: request, owner: self)
+    try check(start(&request), operation)
+    guard let request else { throw CollectiveError(operation, rank: rank, reason: "MPI gave no request") }
+    return MPIRequest(request, operation, owner: self, holding: counts)
   }
 
-  fileprivate func check(_ code: Int32, _ operation: String) throws(CollectiveError) {
+  func check(_ code: Int32, _ operation: String) throws(CollectiveError) {
     precondition(pthread_equal(pthread_self(), owner) != 0, "only the thread that started MPI may call it")
     if code != 0 { throw CollectiveError(operation, rank: rank, reason: Self.message(code)) }
   }
@@ -91,26 +194,41 @@ public final class MPICommunicator: Communicator {
 
   private static func text(_ fill: (UnsafeMutablePointer<CChar>, Int32) -> Void) -> String {
     var bytes = [CChar](repeating: 0, count: 8192)
-    bytes.withUnsafeMutableBufferPointer { fill($0.baseAddress!, Int32($0.count)) }
+    bytes.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { fill(base, Int32(buffer.count)) }
+    }
     return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
+}
 
-  private final class Pending: PendingSum {
-    private let request: OpaquePointer
-    private let owner: MPICommunicator
+/// Counts and starts that MPI reads until the call is done.
+private final class Counts {
+  let base: UnsafeMutablePointer<Int32>
 
-    init(request: OpaquePointer, owner: MPICommunicator) {
-      self.request = request
-      self.owner = owner
-    }
+  init(_ values: [Int32]) {
+    base = .allocate(capacity: max(values.count, 1))
+    base.initialize(repeating: 0, count: max(values.count, 1))
+    base.update(from: values, count: values.count)
+  }
 
-    func isDone() throws(CollectiveError) -> Bool {
-      var done: Int32 = 0
-      try owner.check(lockstep_mpi_test(request, &done), "a sum over ranks")
-      return done != 0
-    }
+  deinit { base.deallocate() }
+}
 
-    func wait() throws(CollectiveError) { try owner.check(lockstep_mpi_wait(request), "a sum over ranks") }
+/// A collective that MPI is working on.
+private final class MPIRequest: Pending {
+  private let request: OpaquePointer
+  private let operation: String
+  private let owner: MPICommunicator
+  private let counts: Counts?
+
+  init(_ request: OpaquePointer, _ operation: String, owner: MPICommunicator, holding counts: Counts?) {
+    (self.request, self.operation, self.owner, self.counts) = (request, operation, owner, counts)
+  }
+
+  func isDone() throws(CollectiveError) -> Bool {
+    var done: Int32 = 0
+    try owner.check(lockstep_mpi_test(request, &done), operation)
+    return done != 0
   }
 }
 

@@ -21,38 +21,53 @@ public struct AdamWFactors: Sendable {
   }
 }
 
+/// Hashes of the moments as a step read them.
+public struct MomentHashes: Sendable, Equatable {
+  public var first: UInt64
+  public var second: UInt64
+
+  public init(first: UInt64, second: UInt64) { (self.first, self.second) = (first, second) }
+}
+
 /// One AdamW step over a range of one tensor, reading the gradient from the exact sum and leaving the sum zero:
 ///
 /// g = float(sum · inverse) · factor, m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g²,
 /// p ← p - lr·decay·p - lr · (m / c₁) / (√(v / c₂) + ε).
 ///
+/// - Parameter hashing: whether m and v are hashed on the way.
+/// - Returns: hashes of m and v as they were before; those of nothing without `hashing`.
 /// - Complexity: 40 bytes of traffic an element: the floor is the memory's bandwidth.
 /// Reference: Loshchilov, Hutter, "Decoupled weight decay regularization", 2017, arXiv 1711.05101, algorithm 2.
-public func adamWUpdate(
+@discardableResult public func adamWUpdate(
   parameters p: UnsafeMutablePointer<Float>, firstMoment m: UnsafeMutablePointer<Float>, secondMoment v: UnsafeMutablePointer<Float>,
-  exactSum sum: UnsafeMutablePointer<Int64>, count: Int, inverse: Double, decay: Float, _ f: AdamWFactors
-) {
-  update(p, m, v, count, decay: decay, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
-  sum.update(repeating: 0, count: count)
+  exactSum sum: UnsafeMutablePointer<Int64>, count: Int, inverse: Double, decay: Float, hashing: Bool = true, _ f: AdamWFactors
+) -> MomentHashes {
+  defer { sum.update(repeating: 0, count: count) }
+  // Two copies of the loop, each with its own constant.
+  return hashing
+    ? update(p, m, v, count, decay: decay, true, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
+    : update(p, m, v, count, decay: decay, false, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
 }
 
-/// The same step from a float sum, for the control.
-public func adamWUpdate(
+/// The same step from gradients that are floats already; they are left as they are.
+@discardableResult public func adamWUpdate(
   parameters p: UnsafeMutablePointer<Float>, firstMoment m: UnsafeMutablePointer<Float>, secondMoment v: UnsafeMutablePointer<Float>,
-  floatSum sum: UnsafeMutablePointer<Float>, count: Int, decay: Float, _ f: AdamWFactors
-) {
-  update(p, m, v, count, decay: decay, f, eight: { load8(sum + $0) }, one: { sum[$0] })
-  sum.update(repeating: 0, count: count)
+  gradient: UnsafePointer<Float>, count: Int, decay: Float, hashing: Bool = true, _ f: AdamWFactors
+) -> MomentHashes {
+  hashing
+    ? update(p, m, v, count, decay: decay, true, f, eight: { load8(gradient + $0) }, one: { gradient[$0] })
+    : update(p, m, v, count, decay: decay, false, f, eight: { load8(gradient + $0) }, one: { gradient[$0] })
 }
 
 @inline(__always) private func update(
   _ p: UnsafeMutablePointer<Float>, _ m: UnsafeMutablePointer<Float>, _ v: UnsafeMutablePointer<Float>, _ count: Int, decay: Float,
-  _ f: AdamWFactors, eight: (Int) -> SIMD8<Float>, one: (Int) -> Float
-) {
+  _ hashing: Bool, _ f: AdamWFactors, eight: (Int) -> SIMD8<Float>, one: (Int) -> Float
+) -> MomentHashes {
   let shrink = 1 - f.learningRate * decay
   let rate = f.learningRate / f.correction1
   let root = 1 / f.correction2.squareRoot()
   let (take1, take2) = (1 - f.beta1, 1 - f.beta2)
+  var (hash1, hash2) = (ReplicaHash(), ReplicaHash())
   @inline(__always) func step(_ g: SIMD8<Float>, _ p8: SIMD8<Float>, _ m8: SIMD8<Float>, _ v8: SIMD8<Float>) -> (
     SIMD8<Float>, SIMD8<Float>, SIMD8<Float>
   ) {
@@ -62,21 +77,31 @@ public func adamWUpdate(
   }
   var i = 0
   while i &+ 8 <= count {
-    let (p8, m8, v8) = step(eight(i) * f.gradientFactor, load8(p + i), load8(m + i), load8(v + i))
+    let (m0, v0) = (load8(m + i), load8(v + i))
+    if hashing {
+      hash1.add(m0)
+      hash2.add(v0)
+    }
+    let (p8, m8, v8) = step(eight(i) * f.gradientFactor, load8(p + i), m0, v0)
     store8(p8, p + i)
     store8(m8, m + i)
     store8(v8, v + i)
     i &+= 8
   }
   while i < count {
+    if hashing {
+      hash1.add(m[i], lane: i & 7)
+      hash2.add(v[i], lane: i & 7)
+    }
     let g = SIMD8(repeating: one(i) * f.gradientFactor)
     let (p8, m8, v8) = step(g, SIMD8(repeating: p[i]), SIMD8(repeating: m[i]), SIMD8(repeating: v[i]))
     (p[i], m[i], v[i]) = (p8[0], m8[0], v8[0])
     i &+= 1
   }
+  return MomentHashes(first: hash1.value, second: hash2.value)
 }
 
-@inline(__always) private func load8(_ p: UnsafeMutablePointer<Float>) -> SIMD8<Float> {
+@inline(__always) private func load8(_ p: UnsafePointer<Float>) -> SIMD8<Float> {
   UnsafeRawPointer(p).loadUnaligned(as: SIMD8<Float>.self)
 }
 

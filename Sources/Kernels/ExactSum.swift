@@ -41,7 +41,10 @@ public func accumulateExactly(_ gradient: TensorView, scale: Double, into sum: U
 
 /// float(sum · inverse) of eight neighbours.
 @inline(__always) func eightFloats(_ sum: UnsafePointer<Int64>, _ inverse: Double) -> SIMD8<Float> {
-  let bits = UnsafeRawPointer(sum).loadUnaligned(as: SIMD8<UInt64>.self)
+  eightFloats(UnsafeRawPointer(sum).loadUnaligned(as: SIMD8<UInt64>.self), inverse)
+}
+
+@inline(__always) func eightFloats(_ bits: SIMD8<UInt64>, _ inverse: Double) -> SIMD8<Float> {
   let high = unsafeBitCast((bits &>> 32) ^ SIMD8(repeating: 0x4530_0000_8000_0000), to: SIMD8<Double>.self)
   let low = unsafeBitCast((bits & SIMD8(repeating: 0xFFFF_FFFF)) | SIMD8(repeating: 0x4330_0000_0000_0000), to: SIMD8<Double>.self)
   let value = (high - 0x1.0000_0801p84 + low) * inverse
@@ -91,10 +94,29 @@ public func squaresOfFloats(_ sum: UnsafePointer<Float>, count: Int) -> (squares
   return (b.x + b.y, largest.max())
 }
 
-/// The gradients themselves: g[i] ← float(sum[i] · inverse).
-public func roundExactSum(_ sum: UnsafePointer<Int64>, inverse: Double, into gradient: TensorView) {
-  let g = gradient.base
-  for i in 0..<gradient.count { g[i] = Float(double(sum[i]) * inverse) }
+/// The gradients themselves: g[i] ← float(inverse · Σₖ parts[k · count + first + i]), one rounding of an exact sum.
+///
+/// - Parameters:
+///   - parts: `ranks` contributions of `count` integers each, one after the other.
+///   - range: which of the `count` elements belong to the tensor with this `inverse`.
+///   - gradient: element `range.lowerBound` of the result.
+/// - Complexity: 8 · ranks + 4 bytes of traffic an element.
+public func roundExactSum(
+  of parts: UnsafePointer<Int64>, ranks: Int, count: Int, range: Range<Int>, inverse: Double, into gradient: UnsafeMutablePointer<Float>
+) {
+  var i = range.lowerBound
+  while i &+ 8 <= range.upperBound {
+    var total = UnsafeRawPointer(parts + i).loadUnaligned(as: SIMD8<UInt64>.self)
+    for rank in 1..<max(ranks, 1) { total &+= UnsafeRawPointer(parts + (rank &* count &+ i)).loadUnaligned(as: SIMD8<UInt64>.self) }
+    UnsafeMutableRawPointer(gradient + (i &- range.lowerBound)).storeBytes(of: eightFloats(total, inverse), as: SIMD8<Float>.self)
+    i &+= 8
+  }
+  while i < range.upperBound {
+    var total = parts[i]
+    for rank in 1..<max(ranks, 1) { total &+= parts[rank &* count &+ i] }
+    gradient[i &- range.lowerBound] = Float(double(total) * inverse)
+    i &+= 1
+  }
 }
 
 /// sum[i] += gradient[i] in floats, for the control. - Returns: as `accumulateExactly`.

@@ -55,9 +55,16 @@ func digest(_ store: ParameterStore) -> String {
   SHA256.of(UnsafeRawBufferPointer(start: store.memory, count: 4 * store.layout.count))
 }
 
+/// The examples of this rank.
+@MainActor func examples(_ step: Int, _ trainer: Trainer) throws -> [TrainingExample] {
+  try Trainer.examples(
+    step: step, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective, source: Documents(vocabulary: 61, length: 24),
+    context: trainer.context(step))
+}
+
 /// Trains a tiny model with dropout; micro-batches do not divide evenly over most rank counts.
 @MainActor func train(
-  _ name: String, steps: Range<Int>, threads: Int, sum: SumArithmetic = .exact, state: (ParameterStore, AdamW, [Int])? = nil
+  _ name: String, steps: Range<Int>, threads: Int, sum: SumArithmetic = .exact, divergence: DivergencePolicy? = .heal
 ) throws -> (hash: RunHash, trainer: Trainer) {
   let vocabulary = Vocabulary(size: 61, mask: 0, special: [0, 1, 2, 3])
   guard let entry = ObjectiveRegistry.entry(named: name) else { preconditionFailure("no objective \(name)") }
@@ -66,24 +73,15 @@ func digest(_ store: ParameterStore) -> String {
     ? .gpt2(vocabulary: 61, context: 24, width: 32, layers: 2, heads: 4, dropout: 0.1)
     : .bert(vocabulary: 61, context: 24, width: 32, layers: 2, heads: 4, dropout: 0.1)
   let objective = try entry.make(entry.defaultOptions, model, vocabulary)
-  var options = TrainerOptions(seed: 5, steps: 50, sum: sum, bucketBytes: 16 << 10)
+  var options = TrainerOptions(seed: 5, steps: 50, sum: sum, bucketBytes: 16 << 10, divergence: divergence)
   options.schedule = LearningRateSchedule(shape: .cosine, warmupSteps: 5)
   let plan = BatchPlan(batch: 33, microBatch: 3, ranks: communicator.size, threads: threads)
   let trainer = Trainer(objective, length: 24, plan: plan, options: options, communicator: communicator)
-  if let (parameters, optimizer, exponents) = state {
-    trainer.bank.trained.all.copy(from: parameters.all)
-    trainer.optimizer.firstMoment.all.copy(from: optimizer.firstMoment.all)
-    trainer.optimizer.secondMoment.all.copy(from: optimizer.secondMoment.all)
-    trainer.sum.restore(exponents: exponents)
-  } else {
-    trainer.bank.initialize(seed: 5)
-  }
+  trainer.bank.initialize(seed: 5)
   let source = Documents(vocabulary: 61, length: 24)
   var losses = SHA256()
   for step in steps {
-    let examples = try Trainer.examples(
-      step: step, rank: communicator.rank, plan: plan, objective: objective, source: source, context: trainer.context(step))
-    let outcome = try trainer.step(step, examples)
+    let outcome = try trainer.step(step, try examples(step, trainer))
     losses.update("\(outcome.loss.bitPattern) \(outcome.gradientNorm.bitPattern) \(outcome.microBatchLosses.map { $0.map(\.bitPattern) })\n")
   }
   let validation = try trainer.evaluate(source, samples: 31)
@@ -129,33 +127,47 @@ for toy in try ToyRun.all() {
   check(try agree(hash), "\(toy.name): all ranks hold the same weights, and the same teacher")
 }
 
-// A NaN in the weights of one rank stops all of them at the same step, and names a tensor.
+// A NaN in the gradients of one rank stops all of them at the same step, and names a tensor. Replicas are not compared,
+// for that would find it first.
 do {
-  let (_, trainer) = try train("ar", steps: 0..<1, threads: 1)
+  let (_, trainer) = try train("ar", steps: 0..<1, threads: 1, divergence: nil)
   if communicator.rank == communicator.size - 1 { trainer.bank.trained.view(4)[0] = .nan }
-  let source = Documents(vocabulary: 61, length: 24)
-  let examples = try Trainer.examples(
-    step: 1, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective, source: source, context: trainer.context(1))
   do {
-    _ = try trainer.step(1, examples)
+    _ = try trainer.step(1, try examples(1, trainer))
     check(false, "a NaN on one rank stops every rank")
   } catch let error as NumericsError {
     check(error.description.contains("step 1") && error.description.contains("not finite"), "a NaN on one rank stops every rank: \(error)")
   }
 }
 
-// A gradient far beyond its exponent makes every rank take the step again, and changes no bit of what follows.
+// Exponents so high that the largest gradient of a tensor does not fit, which only the rank that has it can see: every rank
+// takes the step again, and goes on with the same bits as any other number of ranks.
 do {
-  let (reference, _) = try train("ar", steps: 0..<3, threads: 1)
   let (_, trainer) = try train("ar", steps: 0..<2, threads: 1)
-  trainer.sum.restore(exponents: trainer.sum.exponents.map { $0 + 30 })
-  let source = Documents(vocabulary: 61, length: 24)
-  let examples = try Trainer.examples(
-    step: 2, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective, source: source, context: trainer.context(2))
-  let outcome = try trainer.step(2, examples)
-  check(outcome.repeats > 0 && outcome.loss.isFinite, "an overflow repeats the step (\(outcome.repeats) times)")
-  _ = reference
+  let usual = trainer.sum.exponents
+  var (repeats, raised, onSome) = (0, 8, false)
+  while repeats == 0, raised < 24 {
+    let before = (trainer.bank.trained.all.array, trainer.optimizer.firstMoment.all.array, trainer.optimizer.secondMoment.all.array)
+    trainer.sum.restore(exponents: usual.map { $0 + raised })
+    repeats = try trainer.step(2, try examples(2, trainer)).repeats
+    let here = trainer.sum.overflowed.map { Int64($0 ? 1 : 0) }
+    var everywhere = here
+    try communicator.reduce(&everywhere, .sum)
+    onSome = everywhere.contains { $0 > 0 && $0 < communicator.size }
+    if repeats == 0 {
+      trainer.bank.trained.all.copy(from: before.0)
+      trainer.optimizer.firstMoment.all.copy(from: before.1)
+      trainer.optimizer.secondMoment.all.copy(from: before.2)
+      trainer.startReplicas()
+      raised += 1
+    }
+  }
+  check(repeats > 0, "an overflow repeats the step (\(repeats) times, exponents raised by \(raised))")
+  if communicator.size > 1 { check(onSome, "the overflow was seen on some ranks and not on others") }
+  results["overflow"] = RunHash(losses: "\(raised) \(repeats)", weights: digest(trainer.bank.trained), moments: digest(trainer.optimizer.firstMoment))
 }
+
+try checkFlips()
 
 if communicator.rank == 0 {
   let arguments = CommandLine.arguments
@@ -171,6 +183,7 @@ if communicator.rank == 0 {
       let control = "\(name) float control"
       check(results[control]?.weights != expected[control]?.weights, "\(name): the float control differs, so the comparison can fail")
     }
+    check(results["overflow"] == expected["overflow"], "an overflow on \(communicator.size) ranks gives the bits of the recorded run")
     for toy in try ToyRun.all() {
       check(results[toy.name] == expected[toy.name], "\(toy.name): \(communicator.size) ranks give the bits of the recorded run")
     }

@@ -15,9 +15,13 @@ public struct AdamWOptions: Codable, Sendable, Equatable {
   public init() {}
 }
 
-/// Where the optimiser reads gradients from: integers with an exponent a tensor, or the floats of the control.
+/// Where the optimiser reads gradients from.
 public enum SummedGradients {
+  /// This rank's integers, with 2^-e of each tensor; the update clears them.
   case exact(UnsafeMutablePointer<Int64>, inverseScales: [Double])
+  /// The exact sum over ranks, rounded to floats: the same values as `exact` would give.
+  case rounded(UnsafePointer<Float>)
+  /// The floats of the control; the update clears them.
   case float(UnsafeMutablePointer<Float>)
 }
 
@@ -76,6 +80,7 @@ public final class GradientStatistics: @unchecked Sendable {
       let part =
         switch gradients {
         case .exact(let sum, let inverse): squaresOfExactSum(sum + start, count: count, inverse: inverse[slice.entry])
+        case .rounded(let sum): squaresOfFloats(sum + start, count: count)
         case .float(let sum): squaresOfFloats(sum + start, count: count)
         }
       squares[block] = part.squares
@@ -118,18 +123,27 @@ public final class AdamW: Sendable {
   }
 
   /// Updates one slice. Slices are disjoint, so threads take them in any order.
-  public func update(_ slice: UpdateSlice, _ parameters: ParameterStore, _ gradients: SummedGradients, _ factors: AdamWFactors) {
+  ///
+  /// - Returns: hashes of the slice's moments as they were before, where `hashing`.
+  @discardableResult
+  public func update(
+    _ slice: UpdateSlice, _ parameters: ParameterStore, _ gradients: SummedGradients, _ factors: AdamWFactors, hashing: Bool = false
+  ) -> MomentHashes {
     let decay = parameters.layout.entries[slice.entry].spec.decay ? Float(options.weightDecay) : 0
     let (start, count) = (slice.range.lowerBound, slice.range.count)
+    let (p, m, v) = (parameters.memory + start, firstMoment.memory + start, secondMoment.memory + start)
     switch gradients {
     case .exact(let sum, let inverse):
-      adamWUpdate(
-        parameters: parameters.memory + start, firstMoment: firstMoment.memory + start, secondMoment: secondMoment.memory + start,
-        exactSum: sum + start, count: count, inverse: inverse[slice.entry], decay: decay, factors)
+      return adamWUpdate(
+        parameters: p, firstMoment: m, secondMoment: v, exactSum: sum + start, count: count, inverse: inverse[slice.entry],
+        decay: decay, hashing: hashing, factors)
+    case .rounded(let sum):
+      return adamWUpdate(
+        parameters: p, firstMoment: m, secondMoment: v, gradient: sum + start, count: count, decay: decay, hashing: hashing, factors)
     case .float(let sum):
-      adamWUpdate(
-        parameters: parameters.memory + start, firstMoment: firstMoment.memory + start, secondMoment: secondMoment.memory + start,
-        floatSum: sum + start, count: count, decay: decay, factors)
+      defer { (sum + start).update(repeating: 0, count: count) }
+      return adamWUpdate(
+        parameters: p, firstMoment: m, secondMoment: v, gradient: sum + start, count: count, decay: decay, hashing: hashing, factors)
     }
   }
 }

@@ -79,6 +79,16 @@ public struct ParameterLayout: Sendable, Equatable {
 
   public func entry(named name: String) -> Entry? { byName[name].map { entries[$0] } }
 
+  /// The entry whose padded range holds the float at `offset`.
+  public func entry(at offset: Int) -> Int {
+    var (low, high) = (0, entries.count)
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if entries[middle].offset <= offset { low = middle } else { high = middle }
+    }
+    return low
+  }
+
   /// Parameters without padding.
   public var parameterCount: Int { entries.reduce(0) { $0 + $1.count } }
 

@@ -34,6 +34,7 @@ public final class Replay {
   public func callAsFunction(step: Int) throws -> (report: ReplayReport, matches: Bool) {
     let arithmetic = Arithmetic.current()
     try arithmetic.requireEqual(over: communicator)
+    try run.requireEqualData()
     let first = try run.load(past?.nearestCheckpoint(step - 1, warn: warn))
     let planned = try plannedSteps(first..<step)
     var checks: [ReplayReport.Check] = []

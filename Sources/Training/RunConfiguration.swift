@@ -37,6 +37,10 @@ public struct RunConfiguration: Sendable {
     public var progress: String
     public var tensorBoard: Bool
     public var bucketMegabytes: Double
+    /// Seconds without progress after which a rank counts as stalled; 0: never.
+    public var stallSeconds: Double
+    /// `heal`, `stop` or `off`.
+    public var divergence: String
   }
 
   public var name: String
@@ -233,7 +237,12 @@ public struct RunConfiguration: Sendable {
       keepEverySteps: reader.integer("machine.keepEverySteps", default: 0, in: 0...1_000_000_000),
       progress: reader.string("machine.progress", default: "auto"),
       tensorBoard: reader.boolean("machine.tensorBoard", default: true),
-      bucketMegabytes: reader.number("machine.bucketMegabytes", default: 4, in: 0.001...1024))
+      bucketMegabytes: reader.number("machine.bucketMegabytes", default: 4, in: 0.001...1024),
+      stallSeconds: reader.number("machine.stallSeconds", default: 600, in: 0...1e9),
+      divergence: reader.string("machine.divergence", default: "heal"))
+    if !["heal", "stop", "off"].contains(machine.divergence) {
+      reader.note("machine.divergence", "is \"\(machine.divergence)\"; it must be one of heal, stop, off.")
+    }
     if machine.runs.isEmpty { reader.note("machine.runs", "is empty; it is the folder that run folders are made in, such as runs.") }
     if !["auto", "bar", "plain", "none"].contains(machine.progress) {
       reader.note("machine.progress", "is \"\(machine.progress)\"; it must be one of auto, bar, plain, none.")

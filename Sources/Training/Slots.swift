@@ -31,8 +31,15 @@ public final class Slots: @unchecked Sendable {
 
   /// All rows, summed over ranks.
   public func gather(_ communicator: any Communicator) throws(CollectiveError) -> [[Double]] {
-    var values = Array(cells[..<(rows * columns)])
+    var nothing: [Double] = []
+    return try gather(communicator, with: &nothing)
+  }
+
+  /// The same, with further numbers that are summed over ranks in the same message.
+  public func gather(_ communicator: any Communicator, with more: inout [Double]) throws(CollectiveError) -> [[Double]] {
+    var values = Array(cells[..<(rows * columns)]) + more
     if communicator.size > 1 { try communicator.reduce(&values, .sum) }
+    more = Array(values[(rows * columns)...])
     return (0..<rows).map { Array(values[$0 * columns..<($0 + 1) * columns]) }
   }
 

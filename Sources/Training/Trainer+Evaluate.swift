@@ -66,6 +66,7 @@ public struct Evaluator {
           let end = min((index + 1) * microBatch, total)
           let batch = try source.samples(at: UInt64(index * microBatch)..<UInt64(end)).padded(to: microBatch)
           let example = objective.corrupt(batch, context)
+          Heartbeat.beat()
           slots.set(index, objective.lossAndGradient(example, pass, scales: scales, workers[thread].workspace) + example.counts)
         } catch {
           failure.note(error)

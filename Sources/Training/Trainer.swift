@@ -19,8 +19,10 @@ public struct StepOutcome: Sendable {
   /// Global norm before clipping.
   public let gradientNorm: Double
   public let learningRate: Double
-  /// How often the step was taken again because a gradient did not fit its exponent.
+  /// How often the step was taken again: a gradient did not fit its exponent, or a replica had to be healed.
   public let repeats: Int
+  /// What was wrong with replicas and has been healed.
+  public let healed: [ReplicaFault]
   public let seconds: [(stop: String, seconds: Double)]
   public let stepSeconds: Double
   /// Seconds of waiting for the sum over ranks that nothing hid.
@@ -39,13 +41,15 @@ public struct TrainerOptions: Sendable {
   public var schedule: LearningRateSchedule
   public var sum: SumArithmetic
   public var bucketBytes: Int
+  /// nil switches the comparison of replicas off.
+  public var divergence: DivergencePolicy?
 
   public init(
     seed: UInt64 = 1, steps: Int, optimizer: AdamWOptions = AdamWOptions(), schedule: LearningRateSchedule = LearningRateSchedule(),
-    sum: SumArithmetic = .exact, bucketBytes: Int = 4 << 20
+    sum: SumArithmetic = .exact, bucketBytes: Int = 4 << 20, divergence: DivergencePolicy? = .heal
   ) {
     (self.seed, self.steps, self.optimizer) = (seed, steps, optimizer)
-    (self.schedule, self.sum, self.bucketBytes) = (schedule, sum, bucketBytes)
+    (self.schedule, self.sum, self.bucketBytes, self.divergence) = (schedule, sum, bucketBytes, divergence)
   }
 }
 
@@ -63,7 +67,9 @@ public final class Trainer {
   private let reducer: GradientReducer
   private let statistics: GradientStatistics
   private let counts: Slots
-  private let losses: Slots
+  let losses: Slots
+  /// nil where there is nothing to compare with.
+  let replicas: ReplicaCheck?
 
   /// Takes all memory a run needs, before the first step.
   public init(
@@ -85,6 +91,7 @@ public final class Trainer {
     // One row more than micro-batches: how many ranks were asked to stop.
     counts = Slots(rows: plan.microBatchCount + 1, columns: objective.terms.count)
     losses = Slots(rows: plan.microBatchCount, columns: objective.terms.count)
+    replicas = communicator.size > 1 && options.divergence != nil ? ReplicaCheck(bank, optimizer) : nil
     if plan.threads == 1 { workers[0].sink?.progress = { [reducer] in reducer.poll() } }
   }
 
@@ -106,40 +113,49 @@ public final class Trainer {
 
   /// One optimiser step over the batch whose micro-batches on this rank are `examples`.
   ///
-  /// - Throws: `NumericsError` on every rank alike when a gradient is not finite; `CollectiveError` when MPI fails.
+  /// - Throws: on every rank alike, `NumericsError` when a gradient is not finite and `ReplicaError` when replicas differ and
+  ///   are not healed; `CollectiveError` when MPI fails or a rank has stalled. Parameters are then as before the step.
   public func step(_ step: Int, _ examples: [TrainingExample], stopRequested: Bool = false) throws -> StepOutcome {
     var timer = StepTimer()
+    enter("count", step)
     let mine = plan.microBatches(of: communicator.rank)
     let (totals, stop) = try countTargets(examples, mine, stopRequested)
     let scales = try lossScales(totals, step: step)
     timer.mark("count")
-    var (repeats, exposed) = (0, 0.0)
+    var (repeats, exposed, healed) = (0, 0.0, [ReplicaFault]())
     // Read with the exponents it was summed with; the next step's are set while it is still needed.
-    var summed = gradients
+    var (summed, rows) = (gradients, [[Double]]())
     while true {
+      enter("forward and backward", step)
       forwardAndBackward(step, examples, first: mine.lowerBound, scales: scales)
       timer.mark("forward and backward")
+      enter("sum over ranks", step)
       let outcome = try reducer.finish()
       exposed += reducer.exposedSeconds
       timer.mark("sum over ranks")
-      let fits = try accept(outcome, step: step, repeats: repeats)
-      if fits {
-        summed = gradients
-        measure(summed)
-        if !sum.follow(largest: statistics.largestByEntry) { break }
-        sum.clear()
-      }
+      enter("comparing replicas", step)
+      summed = gradients
+      measure(summed)
+      let faults: [ReplicaFault]
+      (rows, faults) = try compare(step)
+      healed += faults
+      timer.mark("norm and replicas")
+      // What a faulty replica gave is dropped before anything is concluded from it.
+      if faults.isEmpty, try accept(outcome, step: step, repeats: repeats), !sum.follow(largest: statistics.largestByEntry) { break }
+      sum.clear()
       repeats += 1
     }
+    enter("optimizer", step)
     let rate = options.schedule.rate(step: step, of: options.steps, peak: options.optimizer.learningRate)
     let norm = statistics.norm
     update(optimizer.factors(step: step, learningRate: rate, norm: norm), summed)
     withFlushedDenormals { bank.afterStep(context(step)) }
     timer.mark("optimizer")
-    let rows = try losses.gather(communicator)
-    timer.mark("metrics")
-    return outcome(step, rows, totals, norm: norm, rate: rate, repeats: repeats, exposed: exposed, stop: stop, timer)
+    enter("after the step", step)
+    return outcome(step, rows, totals, norm: norm, rate: rate, repeats: repeats, healed: healed, exposed: exposed, stop: stop, timer)
   }
+
+  private func enter(_ stop: String, _ step: Int) { communicator.place = Place(step: step, stop) }
 
   /// Σ w of each term over the whole batch, and whether any rank was asked to stop.
   func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ stopRequested: Bool) throws -> ([Double], Bool) {
@@ -207,33 +223,44 @@ public final class Trainer {
   }
 
   private var gradients: SummedGradients {
-    sum.arithmetic == .exact
-      ? .exact(sum.integers, inverseScales: sum.layout.entries.indices.map(sum.inverseScale)) : .float(sum.floats)
+    switch sum.arithmetic {
+    case .float: .float(sum.floats)
+    case .exact:
+      communicator.size > 1
+        ? .rounded(sum.floatsOverRanks) : .exact(sum.integers, inverseScales: sum.layout.entries.indices.map(sum.inverseScale))
+    }
   }
 
-  /// The blocks of the global norm and the largest gradient of each tensor, into `statistics`.
+  /// The blocks of the global norm and the largest gradient of each tensor, into `statistics`; the weights' hashes on the way.
   private func measure(_ gradients: SummedGradients) {
     let work = Gradients(gradients)
-    let statistics = statistics
-    pool.forEach(statistics.slices.count) { statistics.measure($0, work.value) }
+    let (statistics, replicas) = (statistics, replicas)
+    pool.forEach(statistics.slices.count) {
+      statistics.measure($0, work.value)
+      replicas?.hashWeights($0)
+    }
+    replicas?.hashAuxiliaries(pool)
   }
 
   private func update(_ factors: AdamWFactors, _ gradients: SummedGradients) {
     let work = Gradients(gradients)
-    let (slices, optimizer, parameters) = (statistics.slices, optimizer, bank.trained)
-    pool.forEach(slices.count) { optimizer.update(slices[$0], parameters, work.value, factors) }
+    let (slices, optimizer, parameters, replicas) = (statistics.slices, optimizer, bank.trained, replicas)
+    pool.forEach(slices.count) {
+      let hashes = optimizer.update(slices[$0], parameters, work.value, factors, hashing: replicas != nil)
+      replicas?.note(hashes, slice: $0)
+    }
   }
 
   private func outcome(
-    _ step: Int, _ rows: [[Double]], _ totals: [Double], norm: Double, rate: Double, repeats: Int, exposed: Double,
-    stop: Bool, _ timer: StepTimer
+    _ step: Int, _ rows: [[Double]], _ totals: [Double], norm: Double, rate: Double, repeats: Int,
+    healed: [ReplicaFault], exposed: Double, stop: Bool, _ timer: StepTimer
   ) -> StepOutcome {
     let sums = rows.reduce([Double](repeating: 0, count: totals.count)) { zip($0, $1).map { $0 + $1 } }
     let terms = zip(sums, totals).map { $0 / $1 }
     let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
     return StepOutcome(
       step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: rows, gradientNorm: norm, learningRate: rate,
-      repeats: repeats, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed, stopRequested: stop,
+      repeats: repeats, healed: healed, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed, stopRequested: stop,
       samples: workers.reduce(SampleDigest()) { $0 &+ $1.trained })
   }
 }

@@ -94,7 +94,8 @@ public final class TrainingRun {
   static func options(_ configuration: RunConfiguration, steps: Int) -> TrainerOptions {
     TrainerOptions(
       seed: configuration.seed, steps: steps, optimizer: configuration.optimizer, schedule: configuration.schedule,
-      sum: SumArithmetic(rawValue: configuration.sum) ?? .exact, bucketBytes: Int(configuration.machine.bucketMegabytes * 1_048_576))
+      sum: SumArithmetic(rawValue: configuration.sum) ?? .exact, bucketBytes: Int(configuration.machine.bucketMegabytes * 1_048_576),
+      divergence: DivergencePolicy(rawValue: configuration.machine.divergence))
   }
 
   // MARK: - The run
@@ -109,6 +110,7 @@ public final class TrainingRun {
     try record?.start(at: step, arithmetic: arithmetic, dataHash: inputs.dataHash, ranks: communicator.size, sgemm: sgemm)
     guard step < steps else { return .alreadyFinished(step: step) }
     try accounting.begin(at: step, plannedSteps: steps, threads: trainer.plan.threads, folder: record?.folder)
+    communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? configuration.machine.stallSeconds : nil
     let prefetcher = examples(from: step)
     defer { prefetcher.stop() }
     var outcome: StepOutcome
@@ -123,7 +125,7 @@ public final class TrainingRun {
   }
 
   /// Each rank opened the corpus on its own host. - Throws: `DivergenceError` on every rank when two hold different data.
-  private func requireEqualData() throws {
+  func requireEqualData() throws {
     let mine = Array(SHA256.of("\(inputs.dataHash) \(inputs.training.samplesPerEpoch) \(inputs.validation?.samplesPerEpoch ?? -1)").utf8)
     let all = try communicator.gatherAll(mine)
     guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }

@@ -7,13 +7,10 @@ import Training
 
 struct Benchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measures this machine and this build.", subcommands: [StepCommand.self])
+    abstract: "Measures this machine and this build.", subcommands: [StepCommand.self, OverheadsCommand.self])
 
-  struct StepCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "step", abstract: "Times optimiser steps on random tokens, beside the machine's own sgemm rate.",
-      discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --width 384 --layers 6 --json")
-
+  /// The model and the batch that are measured.
+  struct Case: ParsableArguments {
     @Option(name: [.customLong("vocab"), .customLong("vocabulary")], help: "Token ids.") var vocabulary = 8192
     @Option(help: "Positions a sample.") var context = 256
     @Option(help: "Hidden size.") var width = 384
@@ -25,6 +22,42 @@ struct Benchmark: ParsableCommand {
     @Option(help: "Computing threads a rank.") var threads = 1
     @Option(help: "Measured steps.") var steps = 12
     @Option(help: "Dropout.") var dropout: Float = 0
+
+    /// - Throws: `ConfigurationError` with every option that is out of range.
+    func prepare(ranks: Int) throws -> (make: () throws -> any Objective, model: ModelConfiguration, plan: BatchPlan) {
+      var problems: [ConfigurationError.Problem] = []
+      func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String) {
+        if !holds { problems.append(.init(key: key, sentence: "is \(value); \(rule)")) }
+      }
+      let batch = batch ?? (microBatch &* ranks &* threads)
+      require((1...1_000_000_000).contains(batch), "--batch", batch, "it must lie in 1...1000000000.")
+      require((2...10_000_000).contains(vocabulary), "--vocab", vocabulary, "it must lie in 2...10000000.")
+      require((1...1024).contains(threads), "--threads", threads, "it must lie in 1...1024.")
+      require((1...1_000_000).contains(steps), "--steps", steps, "it must lie in 1...1000000.")
+      require((1...1_000_000).contains(microBatch), "--micro-batch", microBatch, "it must lie in 1...1000000.")
+      require(microBatch > 0 && batch % max(microBatch, 1) == 0, "--batch", batch, "it must be a whole number of micro-batches of \(microBatch).")
+      guard let entry = ObjectiveRegistry.entry(named: objective) else {
+        throw ConfigurationError(
+          "--objective", is: objective, rule: "it must be one of \(ObjectiveRegistry.entries.map(\.name).joined(separator: ", ")).")
+      }
+      let make = entry.visibility == .causal ? ModelConfiguration.gpt2 : ModelConfiguration.bert
+      let model = make(vocabulary, context, width, layers, heads, dropout)
+      problems += model.problems(prefix: "-").map { .init(key: $0.key.replacing("-.", with: "--"), sentence: $0.sentence) }
+      guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+      let words = Vocabulary(size: vocabulary, mask: Int32(vocabulary - 1))
+      return (
+        { try entry.make(entry.defaultOptions, model, words) }, model,
+        BatchPlan(batch: batch, microBatch: microBatch, ranks: ranks, threads: threads)
+      )
+    }
+  }
+
+  struct StepCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "step", abstract: "Times optimiser steps on random tokens, beside the machine's own sgemm rate.",
+      discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --width 384 --layers 6 --json")
+
+    @OptionGroup var options: Case
     @Option(help: "How gradients are added: exact or float.") var sum = "exact"
     @Flag(help: "One JSON object instead of a table.") var json = false
 
@@ -37,35 +70,16 @@ struct Benchmark: ParsableCommand {
     }
 
     private func measure(_ communicator: any Communicator) throws -> StepBenchmarkResult {
-      let (made, model, plan, arithmetic) = try Job.together(communicator) { try prepare(ranks: communicator.size) }
+      let (objective, model, plan, arithmetic) = try Job.together(communicator) {
+        guard let arithmetic = SumArithmetic(rawValue: sum) else {
+          throw ConfigurationError("--sum", is: sum, rule: "it must be exact or float.")
+        }
+        let (make, model, plan) = try options.prepare(ranks: communicator.size)
+        return (try make(), model, plan, arithmetic)
+      }
       var benchmark = StepBenchmark()
-      benchmark.steps = steps
-      return try benchmark.run(made, model: model, plan: plan, communicator: communicator, sum: arithmetic)
-    }
-
-    private func prepare(ranks: Int) throws -> (any Objective, ModelConfiguration, BatchPlan, SumArithmetic) {
-      var problems: [ConfigurationError.Problem] = []
-      func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String) {
-        if !holds { problems.append(.init(key: key, sentence: "is \(value); \(rule)")) }
-      }
-      let batch = batch ?? (microBatch &* ranks &* threads)
-      require((1...1_000_000_000).contains(batch), "--batch", batch, "it must lie in 1...1000000000.")
-      require((2...10_000_000).contains(vocabulary), "--vocab", vocabulary, "it must lie in 2...10000000.")
-      require((1...1024).contains(threads), "--threads", threads, "it must lie in 1...1024.")
-      require((1...1_000_000).contains(steps), "--steps", steps, "it must lie in 1...1000000.")
-      require((1...1_000_000).contains(microBatch), "--micro-batch", microBatch, "it must lie in 1...1000000.")
-      require(microBatch > 0 && batch % max(microBatch, 1) == 0, "--batch", batch, "it must be a whole number of micro-batches of \(microBatch).")
-      require(SumArithmetic(rawValue: sum) != nil, "--sum", sum, "it must be exact or float.")
-      guard let entry = ObjectiveRegistry.entry(named: objective) else {
-        throw ConfigurationError(
-          "--objective", is: objective, rule: "it must be one of \(ObjectiveRegistry.entries.map(\.name).joined(separator: ", ")).")
-      }
-      let make = entry.visibility == .causal ? ModelConfiguration.gpt2 : ModelConfiguration.bert
-      let model = make(vocabulary, context, width, layers, heads, dropout)
-      problems += model.problems(prefix: "-").map { .init(key: $0.key.replacing("-.", with: "--"), sentence: $0.sentence) }
-      guard problems.isEmpty, let arithmetic = SumArithmetic(rawValue: sum) else { throw ConfigurationError(problems: problems) }
-      let made = try entry.make(entry.defaultOptions, model, Vocabulary(size: vocabulary, mask: Int32(vocabulary - 1)))
-      return (made, model, BatchPlan(batch: batch, microBatch: microBatch, ranks: ranks, threads: threads), arithmetic)
+      benchmark.steps = options.steps
+      return try benchmark.run(objective, model: model, plan: plan, communicator: communicator, sum: arithmetic)
     }
 
     private func show(_ r: StepBenchmarkResult) {
@@ -78,6 +92,37 @@ struct Benchmark: ParsableCommand {
       row("exposed wait", String(format: "%.2f ms a step for the sum over ranks", 1000 * r.exposedCommS))
       row("memory", String(format: "%.1f MB at most, %.1f allowed", Double(r.peakRssBytes) / 1e6, Double(r.allowedRssBytes) / 1e6))
       for (stop, seconds) in r.stops.sorted(by: { $0.value > $1.value }) { row("  \(stop)", String(format: "%.2f ms", 1000 * seconds)) }
+    }
+  }
+
+  struct OverheadsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "overheads",
+      abstract: "What the promise costs: steps with the exact sum and a float sum, with and without comparing replicas, turn and turn about.",
+      discussion: "Example: mpirun -n 2 lockstep benchmark overheads --width 384 --layers 6 --steps 15")
+
+    @OptionGroup var options: Case
+    @Flag(help: "One JSON object instead of a table.") var json = false
+
+    func run() throws {
+      try Job.run { communicator in
+        let (make, model, plan) = try Job.together(communicator) { try options.prepare(ranks: communicator.size) }
+        var benchmark = OverheadBenchmark()
+        benchmark.pairs = options.steps
+        let result = try benchmark.run(make, model: model, plan: plan, communicator: communicator)
+        guard communicator.rank == 0 else { return }
+        if json { print(try prettyJSON(result)) } else { show(result) }
+      }
+    }
+
+    private func show(_ r: OverheadResult) {
+      print("\(r.objective), \(r.params) parameters, \(r.ranks) ranks × \(r.threads) threads, \(r.batch) samples of \(r.context), \(r.pairs) pairs")
+      print(String(format: "step          %.4f s", r.stepS))
+      func row(_ name: String, _ value: Double, _ quartiles: [Double]) {
+        print(String(format: "\(name)  %+.2f %%  (quartiles %+.2f to %+.2f)", 100 * value, 100 * quartiles[0], 100 * quartiles[1]))
+      }
+      row("exact sum   ", r.exactSum, r.exactSumQuartiles)
+      row("replica hash", r.replicaHash, r.replicaHashQuartiles)
     }
   }
 }

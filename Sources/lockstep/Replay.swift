@@ -31,6 +31,9 @@ struct Replay: ParsableCommand {
     try Job.run { communicator in
       BLAS.useOneThread()
       let configuration = try open(communicator)
+      try communicator.learnNames()
+      // A rank may read a large corpus or checkpoint while the others wait.
+      communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
       let (past, step) = try choose(communicator)
       let threads = try Job.together(communicator) { try Job.threads(self.threads ?? configuration.machine.threads, communicator) }
       let replay = try Job.together(communicator) {

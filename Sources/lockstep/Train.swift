@@ -27,6 +27,9 @@ struct Train: ParsableCommand {
     try Job.run { communicator in
       BLAS.useOneThread()
       let configuration = try ConfigurationFile.read(config, settings: settings, communicator)
+      try communicator.learnNames()
+      // Before the first step a rank may read a large corpus while the others wait.
+      communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
       let threads = try Job.together(communicator) { try Job.threads(self.threads ?? configuration.machine.threads, communicator) }
       if dryRun { return try DryRun(configuration, communicator, threads: threads).print() }
       let run = try Job.together(communicator) {

@@ -23,7 +23,9 @@ import Testing
     let m = Matrices()
     let y = m.empty(1, integers.count)
     integers.withUnsafeBufferPointer { buffer in
-      if let base = buffer.baseAddress { roundExactSum(base, inverse: inverse, into: y) }
+      if let base = buffer.baseAddress {
+        roundExactSum(of: base, ranks: 1, count: integers.count, range: 0..<integers.count, inverse: inverse, into: y.base)
+      }
     }
     return y.array
   }
@@ -103,5 +105,22 @@ import Testing
     #expect(abs(exact.squares - expected) <= 1e-14 * expected)
     #expect(exact.squares == plain.squares && exact.largest == plain.largest)
     #expect(exact.largest == floats.map(abs).max() ?? 0)
+  }
+
+  /// What the owner of a part does: integers of all ranks added, one rounding, only the tensor's own range.
+  @Test(arguments: [1, 2, 5]) func partsOfAllRanksAreAddedAndRoundedOnce(ranks: Int) {
+    var numbers = SeededNumbers(9)
+    let count = 45
+    let parts = (0..<ranks * count).map { _ in Int64(Double(numbers.normal(1)[0]) * 0x1p41) }
+    var result = [Float](repeating: -1, count: 30)
+    parts.withUnsafeBufferPointer { buffer in
+      result.withUnsafeMutableBufferPointer { floats in
+        guard let source = buffer.baseAddress, let target = floats.baseAddress else { return }
+        roundExactSum(of: source, ranks: ranks, count: count, range: 7..<36, inverse: 0x1p-40, into: target)
+      }
+    }
+    let expected = (7..<36).map { i in Float(Double((0..<ranks).reduce(Int64(0)) { $0 + parts[$1 * count + i] }) * 0x1p-40) }
+    #expect(Array(result[..<29]) == expected)
+    #expect(result[29] == -1)
   }
 }

@@ -1,0 +1,46 @@
+import Core
+import Foundation
+import Synchronization
+
+/// Shows that this process still moves. Whoever makes progress beats: the main thread at every stop of the line and while
+/// it waits for others, computing threads after every layer. A thread of its own ends the process when nobody has beaten
+/// for too long: a hung disk, a deadlock, a library that does not return. What other ranks do is `StallWatch`'s business.
+public enum Heartbeat {
+  private static let beats = Atomic<Int>(0)
+  private static let last = Mutex(Place("start"))
+  private static let limit = Mutex<Double?>(nil)
+  private static let isWatching = Atomic<Bool>(false)
+
+  @inline(__always) public static func beat() { beats.wrappingAdd(1, ordering: .relaxed) }
+
+  static func beat(at place: Place) {
+    last.withLock { $0 = place }
+    beat()
+  }
+
+  /// Ends this process with exit code 7 when it has not beaten for `seconds`; nil switches the watch off.
+  public static func watch(seconds: Double?, rank: Int) {
+    limit.withLock { $0 = seconds }
+    guard seconds != nil, isWatching.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else { return }
+    let thread = Thread { run(rank) }
+    thread.name = "lockstep watchdog"
+    thread.start()
+  }
+
+  private static func run(_ rank: Int) {
+    var (seen, since) = (beats.load(ordering: .relaxed), ContinuousClock.now)
+    while true {
+      Thread.sleep(forTimeInterval: 0.25)
+      let now = beats.load(ordering: .relaxed)
+      if now != seen { (seen, since) = (now, .now) }
+      let silent = (ContinuousClock.now - since).inSeconds
+      // Later than the ranks that wait for this one, which can say more.
+      guard let limit = limit.withLock({ $0 }), silent > 1.25 * limit + 3 else { continue }
+      let place = last.withLock { $0 }
+      let text =
+        "[rank \(rank) on \(ProcessInfo.processInfo.hostName)] error: no progress in \(place) for \(Int(silent)) s: the process hangs. Look at the disk and the host, then start the job again; machine.stallSeconds is the limit.\n"
+      FileHandle.standardError.write(Data(text.utf8))
+      _exit(ExitCode.stalled.rawValue)
+    }
+  }
+}

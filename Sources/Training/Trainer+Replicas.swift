@@ -1,0 +1,46 @@
+import Collectives
+import Core
+
+extension Trainer {
+  /// The losses of all micro-batches, and whether all replicas are what the others are; both travel in one sum.
+  /// Faulty replicas are healed from the majority. Collective.
+  ///
+  /// - Returns: rows of losses, and what was healed: the step's sum must then be dropped and computed again.
+  /// - Throws: `ReplicaError` on every rank when they differ and cannot or shall not be healed.
+  func compare(_ step: Int) throws -> ([[Double]], [ReplicaFault]) {
+    guard let replicas else { return (try losses.gather(communicator), []) }
+    var digests = [Double](repeating: 0, count: communicator.size)
+    digests[communicator.rank] = replicas.digest
+    let rows = try losses.gather(communicator, with: &digests)
+    guard digests.contains(where: { $0 != digests[0] }) else { return (rows, []) }
+    return (rows, try settle(replicas, step))
+  }
+
+  /// Compares everything as it stands, weights and moments, before it is saved. Collective.
+  ///
+  /// - Returns: what was healed. - Throws: as `compare`.
+  public func verifyReplicas(after step: Int) throws -> [ReplicaFault] {
+    guard let replicas else { return [] }
+    communicator.place = Place(step: step, "comparing replicas")
+    replicas.hashAll(pool)
+    defer { replicas.forgetMoments() }
+    var digests = [Double](repeating: 0, count: communicator.size)
+    digests[communicator.rank] = replicas.digest
+    try communicator.reduce(&digests, .sum)
+    return digests.contains { $0 != digests[0] } ? try settle(replicas, step) : []
+  }
+
+  /// Forgets what is known of moments that have just been read from a checkpoint.
+  public func startReplicas() { replicas?.forgetMoments() }
+
+  private func settle(_ replicas: ReplicaCheck, _ step: Int) throws -> [ReplicaFault] {
+    let disagreements = try replicas.disagreements(communicator)
+    let faults = disagreements.flatMap(\.faults)
+    let hasMajority = disagreements.allSatisfy { $0.source != nil }
+    guard options.divergence == .heal, hasMajority, !faults.isEmpty else {
+      throw ReplicaError(step: step, faults: faults, hasMajority: hasMajority)
+    }
+    try replicas.heal(disagreements, communicator)
+    return faults
+  }
+}
