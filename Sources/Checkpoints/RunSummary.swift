@@ -15,7 +15,12 @@ public struct RunSummary: Codable, Sendable, Equatable {
     problems = []
     do { latest = try run.latest() } catch { problems.append(error.description) }
     do { best = try run.best() } catch { problems.append(error.description) }
-    checkpoints = try run.steps().map { CheckpointSummary(of: run.checkpointPath(step: $0)) }
+    let steps = try run.steps()
+    checkpoints = steps.map { CheckpointSummary(of: run.checkpointPath(step: $0)) }
+    for (name, step) in [("latest", latest), ("best", best)] {
+      guard let step, !steps.contains(step) else { continue }
+      problems.append("\(name) names \(RunFolder.checkpointName(step: step)), which is not there")
+    }
   }
 
   public var lines: [String] {

@@ -31,12 +31,14 @@ public struct TrainingState: Codable, Sendable, Equatable {
   public var arithmetic: [String: String]?
   /// Where the run went on with other arithmetic, as asked; nil for nowhere.
   public var arithmeticBreaks: [ArithmeticBreak]?
+  /// Which samples were trained on; nil in checkpoints of before there was a ledger.
+  public var account: SampleAccount?
 
   public init(
     step: Int, streamPosition: UInt64, samplesSeen: Int, tokensSeen: Int, schedule: [String: Double] = [:],
     gradientScales: [String: Int] = [:], auxiliary: [String: [Double]] = [:], objective: String, experimentHash: String,
     dataHash: String = "", bestValidationLoss: Double? = nil, bestStep: Int? = nil,
-    arithmetic: [String: String]? = nil, arithmeticBreaks: [ArithmeticBreak]? = nil
+    arithmetic: [String: String]? = nil, arithmeticBreaks: [ArithmeticBreak]? = nil, account: SampleAccount? = nil
   ) {
     self.formatVersion = Self.currentFormatVersion
     self.step = step
@@ -53,6 +55,7 @@ public struct TrainingState: Codable, Sendable, Equatable {
     self.bestStep = bestStep
     self.arithmetic = arithmetic
     self.arithmeticBreaks = arithmeticBreaks
+    self.account = account
   }
 }
 

@@ -99,6 +99,13 @@ public final class GradientSum: @unchecked Sendable {
     for entry in overflowed.indices { overflowed[entry] = false }
   }
 
+  /// As before the first step: exponents are guesses, and nothing is summed.
+  public func restart() {
+    restore(exponents: [Int](repeating: Self.firstExponent, count: exponents.count))
+    provisional = arithmetic == .exact
+    clear()
+  }
+
   /// The first element that some thread may still add to: everything below is final on this rank.
   var completed: Int { sinks.map(\.watermark).min() ?? 0 }
 

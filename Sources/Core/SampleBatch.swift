@@ -5,6 +5,8 @@
 public struct SampleBatch: Sendable, Equatable {
   /// Stream position of each sample: step × batch + i. Randomness is keyed by it.
   public var positions: [UInt64]
+  /// Which sample of its epoch each one is, as the source read it.
+  public var indices: [UInt64]
   /// Positions a sample, the model's context.
   public var length: Int
   /// Tokens after the last position that targets may read (1 for next-token prediction).
@@ -19,13 +21,16 @@ public struct SampleBatch: Sendable, Equatable {
   public var segments: [Int32]
 
   public init(
-    positions: [UInt64], length: Int, lookahead: Int = 1, tokens: [Int32] = [], values: [Float] = [], valueWidth: Int = 0,
+    positions: [UInt64], indices: [UInt64]? = nil, length: Int, lookahead: Int = 1, tokens: [Int32] = [], values: [Float] = [], valueWidth: Int = 0,
     segments: [Int32]
   ) {
     precondition(segments.count == positions.count * (length + lookahead), "segments must be [count, length + lookahead]")
     precondition(tokens.isEmpty || tokens.count == segments.count, "tokens must be [count, length + lookahead]")
     precondition(values.count == positions.count * length * valueWidth, "values must be [count, length, valueWidth]")
+    precondition(indices.map { $0.count == positions.count } ?? true, "one index a sample")
     self.positions = positions
+    // A source without an order of its own has a sample for every position.
+    self.indices = indices ?? positions
     self.length = length
     self.lookahead = lookahead
     self.tokens = tokens
@@ -55,6 +60,7 @@ extension SampleBatch {
     let extra = wanted - count
     // Positions at the end of the stream, which no real sample reaches.
     result.positions += (0..<extra).map { UInt64.max - UInt64($0) }
+    result.indices += (0..<extra).map { UInt64.max - UInt64($0) }
     if !tokens.isEmpty { result.tokens += [Int32](repeating: 0, count: extra * stride) }
     result.values += [Float](repeating: 0, count: extra * length * valueWidth)
     result.segments += [Int32](repeating: -1, count: extra * stride)

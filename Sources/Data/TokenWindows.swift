@@ -76,7 +76,9 @@ struct TokenWindows<Stream: TokenStream>: Sendable {
       segments: [Int32](repeating: -1, count: positions.count * stride))
     let count = samplesPerEpoch
     for (row, position) in positions.enumerated() {
-      try fill(&batch, at: row * stride, from: order.index(at: position, of: count) * window)
+      let index = order.index(at: position, of: count)
+      batch.indices[row] = UInt64(index)
+      try fill(&batch, at: row * stride, from: index * window)
     }
     return batch
   }

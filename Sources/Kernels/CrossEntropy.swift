@@ -11,10 +11,12 @@ import Tensors
 ///   - weights: n loss weights; a row of weight 0 gets a zero gradient.
 ///   - scale: usually 1 / (count over the whole batch).
 ///   - gradient: whether the logits become their gradient; otherwise they are left as they are.
+///   - rowLosses: n places for the weighted loss of each row, the very numbers that are added.
 /// - Returns: the weighted sum of losses, unscaled, added in row order in double precision.
 /// - Complexity: three passes over V floats a row.
 public func softmaxCrossEntropy(
-  logits: TensorView, targets: ArraySlice<Int32>, weights: ArraySlice<Float>, scale: Float, gradient: Bool = true
+  logits: TensorView, targets: ArraySlice<Int32>, weights: ArraySlice<Float>, scale: Float, gradient: Bool = true,
+  rowLosses: UnsafeMutablePointer<Double>? = nil
 ) -> Double {
   let v = logits.columns
   precondition(targets.count == logits.rows && weights.count == logits.rows, "one target and one weight a row of logits")
@@ -35,7 +37,9 @@ public func softmaxCrossEntropy(
       if gradient { store(e, z, i, v) }
     }
     let denominator = sum(total)
-    loss += Double(weight) * (naturalLogarithm(Double(denominator)) - Double(targetLogit - top))
+    let rowLoss = Double(weight) * (naturalLogarithm(Double(denominator)) - Double(targetLogit - top))
+    loss += rowLoss
+    rowLosses?[row] = rowLoss
     guard gradient else { continue }
     let factor = scale * weight / denominator
     for i in stride(from: 0, to: v, by: 16) { store(load(z, i, v) * factor, z, i, v) }

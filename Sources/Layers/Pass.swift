@@ -44,12 +44,20 @@ public struct Pass {
   public let dropout: CounterGenerator?
   /// Added to every dropout site, so that two passes of one network over a sample differ.
   public let siteOffset: UInt32
+  /// Where a loss layer notes the losses of single samples, and under which term; nil for none.
+  public let losses: SampleLosses?
+  public let term: Int
 
-  public init(_ parameters: ParameterStore, sink: (any GradientSink)? = nil, dropout: CounterGenerator? = nil, siteOffset: UInt32 = 0) {
+  public init(
+    _ parameters: ParameterStore, sink: (any GradientSink)? = nil, dropout: CounterGenerator? = nil, siteOffset: UInt32 = 0,
+    losses: SampleLosses? = nil, term: Int = 0
+  ) {
     self.parameters = parameters
     self.sink = sink
     self.dropout = dropout
     self.siteOffset = siteOffset
+    self.losses = losses
+    self.term = term
   }
 
   var gradients: any GradientSink {

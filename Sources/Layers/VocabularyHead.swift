@@ -111,8 +111,10 @@ public struct VocabularyHead: Sendable {
     return slices(rows.count).reduce(0) { total, slice in
       project(x.rows(slice), pass, into: s.logits.first(slice.count))
       return total
-        + softmaxCrossEntropy(
-          logits: s.logits.first(slice.count), targets: targets[slice], weights: weights[slice], scale: 0, gradient: false)
+        + note(rows[slice], of: hidden, weights[slice], pass) {
+          softmaxCrossEntropy(
+            logits: s.logits.first(slice.count), targets: targets[slice], weights: weights[slice], scale: 0, gradient: false, rowLosses: $0)
+        }
     }
   }
 
@@ -139,7 +141,9 @@ public struct VocabularyHead: Sendable {
     for slice in slices(rows.count) {
       let z = s.logits.first(slice.count)
       project(x.rows(slice), pass, into: z)
-      total += softmaxCrossEntropy(logits: z, targets: targets[slice], weights: weights[slice], scale: scale)
+      total += note(rows[slice], of: hidden, weights[slice], pass) {
+        softmaxCrossEntropy(logits: z, targets: targets[slice], weights: weights[slice], scale: scale, rowLosses: $0)
+      }
       let first = slice.lowerBound == 0
       multiply(z, w, into: dx.rows(slice))
       multiply(z, x.rows(slice), transposeA: true, into: dw, beta: first ? 0 : 1)
@@ -167,6 +171,15 @@ public struct VocabularyHead: Sendable {
     transform.backward(x: s.gathered.first(m), dy: d, pass, in: transformGroup, into: s.active.first(m))
     d.copy(from: s.active.first(m))
     pass.gradients.add(transformGroup)
+  }
+
+  /// Runs `loss`, and where the pass asks for losses of single samples, notes those of its rows.
+  private func note(
+    _ rows: ArraySlice<Int>, of hidden: TensorView, _ weights: ArraySlice<Float>, _ pass: Pass,
+    _ loss: (UnsafeMutablePointer<Double>?) -> Double
+  ) -> Double {
+    guard let losses = pass.losses else { return loss(nil) }
+    return losses.note(rows, of: hidden.rows, weights, term: pass.term, loss)
   }
 
   private func slices(_ rows: Int) -> [Range<Int>] {

@@ -30,6 +30,8 @@ public struct StepRecord: Sendable, Equatable {
   public var learningRate: Double
   /// Before clipping.
   public var gradientNorm: Double
+  /// Of the loss sums of all micro-batches, bit for bit: what replay compares first. Empty in older logs.
+  public var lossDigest: String
   /// Targets of each term over the whole batch.
   public var targetCounts: [Named<Int>]
   /// How often the step was repeated because a gradient's integer sum overflowed.
@@ -47,7 +49,7 @@ public struct StepRecord: Sendable, Equatable {
 
   public init(
     step: Int, epoch: Double, tokens: Int, losses: [Named<Double>], loss: Double, validationLoss: Double? = nil, learningRate: Double,
-    gradientNorm: Double, targetCounts: [Named<Int>] = [], repeats: Int = 0, tokensPerSecond: Double = 0, mfu: Double? = nil,
+    gradientNorm: Double, lossDigest: String = "", targetCounts: [Named<Int>] = [], repeats: Int = 0, tokensPerSecond: Double = 0, mfu: Double? = nil,
     stepSeconds: Double = 0, seconds: [Named<Double>] = [], exposedCommunicationSeconds: Double = 0, wallTime: Double = 0
   ) {
     self.step = step
@@ -58,6 +60,7 @@ public struct StepRecord: Sendable, Equatable {
     self.validationLoss = validationLoss
     self.learningRate = learningRate
     self.gradientNorm = gradientNorm
+    self.lossDigest = lossDigest
     self.targetCounts = targetCounts
     self.repeats = repeats
     self.tokensPerSecond = tokensPerSecond
@@ -81,6 +84,9 @@ extension StepRecord {
     if let validationLoss { members.append(.init("validationLoss", .float(validationLoss))) }
     members += [
       .init("learningRate", .float(learningRate)), .init("gradientNorm", .float(gradientNorm)),
+    ]
+    if !lossDigest.isEmpty { members.append(.init("lossDigest", .string(lossDigest))) }
+    members += [
       .init("targetCounts", .object(targetCounts.map { .init($0.name, .integer($0.value)) })),
       .init("repeats", .integer(repeats)), .init("tokensPerSecond", .float(tokensPerSecond)),
     ]
@@ -102,7 +108,7 @@ extension StepRecord {
       step: step, epoch: number("epoch"), tokens: json["tokens"]?.integer ?? 0,
       losses: named("losses").map { Named($0.name, Self.double($0.value)) }, loss: Self.double(loss),
       validationLoss: json["validationLoss"].map(Self.double), learningRate: number("learningRate"),
-      gradientNorm: number("gradientNorm"), targetCounts: named("targetCounts").map { Named($0.name, $0.value.integer ?? 0) },
+      gradientNorm: number("gradientNorm"), lossDigest: json["lossDigest"]?.string ?? "", targetCounts: named("targetCounts").map { Named($0.name, $0.value.integer ?? 0) },
       repeats: json["repeats"]?.integer ?? 0, tokensPerSecond: number("tokensPerSecond"), mfu: json["mfu"].map(Self.double),
       stepSeconds: number("stepSeconds"), seconds: named("seconds").map { Named($0.name, Self.double($0.value)) },
       exposedCommunicationSeconds: number("exposedCommunicationSeconds"), wallTime: number("wallTime"))

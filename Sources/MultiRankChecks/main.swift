@@ -178,6 +178,7 @@ do {
 }
 
 try checkFlips()
+try checkGoingBack()
 
 if communicator.rank == 0 {
   let arguments = CommandLine.arguments

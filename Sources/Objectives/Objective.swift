@@ -96,6 +96,8 @@ public struct TrainingExample: Sendable {
   public var inputs: [SequenceInput]
   /// One for each term.
   public var targets: [TermTargets]
+  /// Which samples it was made of; written by the trainer.
+  public var samples = SampleDigest()
 
   public init(inputs: [SequenceInput], targets: [TermTargets]) {
     self.inputs = inputs
@@ -134,14 +136,17 @@ public struct ObjectivePass {
   public let sink: (any GradientSink)?
   /// The generator of dropout masks; nil in evaluation.
   public let dropout: CounterGenerator?
+  /// Where losses of single samples are noted; nil but in a replay.
+  public let losses: SampleLosses?
 
-  public init(_ parameters: ParameterBank, sink: (any GradientSink)?, dropout: CounterGenerator?) {
-    (self.parameters, self.sink, self.dropout) = (parameters, sink, dropout)
+  public init(_ parameters: ParameterBank, sink: (any GradientSink)?, dropout: CounterGenerator?, losses: SampleLosses? = nil) {
+    (self.parameters, self.sink, self.dropout, self.losses) = (parameters, sink, dropout, losses)
   }
 
   /// A pass of a trained network. Two passes of one step take different `index`es, so that their dropout differs.
-  public func trained(_ index: UInt32 = 0) -> Pass {
-    Pass(parameters.trained, sink: sink, dropout: dropout, siteOffset: index << 24)
+  /// - Parameter term: the loss term that the network's head scores.
+  public func trained(_ index: UInt32 = 0, term: Int = 0) -> Pass {
+    Pass(parameters.trained, sink: sink, dropout: dropout, siteOffset: index << 24, losses: losses, term: term)
   }
 
   /// A pass of an auxiliary network: no gradient, no dropout.

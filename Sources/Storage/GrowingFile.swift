@@ -63,6 +63,12 @@ public final class GrowingFile {
     return begunAnew
   }
 
+  /// Writes what is pending and waits until all of it is on the disk. - Throws: `FileError`, as `append`.
+  public func sync() throws(FileError) {
+    try flush()
+    guard fsync(descriptor) == 0 else { throw FileError("sync", path, reason: systemReason()) }
+  }
+
   /// Another file, or none, under the path: everything further would go where nobody finds it.
   private func reopenIfGone() throws(FileError) -> Bool {
     var there = stat()

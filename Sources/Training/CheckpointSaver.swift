@@ -54,6 +54,9 @@ final class CheckpointSaver {
     if let work { writer.start(work) }
   }
 
+  /// Waits for the write under way, if any.
+  func settle() throws { try meet { try collect() } }
+
   /// Takes the last checkpoint and waits until it is written, with a few attempts.
   ///
   /// What the logs still hold and the curve are written with it.

@@ -29,9 +29,14 @@ public struct ReplicaError: LockstepError, Equatable {
   public var exitCode: ExitCode { .diverged }
 
   public var description: String {
+    "\(finding) Test that host's memory; the newest checkpoint is sound, so start the job again to go on from there."
+  }
+
+  /// What was found, without what to do about it.
+  var finding: String {
     let list = faults.prefix(4).map(\.description).joined(separator: ", ") + (faults.count > 4 ? " and \(faults.count - 4) more" : "")
     let who = hasMajority ? "differs from the other replicas: \(list)" : "replicas differ and no majority tells which is right: \(list)"
-    return "step \(step): \(who). No update was made from it. Test that host's memory; the newest checkpoint is sound, so start the job again to go on from there."
+    return "step \(step): \(who). No update was made from it."
   }
 }
 

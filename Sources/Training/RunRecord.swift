@@ -18,6 +18,7 @@ final class RunRecord {
   private let warnOnce: WarnOnce
   private var metrics: MetricsLog?
   private var events: EventWriter?
+  private var ledger: LedgerLog?
   private var sgemm = 0.0
   private var firstStep = 0
   private var started = ContinuousClock.now
@@ -160,6 +161,18 @@ final class RunRecord {
     started = .now
   }
 
+  /// Cuts the logs off after `step`, for the run has gone back to it.
+  func goBack(to step: Int) throws {
+    try metrics?.flush()
+    metrics = nil
+    metrics = try MetricsLog(folder.metricsPath, resumedStep: step)
+    if events != nil {
+      events = try EventWriter(
+        folder: folder.path, host: ProcessInfo.processInfo.hostName, wallTime: Date().timeIntervalSince1970, resumedStep: step)
+    }
+    validation = nil
+  }
+
   private func writeLaunch() throws {
     guard let bytes = launch else { return }
     try folder.writeLaunch(bytes)
@@ -192,7 +205,7 @@ final class RunRecord {
     last = StepRecord(
       step: step, epoch: epoch, tokens: step * samplesPerStep * model.context,
       losses: zip(names, outcome.termLosses).map { Named($0, $1) }, loss: outcome.loss, validationLoss: validation,
-      learningRate: outcome.learningRate, gradientNorm: outcome.gradientNorm,
+      learningRate: outcome.learningRate, gradientNorm: outcome.gradientNorm, lossDigest: outcome.lossDigest,
       targetCounts: zip(names, outcome.counts).map { Named($0, Int($1.rounded())) }, repeats: outcome.repeats,
       tokensPerSecond: interval.tokens / interval.seconds, mfu: sgemm > 0 ? interval.flops / interval.seconds / sgemm : nil,
       stepSeconds: outcome.stepSeconds, seconds: outcome.seconds.map { Named($0.stop, $0.seconds) } + (paused > 0 ? [Named("checkpoint", paused)] : []),
@@ -226,13 +239,22 @@ final class RunRecord {
     paused = 0
   }
 
+  /// Opens the ledger at the first call. - Returns: the number of this start's record.
+  func openLedger() throws -> Int {
+    if ledger == nil { ledger = try LedgerLog(folder.ledgerPath) }
+    return try folder.launches().last ?? 0
+  }
+
+  /// Adds a line to the ledger; one that fails is kept in memory and written with the next.
+  func account(_ line: LedgerEntry) { attempt(.ledger) { try ledger?.append(line) } }
+
   /// Counts seconds that a checkpoint took from the run.
   func pause(_ seconds: Double) { paused += seconds }
 
   // MARK: - Writes that fail
 
   /// What is written while the run goes on.
-  enum Writing: String { case checkpoint, launch, metrics, events }
+  enum Writing: String { case checkpoint, launch, metrics, events, ledger }
 
   private func attempt(_ what: Writing, _ write: () throws -> Void) {
     do {
@@ -279,10 +301,12 @@ final class RunRecord {
   /// The work of writing a checkpoint and removing those that need not be kept, for another thread.
   func writing(_ snapshot: CheckpointSnapshot, step: Int, best: Int?) -> @Sendable () throws -> [String] {
     damaged.remove(step)
-    let (folder, damaged, machine) = (folder, damaged, configuration.machine)
+    let (folder, damaged, machine, ledger) = (folder, damaged, configuration.machine, ledger)
     let policy = RetentionPolicy(keepLast: machine.keepLast, everySteps: machine.keepEverySteps > 0 ? machine.keepEverySteps : nil)
     return {
       var told: [String] = []
+      // A checkpoint must not outlive the lines of the samples it was made from.
+      try ledger?.sync()
       if case .replacedDamaged(let problem) = try folder.commit(snapshot) { told.append(problem) }
       if let best, try folder.nameBest(step: best) { told.append("best was damaged and was corrected.") }
       do { try folder.prune(policy, damaged: damaged) } catch { told.append("older checkpoints were not removed: \(error)") }

@@ -31,6 +31,8 @@ public struct StepOutcome: Sendable {
   public let stopRequested: Bool
   /// Some rank asked for a checkpoint before this step began; all ranks learn it here.
   public let saveRequested: Bool
+  /// The samples this rank trained on in the try that was accepted.
+  public let samples: SampleDigest
 }
 
 /// The settings of a trainer that are not the model's or the objective's.
@@ -60,7 +62,7 @@ public final class Trainer {
   public let optimizer: AdamW
   public let sum: GradientSum
   public let plan: BatchPlan
-  public let options: TrainerOptions
+  public internal(set) var options: TrainerOptions
   let communicator: any Communicator
   let pool: WorkerPool
   let workers: [Worker]
@@ -102,7 +104,10 @@ public final class Trainer {
     step: Int, rank: Int, plan: BatchPlan, objective: any Objective, source: any SampleSource, context: StepContext
   ) throws -> [TrainingExample] {
     try plan.microBatches(of: rank).map {
-      objective.corrupt(try source.samples(at: plan.positions(step: step, microBatch: $0)), context)
+      let samples = try source.samples(at: plan.positions(step: step, microBatch: $0))
+      var example = objective.corrupt(samples, context)
+      example.samples = samples.digest
+      return example
     }
   }
 
@@ -124,7 +129,7 @@ public final class Trainer {
     var (summed, rows) = (gradients, [[Double]]())
     while true {
       enter("forward and backward", step)
-      forwardAndBackward(examples, first: mine.lowerBound, scales: scales)
+      forwardAndBackward(step, examples, first: mine.lowerBound, scales: scales)
       timer.mark("forward and backward")
       enter("sum over ranks", step)
       let outcome = try reducer.finish()
@@ -155,7 +160,7 @@ public final class Trainer {
   private func enter(_ stop: String, _ step: Int) { communicator.place = Place(step: step, stop) }
 
   /// Σ w of each term over the whole batch, and for each request whether any rank has it.
-  private func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ requests: [Bool]) throws -> ([Double], [Bool]) {
+  func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ requests: [Bool]) throws -> ([Double], [Bool]) {
     counts.clear()
     for (example, index) in zip(examples, mine) { counts.set(index, example.counts) }
     let terms = objective.terms.count
@@ -166,7 +171,7 @@ public final class Trainer {
   }
 
   /// λ / count for each term. A count of zero over the whole batch is an error, not a division.
-  private func lossScales(_ totals: [Double], step: Int) throws -> [Float] {
+  func lossScales(_ totals: [Double], step: Int) throws -> [Float] {
     try zip(objective.terms, totals).map { term, total in
       guard total > 0 else {
         throw DataError(
@@ -177,12 +182,13 @@ public final class Trainer {
     }
   }
 
-  private func forwardAndBackward(_ examples: [TrainingExample], first: Int, scales: [Float]) {
+  private func forwardAndBackward(_ step: Int, _ examples: [TrainingExample], first: Int, scales: [Float]) {
     reducer.begin()
     losses.clear()
     let (plan, rank, workers, losses, objective, bank) = (plan, communicator.rank, workers, losses, objective, bank)
     let dropout = CounterGenerator(seed: options.seed, purpose: .dropout)
     for (thread, worker) in workers.enumerated() {
+      worker.trained = SampleDigest()
       worker.sink?.begin(willWork: !plan.share(of: thread, rank: rank).isEmpty)
     }
     pool.run(whileWaiting: reducer.poll) { thread in
@@ -192,6 +198,7 @@ public final class Trainer {
         worker.sink?.beginMicroBatch(isLast: index == share.upperBound - 1)
         losses.set(first + index, objective.lossAndGradient(examples[index], pass, scales: scales, worker.workspace))
         worker.sink?.endMicroBatch()
+        worker.trained &+= examples[index].samples.trained(asMicroBatch: step * plan.microBatchCount + first + index)
       }
     }
   }
@@ -255,7 +262,8 @@ public final class Trainer {
     let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
     return StepOutcome(
       step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: rows, gradientNorm: norm, learningRate: rate,
-      repeats: repeats, healed: healed, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed, stopRequested: requests[0], saveRequested: requests[1])
+      repeats: repeats, healed: healed, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed,
+      stopRequested: requests[0], saveRequested: requests[1], samples: workers.reduce(SampleDigest()) { $0 &+ $1.trained })
   }
 }
 

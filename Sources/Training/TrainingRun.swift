@@ -49,27 +49,31 @@ public final class TrainingRun {
   let inputs: RunInputs
   let communicator: any Communicator
   let objective: any Objective
-  let trainer: Trainer
+  public let trainer: Trainer
   /// What only rank 0 has: folder, logs, display.
   let record: RunRecord?
+  let accounting: SampleAccounting
   private var bestLoss: Double?
   private var bestStep: Int?
-  private let saver: CheckpointSaver
+  let saver: CheckpointSaver
   private let command: [String]
   private let version: String
   private let acceptArithmetic: Bool
   /// What the bits of the next checkpoint were computed with.
   private var arithmetic: Arithmetic?
   private var arithmeticBreaks: [ArithmeticBreak] = []
+  /// How often the run has gone back to each step because replicas differed.
+  var returns: [Int: Int] = [:]
 
   /// Takes all memory and opens the run folder. Collective.
   ///
   /// - Parameters:
   ///   - command, version: of the program, for the record of a start.
   ///   - acceptArithmetic: go on with other arithmetic than the checkpoint's.
+  ///   - keepsRecord: false for a run that writes nothing, such as a replay.
   public init(
     _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, command: [String] = [],
-    version: String = "", acceptArithmetic: Bool = false
+    version: String = "", acceptArithmetic: Bool = false, keepsRecord: Bool = true
   ) throws {
     self.configuration = configuration
     self.inputs = inputs
@@ -84,7 +88,8 @@ public final class TrainingRun {
       batch: configuration.batch, microBatch: configuration.microBatch, ranks: communicator.size, threads: threads)
     trainer = Trainer(
       objective, length: model.context, plan: plan, options: Self.options(configuration, steps: steps), communicator: communicator)
-    record = communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan) : nil
+    accounting = SampleAccounting(communicator, samplesPerEpoch: inputs.training.samplesPerEpoch)
+    record = keepsRecord && communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan) : nil
     record?.termNamesSource = objective.terms.map(\.name)
     saver = CheckpointSaver(configuration.machine, communicator: communicator, pool: trainer.pool, record: record)
   }
@@ -122,16 +127,35 @@ public final class TrainingRun {
     try record?.start(launch)
     guard step < steps else { return .alreadyFinished(step: step) }
     communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? configuration.machine.stallSeconds : nil
+    while true {
+      do {
+        step = try train(from: step)
+        break
+      } catch let error as ReplicaError {
+        step = try goBack(after: error)
+      }
+    }
+    record?.finish()
+    return step < steps ? .stopped(step: step) : .finished(step: step)
+  }
+
+  /// Steps until the last one or a request to stop. - Returns: finished steps.
+  private func train(from first: Int) throws -> Int {
+    var step = first
+    let start = try accounting.begin(at: step, plannedSteps: steps, threads: trainer.plan.threads, launch: try record?.openLedger() ?? 0)
+    record?.account(start)
     let prefetcher = examples(from: step)
     defer { prefetcher.stop() }
     var outcome: StepOutcome
     repeat {
-      outcome = try trainer.step(step, try prefetcher.next(), stopRequested: StopRequest.isPending, saveRequested: try saver.isDue(finishing: step + 1))
+      communicator.place = Place(step: step, "data")
+      outcome = try trainer.step(
+        step, try prefetcher.next(), stopRequested: StopRequest.isPending, saveRequested: try saver.isDue(finishing: step + 1))
       step += 1
+      accounting.add(outcome.samples)
       try afterStep(outcome, finished: step)
     } while step < steps && !outcome.stopRequested
-    record?.finish()
-    return step < steps ? .stopped(step: step) : .finished(step: step)
+    return step
   }
 
   /// The record of this start. Collective.
@@ -145,7 +169,7 @@ public final class TrainingRun {
   }
 
   /// Each rank opened the corpus on its own host. - Throws: `DivergenceError` on every rank when two hold different data.
-  private func requireEqualData() throws {
+  func requireEqualData() throws {
     let mine = Array(SHA256.of("\(inputs.dataHash) \(inputs.training.samplesPerEpoch) \(inputs.validation?.samplesPerEpoch ?? -1)").utf8)
     let all = try communicator.gatherAll(mine)
     guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
@@ -169,13 +193,21 @@ public final class TrainingRun {
     let machine = configuration.machine
     let last = step == steps || outcome.stopRequested
     var (validated, isBest): (Double?, Bool) = (nil, false)
-    if inputs.validation != nil, step % machine.validationSteps == 0 || step == steps {
+    let validates = inputs.validation != nil && (step % machine.validationSteps == 0 || step == steps)
+    tell(outcome.healed, step)
+    // What is measured or saved must be what the others have, too.
+    if validates || outcome.saveRequested || last { tell(try trainer.verifyReplicas(after: step), step) }
+    communicator.place = Place(step: step, "validation and saving")
+    if validates {
       let loss = try validate()
       (validated, isBest) = (loss, loss < bestLoss ?? .infinity)
       if isBest { (bestLoss, bestStep) = (loss, step) }
     }
+    let logs = step % machine.logSteps == 0 || validated != nil || last
+    // Before anything is saved: a checkpoint carries the account, and writes the ledger before itself.
+    if logs || outcome.saveRequested, let line = try accounting.close(step) { record?.account(line) }
     record?.note(outcome, finished: step, validation: validated, epoch: epoch(step), samplesPerStep: configuration.batch)
-    if step % machine.logSteps == 0 || validated != nil || last { record?.log() }
+    if logs { record?.log() }
     if last { try saver.saveLast(try contents(step)) } else if outcome.saveRequested || isBest { try saver.save(try contents(step)) }
   }
 
@@ -204,7 +236,7 @@ public final class TrainingRun {
       tokensSeen: step * configuration.batch * model.context, schedule: ["steps": Double(steps), "warmupSteps": Double(configuration.schedule.warmupSteps)],
       gradientScales: Dictionary(uniqueKeysWithValues: zip(entries.map(\.name), trainer.sum.exponents)),
       objective: configuration.objective, experimentHash: configuration.experimentHash, dataHash: inputs.dataHash, bestValidationLoss: bestLoss, bestStep: bestStep,
-      arithmetic: arithmetic?.fields, arithmeticBreaks: arithmeticBreaks.isEmpty ? nil : arithmeticBreaks)
+      arithmetic: arithmetic?.fields, arithmeticBreaks: arithmeticBreaks.isEmpty ? nil : arithmeticBreaks, account: accounting.account)
   }
 
   private func files() throws -> [String: [UInt8]] {
@@ -214,25 +246,29 @@ public final class TrainingRun {
     return files
   }
 
-  private var moments: [String: ParameterStore] { ["m": trainer.optimizer.firstMoment, "v": trainer.optimizer.secondMoment] }
+  var moments: [String: ParameterStore] { ["m": trainer.optimizer.firstMoment, "v": trainer.optimizer.secondMoment] }
 
-  private var auxiliaries: [String: ParameterStore] {
+  var auxiliaries: [String: ParameterStore] {
     Dictionary(uniqueKeysWithValues: objective.networks.auxiliaries.map { ($0.name, trainer.bank.auxiliary($0.name)) })
   }
 
-  /// Weights, moments and state from the newest intact checkpoint, from `init.from`, or drawn anew: read on rank 0, sent to
-  /// all. - Returns: finished steps.
+  /// Weights, moments and state from the newest intact checkpoint, from `init.from`, or drawn anew. - Returns: finished steps.
   private func restore(_ arithmetic: Arithmetic) throws -> Int {
     self.arithmetic = arithmetic
+    return try load(try record?.recover())
+  }
+
+  /// Weights, moments and state of a checkpoint, or without one those that the run begins with: read on rank 0, sent to all.
+  /// - Returns: finished steps.
+  func load(_ checkpoint: Checkpoint?) throws -> Int {
     var bytes: [UInt8] = []
-    if let record {
-      if let checkpoint = try record.recover() {
-        try checkpoint.restore(model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries)
-        bytes = try checkpoint.state.encoded()
-      } else {
-        trainer.bank.initialize(seed: configuration.seed)
-        try startFromGivenWeights(record)
-      }
+    if let checkpoint {
+      try checkpoint.restore(model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries)
+      bytes = try checkpoint.state.encoded()
+    } else if communicator.rank == 0 {
+      trainer.bank.initialize(seed: configuration.seed)
+      for moment in moments.values { moment.all.fill(0) }
+      try startFromGivenWeights()
     }
     bytes = try communicator.broadcast(bytes)
     for store in [trainer.bank.trained] + moments.sorted(by: { $0.key < $1.key }).map(\.value)
@@ -240,7 +276,11 @@ public final class TrainingRun {
     {
       try communicator.broadcast(UnsafeMutableRawBufferPointer(start: store.memory, count: 4 * store.layout.count), from: 0)
     }
-    guard !bytes.isEmpty else { return 0 }
+    guard !bytes.isEmpty else {
+      (bestLoss, bestStep) = (nil, nil)
+      accounting.resume(nil)
+      return 0
+    }
     let state = try TrainingState(decoding: bytes)
     trainer.sum.restore(exponents: try trainer.sum.layout.entries.map { entry in
       guard let exponent = state.gradientScales[entry.name] else {
@@ -249,9 +289,10 @@ public final class TrainingRun {
       return exponent
     })
     (bestLoss, bestStep) = (state.bestValidationLoss, state.bestStep)
+    accounting.resume(state.account)
     try checkContinuation(of: state)
     arithmeticBreaks = state.arithmeticBreaks ?? []
-    if let change = try record?.compare(arithmetic, with: state, accept: acceptArithmetic) { arithmeticBreaks.append(change) }
+    if let arithmetic, let change = try record?.compare(arithmetic, with: state, accept: acceptArithmetic) { arithmeticBreaks.append(change) }
     return state.step
   }
 
@@ -268,13 +309,13 @@ public final class TrainingRun {
     }
   }
 
-  private func startFromGivenWeights(_ record: RunRecord) throws {
+  private func startFromGivenWeights() throws {
     guard !configuration.initFrom.isEmpty else { return }
     let report = try HuggingFaceSource(configuration.initFrom).load(into: trainer.bank.trained, as: model)
     trainer.bank.restartFollowers()
-    for warning in report.warnings { record.warn(warning) }
+    for warning in report.warnings { record?.warn(warning) }
     for (name, rows) in report.grown.sorted(by: { $0.key < $1.key }) {
-      record.warn("\(name) of \(configuration.initFrom) had \(rows) rows added for new tokens.")
+      record?.warn("\(name) of \(configuration.initFrom) had \(rows) rows added for new tokens.")
     }
   }
 }

@@ -1,4 +1,5 @@
 import Collectives
+import Core
 import Objectives
 import Tensors
 
@@ -10,6 +11,8 @@ final class Worker: @unchecked Sendable {
   let arena: Arena
   let workspace: ObjectiveWorkspace
   let sink: GradientSum.Sink?
+  /// Which samples it ran through forward and backward in this try of the step.
+  var trained = SampleDigest()
 
   /// - Parameter sum: nil for a worker that only evaluates.
   init(_ objective: any Objective, samples: Int, length: Int, sum: GradientSum?) {

@@ -15,14 +15,20 @@ enum CorpusInputs {
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
     let framing = try framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary)
     let context = configuration.model.context
-    let training = try TokenDataset(
-      corpus, split: .train, context: context, lookahead: 1, order: .shuffled(seed: configuration.seed), framing: framing)
+    let training = try training(corpus, configuration, order: .shuffled(seed: configuration.seed))
     let hasValidation = !corpus.manifest.shards(.validation).isEmpty
     let validation =
       hasValidation ? try TokenDataset(corpus, split: .validation, context: context, lookahead: 1, order: .sequential, framing: framing) : nil
     return RunInputs(
       training: training, validation: validation, vocabulary: corpus.vocabulary, tokenizerFiles: try tokenizerFiles(corpus, framing),
       dataHash: corpus.manifest.contentHash)
+  }
+
+  /// The training split as a run cuts it into samples.
+  static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
+    try TokenDataset(
+      corpus, split: .train, context: configuration.model.context, lookahead: 1, order: order,
+      framing: try framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary))
   }
 
   /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.

@@ -57,7 +57,7 @@ struct MemoryCheck: DoctorCheck {
     let here = String(format: "%.1f GB available", Double(available) / 1e9)
     if let plan = job.plan {
       do {
-        try Memory.require(plan, ranksHere: job.communicator.localSize)
+        try Memory.require(plan, ranksHere: job.communicator.localSize, savesHere: job.communicator.rank == 0)
       } catch {
         return [.problem("memory", error.description, remedy: "lockstep train CONFIG --dry-run shows what takes how much.")]
       }

@@ -10,13 +10,13 @@ struct Lockstep: ParsableCommand {
     abstract: "Pretrains transformers with masked and autoregressive objectives on clusters of ordinary Linux machines.",
     discussion: """
       Under mpirun every command that computes uses all ranks; without it, one. Exit codes: 0 done, 2 usage or configuration, \
-      3 data, 4 replicas diverged, 5 input or output failed, 6 the numbers broke, 7 a rank stalled, 75 stopped on request \
+      3 data, 4 replicas or a replay diverged, 5 input or output failed, 6 the numbers broke, 7 a rank stalled, 75 stopped on request \
       with a checkpoint: run the same command again.
 
       Example: lockstep prepare --input book.txt --output corpora/book && mpirun -n 2 lockstep train configs/quickstart.toml
       """,
     subcommands: [
-      Prepare.self, Train.self, Evaluate.self, Generate.self, Fill.self, Inspect.self, Export.self, Objectives.self, Benchmark.self,
+      Prepare.self, Train.self, Evaluate.self, Generate.self, Fill.self, Inspect.self, Replay.self, Export.self, Objectives.self, Benchmark.self,
       Doctor.self,
     ])
 

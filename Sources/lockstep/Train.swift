@@ -24,11 +24,11 @@ struct Train: ParsableCommand {
   @Flag(help: "Go on although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
 
   func run() throws {
-    if printFolder { return print(try RunConfiguration(toml: try configurationText(), place: config, settings: settings).folder) }
+    if printFolder { return print(try RunConfiguration(toml: try ConfigurationFile.text(config), place: config, settings: settings).folder) }
     StopRequest.install()
     try Job.run { communicator in
       BLAS.useOneThread()
-      let configuration = try readConfiguration(communicator)
+      let configuration = try ConfigurationFile.read(config, settings: settings, communicator)
       try communicator.learnNames()
       // Before the first step a rank may read a large corpus while the others wait.
       communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
@@ -45,23 +45,6 @@ struct Train: ParsableCommand {
       let ending = try run.execute()
       try report(ending, run, communicator)
     }
-  }
-
-  /// Rank 0 reads the file, so that it need not be on every host.
-  private func readConfiguration(_ communicator: any Communicator) throws -> RunConfiguration {
-    let local = try Job.together(communicator) { () throws -> [UInt8] in
-      guard communicator.rank == 0 else { return [] }
-      return Array(try configurationText().utf8)
-    }
-    let text = String(decoding: try communicator.broadcast(local), as: UTF8.self)
-    return try Job.together(communicator) { try RunConfiguration(toml: text, place: config, settings: settings) }
-  }
-
-  private func configurationText() throws(ConfigurationError) -> String {
-    guard let bytes = FileManager.default.contents(atPath: config) else {
-      throw ConfigurationError(config, "cannot be read. Is the path right? configs/ has examples.")
-    }
-    return String(decoding: bytes, as: UTF8.self)
   }
 
   private func report(_ ending: RunEnding, _ run: TrainingRun, _ communicator: any Communicator) throws {

@@ -55,6 +55,22 @@ import Testing
     #expect(softmaxCrossEntropy(logits: broken, targets: [0], weights: [1], scale: 1).isNaN)
   }
 
+  /// What a row adds to the loss, to the bit, and zero for a row without weight.
+  @Test func rowLosses() {
+    let m = Matrices()
+    let z = m.normal(4, 9)
+    let (targets, weights): ([Int32], [Float]) = ([8, 7, 6, 5], [1, 0, 3, 0.5])
+    var rows = [Double](repeating: -1, count: 4)
+    let whole = softmaxCrossEntropy(
+      logits: m.with(z.array, 4, 9), targets: targets[...], weights: weights[...], scale: 1, rowLosses: &rows)
+    #expect(whole == rows.reduce(0, +) && rows[1] == 0)
+    for row in 0..<4 {
+      let alone = softmaxCrossEntropy(
+        logits: m.with(z.rows(row..<row + 1).array, 1, 9), targets: targets[row...row], weights: weights[row...row], scale: 1)
+      #expect(alone == rows[row])
+    }
+  }
+
   /// Slices of targets and weights are read from their own start.
   @Test func slices() {
     let m = Matrices()
