@@ -70,7 +70,9 @@ public final class LedgerLog: @unchecked Sendable {
     self.path = path
     seal = ledger.seal
     if access(path, F_OK) == 0, truncate(path, off_t(ledger.end)) != 0 { throw FileError("shorten", path, reason: systemReason()) }
-    file = try GrowingFile(path)
+    let content = ledger.end > 0 ? try MappedFile(path).withBytes { Array($0) } : []
+    // A folder that vanishes and comes back must not cost the proof.
+    file = try GrowingFile(path, preamble: content, remembers: true)
   }
 
   /// Adds a line, handed to the system in one write. - Throws: `FileError`; the line is then written with the next one.

@@ -9,17 +9,22 @@ public final class GrowingFile {
   public let path: String
   /// Pieces on which writing has failed so far, in order.
   public private(set) var pending: [UInt8] = []
-  private let preamble: [UInt8]
+  /// What an empty file begins with.
+  private var preamble: [UInt8]
+  private let remembers: Bool
   private var descriptor: Int32
   /// Where the file ended before a piece was written in part; nil when it ends with a whole one.
   private var cutBack: off_t?
 
   /// Opens or creates a file.
   ///
-  /// - Parameter preamble: what an empty file begins with.
-  public init(_ path: String, preamble: [UInt8] = []) throws(FileError) {
+  /// - Parameters:
+  ///   - preamble: what an empty file begins with.
+  ///   - remembers: keep all that was written in memory, and begin a file that was removed with it, so that nothing is lost.
+  public init(_ path: String, preamble: [UInt8] = [], remembers: Bool = false) throws(FileError) {
     self.path = path
     self.preamble = preamble
+    self.remembers = remembers
     descriptor = try Self.open(path)
     if !preamble.isEmpty, Self.status(descriptor)?.st_size == 0 { try append([]) }
   }
@@ -59,6 +64,7 @@ public final class GrowingFile {
       if ftruncate(descriptor, end) != 0 { cutBack = end }
       throw error
     }
+    if remembers { preamble += pending }
     pending = []
     return begunAnew
   }

@@ -95,4 +95,18 @@ final class Fault: Sendable {
     for piece in ["a", "b"] { try GrowingFile(folder + "/log", preamble: Array("head".utf8)).append(Array(piece.utf8)) }
     #expect(try text(folder + "/log") == "headab")
   }
+
+  /// A removed file comes back with everything in it, what could not be written in between included.
+  @Test func aFileThatRemembersLosesNothing() throws {
+    let folder = try folder()
+    try Data("old\n".utf8).write(to: URL(fileURLWithPath: folder + "/log"))
+    let file = try GrowingFile(folder + "/log", preamble: Array("old\n".utf8), remembers: true)
+    try file.append(Array("one\n".utf8))
+    try FileManager.default.removeItem(atPath: folder)
+    #expect(throws: (any Error).self) { try file.append(Array("two\n".utf8)) }
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try file.append(Array("three\n".utf8))
+    #expect(try text(folder + "/log") == "old\none\ntwo\nthree\n")
+  }
 }
