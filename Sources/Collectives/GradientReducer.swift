@@ -95,8 +95,11 @@ public final class GradientReducer {
     }
   }
 
-  /// After backward on this rank: the rest of the buckets, then the flags. - Returns: the same on every rank.
-  public func finish() throws(CollectiveError) -> Outcome {
+  /// After backward on this rank: the rest of the buckets, then the flags.
+  ///
+  /// - Parameter whileWaiting: a short piece of other work for the time in which nothing has arrived; false when there is none left.
+  /// - Returns: the same on every rank.
+  public func finish(whileWaiting: () -> Bool = { false }) throws(CollectiveError) -> Outcome {
     if let failure { throw failure }
     precondition(
       sum.completed == sum.layout.count, "backward ended with gradients missing from \(sum.completed) on")
@@ -107,11 +110,11 @@ public final class GradientReducer {
       while posted < buckets.count || !active.isEmpty {
         while posted < buckets.count, active.count < Self.mostActive { try post() }
         try advance()
-        if !active.isEmpty { try communicator.idle(&wait) }
+        if !active.isEmpty, !whileWaiting() { try communicator.idle(&wait) }
       }
       let flags = try communicator.startSum(
         UnsafeMutableBufferPointer(start: sum.memory + sum.layout.count, count: 2 * sum.layout.entries.count))
-      while !(try flags.isDone()) { try communicator.idle(&wait) }
+      while !(try flags.isDone()) { if !whileWaiting() { try communicator.idle(&wait) } }
     }
     exposedSeconds += (ContinuousClock.now - start).inSeconds
     return outcome()

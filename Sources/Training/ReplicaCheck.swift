@@ -87,6 +87,8 @@ final class ReplicaCheck: @unchecked Sendable {
   private let weights: Copy
   private let moments: [Copy]
   private let auxiliaries: [Copy]
+  /// Slices of the weights that are hashed since the step's backward pass ended.
+  private var hashed = 0
 
   init(_ bank: ParameterBank, _ optimizer: AdamW) {
     weights = Copy("weights", bank.trained)
@@ -100,8 +102,20 @@ final class ReplicaCheck: @unchecked Sendable {
 
   // MARK: - Hashing
 
-  /// One slice of the weights, while it is in the cache.
-  func hashWeights(_ slice: Int) { weights.hash(slice) }
+  /// The next slice of the weights that the step has used, for a moment in which the thread would wait. - Returns: whether there was one.
+  func hashNextWeights() -> Bool {
+    guard hashed < weights.slices.count else { return false }
+    weights.hash(hashed)
+    hashed += 1
+    return true
+  }
+
+  /// The slices of the weights that no wait was long enough for.
+  func hashRemainingWeights(_ pool: WorkerPool) {
+    let (first, weights) = (hashed, weights)
+    if first < weights.slices.count { pool.forEach(weights.slices.count - first) { weights.hash(first + $0) } }
+    hashed = 0
+  }
 
   func note(_ hashes: MomentHashes, slice: Int) {
     moments[0].cells[slice] = hashes.first

@@ -132,7 +132,7 @@ public final class Trainer {
       forwardAndBackward(step, examples, first: mine.lowerBound, scales: scales)
       timer.mark("forward and backward")
       enter("sum over ranks", step)
-      let outcome = try reducer.finish()
+      let outcome = try reducer.finish { replicas?.hashNextWeights() ?? false }
       exposed += reducer.exposedSeconds
       timer.mark("sum over ranks")
       enter("comparing replicas", step)
@@ -233,14 +233,12 @@ public final class Trainer {
     }
   }
 
-  /// The blocks of the global norm and the largest gradient of each tensor, into `statistics`; the weights' hashes on the way.
+  /// The blocks of the global norm and the largest gradient of each tensor, into `statistics`; and what is left of the weights' hashes.
   private func measure(_ gradients: SummedGradients) {
     let work = Gradients(gradients)
-    let (statistics, replicas) = (statistics, replicas)
-    pool.forEach(statistics.slices.count) {
-      statistics.measure($0, work.value)
-      replicas?.hashWeights($0)
-    }
+    let statistics = statistics
+    pool.forEach(statistics.slices.count) { statistics.measure($0, work.value) }
+    replicas?.hashRemainingWeights(pool)
     replicas?.hashAuxiliaries(pool)
   }
 
