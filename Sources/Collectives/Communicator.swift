@@ -87,14 +87,19 @@ public protocol Pending: AnyObject {
 /// A wait of this rank, counted from the start of the job: waits with the same number belong together on all ranks.
 public struct Wait {
   let number: Int
-  let started: ContinuousClock.Instant
+  var started: ContinuousClock.Instant
+  var lastLook: ContinuousClock.Instant
   var turns = 0
   var hasReported = false
 
   public init(number: Int) {
     self.number = number
     started = .now
+    lastLook = started
   }
+
+  /// Something has arrived: what is waited for is slow, not lost.
+  public mutating func progress() { started = .now }
 }
 
 extension Communicator {

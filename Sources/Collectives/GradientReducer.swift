@@ -89,7 +89,7 @@ public final class GradientReducer {
       let completed = sum.completed
       // The last bucket waits for `finish`: the flags travel behind it.
       while posted < buckets.count - 1, active.count < Self.mostActive, buckets[posted].upperBound <= completed { try post() }
-      try advance()
+      _ = try advance()
     } catch {
       failure = error
     }
@@ -109,7 +109,7 @@ public final class GradientReducer {
       var wait = communicator.beginWait()
       while posted < buckets.count || !active.isEmpty {
         while posted < buckets.count, active.count < Self.mostActive { try post() }
-        try advance()
+        if try advance() { wait.progress() }
         if !active.isEmpty, !whileWaiting() { try communicator.idle(&wait) }
       }
       let flags = try communicator.startSum(
@@ -134,8 +134,13 @@ public final class GradientReducer {
   }
 
   /// Tests everything under way: each makes progress only in its own test or beside another's.
-  private func advance() throws(CollectiveError) {
-    for i in active.indices where !active[i].isDone { active[i].isDone = try active[i].pending.isDone() }
+  /// - Returns: whether anything has been completed.
+  private func advance() throws(CollectiveError) -> Bool {
+    var moved = false
+    for i in active.indices where !active[i].isDone {
+      active[i].isDone = try active[i].pending.isDone()
+      moved = moved || active[i].isDone
+    }
     // Second phases start in index order on every rank.
     for i in active.indices {
       guard active[i].isDone || active[i].isLastPhase else { break }
@@ -145,6 +150,7 @@ public final class GradientReducer {
       (active[i].isLastPhase, active[i].isDone) = (true, false)
     }
     active.removeAll { $0.isDone && $0.isLastPhase }
+    return moved
   }
 
   /// Each rank's part of a bucket, relative to its start.

@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Glibc
 import Synchronization
 
 /// Shows that this process still moves. Whoever makes progress beats: the main thread at every stop of the line and while
@@ -21,6 +22,8 @@ public enum Heartbeat {
   /// Ends this process with exit code 7 when it has not beaten for `seconds`; nil switches the watch off.
   public static func watch(seconds: Double?, rank: Int) {
     limit.withLock { $0 = seconds }
+    // What was allowed under the old limit is not held against the new one.
+    beat()
     guard seconds != nil, isWatching.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else { return }
     let thread = Thread { run(rank) }
     thread.name = "lockstep watchdog"
@@ -28,18 +31,24 @@ public enum Heartbeat {
   }
 
   private static func run(_ rank: Int) {
-    var (seen, since) = (beats.load(ordering: .relaxed), ContinuousClock.now)
+    var (seen, since, looked) = (beats.load(ordering: .relaxed), ContinuousClock.now, ContinuousClock.now)
     while true {
       Thread.sleep(forTimeInterval: 0.25)
       let now = beats.load(ordering: .relaxed)
-      if now != seen { (seen, since) = (now, .now) }
+      // Who slept much longer than asked was paused together with everything else here.
+      let wasPaused = (ContinuousClock.now - looked).inSeconds > StallWatch.pause
+      looked = .now
+      if now != seen || wasPaused { (seen, since) = (now, looked) }
       let silent = (ContinuousClock.now - since).inSeconds
       // Later than the ranks that wait for this one, which can say more.
       guard let limit = limit.withLock({ $0 }), silent > 1.25 * limit + 3 else { continue }
       let place = last.withLock { $0 }
       let text =
         "[rank \(rank) on \(ProcessInfo.processInfo.hostName)] error: no progress in \(place) for \(Int(silent)) s: the process hangs. Look at the disk and the host, then start the job again; machine.stallSeconds is the limit.\n"
-      FileHandle.standardError.write(Data(text.utf8))
+      // Standard error may be a file on the very disk that hangs.
+      let speaker = Thread { _ = Array(text.utf8).withUnsafeBytes { Glibc.write(2, $0.baseAddress, $0.count) } }
+      speaker.start()
+      Thread.sleep(forTimeInterval: 1)
       _exit(ExitCode.stalled.rawValue)
     }
   }

@@ -18,6 +18,9 @@ final class StallWatch {
   private var reported: [Int]
   private var sent: [Report] = []
 
+  /// Seconds between two looks from which on this process itself must have stood still.
+  static let pause = 5.0
+
   /// A report on its way, and the memory it is sent from.
   private final class Report {
     let memory: UnsafeMutablePointer<Int64>
@@ -42,7 +45,12 @@ final class StallWatch {
 
   /// Called now and then by a rank that waits.
   func look(_ wait: inout Wait, limit: Double, from communicator: MPICommunicator) throws(CollectiveError) {
-    let waited = (ContinuousClock.now - wait.started).inSeconds
+    let now = ContinuousClock.now
+    // A job that was paused as a whole, by a scheduler or a closed laptop, has not waited meanwhile.
+    let gap = now - wait.lastLook
+    if gap.inSeconds > Self.pause { wait.started += gap }
+    wait.lastLook = now
+    let waited = (now - wait.started).inSeconds
     guard waited > min(1, limit / 4) else { return }
     try receive(communicator)
     let othersWait = reported.contains { $0 >= wait.number }

@@ -30,10 +30,58 @@ import Training
   let moments = digest(trainer.optimizer.firstMoment) + digest(trainer.optimizer.secondMoment)
   check(weights == undisturbed.weights && moments == undisturbed.moments, "and healed: the weights and moments are those of an undisturbed run")
 
+  try checkStuckMemory()
+
   // What is about to be saved is compared as well.
   let expected = flipOneBit(of: trainer, &random)
   check(try trainer.verifyReplicas(after: 2 * count + 2).contains(expected), "a flipped bit is found before a checkpoint")
   check(digest(trainer.bank.trained) == weights, "and healed before it is saved")
+}
+
+/// Memory that does not keep what it is given must end the step instead of healing it for ever.
+@MainActor private func checkStuckMemory() throws {
+  let stuck = Watched(communicator)
+  let (_, trainer) = try train("ar", steps: 0..<2, threads: 1, over: stuck)
+  let view = trainer.bank.trained.view(4)
+  if communicator.rank == communicator.size - 1 { stuck.atEveryPlace = { view[3] = 42 } }
+  do {
+    _ = try trainer.step(2, try examples(2, trainer))
+    check(false, "memory that does not keep its bits ends the step")
+  } catch let error as ReplicaError {
+    check(error.hasMajority && error.faults.allSatisfy { $0.rank == communicator.size - 1 }, "memory that does not keep its bits ends the step: \(error)")
+  }
+}
+
+/// A communicator that calls back whenever the trainer comes to another stop of the line.
+private final class Watched: Communicator {
+  private let inner: MPICommunicator
+  var atEveryPlace: (() -> Void)?
+
+  init(_ inner: MPICommunicator) { self.inner = inner }
+
+  var rank: Int { inner.rank }
+  var size: Int { inner.size }
+  var localRank: Int { inner.localRank }
+  var localSize: Int { inner.localSize }
+  var stallSeconds: Double? { get { inner.stallSeconds } set { inner.stallSeconds = newValue } }
+  var place: Place { get { inner.place } set { inner.place = newValue; atEveryPlace?() } }
+
+  func barrier() throws(CollectiveError) { try inner.barrier() }
+  func reduce(_ values: inout [Double], _ reduction: Reduction) throws(CollectiveError) { try inner.reduce(&values, reduction) }
+  func reduce(_ values: inout [Int64], _ reduction: Reduction) throws(CollectiveError) { try inner.reduce(&values, reduction) }
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws(CollectiveError) { try inner.broadcast(bytes, from: root) }
+  func gatherAll(_ mine: [UInt8]) throws(CollectiveError) -> [[UInt8]] { try inner.gatherAll(mine) }
+  func startSum(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Pending { try inner.startSum(values) }
+  func startSum(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Pending { try inner.startSum(values) }
+  func startExchange(
+    _ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>
+  ) throws(CollectiveError) -> any Pending { try inner.startExchange(values, parts: parts, received: received) }
+  func startSpread(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Pending {
+    try inner.startSpread(values, parts: parts)
+  }
+  func beginWait() -> Wait { inner.beginWait() }
+  func idle(_ wait: inout Wait) throws(CollectiveError) { try inner.idle(&wait) }
+  func abort(_ code: ExitCode) -> Never { inner.abort(code) }
 }
 
 /// The same numbers on every rank.

@@ -64,7 +64,8 @@ func digest(_ store: ParameterStore) -> String {
 
 /// Trains a tiny model with dropout; micro-batches do not divide evenly over most rank counts.
 @MainActor func train(
-  _ name: String, steps: Range<Int>, threads: Int, sum: SumArithmetic = .exact, divergence: DivergencePolicy? = .heal
+  _ name: String, steps: Range<Int>, threads: Int, sum: SumArithmetic = .exact, divergence: DivergencePolicy? = .heal,
+  over communicator: any Communicator = communicator
 ) throws -> (hash: RunHash, trainer: Trainer) {
   let vocabulary = Vocabulary(size: 61, mask: 0, special: [0, 1, 2, 3])
   guard let entry = ObjectiveRegistry.entry(named: name) else { preconditionFailure("no objective \(name)") }

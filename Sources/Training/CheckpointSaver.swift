@@ -24,6 +24,8 @@ final class CheckpointSaver {
   private var lastSave = ContinuousClock.now
   private var savingStep = 0
   private var retries = Retries()
+  /// Whether the last checkpoint is written, and only logs remain.
+  private var lastIsSaved = Shared(false)
 
   init(
     _ machine: RunConfiguration.Machine, communicator: any Communicator, pool: WorkerPool, record: RunRecord?,
@@ -67,6 +69,7 @@ final class CheckpointSaver {
     let work = try take(contents)
     let closing = record.map(Closing.init)
     let isSaved = Shared(false)
+    lastIsSaved = isSaved
     let attempt: @Sendable () throws -> [String] = {
       let told = isSaved.value.withLock { $0 } ? [] : try work?() ?? []
       isSaved.value.withLock { $0 = true }
@@ -89,6 +92,8 @@ final class CheckpointSaver {
   private func pollLast(_ attempt: @escaping @Sendable () throws -> [String]) throws -> Bool {
     if let time = retries.next, time <= .now {
       retries.next = nil
+      // The folder may have vanished and come back since the last attempt.
+      try record?.keepClaim()
       writer.start(attempt)
     }
     guard let outcome = writer.take() else { return false }
@@ -99,6 +104,11 @@ final class CheckpointSaver {
       guard Self.mayPass(error) else { throw error }
       guard let delay = retries.delays.popFirst() else {
         let code = (error as? any LockstepError)?.exitCode ?? .failed
+        if lastIsSaved.value.withLock({ $0 }) {
+          throw SavingError(
+            "step \(savingStep) is saved, but what the logs still held and the curve could not be written in \(retrySeconds.count + 1) attempts: \(error) The checkpoint is good; the last lines of metrics.jsonl are missing.",
+            code)
+        }
         let latest = (try? record?.folder.latest() ?? nil).map { "The newest is that of step \($0)" } ?? "There is none before it"
         throw SavingError(
           "the last checkpoint, of step \(savingStep), could not be saved in \(retrySeconds.count + 1) attempts: \(error) \(latest); run the same command again when the disk can be written.",
@@ -195,7 +205,10 @@ final class CheckpointSaver {
   /// - Parameter isDone: asked on rank 0 alone. What it throws is thrown on every rank.
   private func meet(_ isDone: () throws -> Bool) throws {
     var pause = 0.001
+    let started = ContinuousClock.now
     while true {
+      // A slow disk is no stall; one that hangs for ten times the limit is.
+      if (ContinuousClock.now - started).inSeconds < 10 * (communicator.stallSeconds ?? 0) { Heartbeat.beat() }
       var status = [Int64(0)]
       var failure: (any Error)?
       if communicator.rank == 0 {

@@ -35,7 +35,7 @@ public struct ReplicaError: LockstepError, Equatable {
   /// What was found, without what to do about it.
   var finding: String {
     let list = faults.prefix(4).map(\.description).joined(separator: ", ") + (faults.count > 4 ? " and \(faults.count - 4) more" : "")
-    let who = hasMajority ? "differs from the other replicas: \(list)" : "replicas differ and no majority tells which is right: \(list)"
+    let who = hasMajority ? "a replica differs from the others: \(list)" : "replicas differ and no majority tells which is right: \(list)"
     return "step \(step): \(who). No update was made from it."
   }
 }
@@ -177,16 +177,28 @@ final class ReplicaCheck: @unchecked Sendable {
   }
 
   /// Gives every rank the majority's tensors. A wrong moment has made the weights wrong in the update that read it, so a
-  /// parameter is healed with both its moments. Collective.
-  func heal(_ disagreements: [Disagreement], _ communicator: any Communicator) throws {
-    for one in disagreements {
-      guard let source = one.source else { continue }
-      let stores = one.copy <= moments.count ? [weights.store] + moments.map(\.store) : [copies[one.copy].store]
-      for store in stores {
-        let view = store.view(one.entry)
-        try communicator.broadcast(UnsafeMutableRawBufferPointer(start: view.base, count: 4 * view.count), from: source)
-      }
+  /// parameter is healed with both its moments, and from a rank on which all three are right. Collective.
+  ///
+  /// - Returns: false where no rank is right in everything; nothing has then been healed.
+  func heal(_ disagreements: [Disagreement], _ communicator: any Communicator) throws -> Bool {
+    let trained = Dictionary(grouping: disagreements.filter { $0.copy <= moments.count }, by: \.entry).sorted { $0.key < $1.key }
+    let sources = trained.map { _, group in
+      let wrong = Set(group.flatMap { $0.faults.map(\.rank) })
+      return (0..<communicator.size).first { !wrong.contains($0) }
+    }
+    guard sources.allSatisfy({ $0 != nil }) else { return false }
+    for (one, source) in zip(trained, sources) {
+      for store in [weights.store] + moments.map(\.store) { try copy(one.key, of: store, from: source ?? 0, communicator) }
+    }
+    for one in disagreements where one.copy > moments.count {
+      try copy(one.entry, of: copies[one.copy].store, from: one.source ?? 0, communicator)
     }
     forgetMoments()
+    return true
+  }
+
+  private func copy(_ entry: Int, of store: ParameterStore, from source: Int, _ communicator: any Communicator) throws {
+    let view = store.view(entry)
+    try communicator.broadcast(UnsafeMutableRawBufferPointer(start: view.base, count: 4 * view.count), from: source)
   }
 }

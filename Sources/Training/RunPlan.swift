@@ -31,6 +31,7 @@ public struct RunPlan: Sendable {
     parameters = layout.parameterCount
     workspaceBytes = threads * 4 * (counting.used + layout.largestGroup)
     memoryBytes = (ranks > 1 ? 24 : 20) * parameters + 4 * auxiliary + workspaceBytes + 64_000_000
+      + (ranks > 1 ? Int(2 * configuration.machine.bucketMegabytes * 1_048_576) : 0)
     checkpointBytes = 12 * parameters + 4 * auxiliary
     let sample = objective.corrupt(
       try inputs.training.samples(at: 0..<UInt64(configuration.microBatch)),

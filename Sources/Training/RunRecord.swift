@@ -162,15 +162,17 @@ final class RunRecord {
   }
 
   /// Cuts the logs off after `step`, for the run has gone back to it.
-  func goBack(to step: Int) throws {
-    try metrics?.flush()
-    metrics = nil
-    metrics = try MetricsLog(folder.metricsPath, resumedStep: step)
-    if events != nil {
+  func goBack(to step: Int) {
+    attempt(.metrics) {
+      try metrics?.flush()
+      metrics = try MetricsLog(folder.metricsPath, resumedStep: step)
+    }
+    attempt(.events) {
+      guard events != nil else { return }
       events = try EventWriter(
         folder: folder.path, host: ProcessInfo.processInfo.hostName, wallTime: Date().timeIntervalSince1970, resumedStep: step)
     }
-    validation = nil
+    (validation, last) = (nil, nil)
   }
 
   private func writeLaunch() throws {

@@ -30,6 +30,12 @@ extension Trainer {
     return digests.contains { $0 != digests[0] } ? try settle(replicas, step) : []
   }
 
+  /// Memory that does not keep what it is given cannot be healed. - Throws: `ReplicaError` on every rank at the fourth time in one step.
+  func checkHealing(_ step: Int, _ faults: [ReplicaFault], _ heals: inout Int) throws {
+    heals += 1
+    if heals > 3 { throw ReplicaError(step: step, faults: faults, hasMajority: true) }
+  }
+
   /// Forgets what is known of moments that have just been read from a checkpoint.
   public func startReplicas() { replicas?.forgetMoments() }
 
@@ -40,7 +46,7 @@ extension Trainer {
     guard options.divergence == .heal, hasMajority, !faults.isEmpty else {
       throw ReplicaError(step: step, faults: faults, hasMajority: hasMajority)
     }
-    try replicas.heal(disagreements, communicator)
+    guard try replicas.heal(disagreements, communicator) else { throw ReplicaError(step: step, faults: faults, hasMajority: false) }
     return faults
   }
 }

@@ -124,7 +124,7 @@ public final class Trainer {
     let (totals, requests) = try countTargets(examples, mine, [stopRequested, saveRequested])
     let scales = try lossScales(totals, step: step)
     timer.mark("count")
-    var (repeats, exposed, healed) = (0, 0.0, [ReplicaFault]())
+    var (repeats, heals, exposed, healed) = (0, 0, 0.0, [ReplicaFault]())
     // Read with the exponents it was summed with; the next step's are set while it is still needed.
     var (summed, rows) = (gradients, [[Double]]())
     while true {
@@ -142,6 +142,7 @@ public final class Trainer {
       (rows, faults) = try compare(step)
       healed += faults
       timer.mark("norm and replicas")
+      if !faults.isEmpty { try checkHealing(step, faults, &heals) }
       // What a faulty replica gave is dropped before anything is concluded from it.
       if faults.isEmpty, try accept(outcome, step: step, repeats: repeats), !sum.follow(largest: statistics.largestByEntry) { break }
       sum.clear()

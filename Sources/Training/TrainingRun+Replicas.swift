@@ -17,13 +17,17 @@ extension TrainingRun {
   func goBack(after error: ReplicaError) throws -> Int {
     guard trainer.options.divergence == .heal else { throw error }
     try saver.settle()
+    // Rank 0 reads all of a checkpoint while the others wait.
+    let patience = communicator.stallSeconds
+    communicator.stallSeconds = patience.map { 10 * $0 }
+    defer { communicator.stallSeconds = patience }
     trainer.sum.restart()
     let step = try load(try record?.recover())
     returns[step, default: 0] += 1
     guard returns[step, default: 0] <= 2 else { throw error }
     trainer.startReplicas()
     record?.warn("\(error.finding) Going back to step \(step); test that host's memory.")
-    try record?.goBack(to: step)
+    record?.goBack(to: step)
     return step
   }
 }

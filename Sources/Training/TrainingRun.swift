@@ -218,6 +218,10 @@ public final class TrainingRun {
   private func validate() throws -> Double {
     guard let source = inputs.validation else { return .nan }
     let wanted = configuration.machine.validationSamples
+    // Hosts of different speed come to the end of a large validation set far apart.
+    let patience = communicator.stallSeconds
+    communicator.stallSeconds = patience.map { 10 * $0 }
+    defer { communicator.stallSeconds = patience }
     let terms = try trainer.evaluate(source, samples: wanted == 0 ? source.samplesPerEpoch : wanted)
     return zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
   }
