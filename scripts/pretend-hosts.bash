@@ -6,6 +6,7 @@
 # /tmp, /dev/shm and $HOSTS/local.
 
 HOSTS=/run/hosts
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # hosts_up NAME...: starts the hosts, 10.77.0.1 and up, and writes $HOSTS/agent.
 hosts_up() {
@@ -44,8 +45,11 @@ host_up() { # NAME NUMBER
   # shellcheck disable=SC2016  # for the host's own shell
   unshare --net --uts --mount sh -c '
     hostname "$1"
+    mkdir -p /run/hosts/project && mount --bind "$2" /run/hosts/project
     mount -t tmpfs tmpfs /tmp && mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs /run/hosts/local
-    exec sleep infinity' host "$1" &
+    # A project that lies under /tmp is still wanted there.
+    case "$2" in /tmp/*) mkdir -p "$2" && mount --bind /run/hosts/project "$2" ;; esac
+    exec sleep infinity' host "$1" "$project" &
   echo $! >"$HOSTS/$1"
   disown
   await_namespace "$1"
