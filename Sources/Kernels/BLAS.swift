@@ -14,11 +14,10 @@ public enum BLAS {
   /// Call once before the first product.
   public static func useOneThread() { openblas_set_num_threads(1) }
 
-  public static var identity: BLASIdentity {
-    BLASIdentity(
-      configuration: String(cString: openblas_get_config()).split(separator: " ").joined(separator: " "),
-      coreName: String(cString: openblas_get_corename()))
-  }
+  /// Asked once: OpenBLAS composes its description in a static buffer, and callers at the same time would read each other's halves.
+  public static let identity = BLASIdentity(
+    configuration: String(cString: openblas_get_config()).split(separator: " ").joined(separator: " "),
+    coreName: String(cString: openblas_get_corename()))
 }
 
 /// C ← α · op(A) · op(B) + β · C.
