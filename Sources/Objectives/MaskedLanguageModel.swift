@@ -33,29 +33,21 @@ public struct MaskedLanguageModel: TokenObjective {
 
   public let options: Options
   public let prediction: TokenPrediction
-  private let mask: Int32
-  private let isSpecial: [Bool]
-  private let ordinary: [Int32]
+  private let tokens: MaskableTokens
+  private let replacement: Replacement
 
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     self.options = options
     var problems: [ConfigurationError.Problem] = []
-    func require(_ holds: Bool, _ key: String, _ sentence: String) {
-      if !holds { problems.append(.init(key: "objective.\(key)", sentence: sentence)) }
+    if !(0.01...0.9).contains(options.maskRatio) {
+      problems.append(.init(key: "objective.maskRatio", sentence: "is \(options.maskRatio); it must lie in 0.01...0.9."))
     }
-    require((0.01...0.9).contains(options.maskRatio), "maskRatio", "is \(options.maskRatio); it must lie in 0.01...0.9.")
-    require((0...1).contains(options.maskShare), "maskShare", "is \(options.maskShare); it must lie in 0...1.")
-    require((0...1).contains(options.randomShare), "randomShare", "is \(options.randomShare); it must lie in 0...1.")
-    let shares = options.maskShare + options.randomShare
-    require(shares <= 1.000001, "randomShare", "and maskShare add up to \(shares); together they must not exceed 1.")
-    require(vocabulary.mask != nil, "name", "is mlm, but the tokeniser has no [MASK]; add one when preparing the corpus.")
-    guard problems.isEmpty, let mask = vocabulary.mask else { throw ConfigurationError(problems: problems) }
-    self.mask = mask
-    var special = [Bool](repeating: false, count: vocabulary.size)
-    for id in vocabulary.special where id >= 0 && Int(id) < special.count { special[Int(id)] = true }
-    isSpecial = special
-    ordinary = (0..<Int32(vocabulary.size)).filter { !special[Int($0)] }
-    guard !ordinary.isEmpty else { throw ConfigurationError("objective.name", "is mlm, but the tokeniser has special tokens only.") }
+    problems += Replacement.problems(maskShare: options.maskShare, randomShare: options.randomShare)
+    do throws(ConfigurationError) {
+      tokens = try MaskableTokens(vocabulary, objective: Self.name)
+    } catch { throw ConfigurationError(problems: problems + error.problems) }
+    guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+    replacement = Replacement(maskShare: options.maskShare, randomShare: options.randomShare)
     prediction = TokenPrediction(model)
   }
 
@@ -64,32 +56,16 @@ public struct MaskedLanguageModel: TokenObjective {
     var (rows, ids) = ([Int](), [Int32]())
     for sample in 0..<clean.count {
       let random = context.random(clean.positions[sample])
-      for i in chosen(clean, sample, random) {
+      let eligible = tokens.eligible(clean, sample)
+      for i in randomSubset(eligible, count: count(of: eligible), random) {
         let row = sample * clean.length + i
         rows.append(row)
         ids.append(input.tokens[row])
-        input.tokens[row] = replacement(of: input.tokens[row], i, random)
+        input.tokens[row] = replacement(input.tokens[row], at: i, tokens, random)
       }
     }
     return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, ids: ids)])
   }
 
-  /// The positions asked for, in rising order: those with the smallest random keys.
-  private func chosen(_ clean: SampleBatch, _ sample: Int, _ random: CounterGenerator) -> [Int] {
-    let start = sample * clean.stride
-    let eligible = (0..<clean.length).filter { clean.segments[start + $0] >= 0 && !isSpecial[Int(clean.tokens[start + $0])] }
-    guard !eligible.isEmpty else { return [] }
-    let count = max(1, Int((options.maskRatio * Double(eligible.count)).rounded()))
-    // A key is a random word above the position: ties cannot happen, and the choice is a function of the sample alone.
-    let keys = eligible.map { UInt64(random.word($0)) << 32 | UInt64($0) }.sorted()
-    return keys[..<min(count, keys.count)].map { Int($0 & 0xFFFF_FFFF) }.sorted()
-  }
-
-  /// What stands in the input for a chosen token. Elements from 2²⁰ on are used, apart from those of the choice.
-  private func replacement(of token: Int32, _ i: Int, _ random: CounterGenerator) -> Int32 {
-    let draw = Double(random.uniform(1 << 20 | i))
-    if draw < options.maskShare { return mask }
-    if draw < options.maskShare + options.randomShare { return ordinary[random.below(ordinary.count, 1 << 21 | i)] }
-    return token
-  }
+  private func count(of eligible: [Int]) -> Int { max(1, Int((options.maskRatio * Double(eligible.count)).rounded())) }
 }
