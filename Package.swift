@@ -85,12 +85,16 @@ let package = Package(
         "Training", "Evaluation",
       ]),
 
+    module(
+      "Comparison",
+      ["Core", "Storage", "Tensors", "Objectives", "Data", "Collectives", "Checkpoints", "Metrics", "Training", "Measures"]),
+
     // MARK: - What people run
     .executableTarget(
       name: "lockstep",
       dependencies: [
         "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints", "Metrics",
-        "Training", "Evaluation", "Measures", argumentParser,
+        "Training", "Evaluation", "Measures", "Comparison", argumentParser,
       ],
       swiftSettings: policy + cpuFlags),
 
@@ -130,6 +134,7 @@ let package = Package(
     suite(
       "TrainingTests",
       ["Training", "Models", "Objectives", "Data", "Collectives", "Optimizers", "Checkpoints", "Metrics", "Tensors", "Core", "Storage", "TestSupport"]),
+    suite("ComparisonTests", ["Comparison", "Measures", "Training", "Optimizers", "Core"]),
     suite(
       "MeasuresTests",
       [

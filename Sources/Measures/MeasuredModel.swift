@@ -78,19 +78,3 @@ public struct MeasuredModel: Sendable {
   /// [CLS] … [SEP] around samples, as in training.
   public func framing() throws(ConfigurationError) -> Framing { try Framing(frame, configuration.visibility, vocabulary) }
 }
-
-extension Framing {
-  /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.
-  public init(
-    _ frame: RunConfiguration.Data.Frame, _ visibility: ModelConfiguration.Visibility, _ vocabulary: Vocabulary
-  ) throws(ConfigurationError) {
-    let possible = vocabulary.cls != nil && vocabulary.sep != nil
-    switch frame {
-    case .none: self = .none
-    case .auto: self = visibility == .bidirectional && possible ? .clsSep : .none
-    case .clsSep:
-      guard possible else { throw ConfigurationError("data.frame", "is cls-sep, but the corpus's tokeniser has no [CLS] and [SEP].") }
-      self = .clsSep
-    }
-  }
-}

@@ -1,16 +1,14 @@
 import Core
 import Data
 import Foundation
-import Measures
 import Tokenizers
-import Training
 
 /// A corpus as a run's inputs.
-enum CorpusInputs {
+public enum CorpusInputs {
   /// Opens both splits with the framing that the configuration and the objective ask for.
   /// - Throws: `DataError` naming what is wrong with the corpus; `ConfigurationError` when it cannot be framed so.
   /// - Parameter verify: read every byte of the shards and compare their digests.
-  static func open(_ configuration: RunConfiguration, verify: Bool = false) throws -> RunInputs {
+  public static func open(_ configuration: RunConfiguration, verify: Bool = false) throws -> RunInputs {
     let corpus = try Corpus(configuration.data.corpus)
     if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
@@ -26,7 +24,7 @@ enum CorpusInputs {
   }
 
   /// The training split as a run cuts it into samples.
-  static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
+  public static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
     try TokenDataset(
       corpus, split: .train, context: configuration.model.context, lookahead: 1, order: order,
       framing: try Framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary))
@@ -45,5 +43,21 @@ enum CorpusInputs {
     }
     if framing == .clsSep { files[Corpus.tokenizerFile] = try TokenizerLoader.load(corpus.folder).framedTokenizerJSON() }
     return files
+  }
+}
+
+extension Framing {
+  /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.
+  public init(
+    _ frame: RunConfiguration.Data.Frame, _ visibility: ModelConfiguration.Visibility, _ vocabulary: Vocabulary
+  ) throws(ConfigurationError) {
+    let possible = vocabulary.cls != nil && vocabulary.sep != nil
+    switch frame {
+    case .none: self = .none
+    case .auto: self = visibility == .bidirectional && possible ? .clsSep : .none
+    case .clsSep:
+      guard possible else { throw ConfigurationError("data.frame", "is cls-sep, but the corpus's tokeniser has no [CLS] and [SEP].") }
+      self = .clsSep
+    }
   }
 }
