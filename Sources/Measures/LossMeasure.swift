@@ -48,8 +48,9 @@ public struct LossMeasure: Measure {
   private func result(_ objective: any Objective, _ sums: [Double], _ counts: [Double], _ data: TokenDataset, _ samples: Int) -> MeasureResult {
     let losses = zip(sums, counts).map { $0 / $1 }
     let total = zip(objective.terms, losses).reduce(0) { $0 + $1.0.weight * $1.1 }
-    // Losses of different objectives are different questions: none is better than the other's.
-    var values = [MeasuredValue("loss", total, unit: "nats a target")]
+    // Losses of different objectives are different questions, unless one question is asked by name.
+    let better: MeasuredValue.Better = options.objective.isEmpty ? .neither : .lower
+    var values = [MeasuredValue("loss", total, unit: "nats a target", better: better)]
     if losses.count > 1 { values += zip(objective.terms, losses).map { MeasuredValue("loss.\($0.name)", $1, unit: "nats a target") } }
     values += [MeasuredValue("samples", Double(samples)), MeasuredValue("targets", counts[0])]
     guard type(of: objective).visibility == .causal, losses.count == 1 else {
