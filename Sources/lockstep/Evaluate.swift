@@ -5,7 +5,6 @@ import Core
 import Data
 import Foundation
 import Kernels
-import Models
 import Objectives
 import Tensors
 import Tokenizers
@@ -102,7 +101,7 @@ struct Evaluate: ParsableCommand {
     let loss = sum / count
     // Bytes the targets stand for: the split's mean bytes a token.
     let bytes = count * Double(setup.data.textBytes) / Double(max(setup.data.tokenCount, 1))
-    let causal = setup.objective.encoder.configuration.visibility == .causal
+    let causal = setup.name == "ar"
     return Report(
       model: setup.path, objective: setup.name, split: split.rawValue, samples: samples, targets: Int(count), loss: loss,
       perplexity: loss < 700 ? exp(loss) : nil, bitsPerByte: causal ? sum / log(2) / bytes : nil,
