@@ -81,8 +81,9 @@ extension ObjectiveCheck {
     let example = objective.corrupt(batch, context)
     return example.targets.enumerated().flatMap { term, t -> [String] in
       var faults: [String] = []
-      let sum = objective.expectedCount(t, length: batch.length)
-      if example.counts[term] != sum { faults.append("term \(term) counts \(example.counts[term]) instead of \(sum)") }
+      let sum = t.weights.reduce(0) { $0 + Double($1) }
+      let wanted = objective.wantedCount(term: term, t, batch)
+      if example.counts[term] != wanted { faults.append("term \(term) counts \(example.counts[term]) instead of \(wanted)") }
       if !(sum > 0) { faults.append("term \(term) asks for nothing in seven samples") }
       if Set(t.rows).count != t.rows.count { faults.append("term \(term) asks for a row twice") }
       if t.weights.count != t.rows.count || t.weights.contains(where: { !($0 >= 0) }) { faults.append("term \(term) lacks weights") }

@@ -18,8 +18,8 @@ public protocol ReferencedObjective: Objective {
   /// (sample, position) of every clean value that the main network must not see.
   func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)]
 
-  /// What a term must be divided by, counted from its rows and weights by other means than the objective's.
-  func expectedCount(_ targets: TermTargets, length: Int) -> Double
+  /// What a term is divided by; Σ w unless the objective says otherwise.
+  func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double
 
   /// Rate of the plain gradient descent that overfits one batch.
   static var overfitRate: Float { get }
@@ -39,8 +39,9 @@ extension ReferencedObjective {
 
   public static var overfitRate: Float { 0.5 }
 
-  /// The sum of the loss weights.
-  public func expectedCount(_ targets: TermTargets, length: Int) -> Double { targets.weights.reduce(0) { $0 + Double($1) } }
+  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
+    targets.weights.reduce(0) { $0 + Double($1) }
+  }
 
   /// Positions shown as [MASK].
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
@@ -63,14 +64,14 @@ extension MaskEnhancedAutoregressive: ReferencedObjective {}
 
 extension VariableLengthMasks: ReferencedObjective {
   /// The samples asked, or the rows.
-  public func expectedCount(_ targets: TermTargets, length: Int) -> Double {
-    Double(options.weightLaw == .perSample ? Set(targets.rows.map { $0 / length }).count : targets.rows.count)
+  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
+    Double(options.weightLaw == .perSample ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
   }
 }
 
 extension FullyExploredMasks: ReferencedObjective {
   /// The sets asked, or the rows.
-  public func expectedCount(_ targets: TermTargets, length: Int) -> Double {
-    Double(options.weightLaw == .set ? Set(targets.rows.map { $0 / length }).count : targets.rows.count)
+  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
+    Double(options.weightLaw == .set ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
   }
 }
