@@ -40,10 +40,10 @@ import Testing
       let block = MaskPartition(sets: 7, assignment: .contiguous).members(of: 0, eligible, random)
       let gaps = zip(block, block.dropFirst()).map { $1 - $0 }
       #expect(block.count == 3 && gaps.filter { $0 != 1 }.count <= 1 && (gaps.allSatisfy { $0 == 1 } || block.contains(0) && block.contains(20)))
-      blockStarts.insert(block[0])
+      blockStarts.insert(block.first ?? -1)
       let strided = MaskPartition(sets: 7, assignment: .strided).members(of: 0, eligible, random)
       #expect(zip(strided, strided.dropFirst()).allSatisfy { $1 - $0 == 7 })
-      strideStarts.insert(strided[0])
+      strideStarts.insert(strided.first ?? -1)
     }
     #expect(blockStarts == Set(0...18) && strideStarts == Set(0...6))
   }
