@@ -78,6 +78,7 @@ struct TokenWindows<Stream: TokenStream>: Sendable {
     for (row, position) in positions.enumerated() {
       let index = order.index(at: position, of: count)
       batch.indices[row] = UInt64(index)
+      batch.visits[row] = position / UInt64(count)
       try fill(&batch, at: row * stride, from: index * window)
     }
     return batch

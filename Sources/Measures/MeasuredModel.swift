@@ -30,7 +30,10 @@ public struct MeasuredModel: Sendable {
     let loaded = try LoadedModel(path)
     (self.path, configuration) = (loaded.path, loaded.configuration)
     (encoder, parameters) = (loaded.transformer, loaded.parameters)
-    self.vocabulary = vocabulary ?? loaded.tokenizer.vocabulary
+    var known = vocabulary ?? loaded.tokenizer.vocabulary
+    // A corpus does not say where words begin; the objective may hide them whole.
+    known.words = loaded.tokenizer.wordEdges
+    self.vocabulary = known
     let run = try Self.run(of: loaded.path)
     frame = run?.data.frame ?? .auto
     let plain = loaded.configuration.visibility == .causal ? "ar" : "mlm"

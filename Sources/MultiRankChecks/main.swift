@@ -33,7 +33,10 @@ struct Documents: SampleSource {
       // One sample in five is only half full: counts differ between micro-batches.
       if r.below(5, 1 << 21) == 0 { for i in length / 2..<stride { segments[segments.count - stride + i] = -1 } }
     }
-    return SampleBatch(positions: Array(positions), length: length, tokens: tokens, segments: segments)
+    let epoch = UInt64(samplesPerEpoch)
+    return SampleBatch(
+      positions: Array(positions), indices: positions.map { $0 % epoch }, visits: positions.map { $0 / epoch }, length: length,
+      tokens: tokens, segments: segments)
   }
 }
 
@@ -138,6 +141,8 @@ for toy in try ToyRun.all() {
   check(try agree(hash), "\(toy.name): all ranks hold the same weights, and the same teacher")
 }
 
+for (name, hash) in try repeatedTexts() { results[name] = hash }
+
 // A NaN in the gradients of one rank stops all of them at the same step, and names a tensor. Replicas are not compared,
 // for that would find it first.
 do {
@@ -196,6 +201,7 @@ if communicator.rank == 0 {
       check(results[control]?.weights != expected[control]?.weights, "\(name): the float control differs, so the comparison can fail")
     }
     check(results["overflow"] == expected["overflow"], "an overflow on \(communicator.size) ranks gives the bits of the recorded run")
+    for name in repeatedNames { check(results[name] == expected[name], "\(name): \(communicator.size) ranks give the bits of the recorded run") }
     for toy in try ToyRun.all() {
       check(results[toy.name] == expected[toy.name], "\(toy.name): \(communicator.size) ranks give the bits of the recorded run")
     }

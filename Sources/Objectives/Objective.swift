@@ -66,6 +66,12 @@ extension Objective {
 /// Options of an objective: Codable, with a default for everything.
 public protocol ObjectiveOptions: Codable, Sendable, Equatable {
   init()
+  /// How often a step reads each of its texts: once, unless the objective compares several views of one.
+  var repetition: SampleRepetition { get }
+}
+
+extension ObjectiveOptions {
+  public var repetition: SampleRepetition { .none }
 }
 
 /// A part of the loss: λ · Σ w·ℓ / Σ w, the sums running over the whole batch.

@@ -33,6 +33,9 @@ public enum ObjectiveRegistry {
   public static let entries: [ObjectiveEntry] = [
     ObjectiveEntry(Autoregressive.self),
     ObjectiveEntry(MaskedLanguageModel.self),
+    ObjectiveEntry(VariableLengthMasks.self),
+    ObjectiveEntry(FullyExploredMasks.self),
+    ObjectiveEntry(MaskEnhancedAutoregressive.self),
   ]
 
   public static func entry(named name: String) -> ObjectiveEntry? { entries.first { $0.name == name } }

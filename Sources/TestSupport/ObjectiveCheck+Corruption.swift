@@ -27,8 +27,7 @@ extension ObjectiveCheck {
       if whole == parts(objective.corrupt(batch, other), batch) { faults.append("corruption does not depend on the seed") }
       let evaluation = StepContext(seed: seed, step: 3, steps: 10, purpose: .evaluation)
       if whole == parts(objective.corrupt(batch, evaluation), batch) { faults.append("corruption ignores the context's purpose") }
-      var again = batch
-      again.positions = batch.positions.map { $0 + UInt64(source.samplesPerEpoch) }
+      let again = try samples(7, from: 5 + UInt64(source.samplesPerEpoch))
       if whole == parts(objective.corrupt(again, context), again) { faults.append("a sample met again has the same corruption") }
     }
     return faults
@@ -75,14 +74,16 @@ extension ObjectiveCheck {
       values: mine.flatMap { all.values[$0 * k..<($0 + 1) * k] }, weights: mine.map { all.weights[$0] })
   }
 
-  /// Counts are sums of weights; rows are distinct; there is one target and one weight a row.
+  /// Counts are sums of weights, or what the objective says instead; rows are distinct; there is one target and one weight a row.
   func countFaults() throws -> [String] {
     let batch = try samples(7)
-    let example = try make().corrupt(batch, context)
+    let objective = try make()
+    let example = objective.corrupt(batch, context)
     return example.targets.enumerated().flatMap { term, t -> [String] in
       var faults: [String] = []
       let sum = t.weights.reduce(0) { $0 + Double($1) }
-      if example.counts[term] != sum { faults.append("term \(term) counts \(example.counts[term]), its weights add up to \(sum)") }
+      let wanted = objective.wantedCount(term: term, t, batch)
+      if example.counts[term] != wanted { faults.append("term \(term) counts \(example.counts[term]) instead of \(wanted)") }
       if !(sum > 0) { faults.append("term \(term) asks for nothing in seven samples") }
       if Set(t.rows).count != t.rows.count { faults.append("term \(term) asks for a row twice") }
       if t.weights.count != t.rows.count || t.weights.contains(where: { !($0 >= 0) }) { faults.append("term \(term) lacks weights") }
@@ -140,11 +141,16 @@ extension ObjectiveCheck {
 
   private func causalLeaks(_ run: ObjectiveRun, _ batch: SampleBatch, _ clean: TrainingExample, _ states: [Float]) -> [String] {
     let (length, width) = (batch.length, model.width)
+    let hidden = Set(run.objective.hiddenPositions(clean, vocabulary).map { $0.sample * length + $0.position })
     return (0..<length).flatMap { j -> [String] in
       let changed = run.hidden(run.objective.corrupt(altered(batch, sample: 1, position: j), context))
       let moved = (0..<batch.count * length).filter { row in (0..<width).contains { states[row * width + $0] != changed[row * width + $0] } }
       var faults = moved.filter { $0 < length + j || $0 >= 2 * length }.map { "changing position \(j) of sample 1 moves row \($0) of all" }
-      if !moved.contains(length + j) { faults.append("changing position \(j) of sample 1 moves nothing there") }
+      if hidden.contains(length + j) {
+        if !moved.isEmpty { faults.append("the value at hidden position \(j) of sample 1 leaks") }
+      } else if !moved.contains(length + j) {
+        faults.append("changing position \(j) of sample 1 moves nothing there")
+      }
       return faults
     }
   }

@@ -18,6 +18,9 @@ public protocol ReferencedObjective: Objective {
   /// (sample, position) of every clean value that the main network must not see.
   func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)]
 
+  /// What a term is divided by; Σ w unless the objective says otherwise.
+  func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double
+
   /// Rate of the plain gradient descent that overfits one batch.
   static var overfitRate: Float { get }
 }
@@ -36,6 +39,10 @@ extension ReferencedObjective {
 
   public static var overfitRate: Float { 0.5 }
 
+  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
+    targets.weights.reduce(0) { $0 + Double($1) }
+  }
+
   /// Positions shown as [MASK].
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
     let input = example.inputs[0]
@@ -53,3 +60,18 @@ extension ReferencedObjective where Self: TokenObjective {
 
 extension Autoregressive: ReferencedObjective {}
 extension MaskedLanguageModel: ReferencedObjective {}
+extension MaskEnhancedAutoregressive: ReferencedObjective {}
+
+extension VariableLengthMasks: ReferencedObjective {
+  /// The samples asked, or the rows.
+  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
+    Double(options.weightLaw == .perSample ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
+  }
+}
+
+extension FullyExploredMasks: ReferencedObjective {
+  /// The sets asked, or the rows.
+  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
+    Double(options.weightLaw == .set ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
+  }
+}

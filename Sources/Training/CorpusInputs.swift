@@ -18,9 +18,17 @@ public enum CorpusInputs {
     let hasValidation = !corpus.manifest.shards(.validation).isEmpty
     let validation =
       hasValidation ? try TokenDataset(corpus, split: .validation, context: context, lookahead: 1, order: .sequential, framing: framing) : nil
+    let tokenizer = try TokenizerLoader.load(corpus.folder)
     return RunInputs(
-      training: training, validation: validation, vocabulary: corpus.vocabulary, tokenizerFiles: try tokenizerFiles(corpus, framing),
-      dataHash: corpus.manifest.contentHash)
+      training: training, validation: validation, vocabulary: vocabulary(corpus, tokenizer),
+      tokenizerFiles: try tokenizerFiles(corpus, tokenizer, framing), dataHash: corpus.manifest.contentHash)
+  }
+
+  /// The corpus's vocabulary, and from its tokeniser where words begin, which `corpus.json` does not say.
+  static func vocabulary(_ corpus: Corpus, _ tokenizer: any Tokenizer) -> Vocabulary {
+    var vocabulary = corpus.vocabulary
+    vocabulary.words = tokenizer.wordEdges
+    return vocabulary
   }
 
   /// The training split as a run cuts it into samples.
@@ -31,7 +39,7 @@ public enum CorpusInputs {
   }
 
   /// The corpus's own files, which a framed run lets AutoTokenizer frame with as well.
-  private static func tokenizerFiles(_ corpus: Corpus, _ framing: Framing) throws -> [String: [UInt8]] {
+  private static func tokenizerFiles(_ corpus: Corpus, _ tokenizer: any Tokenizer, _ framing: Framing) throws -> [String: [UInt8]] {
     var files: [String: [UInt8]] = [:]
     for (name, path) in [
       (Corpus.tokenizerFile, corpus.tokenizerPath), (Corpus.tokenizerConfigFile, corpus.tokenizerConfigPath),
@@ -41,7 +49,7 @@ public enum CorpusInputs {
       }
       files[name] = [UInt8](bytes)
     }
-    if framing == .clsSep { files[Corpus.tokenizerFile] = try TokenizerLoader.load(corpus.folder).framedTokenizerJSON() }
+    if framing == .clsSep { files[Corpus.tokenizerFile] = try tokenizer.framedTokenizerJSON() }
     return files
   }
 }

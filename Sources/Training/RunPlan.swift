@@ -20,6 +20,7 @@ public struct RunPlan: Sendable {
 
   /// - Throws: `ConfigurationError` as the run itself would.
   public init(_ configuration: RunConfiguration, _ inputs: RunInputs, ranks: Int, threads: Int) throws {
+    let inputs = inputs.repeated(for: configuration)
     let model = TrainingRun.model(configuration, inputs.vocabulary)
     let objective = try TrainingRun.objective(configuration, model: model, vocabulary: inputs.vocabulary)
     let layout = objective.networks.trained
@@ -37,7 +38,7 @@ public struct RunPlan: Sendable {
       try inputs.training.samples(at: 0..<UInt64(configuration.microBatch)),
       StepContext(seed: configuration.seed, step: 0, steps: steps))
     let tokens = configuration.microBatch * model.context
-    let share = (sample.counts.first ?? 0) / Double(tokens)
+    let share = Double(sample.targets.first?.rows.count ?? 0) / Double(tokens)
     flops =
       model.trainingFlopsPerToken(length: model.context, headFraction: min(1, share))
       * Double(steps * configuration.batch * model.context)

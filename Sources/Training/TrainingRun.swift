@@ -29,6 +29,14 @@ public struct RunInputs: Sendable {
     (self.training, self.validation, self.vocabulary) = (training, validation, vocabulary)
     (self.tokenizerFiles, self.dataHash) = (tokenizerFiles, dataHash)
   }
+
+  /// The same inputs, with texts repeated as the configuration's objective asks.
+  func repeated(for configuration: RunConfiguration) -> RunInputs {
+    guard configuration.stream.repetition.times > 1 else { return self }
+    var inputs = self
+    inputs.training = RepeatedSource(training, configuration.stream)
+    return inputs
+  }
 }
 
 /// How a run ended.
@@ -75,6 +83,7 @@ public final class TrainingRun {
     _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, command: [String] = [],
     version: String = "", acceptArithmetic: Bool = false, keepsRecord: Bool = true
   ) throws {
+    let inputs = inputs.repeated(for: configuration)
     self.configuration = configuration
     self.inputs = inputs
     self.communicator = communicator
