@@ -18,7 +18,7 @@ struct Evaluate: ParsableCommand {
   @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String
   @Option(help: "The folder that lockstep prepare wrote.") var corpus: String
   @Option(help: "train or validation.") var split = CorpusSplit.validation
-  @Option(help: "ar or mlm; by default what the model's attention fits.") var objective: String?
+  @Option(help: "One of lockstep objectives; by default the run's own, or what the model's attention and head fit.") var objective: String?
   @Option(help: "At most so many samples; 0 for all.") var samples = 0
   @Option(help: "Positions a sample; by default the model's.") var context: Int?
   @Option(help: "Samples computed together.") var microBatch = 8
@@ -84,17 +84,32 @@ struct Evaluate: ParsableCommand {
     guard (1...shape.context).contains(length) else {
       throw ConfigurationError("--context", is: length, rule: "it must lie in 1...\(shape.context), the model's positions.")
     }
-    let name = objective ?? (shape.visibility == .causal ? "ar" : "mlm")
-    guard let entry = ObjectiveRegistry.entry(named: name), entry.visibility == shape.visibility else {
-      let fitting = ObjectiveRegistry.entries.filter { $0.visibility == shape.visibility }.map(\.name)
-      throw ConfigurationError("--objective", is: name, rule: "for this model it must be one of \(fitting.joined(separator: ", ")).")
+    let (run, fitting) = (try configuration(ofCheckpoint: path), ObjectiveRegistry.entries(fitting: shape))
+    guard let name = objective ?? run?.objective ?? fitting.first?.name, let entry = fitting.first(where: { $0.name == name }) else {
+      throw ConfigurationError(
+        "--objective", is: objective ?? "missing", rule: "for this model it must be one of \(fitting.map(\.name).joined(separator: ", ")).")
     }
-    let made = try entry.make(entry.defaultOptions, shape, opened.vocabulary)
+    let options = run.flatMap { $0.objective == name ? $0.objectiveOptions : nil } ?? entry.defaultOptions
+    let made = try entry.make(options, shape, opened.vocabulary)
     let bank = ParameterBank(made.networks)
-    _ = try source.load(into: bank.trained, as: shape)
+    _ = try source.load(into: bank.trained, as: made.exported)
+    let missing = try source.loadRest(into: bank.trained, as: made.exported, companions: made.companions)
+    if let first = missing.first {
+      throw DataError(
+        path, "does not have \(missing.count) parameters of \(name) such as \(first).", remedy: "Evaluate a checkpoint of the run itself, or its whole export.")
+    }
     let framing = try CorpusInputs.framing(.auto, shape.visibility, opened.vocabulary)
     let data = try TokenDataset(opened, split: split, context: length, order: .sequential, framing: framing)
     return Setup(path: path, objective: made, name: name, bank: bank, data: data, context: length)
+  }
+
+  /// Of the run that a checkpoint lies in, for the options of its objective; nil for a folder from elsewhere.
+  private func configuration(ofCheckpoint path: String) throws -> RunConfiguration? {
+    let place = URL(fileURLWithPath: path).deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("config.toml").path
+    guard RunFolder.step(ofCheckpointNamed: URL(fileURLWithPath: path).lastPathComponent) != nil,
+      let text = try? String(contentsOfFile: place, encoding: .utf8)
+    else { return nil }
+    return try RunConfiguration(toml: text, place: place)
   }
 
   private func report(_ setup: Setup, _ sum: Double, _ count: Double, samples: Int) -> Report {

@@ -6,7 +6,7 @@ public struct MaskableTokens: Sendable {
   public let mask: Int32
   /// Ids that are neither special nor [MASK]: what a random replacement is drawn from.
   public let ordinary: [Int32]
-  private let isSpecial: [Bool]
+  let isSpecial: [Bool]
 
   /// - Parameter objective: the objective's name, for the error.
   /// - Throws: `ConfigurationError` when the tokeniser has no [MASK], or special tokens only.
