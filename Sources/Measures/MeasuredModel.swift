@@ -36,8 +36,9 @@ public struct MeasuredModel: Sendable {
     self.vocabulary = known
     let run = try Self.run(of: loaded.path)
     frame = run?.data.frame ?? .auto
-    let plain = loaded.configuration.visibility == .causal ? "ar" : "mlm"
-    let entry = ObjectiveRegistry.entry(named: run?.objective ?? plain) ?? ObjectiveRegistry.entries[0]
+    guard let entry = run.flatMap({ ObjectiveRegistry.entry(named: $0.objective) }) ?? ObjectiveRegistry.entries(fitting: loaded.configuration).first else {
+      throw DataError(loaded.path, "holds a model that no objective fits.", remedy: "lockstep objectives lists those there are.")
+    }
     objective = (entry.name, run?.objectiveOptions ?? entry.defaultOptions)
   }
 
@@ -62,14 +63,21 @@ public struct MeasuredModel: Sendable {
   /// - Parameter name: another objective of the same attention; nil for the model's own.
   public func objectiveAndBank(_ name: String? = nil) throws -> (any Objective, ParameterBank) {
     let wanted = name ?? objective.name
-    guard let entry = ObjectiveRegistry.entry(named: wanted), entry.visibility == configuration.visibility else {
-      let fitting = ObjectiveRegistry.entries.filter { $0.visibility == configuration.visibility }.map(\.name)
-      throw ConfigurationError("objective", is: wanted, rule: "for this model it must be one of \(fitting.joined(separator: ", ")).")
+    let fitting = ObjectiveRegistry.entries(fitting: configuration)
+    guard let entry = fitting.first(where: { $0.name == wanted }) else {
+      throw ConfigurationError("objective", is: wanted, rule: "for this model it must be one of \(fitting.map(\.name).joined(separator: ", ")).")
     }
     let options = wanted == objective.name ? objective.options : entry.defaultOptions
     let made = try entry.make(options, configuration, vocabulary)
     let bank = ParameterBank(made.networks)
-    _ = try HuggingFaceSource(path).load(into: bank.trained, as: configuration)
+    let source = try HuggingFaceSource(path)
+    _ = try source.load(into: bank.trained, as: made.exported)
+    let missing = try source.loadRest(into: bank.trained, as: made.exported, companions: made.companions)
+    if let first = missing.first {
+      throw DataError(
+        path, "does not have \(missing.count) parameters of \(wanted) such as \(first).",
+        remedy: "Measure a checkpoint of the run itself, or its whole export.")
+    }
     return (made, bank)
   }
 

@@ -112,8 +112,10 @@ if CommandLine.arguments.contains("--control") {
   exit(0)
 }
 
+/// Every kind of objective: one network, one with a second that draws tokens, one with three.
+let walked = ["ar", "mlm", "electra", "electric"]
 var results: [String: RunHash] = [:]
-for name in ["ar", "mlm"] {
+for name in walked {
   let (hash, _) = try train(name, steps: 0..<50, threads: 1)
   results[name] = hash
   check(try agree(hash), "\(name): all ranks hold the same weights after 50 steps")
@@ -195,7 +197,7 @@ if communicator.rank == 0 {
   }
   if let i = arguments.firstIndex(of: "--expect"), i + 1 < arguments.count {
     let expected = try JSONDecoder().decode([String: RunHash].self, from: Data(contentsOf: URL(fileURLWithPath: arguments[i + 1])))
-    for name in ["ar", "mlm"] {
+    for name in walked {
       check(results[name] == expected[name], "\(name): \(communicator.size) ranks give the bits of the recorded run")
       let control = "\(name) float control"
       check(results[control]?.weights != expected[control]?.weights, "\(name): the float control differs, so the comparison can fail")

@@ -20,6 +20,9 @@ public protocol Objective: Sendable {
   /// Which tokens a position of the main network sees.
   static var visibility: ModelConfiguration.Visibility { get }
 
+  /// What the main network is asked for: which models the objective can evaluate.
+  static var head: ModelConfiguration.Head { get }
+
   /// Builds the networks from the main model's shape.
   /// - Throws: `ConfigurationError` naming the key under `objective`.
   init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError)
@@ -28,6 +31,10 @@ public protocol Objective: Sendable {
   var networks: NetworkSet { get }
   /// The network that pretraining is for. It reads `inputs[0]` of an example; its parameters are among the trained ones.
   var encoder: Transformer { get }
+  /// The shape that checkpoints are written as: it decides which class opens them. Usually the encoder's.
+  var exported: ModelConfiguration { get }
+  /// Networks that are exported beside the encoder, each into a folder of its own.
+  var companions: [Companion] { get }
   /// In the order of counts, scales and loss sums.
   var terms: [LossTerm] { get }
 
@@ -61,6 +68,9 @@ extension Objective {
     let share = Double(example.targets[0].rows.count) / max(positions, 1)
     return positions * encoder.configuration.trainingFlopsPerToken(length: length, headFraction: share)
   }
+  public static var head: ModelConfiguration.Head { .vocabulary }
+  public var exported: ModelConfiguration { encoder.configuration }
+  public var companions: [Companion] { [] }
 }
 
 /// Options of an objective: Codable, with a default for everything.
@@ -114,12 +124,15 @@ public struct TrainingExample: Sendable {
   public var inputs: [SequenceInput]
   /// One for each term.
   public var targets: [TermTargets]
+  /// For draws that depend on the networks, made in `lossAndGradient`: the seed and the purpose; position and site are the draw's.
+  public var random: CounterGenerator?
   /// Which samples it was made of; written by the trainer.
   public var samples = SampleDigest()
 
-  public init(inputs: [SequenceInput], targets: [TermTargets]) {
+  public init(inputs: [SequenceInput], targets: [TermTargets], random: CounterGenerator? = nil) {
     self.inputs = inputs
     self.targets = targets
+    self.random = random
   }
 
   /// Σ w of each term.

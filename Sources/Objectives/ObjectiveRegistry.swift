@@ -7,6 +7,7 @@ public struct ObjectiveEntry: Sendable {
   public let summary: String
   public let paper: String
   public let visibility: ModelConfiguration.Visibility
+  public let head: ModelConfiguration.Head
   /// Names of the options, for strict configurations.
   public let defaultOptions: any ObjectiveOptions
   public let make: @Sendable (any ObjectiveOptions, ModelConfiguration, Vocabulary) throws(ConfigurationError) -> any Objective
@@ -19,6 +20,7 @@ public struct ObjectiveEntry: Sendable {
     summary = O.summary
     paper = O.paper
     visibility = O.visibility
+    head = O.head
     defaultOptions = O.Options()
     make = { (options, model, vocabulary) throws(ConfigurationError) in
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
@@ -36,7 +38,14 @@ public enum ObjectiveRegistry {
     ObjectiveEntry(VariableLengthMasks.self),
     ObjectiveEntry(FullyExploredMasks.self),
     ObjectiveEntry(MaskEnhancedAutoregressive.self),
+    ObjectiveEntry(Electra.self),
+    ObjectiveEntry(Electric.self),
   ]
+
+  /// Those that a model of this shape can be evaluated with, the most usual first.
+  public static func entries(fitting model: ModelConfiguration) -> [ObjectiveEntry] {
+    entries.filter { $0.visibility == model.visibility && $0.head == model.head }
+  }
 
   public static func entry(named name: String) -> ObjectiveEntry? { entries.first { $0.name == name } }
 }

@@ -12,6 +12,7 @@ final class ObjectiveRun {
   let samples: Int
   let length: Int
   let dropout = CounterGenerator(seed: 21, purpose: .dropout)
+  private var held = HeldNumbers()
 
   /// Auxiliary networks get values of their own, so that a gradient or a value taken from the wrong network shows.
   init(_ objective: any ReferencedObjective, samples: Int, length: Int, seed: UInt64, deviation: Float = 0.4) {
@@ -57,8 +58,10 @@ final class ObjectiveRun {
     _ example: TrainingExample, scales: [Float], dropout: Bool, parameters: [Double]? = nil, recording: Bool = true
   ) -> (losses: [Double], gradients: [Double]) {
     let tape = Tape(recording: recording)
-    let scope = Scope(
+    if parameters == nil { held = HeldNumbers() }
+    var scope = Scope(
       tape, objective.networks.trained, parameters ?? bank.trained.all.array.map(Double.init), dropout: dropout ? self.dropout : nil)
+    scope.held = held
     var auxiliaries: [String: Scope] = [:]
     for auxiliary in objective.networks.auxiliaries {
       auxiliaries[auxiliary.name] = Scope(tape, auxiliary.layout, bank.auxiliary(auxiliary.name).all.array.map(Double.init))

@@ -1,6 +1,19 @@
 import Core
 import Tensors
 
+/// Numbers that a reference computes from the parameters and then takes for constants: what a generator draws, what a stopped
+/// gradient leaves behind. Differences must not move them, so they stay those of the point.
+final class HeldNumbers {
+  private var numbers: [String: [Double]] = [:]
+
+  func get(_ name: String, _ compute: () -> [Double]) -> [Double] {
+    if let known = numbers[name] { return known }
+    let computed = compute()
+    numbers[name] = computed
+    return computed
+  }
+}
+
 /// What a reference computes with: the parameters by name, as values on a tape.
 public struct Scope {
   public let tape: Tape
@@ -8,6 +21,8 @@ public struct Scope {
   /// The generator of dropout masks, and the offset of their sites; nil switches dropout off.
   public var dropout: CounterGenerator?
   public var siteOffset: UInt32 = 0
+  /// What no gradient flows through, kept from the point that differences are taken around; nil where there are none.
+  var held: HeldNumbers?
   private let values: [Value]
 
   public init(_ tape: Tape, _ layout: ParameterLayout, _ parameters: [Double], dropout: CounterGenerator? = nil) {
@@ -21,6 +36,9 @@ public struct Scope {
   }
 
   public func optional(_ name: String) -> Value? { layout.entry(named: name).map { values[$0.index] } }
+
+  /// Numbers that differences leave as they are at the point.
+  func holding(_ name: String, _ compute: () -> [Double]) -> [Double] { held?.get(name, compute) ?? compute() }
 
   /// The gradients of all parameters after `Tape.backward`, laid out as the parameters.
   public var gradients: [Double] {

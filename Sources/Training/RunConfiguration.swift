@@ -190,6 +190,7 @@ public struct RunConfiguration: Sendable {
     m.bias = reader.boolean("model.bias", default: m.bias)
     m.tokenTypes = reader.integer("model.tokenTypes", default: m.tokenTypes, in: 0...16)
     m.headTransform = reader.boolean("model.headTransform", default: m.headTransform)
+    m.embeddingWidth = reader.integer("model.embeddingWidth", default: m.embeddingWidth, in: 0...65_536)
     m.dropout = Float(reader.number("model.dropout", default: shortest(m.dropout)))
     m.attentionDropout = Float(reader.number("model.attentionDropout", default: shortest(m.dropout)))
   }

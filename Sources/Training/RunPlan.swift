@@ -27,7 +27,7 @@ public struct RunPlan: Sendable {
     let counting = Arena.counting()
     _ = objective.workspace(samples: configuration.microBatch, length: model.context, counting)
     let auxiliary = objective.networks.auxiliaries.reduce(0) { $0 + $1.layout.parameterCount }
-    self.model = model
+    self.model = objective.exported
     steps = configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: model.context)
     parameters = layout.parameterCount
     workspaceBytes = threads * 4 * (counting.used + layout.largestGroup)

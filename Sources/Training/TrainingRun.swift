@@ -51,7 +51,7 @@ public enum RunEnding: Sendable, Equatable {
 /// A job from its configuration to its last checkpoint: resumes, steps, validates, logs, saves.
 public final class TrainingRun {
   public let configuration: RunConfiguration
-  /// The model with the vocabulary of the corpus.
+  /// The model that is kept, with the vocabulary of the corpus.
   public let model: ModelConfiguration
   public let steps: Int
   let inputs: RunInputs
@@ -90,9 +90,10 @@ public final class TrainingRun {
     self.version = version
     self.command = command
     self.acceptArithmetic = acceptArithmetic
-    model = Self.model(configuration, inputs.vocabulary)
+    let shape = Self.model(configuration, inputs.vocabulary)
     steps = configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: configuration.model.context)
-    objective = try Self.objective(configuration, model: model, vocabulary: inputs.vocabulary)
+    objective = try Self.objective(configuration, model: shape, vocabulary: inputs.vocabulary)
+    model = objective.exported
     let plan = BatchPlan(
       batch: configuration.batch, microBatch: configuration.microBatch, ranks: communicator.size, threads: threads)
     trainer = Trainer(
@@ -255,6 +256,7 @@ public final class TrainingRun {
   private func files() throws -> [String: [UInt8]] {
     var files = inputs.tokenizerFiles
     files[CheckpointFile.configuration] = HuggingFaceConfiguration.json(for: model, vocabulary: inputs.vocabulary)
+    files.merge(CompanionFiles.configurations(objective.companions, vocabulary: inputs.vocabulary)) { $1 }
     files[CheckpointFile.generation] = HuggingFaceConfiguration.generationJSON(for: model, vocabulary: inputs.vocabulary)
     return files
   }
@@ -324,7 +326,12 @@ public final class TrainingRun {
 
   private func startFromGivenWeights() throws {
     guard !configuration.initFrom.isEmpty else { return }
-    let report = try HuggingFaceSource(configuration.initFrom).load(into: trainer.bank.trained, as: model)
+    let source = try HuggingFaceSource(configuration.initFrom)
+    let report = try source.load(into: trainer.bank.trained, as: model)
+    let anew = try source.loadRest(into: trainer.bank.trained, as: model, companions: objective.companions)
+    if let first = anew.first {
+      record?.warn("\(configuration.initFrom) does not have \(anew.count) parameters such as \(first); they start anew.")
+    }
     trainer.bank.restartFollowers()
     for warning in report.warnings { record?.warn(warning) }
     for (name, rows) in report.grown.sorted(by: { $0.key < $1.key }) {

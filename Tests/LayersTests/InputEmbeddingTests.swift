@@ -8,7 +8,7 @@ import Testing
 @Suite struct InputEmbeddingTests {
   private func check(_ name: String, _ c: ModelConfiguration, dropout: Bool = false, fromRows: Bool = false) -> [String] {
     var layout = ParameterLayout()
-    let embedding = InputEmbedding("e", c, into: &layout)
+    let embedding = InputEmbedding("e", c, tiedHeads: c.tiedHead ? 1 : 0, into: &layout)
     var numbers = SeededNumbers(3)
     let (samples, length) = (3, 5)
     let n = samples * length

@@ -6,7 +6,7 @@ public struct MaskableTokens: Sendable {
   public let mask: Int32
   /// Ids that are neither special nor [MASK]: what a random replacement is drawn from.
   public let ordinary: [Int32]
-  private let isSpecial: [Bool]
+  let isSpecial: [Bool]
   private let edges: WordEdges?
 
   /// As the other initialiser, after the options were checked: all that is wrong comes in one error.
