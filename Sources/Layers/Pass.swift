@@ -18,9 +18,12 @@ public struct SequenceInput: Sendable {
   /// [rows]: index into the position embedding, or the angle of rotary positions.
   public var positionIDs: [Int32]
   public var ranges: AttentionRanges
+  /// What each row sees of a decoder's keys, where that is no range; nil for none.
+  public var visible: VisibilityMatrix?
 
   public init(
-    positions: [UInt64], length: Int, tokens: [Int32] = [], values: [Float] = [], positionIDs: [Int32]? = nil, ranges: AttentionRanges
+    positions: [UInt64], length: Int, tokens: [Int32] = [], values: [Float] = [], positionIDs: [Int32]? = nil, ranges: AttentionRanges,
+    visible: VisibilityMatrix? = nil
   ) {
     self.positions = positions
     self.length = length
@@ -28,6 +31,7 @@ public struct SequenceInput: Sendable {
     self.values = values
     self.positionIDs = positionIDs ?? (0..<positions.count * length).map { Int32($0 % length) }
     self.ranges = ranges
+    self.visible = visible
     precondition(tokens.isEmpty || tokens.count == rows, "\(tokens.count) tokens for \(rows) rows")
     precondition(self.positionIDs.count == rows, "\(self.positionIDs.count) position ids for \(rows) rows")
   }

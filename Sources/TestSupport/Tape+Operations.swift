@@ -80,6 +80,17 @@ extension Value {
     }
   }
 
+  /// The largest element of each column, [1, columns]; of equal ones the first has the gradient.
+  public func columnMaxima() -> Value {
+    let c = columns
+    let places = (0..<c).map { column in
+      (1..<max(rows, 1)).reduce(0) { data[$1 * c + column] > data[$0 * c + column] ? $1 : $0 }
+    }
+    return Value.made(tape, 1, c, (0..<c).map { data[places[$0] * c + $0] }) { [self] result in
+      for column in 0..<c { gradient[places[column] * c + column] += result.gradient[column] }
+    }
+  }
+
   /// The given rows, in this order; a row may be taken more than once.
   public func taking(rows taken: [Int]) -> Value {
     let c = columns
