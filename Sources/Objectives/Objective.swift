@@ -19,6 +19,8 @@ public protocol Objective: Sendable {
   static var paper: String { get }
   /// Which tokens a position of the main network sees.
   static var visibility: ModelConfiguration.Visibility { get }
+  /// How a corpus must be cut into samples; `any` unless the objective says otherwise.
+  static var samples: SampleForm { get }
 
   /// Builds the networks from the main model's shape.
   /// - Throws: `ConfigurationError` naming the key under `objective`.
@@ -49,6 +51,20 @@ public protocol Objective: Sendable {
 
   /// The options as they are, defaults included, for the resolved configuration.
   var options: Options { get }
+}
+
+extension Objective {
+  public static var samples: SampleForm { .any }
+}
+
+/// What an objective needs of its samples.
+public enum SampleForm: Sendable, Equatable {
+  /// Whatever the configuration says.
+  case any
+  /// [CLS] … [SEP] around each sample: the objective reads the vector of [CLS].
+  case framed
+  /// One document a sample, padded.
+  case documents
 }
 
 /// Options of an objective: Codable, with a default for everything.

@@ -7,6 +7,7 @@ public struct ObjectiveEntry: Sendable {
   public let summary: String
   public let paper: String
   public let visibility: ModelConfiguration.Visibility
+  public let samples: SampleForm
   /// Names of the options, for strict configurations.
   public let defaultOptions: any ObjectiveOptions
   public let make: @Sendable (any ObjectiveOptions, ModelConfiguration, Vocabulary) throws(ConfigurationError) -> any Objective
@@ -19,6 +20,7 @@ public struct ObjectiveEntry: Sendable {
     summary = O.summary
     paper = O.paper
     visibility = O.visibility
+    samples = O.samples
     defaultOptions = O.Options()
     make = { (options, model, vocabulary) throws(ConfigurationError) in
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
@@ -33,6 +35,8 @@ public enum ObjectiveRegistry {
   public static let entries: [ObjectiveEntry] = [
     ObjectiveEntry(Autoregressive.self),
     ObjectiveEntry(MaskedLanguageModel.self),
+    ObjectiveEntry(RetroMAE.self),
+    ObjectiveEntry(DupMAE.self),
   ]
 
   public static func entry(named name: String) -> ObjectiveEntry? { entries.first { $0.name == name } }

@@ -46,6 +46,8 @@ extension ObjectiveCheck {
       var positionIDs: [Int32]
       var first: [Int32]
       var end: [Int32]
+      /// Visible keys of a decoder's rows.
+      var visible: [UInt32]
     }
   }
 
@@ -64,7 +66,7 @@ extension ObjectiveCheck {
     }
     return .init(
       length: input.length, tokens: own(input.tokens), values: own(input.values), positionIDs: own(input.positionIDs),
-      first: own(input.ranges.first), end: own(input.ranges.end))
+      first: own(input.ranges.first), end: own(input.ranges.end), visible: own(input.visible?.words ?? []))
   }
 
   private func targets(_ all: TermTargets, _ range: Range<Int>) -> TermTargets {
@@ -78,11 +80,13 @@ extension ObjectiveCheck {
   /// Counts are sums of weights; rows are distinct; there is one target and one weight a row.
   func countFaults() throws -> [String] {
     let batch = try samples(7)
-    let example = try make().corrupt(batch, context)
+    let objective = try make()
+    let example = objective.corrupt(batch, context)
     return example.targets.enumerated().flatMap { term, t -> [String] in
       var faults: [String] = []
       let sum = t.weights.reduce(0) { $0 + Double($1) }
-      if example.counts[term] != sum { faults.append("term \(term) counts \(example.counts[term]), its weights add up to \(sum)") }
+      let wanted = objective.wantedCount(term: term, t, batch)
+      if example.counts[term] != wanted { faults.append("term \(term) counts \(example.counts[term]) instead of \(wanted)") }
       if !(sum > 0) { faults.append("term \(term) asks for nothing in seven samples") }
       if Set(t.rows).count != t.rows.count { faults.append("term \(term) asks for a row twice") }
       if t.weights.count != t.rows.count || t.weights.contains(where: { !($0 >= 0) }) { faults.append("term \(term) lacks weights") }

@@ -18,6 +18,9 @@ public protocol ReferencedObjective: Objective {
   /// (sample, position) of every clean value that the main network must not see.
   func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)]
 
+  /// What a term is divided by; Σ w unless the objective says otherwise.
+  func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double
+
   /// Rate of the plain gradient descent that overfits one batch.
   static var overfitRate: Float { get }
 }
@@ -35,6 +38,10 @@ extension ReferencedObjective {
   public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.context) }
 
   public static var overfitRate: Float { 0.5 }
+
+  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
+    targets.weights.reduce(0) { $0 + Double($1) }
+  }
 
   /// Positions shown as [MASK].
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
