@@ -78,12 +78,19 @@ let package = Package(
       "Evaluation",
       ["Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints"]),
 
+    module(
+      "Measures",
+      [
+        "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints",
+        "Training", "Evaluation",
+      ]),
+
     // MARK: - What people run
     .executableTarget(
       name: "lockstep",
       dependencies: [
         "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints", "Metrics",
-        "Training", "Evaluation", argumentParser,
+        "Training", "Evaluation", "Measures", argumentParser,
       ],
       swiftSettings: policy + cpuFlags),
 
@@ -123,6 +130,12 @@ let package = Package(
     suite(
       "TrainingTests",
       ["Training", "Models", "Objectives", "Data", "Collectives", "Optimizers", "Checkpoints", "Metrics", "Tensors", "Core", "Storage", "TestSupport"]),
+    suite(
+      "MeasuresTests",
+      [
+        "Measures", "Evaluation", "Training", "Models", "Layers", "Objectives", "Data", "Tokenizers", "Collectives", "Checkpoints", "Tensors",
+        "Kernels", "Core", "Storage", "TestSupport",
+      ]),
   ]
 )
 

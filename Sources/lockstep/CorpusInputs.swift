@@ -1,6 +1,7 @@
 import Core
 import Data
 import Foundation
+import Measures
 import Tokenizers
 import Training
 
@@ -13,7 +14,7 @@ enum CorpusInputs {
     let corpus = try Corpus(configuration.data.corpus)
     if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
-    let framing = try framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary)
+    let framing = try Framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary)
     let context = configuration.model.context
     let training = try training(corpus, configuration, order: .shuffled(seed: configuration.seed))
     let hasValidation = !corpus.manifest.shards(.validation).isEmpty
@@ -28,21 +29,7 @@ enum CorpusInputs {
   static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
     try TokenDataset(
       corpus, split: .train, context: configuration.model.context, lookahead: 1, order: order,
-      framing: try framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary))
-  }
-
-  /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.
-  static func framing(
-    _ frame: RunConfiguration.Data.Frame, _ visibility: ModelConfiguration.Visibility, _ vocabulary: Vocabulary
-  ) throws(ConfigurationError) -> Framing {
-    let possible = vocabulary.cls != nil && vocabulary.sep != nil
-    switch frame {
-    case .none: return .none
-    case .auto: return visibility == .bidirectional && possible ? .clsSep : .none
-    case .clsSep:
-      guard possible else { throw ConfigurationError("data.frame", "is cls-sep, but the corpus's tokeniser has no [CLS] and [SEP].") }
-      return .clsSep
-    }
+      framing: try Framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary))
   }
 
   /// The corpus's own files, which a framed run lets AutoTokenizer frame with as well.
