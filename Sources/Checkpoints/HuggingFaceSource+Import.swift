@@ -53,6 +53,27 @@ extension HuggingFaceSource {
     return report
   }
 
+  /// Reads the parameters that the exported model has no place for, such as an objective's own decoder, from the checkpoint around it.
+  ///
+  /// - Throws: `CheckpointError` when the folder is no checkpoint of such a run.
+  public func loadUncovered(into store: ParameterStore, as target: ModelConfiguration) throws(CheckpointError) {
+    let entries = HuggingFaceNames.uncovered(store.layout, target)
+    guard let first = entries.first else { return }
+    let place = path + "/" + CheckpointFile.optimizer
+    func lacks(_ name: String) -> CheckpointError {
+      CheckpointError(
+        "measure", path, "it has no \(name), which is the objective's own", remedy: "Name a checkpoint of a run with this objective, or another objective.",
+        exitCode: .usage)
+    }
+    guard Folders.isFile(place) else { throw lacks(first.name) }
+    let file = try SafetensorsFile(place)
+    for entry in entries {
+      guard let tensor = file["p." + entry.name] else { throw lacks(entry.name) }
+      try requireShape(tensor, entry.spec.shape, file)
+      try file.read(tensor.name, into: store.view(entry.index))
+    }
+  }
+
   /// Refuses a target that the weights are not for, naming every difference.
   private func checkFit(_ target: ModelConfiguration) throws(CheckpointError) {
     if target.positions == .learned, configuration.context < target.context {

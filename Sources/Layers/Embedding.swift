@@ -60,6 +60,7 @@ public struct InputEmbedding: Sendable {
       sum.copy(from: embedded)
     } else if let token {
       gatherRows(pass.parameters.view(token), input.tokens, into: sum)
+      if !input.companions.isEmpty { gatherRows(pass.parameters.view(token), input.companions, into: sum, accumulate: true) }
     } else if let values {
       let kept = s.values.first(input.rows)
       if let rows { kept.copy(from: rows) } else { kept.copy(from: input.values) }
@@ -89,6 +90,8 @@ public struct InputEmbedding: Sendable {
     }
     scatter(type, [Int32](repeating: 0, count: input.rows))
     scatter(position, input.positionIDs)
-    if !embedded { scatter(token, input.tokens) }
+    if embedded { return }
+    scatter(token, input.tokens)
+    if !input.companions.isEmpty { scatter(token, input.companions) }
   }
 }

@@ -66,13 +66,23 @@ public struct MeasuredModel: Sendable {
     let options = wanted == objective.name ? objective.options : entry.defaultOptions
     let made = try entry.make(options, configuration, vocabulary)
     let bank = ParameterBank(made.networks)
-    _ = try HuggingFaceSource(path).load(into: bank.trained, as: configuration)
+    let source = try HuggingFaceSource(path)
+    _ = try source.load(into: bank.trained, as: configuration)
+    try source.loadUncovered(into: bank.trained, as: configuration)
     return (made, bank)
   }
 
   /// How samples of a model are framed, by the run it comes from.
   public static func framing(of model: LoadedModel, vocabulary: Vocabulary) throws -> Framing {
     try Framing(try run(of: model.path)?.data.frame ?? .auto, model.configuration.visibility, vocabulary)
+  }
+
+  /// How samples are cut for its own objective, or another one.
+  public func cut(_ name: String? = nil) throws(ConfigurationError) -> SampleCut {
+    guard let entry = ObjectiveRegistry.entry(named: name ?? objective.name) else {
+      throw ConfigurationError("objective", is: name ?? objective.name, rule: "lockstep objectives lists those there are.")
+    }
+    return try SampleCut(frame, entry, entry.name == objective.name ? objective.options : entry.defaultOptions, vocabulary)
   }
 
   /// [CLS] … [SEP] around samples, as in training.

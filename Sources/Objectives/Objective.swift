@@ -20,7 +20,7 @@ public protocol Objective: Sendable {
   /// Which tokens a position of the main network sees.
   static var visibility: ModelConfiguration.Visibility { get }
   /// How a corpus must be cut into samples; `any` unless the objective says otherwise.
-  static var samples: SampleForm { get }
+  static func samples(_ options: Options) -> SampleForm
 
   /// Builds the networks from the main model's shape.
   /// - Throws: `ConfigurationError` naming the key under `objective`.
@@ -54,7 +54,7 @@ public protocol Objective: Sendable {
 }
 
 extension Objective {
-  public static var samples: SampleForm { .any }
+  public static func samples(_ options: Options) -> SampleForm { .any }
 }
 
 /// What an objective needs of its samples.
@@ -63,8 +63,8 @@ public enum SampleForm: Sendable, Equatable {
   case any
   /// [CLS] … [SEP] around each sample: the objective reads the vector of [CLS].
   case framed
-  /// One document a sample, padded.
-  case documents
+  /// One document a sample, padded; its tokens come in groups of `unit`.
+  case documents(unit: Int)
 }
 
 /// Options of an objective: Codable, with a default for everything.

@@ -7,7 +7,8 @@ public struct ObjectiveEntry: Sendable {
   public let summary: String
   public let paper: String
   public let visibility: ModelConfiguration.Visibility
-  public let samples: SampleForm
+  /// What the objective needs of its samples under these options.
+  public let samples: @Sendable (any ObjectiveOptions) -> SampleForm
   /// Names of the options, for strict configurations.
   public let defaultOptions: any ObjectiveOptions
   public let make: @Sendable (any ObjectiveOptions, ModelConfiguration, Vocabulary) throws(ConfigurationError) -> any Objective
@@ -20,7 +21,10 @@ public struct ObjectiveEntry: Sendable {
     summary = O.summary
     paper = O.paper
     visibility = O.visibility
-    samples = O.samples
+    samples = { options in
+      guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
+      return O.samples(options)
+    }
     defaultOptions = O.Options()
     make = { (options, model, vocabulary) throws(ConfigurationError) in
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
@@ -37,6 +41,7 @@ public enum ObjectiveRegistry {
     ObjectiveEntry(MaskedLanguageModel.self),
     ObjectiveEntry(RetroMAE.self),
     ObjectiveEntry(DupMAE.self),
+    ObjectiveEntry(MaskedSetPrediction.self),
   ]
 
   public static func entry(named name: String) -> ObjectiveEntry? { entries.first { $0.name == name } }

@@ -42,6 +42,7 @@ extension ObjectiveCheck {
     struct Input: Equatable {
       var length: Int
       var tokens: [Int32]
+      var companions: [Int32]
       var values: [Float]
       var positionIDs: [Int32]
       var first: [Int32]
@@ -65,7 +66,7 @@ extension ObjectiveCheck {
       return Array(all[sample * size..<(sample + 1) * size])
     }
     return .init(
-      length: input.length, tokens: own(input.tokens), values: own(input.values), positionIDs: own(input.positionIDs),
+      length: input.length, tokens: own(input.tokens), companions: own(input.companions), values: own(input.values), positionIDs: own(input.positionIDs),
       first: own(input.ranges.first), end: own(input.ranges.end), visible: own(input.visible?.words ?? []))
   }
 

@@ -82,7 +82,7 @@ extension DupMAE: ReferencedObjective {
       let (first, words) = (sample * input.length, t.rows.indices.filter { t.rows[$0] / input.length == sample })
       guard !words.isEmpty else { return nil }
       let rows = Array(first + 1..<first + Int(input.ranges.end[first]))
-      let largest = scope.logits("head", hidden, rows: rows, c, tied: "embedding.token").columnMaxima()
+      let largest = scope.columnMaxima(scope.logits("head", hidden, rows: rows, c, tied: "embedding.token"))
       // One row of logits for each word: the same, asked for another id.
       return scope.crossEntropy(
         largest.taking(rows: words.map { _ in 0 }), targets: words.map { t.ids[$0] }, weights: words.map { t.weights[$0] })

@@ -43,6 +43,7 @@ extension Scope {
       sum = linear("\(name).values", values, inputMajor: false)
     } else {
       sum = parameter("\(name).token").taking(rows: input.tokens.map(Int.init))
+      if !input.companions.isEmpty { sum = sum + parameter("\(name).token").taking(rows: input.companions.map(Int.init)) }
     }
     if let position = optional("\(name).position") { sum = sum + position.taking(rows: input.positionIDs.map(Int.init)) }
     if let type = optional("\(name).type") { sum = sum + type.taking(rows: [0]) }

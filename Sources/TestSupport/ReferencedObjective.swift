@@ -60,3 +60,13 @@ extension ReferencedObjective where Self: TokenObjective {
 
 extension Autoregressive: ReferencedObjective {}
 extension MaskedLanguageModel: ReferencedObjective {}
+
+extension MaskedSetPrediction: ReferencedObjective {
+  public static func checkModel() -> ModelConfiguration {
+    var c = MaskedLanguageModel.checkModel()
+    c.positions = .none
+    // So few that one member of a set is hidden: several would be told apart by nothing, and could not be overfitted.
+    c.context = 6
+    return c
+  }
+}

@@ -80,12 +80,15 @@ extension Value {
     }
   }
 
-  /// The largest element of each column, [1, columns]; of equal ones the first has the gradient.
-  public func columnMaxima() -> Value {
+  /// The row with the largest element of each column; of equal ones the first.
+  public func placesOfColumnMaxima() -> [Int] {
     let c = columns
-    let places = (0..<c).map { column in
-      (1..<max(rows, 1)).reduce(0) { data[$1 * c + column] > data[$0 * c + column] ? $1 : $0 }
-    }
+    return (0..<c).map { column in (1..<max(rows, 1)).reduce(0) { data[$1 * c + column] > data[$0 * c + column] ? $1 : $0 } }
+  }
+
+  /// The element of each column in the given row, [1, columns].
+  public func taking(places: [Int]) -> Value {
+    let c = columns
     return Value.made(tape, 1, c, (0..<c).map { data[places[$0] * c + $0] }) { [self] result in
       for column in 0..<c { gradient[places[column] * c + column] += result.gradient[column] }
     }

@@ -14,22 +14,25 @@ enum CorpusInputs {
     let corpus = try Corpus(configuration.data.corpus)
     if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
-    let framing = try Framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary)
+    let cut = try SampleCut(configuration, corpus.vocabulary)
     let context = configuration.model.context
     let training = try training(corpus, configuration, order: .shuffled(seed: configuration.seed))
     let hasValidation = !corpus.manifest.shards(.validation).isEmpty
     let validation =
-      hasValidation ? try TokenDataset(corpus, split: .validation, context: context, lookahead: 1, order: .sequential, framing: framing) : nil
+      hasValidation
+      ? try TokenDataset(
+        corpus, split: .validation, context: context, lookahead: 1, order: .sequential, framing: cut.framing, documents: cut.documents) : nil
     return RunInputs(
-      training: training, validation: validation, vocabulary: corpus.vocabulary, tokenizerFiles: try tokenizerFiles(corpus, framing),
+      training: training, validation: validation, vocabulary: corpus.vocabulary, tokenizerFiles: try tokenizerFiles(corpus, cut.framing),
       dataHash: corpus.manifest.contentHash)
   }
 
   /// The training split as a run cuts it into samples.
   static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
-    try TokenDataset(
-      corpus, split: .train, context: configuration.model.context, lookahead: 1, order: order,
-      framing: try Framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary))
+    let cut = try SampleCut(configuration, corpus.vocabulary)
+    return try TokenDataset(
+      corpus, split: .train, context: configuration.model.context, lookahead: 1, order: order, framing: cut.framing,
+      documents: cut.documents)
   }
 
   /// The corpus's own files, which a framed run lets AutoTokenizer frame with as well.

@@ -29,7 +29,7 @@ import Testing
 
     let scope = Scope(Tape(), ParameterLayout(), [])
     let (xs, ws) = (scope.tape.leaf(n, c, x.doubles), scope.tape.leaf(v, c, w.doubles))
-    let u = xs.times(ws, transposed: true).columnMaxima()
+    let u = scope.columnMaxima(xs.times(ws, transposed: true))
     let reference = scope.crossEntropy(u.taking(rows: [0, 0, 0, 0]), targets: ids, weights: weights) * 0.5
     scope.tape.backward(from: reference)
     #expect(mismatch("loss", [loss], [2 * reference.data[0]], tolerance: Tolerance.float(sum: v)) == nil)
