@@ -53,11 +53,18 @@ public struct InputEmbedding: Sendable {
     }
   }
 
-  /// - Parameter rows: [n, inputWidth], read in place of the input's values: the output of another network.
-  public func forward(_ input: SequenceInput, _ pass: Pass, rows: TensorView? = nil, _ s: Saved, into x: TensorView) {
+  /// - Parameters:
+  ///   - rows: [n, inputWidth], read in place of the input's values: the output of another network.
+  ///   - embedded: [n, C], in place of the tokens' embeddings: positions, types, norm and dropout still apply.
+  public func forward(
+    _ input: SequenceInput, _ pass: Pass, rows: TensorView? = nil, embedded: TensorView? = nil, _ s: Saved, into x: TensorView
+  ) {
     let sum = norm == nil ? x : s.sum.first(input.rows)
-    if let token {
+    if let embedded {
+      sum.copy(from: embedded)
+    } else if let token {
       gatherRows(pass.parameters.view(token), input.tokens, into: sum)
+      if !input.companions.isEmpty { gatherRows(pass.parameters.view(token), input.companions, into: sum, accumulate: true) }
     } else if let values {
       let kept = s.values.first(input.rows)
       if let rows { kept.copy(from: rows) } else { kept.copy(from: input.values) }
@@ -72,7 +79,10 @@ public struct InputEmbedding: Sendable {
   }
 
   /// `d` holds the gradient of the output and is used up; `drows`, if given, receives the gradient of the rows read.
-  public func backward(_ input: SequenceInput, d: TensorView, _ pass: Pass, _ s: Saved, drows: TensorView? = nil) {
+  /// - Parameter embedded: forward read `embedded`: its gradient is what `d` holds in the end, and tokens have none.
+  public func backward(
+    _ input: SequenceInput, d: TensorView, _ pass: Pass, _ s: Saved, drows: TensorView? = nil, embedded: Bool = false
+  ) {
     pass.drop(d, rate: dropout, input, site: 1)
     norm?.backward(x: s.sum.first(input.rows), dy: d, statistics: s.statistics, pass, in: denseGroup, into: d)
     values?.backward(x: s.values.first(input.rows), dy: d, pass, in: denseGroup, into: drows)
@@ -84,6 +94,8 @@ public struct InputEmbedding: Sendable {
     }
     scatter(type, [Int32](repeating: 0, count: input.rows))
     scatter(position, input.positionIDs)
+    if embedded { return }
     scatter(token, input.tokens)
+    if !input.companions.isEmpty { scatter(token, input.companions) }
   }
 }

@@ -17,7 +17,7 @@ public struct VocabularyHead: Sendable {
   public let tied: Bool
   public let vocabulary: Int
   private let width: Int
-  private let biasGroup: Range<Int>
+  let biasGroup: Range<Int>
   private let transformGroup: Range<Int>
   private let activation: PointwiseActivation
 
@@ -83,7 +83,7 @@ public struct VocabularyHead: Sendable {
   }
 
   /// The hidden states as the projection sees them: gathered rows, transformed if the head has a transform.
-  private func features(_ hidden: TensorView, _ rows: [Int], _ pass: Pass, _ s: Saved) -> TensorView {
+  func features(_ hidden: TensorView, _ rows: [Int], _ pass: Pass, _ s: Saved) -> TensorView {
     let m = rows.count
     let gathered = s.gathered.first(m)
     gatherRows(hidden, at: rows, into: gathered)
@@ -102,7 +102,7 @@ public struct VocabularyHead: Sendable {
     return z
   }
 
-  private func project(_ features: TensorView, _ pass: Pass, into logits: TensorView) {
+  func project(_ features: TensorView, _ pass: Pass, into logits: TensorView) {
     if let bias { broadcastRow(pass.parameters.view(bias), into: logits) }
     multiply(features, pass.parameters.view(weight), transposeB: true, into: logits, beta: bias == nil ? 0 : 1)
   }
@@ -172,7 +172,7 @@ public struct VocabularyHead: Sendable {
   }
 
   /// The gradient of the gathered rows from that of the features, `d`.
-  private func backwardTransform(_ d: TensorView, _ pass: Pass, _ s: Saved) -> TensorView {
+  func backwardTransform(_ d: TensorView, _ pass: Pass, _ s: Saved) -> TensorView {
     guard let transform, let norm else { return d }
     let m = d.rows
     norm.backward(x: s.active.first(m), dy: d, statistics: s.statistics, pass, in: transformGroup, into: d)
@@ -184,7 +184,7 @@ public struct VocabularyHead: Sendable {
   }
 
   /// Runs `loss`, and where the pass asks for losses of single samples, notes those of its rows.
-  private func note(
+  func note(
     _ rows: ArraySlice<Int>, of hidden: TensorView, _ weights: ArraySlice<Float>, _ pass: Pass,
     _ loss: (UnsafeMutablePointer<Double>?) -> Double
   ) -> Double {
@@ -192,7 +192,7 @@ public struct VocabularyHead: Sendable {
     return losses.note(rows, of: hidden.rows, weights, term: pass.term, loss)
   }
 
-  private func slices(_ rows: Int) -> [Range<Int>] {
+  func slices(_ rows: Int) -> [Range<Int>] {
     stride(from: 0, to: rows, by: sliceRows).map { $0..<min($0 + sliceRows, rows) }
   }
 }

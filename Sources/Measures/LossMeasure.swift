@@ -32,9 +32,12 @@ public struct LossMeasure: Measure {
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let (model, corpus) = (context.model, try context.requireCorpus(Self.name))
-    let (objective, bank) = try model.objectiveAndBank(options.objective.isEmpty ? nil : options.objective)
+    let name = options.objective.isEmpty ? nil : options.objective
+    let (objective, bank) = try model.objectiveAndBank(name)
+    let cut = try model.cut(name)
     let length = model.configuration.context
-    let data = try TokenDataset(corpus, split: context.split, context: length, order: .sequential, framing: try model.framing())
+    let data = try TokenDataset(
+      corpus, split: context.split, context: length, order: .sequential, framing: cut.framing, documents: cut.documents)
     let evaluator = Evaluator(
       objective: objective, bank: bank, length: length, microBatch: context.microBatch, threads: context.pool.threads, seed: context.seed,
       communicator: context.communicator)

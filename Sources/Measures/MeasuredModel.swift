@@ -86,6 +86,14 @@ public struct MeasuredModel: Sendable {
     try Framing(try run(of: model.path)?.data.frame ?? .auto, model.configuration.visibility, vocabulary)
   }
 
+  /// How samples are cut for its own objective, or another one.
+  public func cut(_ name: String? = nil) throws(ConfigurationError) -> SampleCut {
+    guard let entry = ObjectiveRegistry.entry(named: name ?? objective.name) else {
+      throw ConfigurationError("objective", is: name ?? objective.name, rule: "lockstep objectives lists those there are.")
+    }
+    return try SampleCut(frame, entry, entry.name == objective.name ? objective.options : entry.defaultOptions, vocabulary)
+  }
+
   /// [CLS] … [SEP] around samples, as in training.
   public func framing() throws(ConfigurationError) -> Framing { try Framing(frame, configuration.visibility, vocabulary) }
 }

@@ -19,6 +19,8 @@ public protocol Objective: Sendable {
   static var paper: String { get }
   /// Which tokens a position of the main network sees.
   static var visibility: ModelConfiguration.Visibility { get }
+  /// How a corpus must be cut into samples; `any` unless the objective says otherwise.
+  static func samples(_ options: Options) -> SampleForm
 
   /// What the main network is asked for: which models the objective can evaluate.
   static var head: ModelConfiguration.Head { get }
@@ -71,6 +73,17 @@ extension Objective {
   public static var head: ModelConfiguration.Head { .vocabulary }
   public var exported: ModelConfiguration { encoder.configuration }
   public var companions: [Companion] { [] }
+  public static func samples(_ options: Options) -> SampleForm { .any }
+}
+
+/// What an objective needs of its samples.
+public enum SampleForm: Sendable, Equatable {
+  /// Whatever the configuration says.
+  case any
+  /// [CLS] … [SEP] around each sample: the objective reads the vector of [CLS].
+  case framed
+  /// One document a sample, padded; its tokens come in groups of `unit`.
+  case documents(unit: Int)
 }
 
 /// Options of an objective: Codable, with a default for everything.

@@ -8,6 +8,8 @@ public struct ObjectiveEntry: Sendable {
   public let paper: String
   public let visibility: ModelConfiguration.Visibility
   public let head: ModelConfiguration.Head
+  /// What the objective needs of its samples under these options.
+  public let samples: @Sendable (any ObjectiveOptions) -> SampleForm
   /// Names of the options, for strict configurations.
   public let defaultOptions: any ObjectiveOptions
   public let make: @Sendable (any ObjectiveOptions, ModelConfiguration, Vocabulary) throws(ConfigurationError) -> any Objective
@@ -21,6 +23,10 @@ public struct ObjectiveEntry: Sendable {
     paper = O.paper
     visibility = O.visibility
     head = O.head
+    samples = { options in
+      guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
+      return O.samples(options)
+    }
     defaultOptions = O.Options()
     make = { (options, model, vocabulary) throws(ConfigurationError) in
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
@@ -40,6 +46,9 @@ public enum ObjectiveRegistry {
     ObjectiveEntry(MaskEnhancedAutoregressive.self),
     ObjectiveEntry(Electra.self),
     ObjectiveEntry(Electric.self),
+    ObjectiveEntry(RetroMAE.self),
+    ObjectiveEntry(DupMAE.self),
+    ObjectiveEntry(MaskedSetPrediction.self),
   ]
 
   /// Those that a model of this shape can be evaluated with, the most usual first.

@@ -41,10 +41,13 @@ extension ObjectiveCheck {
     struct Input: Equatable {
       var length: Int
       var tokens: [Int32]
+      var companions: [Int32]
       var values: [Float]
       var positionIDs: [Int32]
       var first: [Int32]
       var end: [Int32]
+      /// Visible keys of a decoder's rows.
+      var visible: [UInt32]
     }
   }
 
@@ -62,8 +65,8 @@ extension ObjectiveCheck {
       return Array(all[sample * size..<(sample + 1) * size])
     }
     return .init(
-      length: input.length, tokens: own(input.tokens), values: own(input.values), positionIDs: own(input.positionIDs),
-      first: own(input.ranges.first), end: own(input.ranges.end))
+      length: input.length, tokens: own(input.tokens), companions: own(input.companions), values: own(input.values), positionIDs: own(input.positionIDs),
+      first: own(input.ranges.first), end: own(input.ranges.end), visible: own(input.visible?.words ?? []))
   }
 
   private func targets(_ all: TermTargets, _ range: Range<Int>) -> TermTargets {

@@ -29,14 +29,21 @@ extension Scope {
     }
   }
 
-  /// - Parameter rows: what stands in place of the input's values, such as another network's output.
-  public func embedding(_ name: String, _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil) -> Value {
+  /// - Parameters:
+  ///   - rows: what stands in place of the input's values, such as another network's output.
+  ///   - embedded: what stands in place of the tokens' embeddings.
+  public func embedding(
+    _ name: String, _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil, embedded: Value? = nil
+  ) -> Value {
     var sum: Value
-    if c.inputWidth > 0 {
+    if let embedded {
+      sum = embedded
+    } else if c.inputWidth > 0 {
       let values = rows ?? tape.leaf(input.rows, c.inputWidth, input.values.map(Double.init))
       sum = linear("\(name).values", values, inputMajor: false)
     } else {
       sum = parameter("\(name).token").taking(rows: input.tokens.map(Int.init))
+      if !input.companions.isEmpty { sum = sum + parameter("\(name).token").taking(rows: input.companions.map(Int.init)) }
     }
     if let position = optional("\(name).position") { sum = sum + position.taking(rows: input.positionIDs.map(Int.init)) }
     if let type = optional("\(name).type") { sum = sum + type.taking(rows: [0]) }

@@ -75,3 +75,13 @@ extension FullyExploredMasks: ReferencedObjective {
     Double(options.weightLaw == .set ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
   }
 }
+
+extension MaskedSetPrediction: ReferencedObjective {
+  public static func checkModel() -> ModelConfiguration {
+    var c = MaskedLanguageModel.checkModel()
+    c.positions = .none
+    // So few that one member of a set is hidden: several would be told apart by nothing, and could not be overfitted.
+    c.context = 6
+    return c
+  }
+}

@@ -23,6 +23,8 @@ public struct Scope {
   public var siteOffset: UInt32 = 0
   /// What no gradient flows through, kept from the point that differences are taken around; nil where there are none.
   var held: HeldNumbers?
+  /// Which rows have the maxima.
+  public var choices = Choices()
   private let values: [Value]
 
   public init(_ tape: Tape, _ layout: ParameterLayout, _ parameters: [Double], dropout: CounterGenerator? = nil) {
@@ -47,6 +49,9 @@ public struct Scope {
     return flat
   }
 
+  /// The largest element of each column, [1, columns]; of equal ones the first has the gradient.
+  public func columnMaxima(_ x: Value) -> Value { x.taking(places: choices.next(x.placesOfColumnMaxima())) }
+
   /// The factor that dropout puts on element `index` of the sequence that starts at group `firstGroup`: 0 or 1 / (1 - rate).
   ///
   /// Elements come in groups of 32. Element 8w + j of a group is decided by word w of block 8 · group + j.
@@ -65,5 +70,24 @@ public struct Scope {
       return (0..<size).map { Self.dropoutFactor(rate: rate, $0, random) }
     }
     return x * tape.leaf(x.rows, x.columns, factors)
+  }
+}
+
+/// Choices that a reference made at one point, to be made again at points near it: a maximum that changes hands between two points has no
+/// derivative there, and differences of a function with its choices held fixed are what a gradient is.
+public final class Choices {
+  private var made: [[Int]] = []
+  private var place = 0
+
+  public init() {}
+
+  /// From the first choice on again.
+  public func rewind() { place = 0 }
+
+  /// The choice made here before, or this one.
+  func next(_ choice: [Int]) -> [Int] {
+    if place == made.count { made.append(choice) }
+    place += 1
+    return made[place - 1]
   }
 }

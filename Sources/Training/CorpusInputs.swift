@@ -12,16 +12,18 @@ public enum CorpusInputs {
     let corpus = try Corpus(configuration.data.corpus)
     if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
-    let framing = try Framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary)
+    let cut = try SampleCut(configuration, corpus.vocabulary)
     let context = configuration.model.context
     let training = try training(corpus, configuration, order: .shuffled(seed: configuration.seed))
     let hasValidation = !corpus.manifest.shards(.validation).isEmpty
     let validation =
-      hasValidation ? try TokenDataset(corpus, split: .validation, context: context, lookahead: 1, order: .sequential, framing: framing) : nil
+      hasValidation
+      ? try TokenDataset(
+        corpus, split: .validation, context: context, lookahead: 1, order: .sequential, framing: cut.framing, documents: cut.documents) : nil
     let tokenizer = try TokenizerLoader.load(corpus.folder)
     return RunInputs(
       training: training, validation: validation, vocabulary: vocabulary(corpus, tokenizer),
-      tokenizerFiles: try tokenizerFiles(corpus, tokenizer, framing), dataHash: corpus.manifest.contentHash)
+      tokenizerFiles: try tokenizerFiles(corpus, tokenizer, cut.framing), dataHash: corpus.manifest.contentHash)
   }
 
   /// The corpus's vocabulary, and from its tokeniser where words begin, which `corpus.json` does not say.
@@ -33,9 +35,10 @@ public enum CorpusInputs {
 
   /// The training split as a run cuts it into samples.
   public static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
-    try TokenDataset(
-      corpus, split: .train, context: configuration.model.context, lookahead: 1, order: order,
-      framing: try Framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary))
+    let cut = try SampleCut(configuration, corpus.vocabulary)
+    return try TokenDataset(
+      corpus, split: .train, context: configuration.model.context, lookahead: 1, order: order, framing: cut.framing,
+      documents: cut.documents)
   }
 
   /// The corpus's own files, which a framed run lets AutoTokenizer frame with as well.

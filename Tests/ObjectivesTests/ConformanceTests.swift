@@ -9,7 +9,8 @@ import Testing
 
   @Test(arguments: names)
   func registered(name: String) throws {
-    #expect(checkObjective(try #require(ObjectiveRegistry.entry(named: name))) == [])
+    let faults = checkObjective(try #require(ObjectiveRegistry.entry(named: name)))
+    #expect(faults == [], "\(faults.joined(separator: "\n"))")
   }
 
   @Test func teacher() { #expect(checkObjective(ObjectiveEntry(ToyTeacher.self)) == []) }
