@@ -50,6 +50,8 @@ public struct ComparisonFile: Sendable {
   /// The reference first, the others by name.
   public let arms: [Arm]
   public let measures: [(entry: MeasureEntry, measure: any Measure, options: String)]
+  /// Whether every pair of arms is compared, or each with the reference alone.
+  public let allPairs: Bool
   public let split: String
   public let microBatch: Int
   /// The file as it was, for the report.
@@ -80,8 +82,12 @@ public struct ComparisonFile: Sendable {
     if !["train", "validation"].contains(split) { reader.note("split", "is \"\(split)\"; it must be train or validation.") }
     microBatch = reader.integer("microBatch", default: 8, in: 1...100_000)
     let reference = reader.string("reference", default: "")
+    let pairs = reader.string("pairs", default: "auto")
+    if !["auto", "all", "reference"].contains(pairs) { reader.note("pairs", "is \"\(pairs)\"; it must be one of auto, all, reference.") }
     measures = Self.measures(wanted, reader)
     arms = Self.arms(own, shared: shared, reference: reference, corpus: corpus, runs: "\(folder)/\(name)/runs", reader)
+    // Of nine arms there are 36 pairs, of which two would look resolved by chance.
+    allPairs = pairs == "all" || pairs == "auto" && arms.count <= 4
     reader.noteUnknownKeys()
     guard reader.problems.isEmpty else { throw ConfigurationError(problems: reader.problems) }
   }

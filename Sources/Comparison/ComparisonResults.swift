@@ -109,7 +109,7 @@ public struct ComparisonResults: Codable, Sendable {
               measure: measure.entry.name, value: value.name, unit: value.unit, better: value.better, arm: arm, seeds: seeds, values: numbers,
               interval: Interval.ofMean(numbers)))
         }
-        for (first, reference) in perArm.enumerated() {
+        for (first, reference) in perArm.enumerated() where file.allPairs || reference.arm == arms.first {
           for other in perArm.dropFirst(first + 1) {
             differences.append(difference(measure.entry.name, value, other, reference))
           }

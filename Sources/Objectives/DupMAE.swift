@@ -97,6 +97,8 @@ public struct DupMAE: Objective {
     return TermTargets(rows: rows, ids: ids, weights: weights, count: samples)
   }
 
+  public func trainingFlops(_ example: TrainingExample) -> Double { bottleneck.trainingFlops(example) }
+
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
     bottleneck.workspace(samples: samples, length: length, arena)
   }

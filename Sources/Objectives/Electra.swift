@@ -108,6 +108,12 @@ public struct Electra: Objective {
       random: context.random(0))
   }
 
+  /// Both networks; the discriminator's head is a row of weights.
+  public func trainingFlops(_ example: TrainingExample) -> Double {
+    generator.configuration.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count)
+      + encoder.configuration.trainingFlops(example.inputs[0], logits: 0)
+  }
+
   final class Workspace: ObjectiveWorkspace {
     let generator: Transformer.Workspace
     let encoder: Transformer.Workspace

@@ -91,6 +91,14 @@ public struct Electric: Objective {
       random: context.random(0))
   }
 
+  /// Two causal towers, the head over both at every candidate, and the main network.
+  public func trainingFlops(_ example: TrainingExample) -> Double {
+    let tower = generator.rightward.configuration
+    return 2 * tower.trainingFlops(example.inputs[1], logits: 0)
+      + 6 * Double(tower.vocabulary * 2 * generator.width) * Double(example.targets[0].rows.count)
+      + encoder.configuration.trainingFlops(example.inputs[0], logits: 0)
+  }
+
   final class Workspace: ObjectiveWorkspace {
     let generator: TwoTowers.Workspace
     let encoder: Transformer.Workspace

@@ -66,14 +66,21 @@ public protocol Objective: Sendable {
 extension Objective {
   /// One pass of the encoder over the first input, and logits at the rows of the first term.
   public func trainingFlops(_ example: TrainingExample) -> Double {
-    let (positions, length) = (Double(example.inputs[0].rows), example.inputs[0].length)
-    let share = Double(example.targets[0].rows.count) / max(positions, 1)
-    return positions * encoder.configuration.trainingFlopsPerToken(length: length, headFraction: share)
+    encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count)
   }
+
   public static var head: ModelConfiguration.Head { .vocabulary }
   public var exported: ModelConfiguration { encoder.configuration }
   public var companions: [Companion] { [] }
   public static func samples(_ options: Options) -> SampleForm { .any }
+}
+
+extension ModelConfiguration {
+  /// Required flops of forward and backward over an input, with logits at so many of its rows.
+  func trainingFlops(_ input: SequenceInput, logits: Int) -> Double {
+    let rows = Double(input.rows)
+    return rows * trainingFlopsPerToken(length: input.length, headFraction: Double(logits) / max(rows, 1))
+  }
 }
 
 /// What an objective needs of its samples.

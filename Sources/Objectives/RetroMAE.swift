@@ -54,6 +54,8 @@ public struct RetroMAE: Objective {
   public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: encoder.configuration.vocabulary) }
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample { masks.corrupt(clean, context) }
 
+  public func trainingFlops(_ example: TrainingExample) -> Double { bottleneck.trainingFlops(example) }
+
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
     bottleneck.workspace(samples: samples, length: length, arena)
   }

@@ -55,6 +55,16 @@ public struct PassageBottleneck: Sendable {
     networks = NetworkSet(trained: layout)
   }
 
+  /// The encoder, the decoder's one layer with its logits, and where there is a bag, logits at every position.
+  func trainingFlops(_ example: TrainingExample) -> Double {
+    let (c, rows) = (encoder.configuration, Double(example.inputs[0].rows))
+    var layer = c
+    layer.layers = 1
+    let decoder = layer.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
+    let bag = hasBag ? 6 * rows * Double(c.vocabulary * c.width) : 0
+    return c.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count) + decoder + bag
+  }
+
   public final class Workspace: ObjectiveWorkspace {
     let encoder: Transformer.Workspace
     let clean: InputEmbedding.Saved, queried: InputEmbedding.Saved?

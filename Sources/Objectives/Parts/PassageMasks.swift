@@ -13,25 +13,14 @@ struct PassageMasks: Sendable {
   init(
     maskRatio: Double, maskShare: Double, randomShare: Double, decoderMaskRatio: Double, _ vocabulary: Vocabulary, objective: String
   ) throws(ConfigurationError) {
-    var problems: [ConfigurationError.Problem] = []
-    func require(_ value: Double, _ range: ClosedRange<Double>, _ key: String) {
-      if range.contains(value) { return }
-      problems.append(
-        .init(key: "objective.\(key)", sentence: "is \(value); it must lie in \(range.lowerBound)...\(range.upperBound)."))
-    }
-    require(maskRatio, 0.01...0.9, "maskRatio")
-    require(decoderMaskRatio, 0...1, "decoderMaskRatio")
-    problems += Replacement.problems(maskShare: maskShare, randomShare: randomShare)
-    if vocabulary.cls == nil {
-      problems.append(
-        .init(
-          key: "objective.name",
-          sentence: "is \(objective), but the tokeniser has no [CLS], whose vector stands for the passage; prepare the corpus with one that has."))
-    }
-    do throws(ConfigurationError) {
-      tokens = try MaskableTokens(vocabulary, objective: objective)
-    } catch { throw ConfigurationError(problems: problems + error.problems) }
-    guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+    var problems = OptionProblems()
+    problems.require("maskRatio", maskRatio, in: 0.01...0.9)
+    problems.require("decoderMaskRatio", decoderMaskRatio, in: 0...1)
+    Replacement.check(maskShare: maskShare, randomShare: randomShare, &problems)
+    problems.require(
+      vocabulary.cls != nil, "name",
+      "is \(objective), but the tokeniser has no [CLS], whose vector stands for the passage; prepare the corpus with one that has.")
+    tokens = try MaskableTokens(vocabulary, objective: objective, after: problems)
     (self.maskRatio, self.decoderMaskRatio) = (maskRatio, decoderMaskRatio)
     replacement = Replacement(maskShare: maskShare, randomShare: randomShare)
   }
