@@ -38,6 +38,8 @@ public struct MaskedLanguageModel: TokenObjective {
     public var insideDocuments = false
 
     public init() {}
+
+    public var followsProgress: Bool { ratioSchedule == .linear && maskRatio != finalMaskRatio }
   }
 
   public enum RatioSchedule: String, Codable, Sendable, CaseIterable { case constant, linear }

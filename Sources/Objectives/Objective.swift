@@ -98,10 +98,13 @@ public protocol ObjectiveOptions: Codable, Sendable, Equatable {
   init()
   /// How often a step reads each of its texts: once, unless the objective compares several views of one.
   var repetition: SampleRepetition { get }
+  /// Whether corruption follows the share of the planned steps that is done, so that planning other steps changes it.
+  var followsProgress: Bool { get }
 }
 
 extension ObjectiveOptions {
   public var repetition: SampleRepetition { .none }
+  public var followsProgress: Bool { false }
 }
 
 /// A part of the loss: λ · Σ w·ℓ / Σ w, the sums running over the whole batch.

@@ -262,6 +262,11 @@ public struct RunConfiguration: Sendable {
   /// Which text each position of the run's stream reads.
   public var stream: RepeatedStream { RepeatedStream(objectiveOptions.repetition, batch: batch, microBatch: microBatch) }
 
+  /// What goes from the first planned step to the last, by name: a run planned anew in the middle has other bits from there on.
+  public var schedules: [String] {
+    (schedule.shape == .constant ? [] : ["the \(schedule.shape.rawValue) schedule"]) + (objectiveOptions.followsProgress ? ["the objective's schedule"] : [])
+  }
+
   /// Optimiser steps for a corpus of so many samples an epoch.
   public func steps(samplesPerEpoch: Int, tokensPerSample: Int) -> Int {
     let amount =

@@ -318,9 +318,9 @@ public final class TrainingRun {
         "data.corpus", is: configuration.data.corpus,
         rule: "it holds other data than the \(state.step) steps so far were trained on. Restore that corpus, or give the run another name.")
     }
-    if let before = state.schedule["steps"].map({ Int($0) }), before != steps, configuration.schedule.shape != .constant, state.step < steps {
+    if let before = state.schedule["steps"].map({ Int($0) }), before != steps, !configuration.schedules.isEmpty, state.step < steps {
       record?.warn(
-        "the run was planned for \(before) steps and now for \(steps): the \(configuration.schedule.shape.rawValue) schedule is stretched from step \(state.step) on, so its bits are not those of a run planned so from the start.")
+        "the run was planned for \(before) steps and now for \(steps): \(configuration.schedules.joined(separator: " and ")) is stretched from step \(state.step) on, so its bits are not those of a run planned so from the start.")
     }
   }
 

@@ -108,4 +108,14 @@ private func problems(_ text: String, _ settings: [String] = []) -> String {
     #expect(try steps("tokens = 8193") == 3)
     #expect(try steps("epochs = 1.5") == 5)
   }
+
+  /// What a change of the planned steps changes, besides their number.
+  @Test func schedulesThatFollowTheDurationAreNamed() throws {
+    func schedules(_ settings: String...) throws -> [String] { try RunConfiguration(toml: smallest, place: "a", settings: settings).schedules }
+    #expect(try schedules() == ["the cosine schedule"])
+    #expect(try schedules("schedule.shape=\"constant\"", "objective.name=mlm", "objective.maskRatio=0.3") == [])
+    #expect(
+      try schedules("objective.name=mlm", "objective.maskRatio=0.3", "objective.ratioSchedule=\"linear\"")
+        == ["the cosine schedule", "the objective's schedule"])
+  }
 }

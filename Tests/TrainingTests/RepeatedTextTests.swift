@@ -93,6 +93,22 @@ import Testing
     }
   }
 
+  /// The other placement: over three epochs of a source every eligible position of every text is asked for exactly once.
+  @Test func epochsCoverTheirTexts() throws {
+    try with(.epochs) { run in
+      let configuration = try run.configuration()
+      let inputs = run.inputs.repeated(for: configuration)
+      let objective = try TrainingRun.objective(configuration, model: TrainingRun.model(configuration, inputs.vocabulary), vocabulary: inputs.vocabulary)
+      let batch = try inputs.training.samples(at: 0..<159)
+      #expect(batch.visits == (0..<159).map { $0 / 53 })
+      let rows = objective.corrupt(batch, StepContext(seed: 3, step: 0, steps: 1)).targets[0].rows
+      let asked = Dictionary(grouping: rows) { batch.indices[$0 / 8] }.mapValues { $0.map { $0 % 8 }.sorted() }
+      for (sample, index) in batch.indices.enumerated() {
+        #expect(asked[index] == (0..<8).filter { batch.segments[sample * batch.stride + $0] >= 0 })
+      }
+    }
+  }
+
   @Test func sizesThatCutATextAreRefused() throws {
     func problems(_ settings: String...) -> String {
       do {
