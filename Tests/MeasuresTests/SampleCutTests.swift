@@ -1,4 +1,5 @@
 import Core
+import Data
 import Measures
 import Objectives
 import Testing
