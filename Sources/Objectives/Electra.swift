@@ -88,6 +88,11 @@ public struct Electra: Objective {
 
   public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: term == 0 ? encoder.configuration.vocabulary : 2) }
 
+  public func trainingFlopsPerToken(length: Int, shares: [Double]) -> Double {
+    generator.configuration.trainingFlopsPerToken(length: length, headFraction: shares[0])
+      + encoder.configuration.trainingFlopsPerToken(length: length, headFraction: shares[1])
+  }
+
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     var input = clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)
     let original = input.tokens

@@ -72,6 +72,13 @@ public struct Electric: Objective {
 
   public func trivialLoss(term: Int) -> Double? { term == 0 ? naturalLogarithm(ofCount: encoder.configuration.vocabulary) : nil }
 
+  public func trainingFlopsPerToken(length: Int, shares: [Double]) -> Double {
+    let tower = generator.rightward.configuration
+    return tower.trainingFlopsPerToken(length: length, headFraction: shares[0])
+      + tower.trainingFlopsPerToken(length: length, headFraction: 0)
+      + encoder.configuration.trainingFlopsPerToken(length: length, headFraction: shares[1])
+  }
+
   /// `inputs[0]` shows the drawn positions as [MASK], which the main network never reads: a proposed token takes their place.
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     var input = clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)

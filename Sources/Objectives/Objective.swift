@@ -54,6 +54,9 @@ public protocol Objective: Sendable {
   /// - Returns: the unscaled loss sum of each term.
   func lossAndGradient(_ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace) -> [Double]
 
+  /// Required flops of one training step over a token; `shares` are the terms' targets by tokens. Usually the encoder's.
+  func trainingFlopsPerToken(length: Int, shares: [Double]) -> Double
+
   /// The options as they are, defaults included, for the resolved configuration.
   var options: Options { get }
 }
@@ -62,6 +65,10 @@ extension Objective {
   public static var head: ModelConfiguration.Head { .vocabulary }
   public var exported: ModelConfiguration { encoder.configuration }
   public var companions: [Companion] { [] }
+
+  public func trainingFlopsPerToken(length: Int, shares: [Double]) -> Double {
+    encoder.configuration.trainingFlopsPerToken(length: length, headFraction: min(1, shares.first ?? 0))
+  }
 }
 
 /// Options of an objective: Codable, with a default for everything.

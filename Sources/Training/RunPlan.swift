@@ -37,9 +37,8 @@ public struct RunPlan: Sendable {
       try inputs.training.samples(at: 0..<UInt64(configuration.microBatch)),
       StepContext(seed: configuration.seed, step: 0, steps: steps))
     let tokens = configuration.microBatch * model.context
-    let share = (sample.counts.first ?? 0) / Double(tokens)
     flops =
-      model.trainingFlopsPerToken(length: model.context, headFraction: min(1, share))
+      objective.trainingFlopsPerToken(length: model.context, shares: sample.counts.map { $0 / Double(tokens) })
       * Double(steps * configuration.batch * model.context)
   }
 

@@ -201,7 +201,7 @@ final class RunRecord {
     interval.seconds += outcome.stepSeconds
     interval.steps += 1
     interval.tokens += tokens
-    interval.flops += model.trainingFlopsPerToken(length: model.context, headFraction: min(1, outcome.counts[0] / tokens)) * tokens
+    interval.flops += flopsPerToken(outcome.counts.map { $0 / tokens }) * tokens
     self.validation = validation ?? self.validation
     let names = termNames(outcome.termLosses.count)
     last = StepRecord(
@@ -216,6 +216,8 @@ final class RunRecord {
   }
 
   var termNamesSource: [String] = []
+  /// Required flops of a step over a token, from the terms' targets by tokens.
+  var flopsPerToken: ([Double]) -> Double = { _ in 0 }
 
   private func termNames(_ count: Int) -> [String] {
     termNamesSource.count == count ? termNamesSource : (0..<count).map { "term\($0)" }

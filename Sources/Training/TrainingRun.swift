@@ -92,6 +92,7 @@ public final class TrainingRun {
     accounting = SampleAccounting(communicator, samplesPerEpoch: inputs.training.samplesPerEpoch)
     record = keepsRecord && communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan) : nil
     record?.termNamesSource = objective.terms.map(\.name)
+    record?.flopsPerToken = { [objective, length = model.context] in objective.trainingFlopsPerToken(length: length, shares: $0) }
     saver = CheckpointSaver(configuration.machine, communicator: communicator, pool: trainer.pool, record: record)
   }
 

@@ -37,6 +37,8 @@ struct Evaluate: ParsableCommand {
     var perplexity: Double?
     /// Loss in bits for a byte of text; only next-token prediction gives a probability of the text.
     var bitsPerByte: Double?
+    /// Loss of every term by name, where there are several.
+    var terms: [String: Double]?
     var note: String?
   }
 
@@ -54,7 +56,10 @@ struct Evaluate: ParsableCommand {
       let (sums, counts) = try evaluator.sumsAndCounts(setup.data, samples: wanted)
       guard communicator.rank == 0 else { return }
       guard counts[0] > 0 else { throw DataError(corpus, "has no position with a target for \(setup.name) in its \(split.rawValue) split.") }
-      try show(report(setup, sums[0], counts[0], samples: wanted))
+      var report = report(setup, sums[0], counts[0], samples: wanted)
+      let terms = setup.objective.terms.indices.map { (setup.objective.terms[$0].name, counts[$0] > 0 ? sums[$0] / counts[$0] : 0) }
+      if terms.count > 1 { report.terms = Dictionary(terms) { $1 } }
+      try show(report)
     }
   }
 
@@ -129,6 +134,7 @@ struct Evaluate: ParsableCommand {
     print("split        \(report.split), \(report.samples) samples, \(report.targets) targets of \(report.objective)")
     print(String(format: "loss         %.6f nats a target", report.loss))
     if let perplexity = report.perplexity { print(String(format: "perplexity   %.4f", perplexity)) }
+    for (name, loss) in (report.terms ?? [:]).sorted(by: { $0.key < $1.key }) { print("  \(name) " + String(format: "%.6f", loss)) }
     if let bits = report.bitsPerByte { print(String(format: "bits/byte    %.5f", bits)) }
     if let note = report.note { print(note) }
   }
