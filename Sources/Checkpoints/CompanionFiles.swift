@@ -2,8 +2,8 @@ import Core
 import Storage
 import Tensors
 
-/// Companions in a checkpoint: their shape in `<name>.config.json`, their parameters among those the main network's class has no place for.
-/// In an export each has a folder of its own that its class opens, shared parameters included.
+/// Companions in a checkpoint: their shape in `<name>.config.json`, their parameters among those the main network's class has no
+/// place for. In an export each has a folder of its own that its class opens, shared parameters included.
 public enum CompanionFiles {
   static let suffix = "." + CheckpointFile.configuration
 

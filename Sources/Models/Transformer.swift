@@ -176,7 +176,7 @@ extension ModelConfiguration {
     let inner = Double(feedForward) * (activation == .swiglu ? 3 : 2)
     let table = Double(tableWidth)
     let matrices = Double(layers) * (4 * c * c + inner * c) + (tableWidth == width ? 0 : table * c)
-    let top = head == .replaced ? c * c + c : headFraction * (Double(vocabulary) * table + (headTransform ? c * table : 0))
+    let top = head == .replaced ? headFraction * (c * c + c) : headFraction * (Double(vocabulary) * table + (headTransform ? c * table : 0))
     let attention = 12 * Double(layers) * c * Double(length) * (visibility == .causal ? 0.5 : 1)
     return 6 * (matrices + top) + attention
   }

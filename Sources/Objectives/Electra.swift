@@ -8,9 +8,10 @@ import Tensors
 ///
 /// *Concretely:* of the n eligible positions of a sample, max(1, round(maskRatio · n)) are drawn without replacement. The generator
 /// reads the sample with [MASK] at a share `maskShare` of them and is asked for all of them (term 1: Σ CE / drawn positions). A
-/// token x̂ ~ softmax(z / temperature) takes every drawn place, and no gradient passes through it. The discriminator reads that, and is asked at every real
-/// position whether the token differs from the original (term 2: Σ BCE / real positions); a lucky guess counts as original. Loss =
-/// `generatorWeight` · term 1 + `discriminatorWeight` · term 2. Both networks read one embedding: tokens, positions, types and norm.
+/// token x̂ ~ softmax(z / temperature) takes every drawn place, and no gradient passes through it. The discriminator reads that,
+/// and is asked at every real position whether the token differs from the original (term 2: Σ BCE / real positions); a lucky guess
+/// counts as original. Loss = `generatorWeight` · term 1 + `discriminatorWeight` · term 2. Both networks read one embedding: tokens,
+/// positions, types and norm.
 ///
 /// Differences from the reference code, on purpose: positions are drawn without replacement, so that no place is filled twice; the
 /// count rule does not include special tokens and has no cap; special ids are never proposed.

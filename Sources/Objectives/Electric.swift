@@ -9,13 +9,15 @@ import Tensors
 ///
 /// *Concretely:* the generator is two causal towers, one left to right, one right to left. Position i is predicted from the
 /// state of the first at i - 1 and that of the second at i + 1, side by side, so that its own token is never seen; it reads the
-/// sample as it is and is asked for every eligible token (term 1: Σ CE / eligible positions). Of those, max(1, round(maskRatio · n)) are
-/// drawn without replacement and filled with x̂ ~ q = softmax(z / temperature), without a gradient. The main network reads that. With s its logit,
-/// s + ln q(token) + ln(p / (1 - p)), p = maskRatio, is the logit of "this token is noise", and 1 the label of every drawn position, a lucky guess
-/// included (term 2: Σ BCE / eligible positions): at the optimum -s is ln p̂(token | the others) up to a constant. No gradient passes through q.
+/// sample as it is and is asked for every eligible token (term 1: Σ CE / eligible positions). Of those, max(1, round(maskRatio · n))
+/// are drawn without replacement and filled with x̂ ~ softmax(z / temperature), without a gradient. The main network reads that.
+/// With s its logit, s + ln q(token) + ln(p / (1 - p)), q = softmax(z) and p = maskRatio, is the logit of "this token is noise", and
+/// 1 the label of every drawn position, a lucky guess included (term 2: Σ BCE / eligible positions): at the optimum -s is
+/// ln p̂(token | the others) up to a constant. No gradient passes through q.
 ///
-/// Differences from the reference code, on purpose: positions are drawn without replacement; special ids are never proposed; the second term counts
-/// eligible positions only, for no noise can stand anywhere else; at the ends of a sample or document the missing state is zero.
+/// Differences from the reference code, on purpose: positions are drawn without replacement; special ids are never proposed; the
+/// second term counts eligible positions only, for no noise can stand anywhere else; at the ends of a sample or document the
+/// missing state is zero.
 ///
 /// Reference: Clark et al., "Pre-training transformers as energy-based cloze models", 2020, arXiv 2012.08561.
 public struct Electric: Objective {

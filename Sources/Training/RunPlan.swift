@@ -37,11 +37,7 @@ public struct RunPlan: Sendable {
     let sample = objective.corrupt(
       try inputs.training.samples(at: 0..<UInt64(configuration.microBatch)),
       StepContext(seed: configuration.seed, step: 0, steps: steps))
-    let tokens = configuration.microBatch * model.context
-    let share = Double(sample.targets.first?.rows.count ?? 0) / Double(tokens)
-    flops =
-      model.trainingFlopsPerToken(length: model.context, headFraction: min(1, share))
-      * Double(steps * configuration.batch * model.context)
+    flops = objective.trainingFlops(sample) * Double(steps * configuration.batch / configuration.microBatch)
   }
 
   /// Targets and required flops of the first `steps` steps: functions of the configuration and the data.

@@ -202,7 +202,7 @@ final class RunRecord {
     interval.seconds += outcome.stepSeconds
     interval.steps += 1
     interval.tokens += tokens
-    interval.flops += model.trainingFlopsPerToken(length: model.context, headFraction: min(1, outcome.counts[0] / tokens)) * tokens
+    interval.flops += flopsPerToken * tokens
     self.validation = validation ?? self.validation
     let names = termNames(outcome.termLosses.count)
     last = StepRecord(
@@ -217,6 +217,8 @@ final class RunRecord {
   }
 
   var termNamesSource: [String] = []
+  /// Required flops of the step over a token, as rank 0's examples have them.
+  var flopsPerToken = 0.0
 
   private func termNames(_ count: Int) -> [String] {
     termNamesSource.count == count ? termNamesSource : (0..<count).map { "term\($0)" }

@@ -159,8 +159,13 @@ public final class TrainingRun {
     var outcome: StepOutcome
     repeat {
       communicator.place = Place(step: step, "data")
+      let examples = try prefetcher.next()
+      if let record, !examples.isEmpty {
+        let positions = Double(examples.count * trainer.plan.microBatch * model.context)
+        record.flopsPerToken = examples.reduce(0) { $0 + objective.trainingFlops($1) } / positions
+      }
       outcome = try trainer.step(
-        step, try prefetcher.next(), stopRequested: StopRequest.isPending, saveRequested: try saver.isDue(finishing: step + 1))
+        step, examples, stopRequested: StopRequest.isPending, saveRequested: try saver.isDue(finishing: step + 1))
       step += 1
       accounting.add(outcome.samples)
       try afterStep(outcome, finished: step)

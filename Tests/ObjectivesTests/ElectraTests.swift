@@ -44,7 +44,7 @@ import Testing
     var bank: ParameterBank
   }
 
-  /// One pass, from parameters drawn as at the start of a run and scaled up, so that the generator has opinions.
+  /// One pass from the parameters of the start of a run, edited.
   private func run(_ objective: Electra, _ example: TrainingExample, proposed: [Int32]? = nil, edit: (ParameterBank) -> Void = { _ in }) -> Outcome {
     BLAS.useOneThread()
     let bank = ParameterBank(objective.networks)
@@ -64,7 +64,7 @@ import Testing
     return Outcome(losses: losses, gradients: sink, bank: bank)
   }
 
-  /// What the discriminator read: learned from the loss of each row alone would be slow, so from the draws themselves.
+  /// What the discriminator reads where every row of the generator has these logits.
   private func fakes(_ objective: Electra, _ example: TrainingExample, logit: (Int) -> Float) -> [Int32] {
     let arena = Arena(floats: 1 << 10)
     defer { withExtendedLifetime(arena) {} }

@@ -7,8 +7,8 @@ import Tensors
 /// A generator that predicts each token from both sides without seeing it: two causal transformers, one over the sample from left
 /// to right, one from right to left, whose neighbouring states stand side by side under one vocabulary head.
 ///
-/// Shapes: states [n, 2H], row i holding the first tower's state at i - 1 and the second's at i + 1; zero where a sample, its padding or, with attention
-/// inside documents, a document ends. The inputs are `inputs[1]` and `inputs[2]` of an example.
+/// Shapes: states [n, 2H], row i holding the first tower's state at i - 1 and the second's at i + 1; zero where a sample, its
+/// padding or, with attention inside documents, a document ends. The inputs are `inputs[1]` and `inputs[2]` of an example.
 struct TwoTowers: Sendable {
   let head: VocabularyHead
   let rightward: Transformer
