@@ -20,6 +20,9 @@ public protocol ReferencedObjective: Objective {
 
   /// Rate of the plain gradient descent that overfits one batch.
   static var overfitRate: Float { get }
+
+  /// The loss that no predictor can go below on an example, as a mean over its targets: 0 where every answer is asked for one value.
+  func leastLoss(_ example: TrainingExample) -> Double
 }
 
 extension ReferencedObjective {
@@ -35,6 +38,8 @@ extension ReferencedObjective {
   public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.context) }
 
   public static var overfitRate: Float { 0.5 }
+
+  public func leastLoss(_ example: TrainingExample) -> Double { 0 }
 
   /// Positions shown as [MASK].
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {

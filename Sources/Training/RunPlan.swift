@@ -37,9 +37,10 @@ public struct RunPlan: Sendable {
       try inputs.training.samples(at: 0..<UInt64(configuration.microBatch)),
       StepContext(seed: configuration.seed, step: 0, steps: steps))
     let tokens = configuration.microBatch * model.context
-    let share = (sample.counts.first ?? 0) / Double(tokens)
+    // More than one where a position is asked for several tokens.
+    let share = Double(sample.targets.first?.rows.count ?? 0) / Double(tokens)
     flops =
-      model.trainingFlopsPerToken(length: model.context, headFraction: min(1, share))
+      model.trainingFlopsPerToken(length: model.context, headFraction: share)
       * Double(steps * configuration.batch * model.context)
   }
 

@@ -14,11 +14,12 @@ enum CorpusInputs {
     if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
     let framing = try framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary)
-    let context = configuration.model.context
+    let (context, lookahead) = (configuration.model.context, try TrainingRun.lookahead(configuration, corpus.vocabulary))
     let training = try training(corpus, configuration, order: .shuffled(seed: configuration.seed))
     let hasValidation = !corpus.manifest.shards(.validation).isEmpty
     let validation =
-      hasValidation ? try TokenDataset(corpus, split: .validation, context: context, lookahead: 1, order: .sequential, framing: framing) : nil
+      hasValidation
+      ? try TokenDataset(corpus, split: .validation, context: context, lookahead: lookahead, order: .sequential, framing: framing) : nil
     return RunInputs(
       training: training, validation: validation, vocabulary: corpus.vocabulary, tokenizerFiles: try tokenizerFiles(corpus, framing),
       dataHash: corpus.manifest.contentHash)
@@ -27,7 +28,8 @@ enum CorpusInputs {
   /// The training split as a run cuts it into samples.
   static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
     try TokenDataset(
-      corpus, split: .train, context: configuration.model.context, lookahead: 1, order: order,
+      corpus, split: .train, context: configuration.model.context,
+      lookahead: try TrainingRun.lookahead(configuration, corpus.vocabulary), order: order,
       framing: try framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary))
   }
 

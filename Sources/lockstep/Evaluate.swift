@@ -93,7 +93,7 @@ struct Evaluate: ParsableCommand {
     let bank = ParameterBank(made.networks)
     _ = try source.load(into: bank.trained, as: shape)
     let framing = try CorpusInputs.framing(.auto, shape.visibility, opened.vocabulary)
-    let data = try TokenDataset(opened, split: split, context: length, order: .sequential, framing: framing)
+    let data = try TokenDataset(opened, split: split, context: length, lookahead: made.lookahead, order: .sequential, framing: framing)
     return Setup(path: path, objective: made, name: name, bank: bank, data: data, context: length)
   }
 
