@@ -32,6 +32,7 @@ public struct ObjectiveEntry: Sendable {
 public enum ObjectiveRegistry {
   public static let entries: [ObjectiveEntry] = [
     ObjectiveEntry(Autoregressive.self),
+    ObjectiveEntry(DiverseAutoregressive.self),
     ObjectiveEntry(MaskedLanguageModel.self),
   ]
 

@@ -1,4 +1,5 @@
 import Core
+import Glibc
 import Layers
 import Models
 import Objectives
@@ -58,3 +59,44 @@ extension ReferencedObjective where Self: TokenObjective {
 
 extension Autoregressive: ReferencedObjective {}
 extension MaskedLanguageModel: ReferencedObjective {}
+
+extension DiverseAutoregressive: ReferencedObjective {
+  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.context, lookahead: 4) }
+
+  public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
+    let (c, targets) = (encoder.configuration, example.targets[0])
+    let hidden = scope.hidden(example.inputs[0], c)
+    let losses = (1...options.offsets).map { offset -> Value in
+      let mine = targets.rows.indices.filter { targets.offsets[$0] == offset }
+      let answers = logits(offset, hidden, rows: mine.map { targets.rows[$0] }, scope, c)
+      return scope.crossEntropy(answers, targets: mine.map { targets.ids[$0] }, weights: mine.map { targets.weights[$0] })
+    }
+    return [losses.dropFirst().reduce(losses[0]) { $0 + $1 }]
+  }
+
+  /// One answer for all offsets can at best be their mixture: the mean entropy of the targets of a row.
+  public func leastLoss(_ example: TrainingExample) -> Double {
+    guard options.told == .none else { return 0 }
+    let t = example.targets[0]
+    let entropies = Dictionary(grouping: t.rows.indices) { t.rows[$0] }.values.map { indices -> Double in
+      let total = indices.reduce(0) { $0 + Double(t.weights[$1]) }
+      let shares = Dictionary(grouping: indices) { t.ids[$0] }.values.map { $0.reduce(0) { $0 + Double(t.weights[$1]) } / total }
+      return -total * shares.reduce(0) { $0 + $1 * log($1) }
+    }
+    return entropies.reduce(0, +) / t.count
+  }
+
+  private func logits(_ offset: Int, _ hidden: Value, rows: [Int], _ scope: Scope, _ c: ModelConfiguration) -> Value {
+    switch offset == 1 ? .none : options.told {
+    case .none: return scope.logits("head", hidden, rows: rows, c, tied: "embedding.token")
+    case .heads:
+      return hidden.taking(rows: rows).times(scope.parameter("\(OffsetPrediction.headName(offset)).weight"), transposed: true)
+    case .embedding:
+      let (name, shape) = (OffsetPrediction.adapterName, OffsetPrediction.adapterShape(c))
+      let moved = hidden.taking(rows: rows) + scope.parameter("\(name).embedding").taking(rows: [offset - 2])
+      let normed = scope.norm("\(name).norm", moved, c.norm, epsilon: c.normEpsilon)
+      let answer = scope.feedForward(name, normed, shape, inputMajor: false)
+      return scope.logits("head", answer, rows: Array(rows.indices), c, tied: "embedding.token")
+    }
+  }
+}
