@@ -78,12 +78,23 @@ let package = Package(
       "Evaluation",
       ["Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints"]),
 
+    module(
+      "Measures",
+      [
+        "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints",
+        "Training", "Evaluation",
+      ]),
+
+    module(
+      "Comparison",
+      ["Core", "Storage", "Tensors", "Objectives", "Data", "Collectives", "Checkpoints", "Metrics", "Training", "Measures"]),
+
     // MARK: - What people run
     .executableTarget(
       name: "lockstep",
       dependencies: [
         "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints", "Metrics",
-        "Training", "Evaluation", argumentParser,
+        "Training", "Evaluation", "Measures", "Comparison", argumentParser,
       ],
       swiftSettings: policy + cpuFlags),
 
@@ -124,6 +135,13 @@ let package = Package(
     suite(
       "TrainingTests",
       ["Training", "Models", "Objectives", "Data", "Collectives", "Optimizers", "Checkpoints", "Metrics", "Tensors", "Core", "Storage", "TestSupport"]),
+    suite("ComparisonTests", ["Comparison", "Measures", "Training", "Optimizers", "Core"]),
+    suite(
+      "MeasuresTests",
+      [
+        "Measures", "Evaluation", "Training", "Models", "Layers", "Objectives", "Data", "Tokenizers", "Collectives", "Checkpoints", "Tensors",
+        "Kernels", "Core", "Storage", "TestSupport",
+      ]),
   ]
 )
 

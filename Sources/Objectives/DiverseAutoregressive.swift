@@ -63,6 +63,13 @@ public struct DiverseAutoregressive: Objective {
   public var lookahead: Int { options.offsets }
   public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: encoder.configuration.vocabulary) }
 
+  public func trainingFlops(_ example: TrainingExample) -> Double {
+    let (rows, targets) = (Double(example.inputs[0].rows), example.targets[0])
+    let share = Double(targets.rows.count) / max(rows, 1)
+    return rows * encoder.configuration.trainingFlopsPerToken(length: example.inputs[0].length, headFraction: share)
+      + prediction.adapterFlops * Double(targets.offsets.count { $0 > 1 })
+  }
+
   // MARK: - Corruption
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {

@@ -52,12 +52,22 @@ public protocol Objective: Sendable {
   /// - Returns: the unscaled loss sum of each term.
   func lossAndGradient(_ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace) -> [Double]
 
+  /// Required flops of training on an example, forward and backward through all networks; what a budget in flops counts.
+  func trainingFlops(_ example: TrainingExample) -> Double
+
   /// The options as they are, defaults included, for the resolved configuration.
   var options: Options { get }
 }
 
 extension Objective {
   public var lookahead: Int { 1 }
+
+  /// One pass of the encoder over the first input, and logits at the rows of the first term.
+  public func trainingFlops(_ example: TrainingExample) -> Double {
+    let (positions, length) = (Double(example.inputs[0].rows), example.inputs[0].length)
+    let share = Double(example.targets[0].rows.count) / max(positions, 1)
+    return positions * encoder.configuration.trainingFlopsPerToken(length: length, headFraction: share)
+  }
 }
 
 /// Options of an objective: Codable, with a default for everything.

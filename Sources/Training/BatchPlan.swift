@@ -33,7 +33,7 @@ public struct BatchPlan: Sendable, Equatable {
     return start..<start + UInt64(microBatch)
   }
 
-  static func deal(_ count: Int, to workers: Int, _ worker: Int) -> Range<Int> {
+  public static func deal(_ count: Int, to workers: Int, _ worker: Int) -> Range<Int> {
     let (base, extra) = (count / workers, count % workers)
     let start = worker * base + min(worker, extra)
     return start..<start + base + (worker < extra ? 1 : 0)

@@ -44,6 +44,22 @@ public struct RunPlan: Sendable {
       * Double(steps * configuration.batch * model.context)
   }
 
+  /// Targets and required flops of the first `steps` steps: functions of the configuration and the data.
+  public static func work(_ configuration: RunConfiguration, _ inputs: RunInputs, steps: Int) throws -> (targets: Double, flops: Double) {
+    let model = TrainingRun.model(configuration, inputs.vocabulary)
+    let objective = try TrainingRun.objective(configuration, model: model, vocabulary: inputs.vocabulary)
+    let plan = BatchPlan(batch: configuration.batch, microBatch: configuration.microBatch, ranks: 1, threads: 1)
+    var (targets, flops) = (0.0, 0.0)
+    for step in 0..<steps {
+      let context = StepContext(seed: configuration.seed, step: step, steps: steps)
+      for example in try Trainer.examples(step: step, rank: 0, plan: plan, objective: objective, source: inputs.training, context: context) {
+        targets += example.targets.reduce(0) { $0 + Double($1.rows.count) }
+        flops += objective.trainingFlops(example)
+      }
+    }
+    return (targets, flops)
+  }
+
   /// This rank's sgemm rate in flops a second.
   public static func measureSgemm(threads: Int) -> Double {
     BLAS.useOneThread()

@@ -99,7 +99,8 @@ final class RunRecord {
       warn(
         "\(plan.idleWorkers) of \(plan.ranks * plan.threads) workers have no micro-batch and idle: a batch of \(plan.batch) in micro-batches of \(plan.microBatch) feeds \(plan.microBatchCount).")
     }
-    if plan.microBatch * model.context < 1000, plan.batch > plan.microBatch {
+    // Advice for a person who watches; a comparison starts dozens of runs.
+    if configuration.machine.progress != "none", plan.microBatch * model.context < 1000, plan.batch > plan.microBatch {
       warn(
         "a micro-batch has \(plan.microBatch * model.context) tokens; from about 1,000 on, products run at full speed. Raise batch.microBatch if the batch allows it.")
     }

@@ -82,8 +82,9 @@ public struct Evaluator {
 import Synchronization
 
 /// The first error of several threads.
-final class FirstFailure: Sendable {
+public final class FirstFailure: Sendable {
   private let state = Mutex<(any Error)?>(nil)
-  func note(_ error: any Error) { state.withLock { $0 = $0 ?? error } }
-  var error: (any Error)? { state.withLock { $0 } }
+  public init() {}
+  public func note(_ error: any Error) { state.withLock { $0 = $0 ?? error } }
+  public var error: (any Error)? { state.withLock { $0 } }
 }

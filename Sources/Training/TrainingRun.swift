@@ -102,7 +102,7 @@ public final class TrainingRun {
 
   /// Tokens behind each sample that the configuration's objective reads.
   /// - Throws: `ConfigurationError` as the run itself would.
-  public static func lookahead(_ configuration: RunConfiguration, _ vocabulary: Vocabulary) throws -> Int {
+  static func lookahead(_ configuration: RunConfiguration, _ vocabulary: Vocabulary) throws -> Int {
     try objective(configuration, model: model(configuration, vocabulary), vocabulary: vocabulary).lookahead
   }
 

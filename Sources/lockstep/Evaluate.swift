@@ -1,121 +1,143 @@
 import ArgumentParser
-import Checkpoints
 import Collectives
 import Core
 import Data
 import Foundation
 import Kernels
-import Objectives
+import Measures
 import Tensors
-import Tokenizers
 import Training
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Loss, perplexity and bits per byte of a model on a prepared corpus, over all ranks.",
-    discussion: "Example: mpirun -n 2 lockstep evaluate runs/quickstart --corpus corpora/quickstart --json")
+    abstract: "Measures a model on a prepared corpus, over all ranks: its loss and perplexity, and whatever else --list names.",
+    discussion: """
+      Examples:
+        mpirun -n 2 lockstep evaluate runs/quickstart --corpus corpora/quickstart --json
+        lockstep evaluate runs/bert --corpus corpora/books --measure left-to-right --measure any-order --set left-to-right.windows=200
+      """)
 
-  @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String
-  @Option(help: "The folder that lockstep prepare wrote.") var corpus: String
+  @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String?
+  @Option(help: "The folder that lockstep prepare wrote.") var corpus: String?
   @Option(help: "train or validation.") var split = CorpusSplit.validation
-  @Option(help: "ar or mlm; by default what the model's attention fits.") var objective: String?
-  @Option(help: "At most so many samples; 0 for all.") var samples = 0
-  @Option(help: "Positions a sample; by default the model's.") var context: Int?
+  @Option(name: .customLong("measure"), help: "What to measure; may be given several times. By default loss.") var measures: [String] = []
+  @Option(name: .customLong("set"), help: "An option of a measure, as left-to-right.windows=100.") var settings: [String] = []
   @Option(help: "Samples computed together.") var microBatch = 8
   @Option(help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads = 0
-  @Option(help: "Seed of the masks.") var seed: UInt64 = 1
+  @Option(help: "Seed of masks and draws.") var seed: UInt64 = 1
   @Flag(help: "One JSON object instead of a table.") var json = false
+  @Flag(help: "List the measures there are, with their options, and stop.") var list = false
 
   struct Report: Codable {
     var model: String
     var objective: String
+    var corpus: String?
     var split: String
-    var samples: Int
-    var targets: Int
-    var loss: Double
-    /// e to the loss; nil beyond the largest double.
-    var perplexity: Double?
-    /// Loss in bits for a byte of text; only next-token prediction gives a probability of the text.
-    var bitsPerByte: Double?
-    var note: String?
+    var seed: UInt64
+    var measures: [String: MeasureResult]
   }
 
   func run() throws {
+    if list { return try showList() }
     try Job.run { communicator in
       BLAS.useOneThread()
       let threads = try Job.together(communicator) { try Job.threads(self.threads, communicator) }
-      let setup = try Job.together(communicator) { try open() }
-      let store = setup.bank.trained
-      try communicator.broadcast(UnsafeMutableRawBufferPointer(start: store.memory, count: 4 * store.layout.count), from: 0)
-      let wanted = samples == 0 ? setup.data.samplesPerEpoch : min(samples, setup.data.samplesPerEpoch)
-      let evaluator = Evaluator(
-        objective: setup.objective, bank: setup.bank, length: setup.context, microBatch: microBatch,
-        threads: threads, seed: seed, communicator: communicator)
-      let (sums, counts) = try evaluator.sumsAndCounts(setup.data, samples: wanted)
-      guard communicator.rank == 0 else { return }
-      guard counts[0] > 0 else { throw DataError(corpus, "has no position with a target for \(setup.name) in its \(split.rawValue) split.") }
-      try show(report(setup, sums[0], counts[0], samples: wanted))
+      let (opened, corpus, chosen) = try Job.together(communicator) { try open() }
+      try communicator.broadcast(
+        UnsafeMutableRawBufferPointer(start: opened.parameters.memory, count: 4 * opened.parameters.layout.count), from: 0)
+      let context = MeasureContext(
+        opened, corpus: corpus, split: split, communicator: communicator, threads: threads, microBatch: microBatch, seed: seed)
+      var report = Report(
+        model: opened.path, objective: opened.objective.name, corpus: corpus?.folder, split: split.rawValue, seed: seed, measures: [:])
+      for (name, measure) in chosen { report.measures[name] = try measure(context) }
+      if communicator.rank == 0 { try show(report, order: chosen.map(\.name)) }
     }
   }
 
-  private struct Setup {
-    let path: String
-    let objective: any Objective
-    let name: String
-    let bank: ParameterBank
-    let data: TokenDataset
-    let context: Int
-  }
-
-  private func open() throws -> Setup {
+  private func open() throws -> (MeasuredModel, Corpus?, [(name: String, measure: any Measure)]) {
+    guard let path = model else { throw ConfigurationError("MODEL", "is missing; name a run folder, a checkpoint, or a folder saved by Hugging Face.") }
     guard (1...100_000).contains(microBatch) else { throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...100000.") }
-    guard samples >= 0 else { throw ConfigurationError("--samples", is: samples, rule: "it must be 0 (all) or more.") }
-    let path = try LoadedModel.resolve(model)
-    let source = try HuggingFaceSource(path)
-    let shape = source.configuration
-    let opened = try Corpus(corpus)
-    guard opened.vocabulary.size == shape.vocabulary else {
-      throw DataError(
-        corpus, "was made with a tokeniser of \(opened.vocabulary.size) ids, the model has \(shape.vocabulary).",
-        remedy: "Prepare the text with the model's tokeniser: lockstep prepare --tokenizer \(path).")
+    let chosen = try chosenMeasures()
+    let resolved = try LoadedModel.resolve(path)
+    let opened = try corpus.map { try Corpus($0) }
+    if let opened { try TokenizerMatch.requireFit(model: resolved, corpus: opened) }
+    let model = try MeasuredModel(resolved, vocabulary: opened?.vocabulary)
+    for (name, measure) in chosen {
+      if let reason = measure.obstacle(model) { throw ConfigurationError("--measure", "is \(name), but \(resolved) \(reason).") }
     }
-    try TokenizerMatch.require(model: path, corpus: opened)
-    let length = context ?? shape.context
-    guard (1...shape.context).contains(length) else {
-      throw ConfigurationError("--context", is: length, rule: "it must lie in 1...\(shape.context), the model's positions.")
-    }
-    let name = objective ?? (shape.visibility == .causal ? "ar" : "mlm")
-    guard let entry = ObjectiveRegistry.entry(named: name), entry.visibility == shape.visibility else {
-      let fitting = ObjectiveRegistry.entries.filter { $0.visibility == shape.visibility }.map(\.name)
-      throw ConfigurationError("--objective", is: name, rule: "for this model it must be one of \(fitting.joined(separator: ", ")).")
-    }
-    let made = try entry.make(entry.defaultOptions, shape, opened.vocabulary)
-    let bank = ParameterBank(made.networks)
-    _ = try source.load(into: bank.trained, as: shape)
-    let framing = try CorpusInputs.framing(.auto, shape.visibility, opened.vocabulary)
-    let data = try TokenDataset(opened, split: split, context: length, lookahead: made.lookahead, order: .sequential, framing: framing)
-    return Setup(path: path, objective: made, name: name, bank: bank, data: data, context: length)
+    return (model, opened, chosen)
   }
 
-  private func report(_ setup: Setup, _ sum: Double, _ count: Double, samples: Int) -> Report {
-    let loss = sum / count
-    // Bytes the targets stand for: the split's mean bytes a token.
-    let bytes = count * Double(setup.data.textBytes) / Double(max(setup.data.tokenCount, 1))
-    let causal = setup.name == "ar"
-    return Report(
-      model: setup.path, objective: setup.name, split: split.rawValue, samples: samples, targets: Int(count), loss: loss,
-      perplexity: loss < 700 ? exp(loss) : nil, bitsPerByte: causal ? sum / log(2) / bytes : nil,
-      note: causal ? nil : "The loss of masked tokens is not a probability of the text; compare it with equal masks only.")
+  /// The measures asked for with their options, every mistake in them at once.
+  private func chosenMeasures() throws(ConfigurationError) -> [(name: String, measure: any Measure)] {
+    let names = measures.isEmpty ? [LossMeasure.name] : measures
+    var entries: [MeasureEntry] = []
+    for name in names {
+      guard let entry = MeasureRegistry.entry(named: name) else {
+        throw ConfigurationError("--measure", is: name, rule: "it must be one of \(MeasureRegistry.entries.map(\.name).joined(separator: ", ")).")
+      }
+      if !entries.contains(where: { $0.name == name }) { entries.append(entry) }
+    }
+    var root = ConfigurationNode.table([:])
+    for setting in settings { root = try root.setting("measures.\(setting)") }
+    let reader = ConfigurationReader(root)
+    var read: [(name: String, measure: any Measure)] = []
+    for entry in entries { if let measure = entry.read(reader) { read.append((entry.name, measure)) } }
+    reader.noteUnknownKeys()
+    guard reader.problems.isEmpty else { throw ConfigurationError(problems: reader.problems) }
+    return read
   }
 
-  private func show(_ report: Report) throws {
+  private func show(_ report: Report, order: [String]) throws {
     if json { return print(try prettyJSON(report)) }
-    print("model        \(report.model)")
-    print("split        \(report.split), \(report.samples) samples, \(report.targets) targets of \(report.objective)")
-    print(String(format: "loss         %.6f nats a target", report.loss))
-    if let perplexity = report.perplexity { print(String(format: "perplexity   %.4f", perplexity)) }
-    if let bits = report.bitsPerByte { print(String(format: "bits/byte    %.5f", bits)) }
-    if let note = report.note { print(note) }
+    print("model        \(report.model), trained by \(report.objective)")
+    if let corpus = report.corpus { print("corpus       \(corpus), \(report.split)") }
+    for name in order {
+      guard let result = report.measures[name] else { continue }
+      print("\n\(name)")
+      for value in result.values {
+        let label = value.name.padding(toLength: max(28, value.name.count), withPad: " ", startingAt: 0)
+        let error = value.standardError.map { String(format: " ± %.4g", $0) } ?? ""
+        print("  \(label) \(Self.text(value.value))\(error)\(value.unit.isEmpty ? "" : "  \(value.unit)")")
+      }
+      for table in result.tables.sorted(by: { $0.key < $1.key }) { show(table.key, table.value) }
+      for note in result.notes { print("  \(note)") }
+    }
+  }
+
+  private func show(_ name: String, _ table: MeasuredTable) {
+    print("  \(name)")
+    func line(_ cells: [String]) { print("    " + cells.map { $0.padding(toLength: max(14, $0.count), withPad: " ", startingAt: 0) }.joined(separator: " ")) }
+    line(table.columns)
+    for row in table.rows.prefix(20) { line(row.map(Self.text)) }
+    if table.rows.count > 20 { print("    … \(table.rows.count - 20) more rows with --json") }
+  }
+
+  /// Whole numbers as such, others with six significant digits.
+  private static func text(_ value: Double) -> String {
+    value == value.rounded() && abs(value) < 1e9 ? String(Int(value)) : String(format: "%.6g", value)
+  }
+
+  private func showList() throws {
+    struct Row: Codable {
+      var name: String
+      var summary: String
+      var options: [String: String]
+    }
+    let rows = MeasureRegistry.entries.map { entry in
+      Row(
+        name: entry.name, summary: entry.summary,
+        options: Dictionary(
+          uniqueKeysWithValues: Mirror(reflecting: entry.defaultOptions).children.compactMap { child in
+            child.label.map { ($0, "\(child.value)") }
+          }))
+    }
+    if json { return print(try prettyJSON(rows)) }
+    for row in rows {
+      print("\(row.name.padding(toLength: max(20, row.name.count), withPad: " ", startingAt: 0)) \(row.summary)")
+      let options = row.options.sorted { $0.key < $1.key }.map { "\(row.name).\($0.key)=\($0.value)" }.joined(separator: ", ")
+      if !options.isEmpty { print("                     --set \(options)") }
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Core
 import Foundation
+import Measures
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(

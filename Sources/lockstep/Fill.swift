@@ -3,6 +3,7 @@ import Core
 import Evaluation
 import Foundation
 import Kernels
+import Measures
 import Tokenizers
 
 struct Fill: ParsableCommand {

@@ -71,6 +71,18 @@ import Testing
     }
   }
 
+  /// A budget in flops counts every target's logits, and the adapter where there is one: 6 · (4·4 + 4·4) for each of the 8 far targets.
+  @Test func flopsCountEveryTarget() throws {
+    func flops(_ told: OffsetPrediction.Told, _ offsets: Int) throws -> Double {
+      let objective = try objective { ($0.told, $0.offsets) = (told, offsets) }
+      return objective.trainingFlops(objective.corrupt(batch([0, 0, 0, 0, 0, 0, 0]), context))
+    }
+    let (one, heads, embedding) = (try flops(.none, 1), try flops(.heads, 3), try flops(.embedding, 3))
+    // Twelve targets in place of four, of 6·V·C flops each.
+    #expect(abs(heads - one - 8 * 6 * 23 * 4) < 1e-6 && abs(embedding - heads - 8 * 6 * 32) < 1e-6)
+    #expect(try flops(.none, 3) == heads)
+  }
+
   // MARK: - Sampling
 
   private func sampled(_ law: OffsetLaw, _ draw: DiverseAutoregressive.Draw, seed: UInt64 = 1) throws -> (batch: SampleBatch, targets: TermTargets) {

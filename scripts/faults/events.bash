@@ -21,9 +21,10 @@ plan() {
   local action calls from match
   # A step takes at least so many milliseconds on any machine, so that events fall where they are meant to; more when the run
   # is ahead of the events, and more for SIGTERM, after which mpirun lets ranks go on for a second.
-  local pace=8 ahead=$((reached - spacing * number))
+  local pace=$least_pace ahead=$((reached - spacing * number))
   if [ $ahead -gt 200 ]; then pace=64; elif [ $ahead -gt 90 ]; then pace=32; elif [ $ahead -gt 30 ]; then pace=16; fi
-  [ "$1" != terminate ] || [ $pace -gt 30 ] || pace=30
+  [ "$pace" -ge "$least_pace" ] || pace=$least_pace
+  [ "$1" != terminate ] || [ "$pace" -gt 30 ] || pace=30
   faults=("LD_PRELOAD=$work/faults.so" "FAULT_PATH=$run/" "FAULT_PACE=$pace")
   extra=() what='' damaged_now=''
   draw 8 && ranks=$((drawn + 1))

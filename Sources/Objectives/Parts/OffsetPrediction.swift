@@ -55,6 +55,13 @@ public struct OffsetPrediction: Sendable {
   /// The adapter's settings for a model.
   public static func adapterShape(_ model: ModelConfiguration) -> ModelConfiguration { OffsetAdapter.shape(model) }
 
+  /// Required flops of a training step over a target that the adapter answers, the head's not included.
+  var adapterFlops: Double {
+    guard told == .embedding else { return 0 }
+    let shape = Self.adapterShape(transformer.configuration)
+    return 6 * Double(shape.width) * Double(shape.feedForward + FeedForward.upWidth(shape))
+  }
+
   // MARK: - Memory
 
   final class Workspace: ObjectiveWorkspace {

@@ -2,18 +2,17 @@ import Core
 import Data
 import Foundation
 import Tokenizers
-import Training
 
 /// A corpus as a run's inputs.
-enum CorpusInputs {
+public enum CorpusInputs {
   /// Opens both splits with the framing that the configuration and the objective ask for.
   /// - Throws: `DataError` naming what is wrong with the corpus; `ConfigurationError` when it cannot be framed so.
   /// - Parameter verify: read every byte of the shards and compare their digests.
-  static func open(_ configuration: RunConfiguration, verify: Bool = false) throws -> RunInputs {
+  public static func open(_ configuration: RunConfiguration, verify: Bool = false) throws -> RunInputs {
     let corpus = try Corpus(configuration.data.corpus)
     if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
-    let framing = try framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary)
+    let framing = try Framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary)
     let (context, lookahead) = (configuration.model.context, try TrainingRun.lookahead(configuration, corpus.vocabulary))
     let training = try training(corpus, configuration, order: .shuffled(seed: configuration.seed))
     let hasValidation = !corpus.manifest.shards(.validation).isEmpty
@@ -26,25 +25,11 @@ enum CorpusInputs {
   }
 
   /// The training split as a run cuts it into samples.
-  static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
+  public static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
     try TokenDataset(
       corpus, split: .train, context: configuration.model.context,
       lookahead: try TrainingRun.lookahead(configuration, corpus.vocabulary), order: order,
-      framing: try framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary))
-  }
-
-  /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.
-  static func framing(
-    _ frame: RunConfiguration.Data.Frame, _ visibility: ModelConfiguration.Visibility, _ vocabulary: Vocabulary
-  ) throws(ConfigurationError) -> Framing {
-    let possible = vocabulary.cls != nil && vocabulary.sep != nil
-    switch frame {
-    case .none: return .none
-    case .auto: return visibility == .bidirectional && possible ? .clsSep : .none
-    case .clsSep:
-      guard possible else { throw ConfigurationError("data.frame", "is cls-sep, but the corpus's tokeniser has no [CLS] and [SEP].") }
-      return .clsSep
-    }
+      framing: try Framing(configuration.data.frame, configuration.model.visibility, corpus.vocabulary))
   }
 
   /// The corpus's own files, which a framed run lets AutoTokenizer frame with as well.
@@ -60,5 +45,21 @@ enum CorpusInputs {
     }
     if framing == .clsSep { files[Corpus.tokenizerFile] = try TokenizerLoader.load(corpus.folder).framedTokenizerJSON() }
     return files
+  }
+}
+
+extension Framing {
+  /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.
+  public init(
+    _ frame: RunConfiguration.Data.Frame, _ visibility: ModelConfiguration.Visibility, _ vocabulary: Vocabulary
+  ) throws(ConfigurationError) {
+    let possible = vocabulary.cls != nil && vocabulary.sep != nil
+    switch frame {
+    case .none: self = .none
+    case .auto: self = visibility == .bidirectional && possible ? .clsSep : .none
+    case .clsSep:
+      guard possible else { throw ConfigurationError("data.frame", "is cls-sep, but the corpus's tokeniser has no [CLS] and [SEP].") }
+      self = .clsSep
+    }
   }
 }

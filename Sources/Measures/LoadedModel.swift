@@ -7,16 +7,16 @@ import Tensors
 import Tokenizers
 
 /// A checkpoint, a run folder or a Hugging Face folder, opened for use.
-struct LoadedModel {
-  let path: String
-  let configuration: ModelConfiguration
-  let transformer: Transformer
-  let parameters: ParameterStore
-  let tokenizer: any Tokenizer
+public struct LoadedModel {
+  public let path: String
+  public let configuration: ModelConfiguration
+  public let transformer: Transformer
+  public let parameters: ParameterStore
+  public let tokenizer: any Tokenizer
 
   /// - Parameter path: a checkpoint folder, a run folder (its best checkpoint, or its latest), or a folder saved by Hugging Face.
   /// - Throws: errors that name the folder and what it lacks.
-  init(_ path: String) throws {
+  public init(_ path: String) throws {
     let folder = try Self.resolve(path)
     self.path = folder
     let source = try HuggingFaceSource(folder)
@@ -39,7 +39,7 @@ struct LoadedModel {
   }
 
   /// The folder with the weights.
-  static func resolve(_ path: String) throws -> String {
+  public static func resolve(_ path: String) throws -> String {
     guard FileManager.default.fileExists(atPath: path) else {
       throw DataError(path, "does not exist.", remedy: "Name a run folder, a checkpoint folder, or a folder saved by Hugging Face.")
     }

@@ -1,0 +1,69 @@
+import Core
+import Data
+import Glibc
+import Objectives
+import Training
+
+/// `loss`: the objective's own validation loss, as training reports it.
+///
+/// Σ w·ℓ / Σ w of each term with masks drawn for evaluation. For next-token prediction alone this is the cross-entropy of the
+/// text: then perplexity e^loss and bits per byte are given too.
+public struct LossMeasure: Measure {
+  public struct Options: MeasureOptions {
+    /// At most so many samples of the split; 0 for all.
+    public var samples = 0
+    /// Another objective than the model's own.
+    public var objective = ""
+
+    public init() {}
+  }
+
+  public static let name = "loss"
+  public static let summary = "The objective's own loss; for next-token prediction also perplexity and bits per byte."
+
+  private let options: Options
+
+  public init(_ options: Options) throws(ConfigurationError) {
+    guard options.samples >= 0 else { throw ConfigurationError("measures.loss.samples", is: options.samples, rule: "it must be 0 (all) or more.") }
+    self.options = options
+  }
+
+  public func obstacle(_ model: MeasuredModel) -> String? { nil }
+
+  public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
+    let (model, corpus) = (context.model, try context.requireCorpus(Self.name))
+    let (objective, bank) = try model.objectiveAndBank(options.objective.isEmpty ? nil : options.objective)
+    let length = model.configuration.context
+    let data = try TokenDataset(
+      corpus, split: context.split, context: length, lookahead: objective.lookahead, order: .sequential, framing: try model.framing())
+    let evaluator = Evaluator(
+      objective: objective, bank: bank, length: length, microBatch: context.microBatch, threads: context.pool.threads, seed: context.seed,
+      communicator: context.communicator)
+    let samples = options.samples == 0 ? data.samplesPerEpoch : min(options.samples, data.samplesPerEpoch)
+    let (sums, counts) = try evaluator.sumsAndCounts(data, samples: samples)
+    guard let index = counts.firstIndex(where: { $0 <= 0 }) else { return result(objective, sums, counts, data, samples) }
+    throw DataError(
+      corpus.folder, "has no position with a target for \(objective.terms[index].name) in its \(context.split.rawValue) split.")
+  }
+
+  private func result(_ objective: any Objective, _ sums: [Double], _ counts: [Double], _ data: TokenDataset, _ samples: Int) -> MeasureResult {
+    let losses = zip(sums, counts).map { $0 / $1 }
+    let total = zip(objective.terms, losses).reduce(0) { $0 + $1.0.weight * $1.1 }
+    // Losses of different objectives are different questions, unless one question is asked by name.
+    let better: MeasuredValue.Better = options.objective.isEmpty ? .neither : .lower
+    var values = [MeasuredValue("loss", total, unit: "nats a target", better: better)]
+    if losses.count > 1 { values += zip(objective.terms, losses).map { MeasuredValue("loss.\($0.name)", $1, unit: "nats a target") } }
+    values += [MeasuredValue("samples", Double(samples)), MeasuredValue("targets", counts[0])]
+    guard type(of: objective).visibility == .causal, losses.count == 1 else {
+      return MeasureResult(values, notes: ["The loss of masked tokens is not a probability of the text; compare it with equal masks only."])
+    }
+    values.append(MeasuredValue("perplexity", exp(losses[0]), unit: "a token", better: .lower))
+    values.append(MeasuredValue("bitsPerByte", sums[0] / log(2) / data.bytes(ofTargets: counts[0]), unit: "bits a byte", better: .lower))
+    return MeasureResult(values)
+  }
+}
+
+extension TokenDataset {
+  /// Bytes of text that so many targets stand for: the split's mean bytes a token.
+  func bytes(ofTargets count: Double) -> Double { count * Double(textBytes) / Double(max(tokenCount, 1)) }
+}

@@ -1,0 +1,88 @@
+import Collectives
+import Core
+import Data
+import Kernels
+import Layers
+import Models
+import Objectives
+import Tensors
+import Training
+
+/// What a measure works with: the model, the data, and the ranks and threads.
+public final class MeasureContext {
+  public let model: MeasuredModel
+  /// nil when no corpus was named.
+  public let corpus: Corpus?
+  public let split: CorpusSplit
+  public let communicator: any Communicator
+  public let pool: WorkerPool
+  /// Samples computed together: a part of the arithmetic.
+  public let microBatch: Int
+  public let seed: UInt64
+
+  public init(
+    _ model: MeasuredModel, corpus: Corpus?, split: CorpusSplit = .validation, communicator: any Communicator, threads: Int, microBatch: Int = 8,
+    seed: UInt64 = 1
+  ) {
+    (self.model, self.corpus, self.split) = (model, corpus, split)
+    (self.communicator, self.microBatch, self.seed) = (communicator, microBatch, seed)
+    pool = WorkerPool(threads: threads)
+  }
+
+  deinit { pool.stop() }
+
+  /// The corpus, for measures that need one. - Throws: `ConfigurationError` when none was named.
+  public func requireCorpus(_ measure: String) throws(ConfigurationError) -> Corpus {
+    guard let corpus else { throw ConfigurationError("--corpus", "is missing; \(measure) is measured on text.") }
+    return corpus
+  }
+
+  /// Computes a row of numbers for each of `count` items, dealt over ranks and threads. Collective.
+  ///
+  /// A row must be a function of its item alone; then all rows are the same bits on any ranks and threads.
+  /// - Parameters:
+  ///   - makeWorkspace: memory for one thread, made before the items.
+  /// - Returns: all rows, on every rank.
+  public func rows<Workspace>(
+    _ count: Int, columns: Int, workspace makeWorkspace: @Sendable () -> Workspace,
+    _ body: @escaping @Sendable (Int, Workspace) throws -> [Double]
+  ) throws -> [[Double]] {
+    let slots = Slots(rows: count, columns: columns)
+    let mine = BatchPlan.deal(count, to: communicator.size, communicator.rank)
+    let failure = FirstFailure()
+    let workspaces = (0..<pool.threads).map { _ in Owned(makeWorkspace()) }
+    let threads = pool.threads
+    pool.run { thread in
+      for index in BatchPlan.deal(mine.count, to: threads, thread).map({ mine.lowerBound + $0 }) where failure.error == nil {
+        do { slots.set(index, try body(index, workspaces[thread].value)) } catch { failure.note(error) }
+        Heartbeat.beat()
+      }
+    }
+    if let error = failure.error { throw error }
+    return try slots.gather(communicator)
+  }
+}
+
+/// A value that one thread at a time uses.
+private struct Owned<Value>: @unchecked Sendable {
+  // Sendable: thread i of the pool uses workspace i alone.
+  let value: Value
+  init(_ value: Value) { self.value = value }
+}
+
+/// Memory for forward passes of one thread through the measured network.
+public final class ForwardWorkspace {
+  public let transformer: Transformer.Workspace
+  private let arena: Arena
+
+  /// - Parameter samples: the most samples in one pass, each of up to `length` rows.
+  public init(_ model: Transformer, samples: Int, length: Int) {
+    func build(_ arena: Arena) -> Transformer.Workspace {
+      Transformer.Workspace(model, samples: samples, length: length, forBackward: false, arena)
+    }
+    let counting = Arena.counting()
+    _ = build(counting)
+    arena = Arena(floats: counting.used)
+    transformer = build(arena)
+  }
+}

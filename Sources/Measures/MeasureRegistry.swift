@@ -1,0 +1,43 @@
+import Core
+import Training
+
+/// A measure as the registry lists it.
+public struct MeasureEntry: Sendable {
+  public let name: String
+  public let summary: String
+  public let defaultOptions: any MeasureOptions
+  public let make: @Sendable (any MeasureOptions) throws(ConfigurationError) -> any Measure
+  private let decode: @Sendable (any Decoder) throws -> any MeasureOptions
+
+  public init<M: Measure>(_: M.Type) {
+    (name, summary, defaultOptions) = (M.name, M.summary, M.Options())
+    make = { options throws(ConfigurationError) in
+      guard let options = options as? M.Options else { preconditionFailure("options of another measure than \(M.name)") }
+      return try M(options)
+    }
+    decode = { try M.Options(from: $0) }
+  }
+
+  /// The measure with the options that `reader` has under `measures.<name>`; nil when there are problems, which are noted there.
+  public func read(_ reader: ConfigurationReader) -> (any Measure)? {
+    let options = reader.options((defaultOptions, { [decode] in try decode($0) }), section: "measures.\(name)")
+    do throws(ConfigurationError) {
+      return try make(options as? any MeasureOptions ?? defaultOptions)
+    } catch {
+      for problem in error.problems { reader.note(problem.key, problem.sentence) }
+      return nil
+    }
+  }
+}
+
+/// All measures. Adding one is a file, a line here, and a test.
+public enum MeasureRegistry {
+  public static let entries: [MeasureEntry] = [
+    MeasureEntry(LossMeasure.self),
+    MeasureEntry(LeftToRightMeasure.self),
+    MeasureEntry(AnyOrderMeasure.self),
+    MeasureEntry(PseudoPerplexityMeasure.self),
+  ]
+
+  public static func entry(named name: String) -> MeasureEntry? { entries.first { $0.name == name } }
+}

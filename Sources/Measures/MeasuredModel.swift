@@ -1,0 +1,80 @@
+import Checkpoints
+import Core
+import Data
+import Foundation
+import Models
+import Objectives
+import Tensors
+import Tokenizers
+import Training
+
+/// A model to be measured: the network that pretraining was for and, where it comes from a run, the objective that trained it.
+public struct MeasuredModel: Sendable {
+  /// The folder with the weights.
+  public let path: String
+  public let configuration: ModelConfiguration
+  /// The network with its vocabulary head, if it has one.
+  public let encoder: Transformer
+  public let parameters: ParameterStore
+  public let vocabulary: Vocabulary
+  /// How the run that trained it stood around its samples; `auto` for a folder from elsewhere.
+  public let frame: RunConfiguration.Data.Frame
+  /// Name and options of the objective: the run's own, or the plainest that fits the attention.
+  public let objective: (name: String, options: any ObjectiveOptions)
+
+  /// - Parameters:
+  ///   - path: a checkpoint, a run folder or a folder saved by Hugging Face.
+  ///   - vocabulary: that of the corpus it is measured on, or of its own tokeniser.
+  /// - Throws: errors that name the folder and what it lacks.
+  public init(_ path: String, vocabulary: Vocabulary? = nil) throws {
+    let loaded = try LoadedModel(path)
+    (self.path, configuration) = (loaded.path, loaded.configuration)
+    (encoder, parameters) = (loaded.transformer, loaded.parameters)
+    self.vocabulary = vocabulary ?? loaded.tokenizer.vocabulary
+    let run = try Self.run(of: loaded.path)
+    frame = run?.data.frame ?? .auto
+    let plain = loaded.configuration.visibility == .causal ? "ar" : "mlm"
+    let entry = ObjectiveRegistry.entry(named: run?.objective ?? plain) ?? ObjectiveRegistry.entries[0]
+    objective = (entry.name, run?.objectiveOptions ?? entry.defaultOptions)
+  }
+
+  /// A model in memory.
+  init(
+    path: String, encoder: Transformer, parameters: ParameterStore, vocabulary: Vocabulary, frame: RunConfiguration.Data.Frame = .auto,
+    objective: (name: String, options: any ObjectiveOptions)
+  ) {
+    (self.path, configuration, self.encoder) = (path, encoder.configuration, encoder)
+    (self.parameters, self.vocabulary, self.frame, self.objective) = (parameters, vocabulary, frame, objective)
+  }
+
+  /// The configuration of the run a checkpoint belongs to; nil for folders that are in no run.
+  static func run(of checkpoint: String) throws -> RunConfiguration? {
+    let folder = URL(fileURLWithPath: checkpoint).deletingLastPathComponent().deletingLastPathComponent().path
+    let place = RunFolder(folder).configurationPath
+    guard FileManager.default.fileExists(atPath: checkpoint + "/state.json"), let text = try RunFolder(folder).configuration() else { return nil }
+    return try RunConfiguration(toml: text, place: place)
+  }
+
+  /// The objective itself, with networks of its own, and a bank that holds the checkpoint's weights.
+  /// - Parameter name: another objective of the same attention; nil for the model's own.
+  public func objectiveAndBank(_ name: String? = nil) throws -> (any Objective, ParameterBank) {
+    let wanted = name ?? objective.name
+    guard let entry = ObjectiveRegistry.entry(named: wanted), entry.visibility == configuration.visibility else {
+      let fitting = ObjectiveRegistry.entries.filter { $0.visibility == configuration.visibility }.map(\.name)
+      throw ConfigurationError("objective", is: wanted, rule: "for this model it must be one of \(fitting.joined(separator: ", ")).")
+    }
+    let options = wanted == objective.name ? objective.options : entry.defaultOptions
+    let made = try entry.make(options, configuration, vocabulary)
+    let bank = ParameterBank(made.networks)
+    _ = try HuggingFaceSource(path).load(into: bank.trained, as: configuration)
+    return (made, bank)
+  }
+
+  /// How samples of a model are framed, by the run it comes from.
+  public static func framing(of model: LoadedModel, vocabulary: Vocabulary) throws -> Framing {
+    try Framing(try run(of: model.path)?.data.frame ?? .auto, model.configuration.visibility, vocabulary)
+  }
+
+  /// [CLS] … [SEP] around samples, as in training.
+  public func framing() throws(ConfigurationError) -> Framing { try Framing(frame, configuration.visibility, vocabulary) }
+}
