@@ -107,7 +107,7 @@ let package = Package(
       name: "MultiRankChecks",
       dependencies: [
         "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Data", "Collectives", "Checkpoints", "Metrics",
-        "Training", "TestSupport",
+        "Training", "Evaluation", "TestSupport",
       ],
       swiftSettings: policy + cpuFlags),
     .testTarget(
@@ -130,6 +130,7 @@ let package = Package(
     suite("DataTests", ["Data", "Tokenizers", "Storage", "Core"]),
     suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),
     suite("CheckpointsTests", ["Checkpoints", "Storage", "Tensors", "Core"]),
+    suite("EvaluationTests", ["Evaluation", "Objectives", "Kernels", "Collectives", "Core"]),
     suite("MetricsTests", ["Metrics", "Storage", "Core"]),
     suite(
       "TrainingTests",

@@ -37,7 +37,8 @@ public struct LossMeasure: Measure {
     let cut = try model.cut(name)
     let length = model.configuration.context
     let data = try TokenDataset(
-      corpus, split: context.split, context: length, order: .sequential, framing: cut.framing, documents: cut.documents)
+      corpus, split: context.split, context: length, lookahead: objective.lookahead, order: .sequential, framing: cut.framing,
+      documents: cut.documents)
     let evaluator = Evaluator(
       objective: objective, bank: bank, length: length, microBatch: context.microBatch, threads: context.pool.threads, seed: context.seed,
       communicator: context.communicator)

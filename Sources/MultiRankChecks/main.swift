@@ -1,5 +1,6 @@
 import Collectives
 import Core
+import Evaluation
 import Foundation
 import Kernels
 import Models
@@ -17,10 +18,11 @@ import Training
 struct Documents: SampleSource {
   let vocabulary: Int
   let length: Int
+  var lookahead = 1
   let samplesPerEpoch = 1000
 
   func samples(at positions: Range<UInt64>) -> SampleBatch {
-    let stride = length + 1
+    let stride = length + lookahead
     let random = CounterGenerator(seed: 11, purpose: .order)
     var (tokens, segments) = ([Int32](), [Int32]())
     for position in positions {
@@ -35,7 +37,7 @@ struct Documents: SampleSource {
     }
     let epoch = UInt64(samplesPerEpoch)
     return SampleBatch(
-      positions: Array(positions), indices: positions.map { $0 % epoch }, visits: positions.map { $0 / epoch }, length: length,
+      positions: Array(positions), indices: positions.map { $0 % epoch }, visits: positions.map { $0 / epoch }, length: length, lookahead: lookahead,
       tokens: tokens, segments: segments)
   }
 }
@@ -48,7 +50,7 @@ struct RunHash: Codable, Equatable {
 
 /// Every kind of objective: one network, one with a second that draws tokens, one with three, with decoders, of sets; and the positions
 /// of those that do not have the usual ones.
-let walked = ["ar", "mlm", "electra", "electric", "retromae", "dupmae", "mpp"]
+let walked = ["ar", "ar-diverse", "mlm", "electra", "electric", "retromae", "dupmae", "mpp"]
 let positions: [String: ModelConfiguration.Positions] = ["mpp": .none]
 
 let communicator = try MPICommunicator()
@@ -63,10 +65,12 @@ func digest(_ store: ParameterStore) -> String {
   SHA256.of(UnsafeRawBufferPointer(start: store.memory, count: 4 * store.layout.count))
 }
 
+func documents(_ objective: any Objective) -> Documents { Documents(vocabulary: 61, length: 24, lookahead: objective.lookahead) }
+
 /// The examples of this rank.
 @MainActor func examples(_ step: Int, _ trainer: Trainer) throws -> [TrainingExample] {
   try Trainer.examples(
-    step: step, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective, source: Documents(vocabulary: 61, length: 24),
+    step: step, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective, source: documents(trainer.objective),
     context: trainer.context(step))
 }
 
@@ -88,13 +92,12 @@ func digest(_ store: ParameterStore) -> String {
   let plan = BatchPlan(batch: 33, microBatch: 3, ranks: communicator.size, threads: threads)
   let trainer = Trainer(objective, length: 24, plan: plan, options: options, communicator: communicator)
   trainer.bank.initialize(seed: 5)
-  let source = Documents(vocabulary: 61, length: 24)
   var losses = SHA256()
   for step in steps {
     let outcome = try trainer.step(step, try examples(step, trainer))
     losses.update("\(outcome.loss.bitPattern) \(outcome.gradientNorm.bitPattern) \(outcome.microBatchLosses.map { $0.map(\.bitPattern) })\n")
   }
-  let validation = try trainer.evaluate(source, samples: 31)
+  let validation = try trainer.evaluate(documents(objective), samples: 31)
   losses.update("\(validation.map(\.bitPattern))")
   let hash = RunHash(
     losses: losses.finish(), weights: digest(trainer.bank.trained),
@@ -148,6 +151,17 @@ for toy in try ToyRun.all() {
 }
 
 for (name, hash) in try repeatedTexts() { results[name] = hash }
+// Pairs of a corpus, counted by all ranks together: one report, whatever their number.
+do {
+  let r = CounterGenerator(seed: 4, purpose: .order)
+  let documents = (0..<50).map { d in (0..<40).map { i in Int32(min(r.below(9, 80 * d + 2 * i), r.below(9, 80 * d + 2 * i + 1))) } }
+  var options = PairOptions()
+  (options.window, options.vocabulary, options.pairs, options.rank) = (8, 7, 5003, 5)
+  let report = try CooccurrenceReport.measure(documents, .masked(hidden: 2), options, over: communicator)
+  let figures = (report.singularValues + report.tails + [report.collision]).map(\.bitPattern)
+  results["pairs"] = RunHash(losses: "\(report.conditions) \(report.components) \(figures)", weights: "", moments: "")
+  check(try agree(results["pairs"] ?? RunHash(losses: "", weights: "", moments: "")), "all ranks describe \(report.pairs) pairs alike")
+}
 
 // A NaN in the gradients of one rank stops all of them at the same step, and names a tensor. Replicas are not compared,
 // for that would find it first.
@@ -206,6 +220,7 @@ if communicator.rank == 0 {
       let control = "\(name) float control"
       check(results[control]?.weights != expected[control]?.weights, "\(name): the float control differs, so the comparison can fail")
     }
+    check(results["pairs"] == expected["pairs"], "pairs counted on \(communicator.size) ranks give the figures of the recorded run")
     check(results["overflow"] == expected["overflow"], "an overflow on \(communicator.size) ranks gives the bits of the recorded run")
     for name in repeatedNames { check(results[name] == expected[name], "\(name): \(communicator.size) ranks give the bits of the recorded run") }
     for toy in try ToyRun.all() {

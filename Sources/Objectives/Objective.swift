@@ -43,6 +43,11 @@ public protocol Objective: Sendable {
   /// The loss of a predictor that knows nothing, for a term: log V for a softmax over V. Stated so that tests can hold it against the code.
   func trivialLoss(term: Int) -> Double?
 
+  /// Tokens behind a sample's last position that targets may read; 1 unless the objective says otherwise.
+  ///
+  /// A sample's digest covers them, so they are a part of what a run accounts for.
+  var lookahead: Int { get }
+
   /// Samples become examples. A pure function of the samples and the context: the same on any rank.
   func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample
 
@@ -64,6 +69,8 @@ public protocol Objective: Sendable {
 }
 
 extension Objective {
+  public var lookahead: Int { 1 }
+
   /// One pass of the encoder over the first input, and logits at the rows of the first term.
   public func trainingFlops(_ example: TrainingExample) -> Double {
     encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count)
@@ -164,10 +171,12 @@ public struct TrainingExample: Sendable {
 
 /// What a term asks for and where: rows of hidden states, a target and a loss weight for each.
 public struct TermTargets: Sendable, Equatable {
-  /// Distinct rows of the network's output.
+  /// Rows of the network's output; distinct, or with `offsets`, distinct together with their offset.
   public var rows: [Int]
   /// Target ids, one a row; empty for continuous targets.
   public var ids: [Int32]
+  /// How far ahead of its row each target lies, where a row may have several; empty where it has one.
+  public var offsets: [Int]
   /// Target values [rows, k]; empty for ids.
   public var values: [Float]
   /// Loss weights, one a row.
@@ -175,9 +184,12 @@ public struct TermTargets: Sendable, Equatable {
   /// What the term is divided by, summed over the batch: Σ w unless the objective says otherwise.
   public var count: Double
 
-  public init(rows: [Int], ids: [Int32] = [], values: [Float] = [], weights: [Float]? = nil, count: Double? = nil) {
+  public init(
+    rows: [Int], ids: [Int32] = [], offsets: [Int] = [], values: [Float] = [], weights: [Float]? = nil, count: Double? = nil
+  ) {
     self.rows = rows
     self.ids = ids
+    self.offsets = offsets
     self.values = values
     self.weights = weights ?? [Float](repeating: 1, count: rows.count)
     self.count = count ?? self.weights.reduce(0) { $0 + Double($1) }

@@ -40,6 +40,7 @@ public struct ObjectiveEntry: Sendable {
 public enum ObjectiveRegistry {
   public static let entries: [ObjectiveEntry] = [
     ObjectiveEntry(Autoregressive.self),
+    ObjectiveEntry(DiverseAutoregressive.self),
     ObjectiveEntry(MaskedLanguageModel.self),
     ObjectiveEntry(VariableLengthMasks.self),
     ObjectiveEntry(FullyExploredMasks.self),

@@ -74,6 +74,7 @@ extension ObjectiveCheck {
     let mine = all.rows.indices.filter { range.contains(all.rows[$0]) }
     return TermTargets(
       rows: mine.map { all.rows[$0] - range.lowerBound }, ids: all.ids.isEmpty ? [] : mine.map { all.ids[$0] },
+      offsets: all.offsets.isEmpty ? [] : mine.map { all.offsets[$0] },
       values: mine.flatMap { all.values[$0 * k..<($0 + 1) * k] }, weights: mine.map { all.weights[$0] })
   }
 
@@ -88,7 +89,9 @@ extension ObjectiveCheck {
       let wanted = objective.wantedCount(term: term, t, batch)
       if example.counts[term] != wanted { faults.append("term \(term) counts \(example.counts[term]) instead of \(wanted)") }
       if !(sum > 0) { faults.append("term \(term) asks for nothing in seven samples") }
-      if Set(t.rows).count != t.rows.count { faults.append("term \(term) asks for a row twice") }
+      let places = t.rows.indices.map { [t.rows[$0], t.offsets.isEmpty ? 0 : t.offsets[$0]] }
+      if Set(places).count != t.rows.count { faults.append("term \(term) asks for a row twice") }
+      if !t.offsets.isEmpty, t.offsets.count != t.rows.count { faults.append("term \(term) has \(t.offsets.count) offsets for \(t.rows.count) rows") }
       if t.weights.count != t.rows.count || t.weights.contains(where: { !($0 >= 0) }) { faults.append("term \(term) lacks weights") }
       if !t.ids.isEmpty, t.ids.count != t.rows.count { faults.append("term \(term) has \(t.ids.count) ids for \(t.rows.count) rows") }
       if !t.values.isEmpty, t.values.count % t.rows.count != 0 { faults.append("term \(term) has ragged values") }

@@ -60,6 +60,15 @@ public final class ConfigurationReader {
     return value
   }
 
+  /// The same for an enumeration that only its value tells.
+  private func choice<Choice: CaseIterable & RawRepresentable>(_ key: String, among _: Choice, default value: Any?) -> Any? {
+    guard let fallback = value as? String else { return value }
+    let (text, names) = (string(key, default: fallback), Choice.allCases.map { "\($0.rawValue)" })
+    if names.contains(text) { return text }
+    note(key, "is \"\(text)\"; it must be one of \(names.joined(separator: ", ")).")
+    return fallback
+  }
+
   /// Options of an objective: every stored property is a key of `section`, its default the property's.
   public func options(_ entry: (defaults: any Codable & Sendable, decode: (any Decoder) throws -> any Codable & Sendable), section: String)
     -> (any Codable & Sendable)?

@@ -13,13 +13,14 @@ public enum CorpusInputs {
     if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
     let cut = try SampleCut(configuration, corpus.vocabulary)
-    let context = configuration.model.context
+    let (context, lookahead) = (configuration.model.context, try TrainingRun.lookahead(configuration, corpus.vocabulary))
     let training = try training(corpus, configuration, order: .shuffled(seed: configuration.seed))
     let hasValidation = !corpus.manifest.shards(.validation).isEmpty
     let validation =
       hasValidation
       ? try TokenDataset(
-        corpus, split: .validation, context: context, lookahead: 1, order: .sequential, framing: cut.framing, documents: cut.documents) : nil
+        corpus, split: .validation, context: context, lookahead: lookahead, order: .sequential, framing: cut.framing,
+        documents: cut.documents) : nil
     let tokenizer = try TokenizerLoader.load(corpus.folder)
     return RunInputs(
       training: training, validation: validation, vocabulary: vocabulary(corpus, tokenizer),
@@ -37,8 +38,8 @@ public enum CorpusInputs {
   public static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
     let cut = try SampleCut(configuration, corpus.vocabulary)
     return try TokenDataset(
-      corpus, split: .train, context: configuration.model.context, lookahead: 1, order: order, framing: cut.framing,
-      documents: cut.documents)
+      corpus, split: .train, context: configuration.model.context,
+      lookahead: try TrainingRun.lookahead(configuration, corpus.vocabulary), order: order, framing: cut.framing, documents: cut.documents)
   }
 
   /// The corpus's own files, which a framed run lets AutoTokenizer frame with as well.

@@ -110,6 +110,12 @@ public final class TrainingRun {
     return model
   }
 
+  /// Tokens behind each sample that the configuration's objective reads.
+  /// - Throws: `ConfigurationError` as the run itself would.
+  static func lookahead(_ configuration: RunConfiguration, _ vocabulary: Vocabulary) throws -> Int {
+    try objective(configuration, model: model(configuration, vocabulary), vocabulary: vocabulary).lookahead
+  }
+
   static func objective(_ configuration: RunConfiguration, model: ModelConfiguration, vocabulary: Vocabulary) throws -> any Objective {
     guard let entry = ObjectiveRegistry.entry(named: configuration.objective) else {
       throw ConfigurationError("objective.name", is: configuration.objective, rule: "it is not in the registry.")

@@ -32,6 +32,13 @@ private func problems(_ text: String, _ settings: [String] = []) -> String {
     #expect(c.toml.contains("[optimizer]\nlearningRate = 0.001\n"))
   }
 
+  @Test func choicesOfAnObjectiveAreNamed() throws {
+    let settings = ["objective.name=ar-diverse", "objective.told=whisper", "objective.law=inverse"]
+    #expect(problems(smallest, settings) == "objective.told is \"whisper\"; it must be one of heads, embedding, none.")
+    let c = try RunConfiguration(toml: smallest, place: "test.toml", settings: ["objective.name=ar-diverse", "objective.told=embedding"])
+    #expect((c.objectiveOptions as? DiverseAutoregressive.Options)?.told == .embedding)
+  }
+
   @Test func resolvedFileReadsBackToItself() throws {
     let c = try RunConfiguration(toml: smallest, place: "test.toml", settings: ["objective.name=mlm", "objective.maskRatio=0.4"])
     let again = try RunConfiguration(toml: c.toml, place: "resolved")

@@ -35,6 +35,11 @@ public struct PassageBottleneck: Sendable {
         "model.positions", is: model.positions.rawValue,
         rule: "\(objective) makes the decoder's queries of position embeddings, so it must be learned.")
     }
+    guard model.embeddingWidth == model.width else {
+      throw ConfigurationError(
+        "model.embeddingWidth", is: model.embeddingWidth,
+        rule: "\(objective)'s decoder reads embeddings beside the encoder's output, so it must be model.width = \(model.width).")
+    }
     (self.query, hasBag) = (query, bag)
     var layout = ParameterLayout()
     block = CrossBlock("decoder", model, into: &layout)
