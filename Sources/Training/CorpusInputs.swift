@@ -12,19 +12,14 @@ public enum CorpusInputs {
     let corpus = try Corpus(configuration.data.corpus)
     if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
-    let cut = try SampleCut(configuration, corpus.vocabulary)
-    let (context, lookahead) = (configuration.model.context, try TrainingRun.lookahead(configuration, corpus.vocabulary))
-    let training = try training(corpus, configuration, order: .shuffled(seed: configuration.seed))
-    let hasValidation = !corpus.manifest.shards(.validation).isEmpty
-    let validation =
-      hasValidation
-      ? try TokenDataset(
-        corpus, split: .validation, context: context, lookahead: lookahead, order: .sequential, framing: cut.framing,
-        documents: cut.documents) : nil
     let tokenizer = try TokenizerLoader.load(corpus.folder)
+    let vocabulary = vocabulary(corpus, tokenizer)
+    let training = try dataset(corpus, .train, configuration, vocabulary, order: .shuffled(seed: configuration.seed))
+    let hasValidation = !corpus.manifest.shards(.validation).isEmpty
+    let validation = hasValidation ? try dataset(corpus, .validation, configuration, vocabulary, order: .sequential) : nil
     return RunInputs(
-      training: training, validation: validation, vocabulary: vocabulary(corpus, tokenizer),
-      tokenizerFiles: try tokenizerFiles(corpus, tokenizer, cut.framing), dataHash: corpus.manifest.contentHash)
+      training: training, validation: validation, vocabulary: vocabulary,
+      tokenizerFiles: try tokenizerFiles(corpus, tokenizer, SampleCut(configuration, vocabulary).framing), dataHash: corpus.manifest.contentHash)
   }
 
   /// The corpus's vocabulary, and from its tokeniser where words begin, which `corpus.json` does not say.
@@ -36,10 +31,16 @@ public enum CorpusInputs {
 
   /// The training split as a run cuts it into samples.
   public static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
-    let cut = try SampleCut(configuration, corpus.vocabulary)
+    try dataset(corpus, .train, configuration, vocabulary(corpus, try TokenizerLoader.load(corpus.folder)), order: order)
+  }
+
+  private static func dataset(
+    _ corpus: Corpus, _ split: CorpusSplit, _ configuration: RunConfiguration, _ vocabulary: Vocabulary, order: SampleOrder
+  ) throws -> TokenDataset {
+    let cut = try SampleCut(configuration, vocabulary)
     return try TokenDataset(
-      corpus, split: .train, context: configuration.model.context,
-      lookahead: try TrainingRun.lookahead(configuration, corpus.vocabulary), order: order, framing: cut.framing, documents: cut.documents)
+      corpus, split: split, context: configuration.model.context, lookahead: try TrainingRun.lookahead(configuration, vocabulary), order: order,
+      framing: cut.framing, documents: cut.documents)
   }
 
   /// The corpus's own files, which a framed run lets AutoTokenizer frame with as well.
