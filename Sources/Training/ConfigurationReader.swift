@@ -60,6 +60,15 @@ public final class ConfigurationReader {
     return value
   }
 
+  /// A text that may look like a number, such as the place of a column.
+  private func textOrNumber(_ key: String, default value: String) -> String {
+    if case .integer(let number)? = find(key) {
+      record(key, .string(String(number)))
+      return String(number)
+    }
+    return string(key, default: value)
+  }
+
   /// Options of an objective: every stored property is a key of `section`, its default the property's.
   public func options(_ entry: (defaults: any Codable & Sendable, decode: (any Decoder) throws -> any Codable & Sendable), section: String)
     -> (any Codable & Sendable)?
@@ -75,6 +84,7 @@ public final class ConfigurationReader {
       case let flag as Bool: object[name] = boolean(key, default: flag)
       case let count as Int: object[name] = integer(key, default: count)
       case let number as Double: object[name] = self.number(key, default: number)
+      case let text as String: object[name] = textOrNumber(key, default: text)
       default: if let text = object[name] as? String { object[name] = string(key, default: text) }
       }
     }
