@@ -81,8 +81,8 @@ let package = Package(
     module(
       "Measures",
       [
-        "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints",
-        "Training", "Evaluation",
+        "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Optimizers",
+        "Checkpoints", "Training", "Evaluation",
       ]),
 
     module(

@@ -75,13 +75,19 @@ final class OpenSource: Sendable {
   }
 
   private func taken(from bytes: Slice<UnsafeRawBufferPointer>, of record: Record) throws(DataError) -> [UInt8] {
-    let place = "\(source.path), line \(record.line)"
-    if case .jsonLines(let field) = format { return try Self.jsonText(bytes, field: field, place: place) }
+    if case .jsonLines(let field) = format { return try Self.jsonText(bytes, field: field, place: "\(source.path), line \(record.line)") }
+    return Array(try wantedFields(of: record).joined(separator: [UInt8(ascii: "\n")]))
+  }
+
+  /// The wanted columns of a row, in the order in which they were asked for.
+  func wantedFields(of record: Record) throws(DataError) -> [[UInt8]] {
     let fields = try Self.fields(of: record, in: text, format: format, path: source.path)
     if let missing = columns.first(where: { $0 >= fields.count }) {
-      throw DataError(place, "has \(fields.count) columns; column \(missing + 1) is wanted.", remedy: "Mend the row, or name another column.")
+      throw DataError(
+        "\(source.path), line \(record.line)", "has \(fields.count) columns; column \(missing + 1) is wanted.",
+        remedy: "Mend the row, or name another column.")
     }
-    return Array(columns.map { fields[$0] }.joined(separator: [UInt8(ascii: "\n")]))
+    return columns.map { fields[$0] }
   }
 
   private static func jsonText(_ bytes: Slice<UnsafeRawBufferPointer>, field: String, place: String) throws(DataError) -> [UInt8] {

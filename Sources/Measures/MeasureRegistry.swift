@@ -37,6 +37,10 @@ public enum MeasureRegistry {
     MeasureEntry(LeftToRightMeasure.self),
     MeasureEntry(AnyOrderMeasure.self),
     MeasureEntry(PseudoPerplexityMeasure.self),
+    MeasureEntry(ProbeMeasure.self),
+    MeasureEntry(NearestNeighboursMeasure.self),
+    MeasureEntry(BagOfWordsMeasure.self),
+    MeasureEntry(FinetuneMeasure.self),
   ]
 
   public static func entry(named name: String) -> MeasureEntry? { entries.first { $0.name == name } }

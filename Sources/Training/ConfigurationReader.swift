@@ -60,13 +60,13 @@ public final class ConfigurationReader {
     return value
   }
 
-  /// The same for an enumeration that only its value tells.
-  private func choice<Choice: CaseIterable & RawRepresentable>(_ key: String, among _: Choice, default value: Any?) -> Any? {
-    guard let fallback = value as? String else { return value }
-    let (text, names) = (string(key, default: fallback), Choice.allCases.map { "\($0.rawValue)" })
-    if names.contains(text) { return text }
-    note(key, "is \"\(text)\"; it must be one of \(names.joined(separator: ", ")).")
-    return fallback
+  /// A text that may look like a number, such as the place of a column.
+  private func textOrNumber(_ key: String, default value: String) -> String {
+    if case .integer(let number)? = find(key) {
+      record(key, .string(String(number)))
+      return String(number)
+    }
+    return string(key, default: value)
   }
 
   /// Options of an objective: every stored property is a key of `section`, its default the property's.
@@ -84,6 +84,7 @@ public final class ConfigurationReader {
       case let flag as Bool: object[name] = boolean(key, default: flag)
       case let count as Int: object[name] = integer(key, default: count)
       case let number as Double: object[name] = self.number(key, default: number)
+      case let text as String: object[name] = textOrNumber(key, default: text)
       default: if let text = object[name] as? String { object[name] = option(key, default: text, among: choices(value)) }
       }
     }

@@ -1,0 +1,210 @@
+import Collectives
+import Core
+import Data
+import Foundation
+
+/// Options that all measures on labelled text share.
+public protocol LabelledTextOptions: MeasureOptions {
+  /// A CSV or TSV file, `.gz` allowed, with a text and a label a row.
+  var train: String { get }
+  /// Another such file; empty to hold out a fifth of `train`.
+  var test: String { get }
+  /// Name of the text's column, or its number from 1; several with commas between them are joined by line ends.
+  var textColumn: String { get }
+  /// Name of the label's column, or its number from 1.
+  var labelColumn: String { get }
+  /// The first row names the columns.
+  var header: Bool { get }
+  /// At most so many examples, drawn by the seed; 0 for all.
+  var trainExamples: Int { get }
+  var testExamples: Int { get }
+}
+
+extension LabelledTextOptions {
+  /// What is wrong with the options all of them share, under `measures.<measure>`.
+  func problems(_ measure: String) -> [ConfigurationError.Problem] {
+    var problems: [ConfigurationError.Problem] = []
+    func require(_ holds: Bool, _ key: String, _ sentence: String) {
+      if !holds { problems.append(.init(key: "measures.\(measure).\(key)", sentence: sentence)) }
+    }
+    require(!train.isEmpty, "train", "is missing; name a TSV or CSV file with a text and a label a row.")
+    for (key, path) in [("train", train), ("test", test)] where !path.isEmpty {
+      require(TableFile.isTable(path), key, "is \(path); it must end in .tsv or .csv, or one of these and .gz.")
+    }
+    let isNamed = !textColumns.contains(.name(""))
+    require(isNamed, "textColumn", "is \"\(textColumn)\", which leaves a column without a name; name the column with the text, or give its number from 1.")
+    require(!labelColumn.isEmpty, "labelColumn", "is empty; name the column with the label, or give its number from 1.")
+    require(trainExamples >= 0, "trainExamples", "is \(trainExamples); it must be 0 (all) or more.")
+    require(testExamples >= 0, "testExamples", "is \(testExamples); it must be 0 (all) or more.")
+    return problems
+  }
+
+  var textColumns: [TableColumn] {
+    textColumn.split(separator: ",", omittingEmptySubsequences: false).map { TableColumn($0.trimmingCharacters(in: .whitespaces)) }
+  }
+}
+
+/// Texts with a class each, for training and for testing.
+struct LabelledText: Sendable, Equatable {
+  struct Example: Sendable, Equatable {
+    let text: [UInt8]
+    /// Index into `classes`.
+    let label: Int
+  }
+
+  /// Labels as they stand in the files, in rising order: of numbers where all are, otherwise of bytes.
+  let classes: [String]
+  let train: [Example]
+  let test: [Example]
+
+  /// More labels than this are no classes.
+  static let mostClasses = 1_000
+
+  // MARK: - Reading
+
+  /// Reads the files on rank 0, which alone needs to have them, and sends the examples to all. Collective.
+  ///
+  /// - Throws: `DataError` naming file and line; `FileError`.
+  static func read(_ options: some LabelledTextOptions, seed: UInt64, _ communicator: any Communicator) throws -> LabelledText {
+    var bytes: [UInt8] = []
+    if communicator.rank == 0 { bytes = [UInt8](try JSONEncoder().encode(Packed(try read(options, seed: seed)))) }
+    bytes = try communicator.broadcast(bytes)
+    return try JSONDecoder().decode(Packed.self, from: Data(bytes)).unpacked
+  }
+
+  static func read(_ options: some LabelledTextOptions, seed: UInt64) throws -> LabelledText {
+    let all = try rows(options.train, options)
+    let drawn = KeyedPermutation(count: all.count, seed: seed, epoch: 0)
+    let (train, test): ([Row], [Row])
+    if options.test.isEmpty {
+      guard all.count >= 10 else {
+        throw DataError(
+          options.train, "has \(all.count) examples, too few to hold out a fifth of them.", remedy: "Name a test file, or give more examples.")
+      }
+      let held = Set((0..<all.count / 5).map { drawn[$0] })
+      (train, test) = (all.indices.filter { !held.contains($0) }.map { all[$0] }, held.sorted().map { all[$0] })
+    } else {
+      (train, test) = (all, try rows(options.test, options))
+    }
+    let (chosen, tested) = (some(options.trainExamples, of: train, seed, 1), some(options.testExamples, of: test, seed, 2))
+    let classes = try classes(of: chosen, options)
+    let place = options.test.isEmpty ? options.train : options.test
+    return LabelledText(
+      classes: classes, train: try examples(chosen, classes, options.train), test: try examples(tested, classes, place))
+  }
+
+  private struct Row {
+    let text: [UInt8]
+    let label: String
+    let line: Int
+  }
+
+  private static func rows(_ path: String, _ options: some LabelledTextOptions) throws -> [Row] {
+    let layout = TableLayout(columns: options.textColumns + [TableColumn(options.labelColumn)], hasHeader: options.header)
+    let rows = try TableFile.rows(of: path, layout).map { entry in
+      let text = Array(entry.fields.dropLast().joined(separator: [UInt8(ascii: "\n")]))
+      let label = String(decoding: entry.fields[entry.fields.count - 1], as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+      guard !label.isEmpty else {
+        throw DataError("\(path), line \(entry.line)", "has no label.", remedy: "Give it one, or remove the row.")
+      }
+      guard text.contains(where: { $0 > 0x20 }) else {
+        throw DataError("\(path), line \(entry.line)", "has no text.", remedy: "Remove the row, or name another column.")
+      }
+      return Row(text: text, label: label, line: entry.line)
+    }
+    guard !rows.isEmpty else { throw DataError(path, "holds no examples.", remedy: "Name a file with a text and a label a row.") }
+    return rows
+  }
+
+  /// `count` of the rows by the seed's draw, in file order; all for 0.
+  private static func some(_ count: Int, of rows: [Row], _ seed: UInt64, _ draw: UInt64) -> [Row] {
+    guard count > 0, count < rows.count else { return rows }
+    let order = KeyedPermutation(count: rows.count, seed: seed, epoch: draw)
+    return (0..<count).map { order[$0] }.sorted().map { rows[$0] }
+  }
+
+  private static func classes(of rows: [Row], _ options: some LabelledTextOptions) throws(DataError) -> [String] {
+    let labels = Set(rows.map(\.label))
+    let column = "column \(options.labelColumn)"
+    guard labels.count >= 2 else {
+      throw DataError(
+        options.train, "has one label only in \(column), \(labels.first ?? ""), among \(rows.count) training examples.",
+        remedy: "Name the column with the labels, or give examples of every class.")
+    }
+    guard labels.count <= mostClasses else {
+      throw DataError(
+        options.train, "has \(labels.count) different labels in \(column); there can be \(mostClasses) classes.",
+        remedy: "Name the column with the labels.")
+    }
+    let numbers = labels.compactMap { label in Int(label).map { ($0, label) } }
+    guard numbers.count == labels.count else { return labels.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) } }
+    return numbers.sorted { ($0.0, $0.1) < ($1.0, $1.1) }.map(\.1)
+  }
+
+  private static func examples(_ rows: [Row], _ classes: [String], _ path: String) throws(DataError) -> [Example] {
+    let index = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
+    var examples: [Example] = []
+    for row in rows {
+      guard let label = index[row.label] else {
+        throw DataError(
+          "\(path), line \(row.line)", "has the label \(row.label), which no training example has; those have \(classes.prefix(20).joined(separator: ", ")).",
+          remedy: "Use the same labels in both files, or more training examples.")
+      }
+      examples.append(Example(text: row.text, label: label))
+    }
+    return examples
+  }
+
+  // MARK: - Parts
+
+  /// A fifth of the training examples of each class, by the seed's draw: where the strength of a penalty is chosen.
+  /// - Throws: `DataError` when no class has five examples.
+  func validationSplit(seed: UInt64, place: String) throws(DataError) -> (fit: [Int], validation: [Int]) {
+    let order = KeyedPermutation(count: train.count, seed: seed, epoch: 3)
+    var (seen, validation) = ([Int](repeating: 0, count: classes.count), Set<Int>())
+    for rank in train.indices {
+      let index = order[rank]
+      seen[train[index].label] += 1
+      if seen[train[index].label] % 5 == 0 { validation.insert(index) }
+    }
+    guard !validation.isEmpty else {
+      throw DataError(place, "has fewer than five training examples of every class.", remedy: "Give more, so that a fifth can be set aside.")
+    }
+    return (train.indices.filter { !validation.contains($0) }, validation.sorted())
+  }
+
+  /// How often each class occurs among the training examples, for a note.
+  var description: String {
+    var counts = [Int](repeating: 0, count: classes.count)
+    for example in train { counts[example.label] += 1 }
+    let shown = zip(classes, counts).prefix(10).map { "\($0) (\($1))" }.joined(separator: ", ")
+    return "Trained on \(train.count) examples of \(classes.count) classes: \(shown)\(classes.count > 10 ? ", …" : ""); tested on \(test.count)."
+  }
+
+  /// As one message.
+  private struct Packed: Codable {
+    let classes: [String]
+    let trainCount: Int
+    let labels: [Int]
+    let lengths: [Int]
+    /// All texts, one behind the other.
+    let text: Data
+
+    init(_ all: LabelledText) {
+      let examples = all.train + all.test
+      (classes, trainCount) = (all.classes, all.train.count)
+      (labels, lengths) = (examples.map(\.label), examples.map(\.text.count))
+      text = Data(examples.flatMap(\.text))
+    }
+
+    var unpacked: LabelledText {
+      var (start, examples) = (0, [Example]())
+      let bytes = [UInt8](text)
+      for (label, length) in zip(labels, lengths) {
+        examples.append(Example(text: Array(bytes[start..<start + length]), label: label))
+        start += length
+      }
+      return LabelledText(classes: classes, train: Array(examples[..<trainCount]), test: Array(examples[trainCount...]))
+    }
+  }
+}
