@@ -37,6 +37,9 @@ public enum MeasureRegistry {
     MeasureEntry(LeftToRightMeasure.self),
     MeasureEntry(AnyOrderMeasure.self),
     MeasureEntry(PseudoPerplexityMeasure.self),
+    MeasureEntry(MaskVarianceMeasure.self),
+    MeasureEntry(FeatureMeasure.self),
+    MeasureEntry(RetrievalMeasure.self),
   ]
 
   public static func entry(named name: String) -> MeasureEntry? { entries.first { $0.name == name } }
