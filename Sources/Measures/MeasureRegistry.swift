@@ -41,6 +41,9 @@ public enum MeasureRegistry {
     MeasureEntry(NearestNeighboursMeasure.self),
     MeasureEntry(BagOfWordsMeasure.self),
     MeasureEntry(FinetuneMeasure.self),
+    MeasureEntry(MaskVarianceMeasure.self),
+    MeasureEntry(FeatureMeasure.self),
+    MeasureEntry(RetrievalMeasure.self),
   ]
 
   public static func entry(named name: String) -> MeasureEntry? { entries.first { $0.name == name } }
