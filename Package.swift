@@ -85,12 +85,16 @@ let package = Package(
         "Training", "Evaluation",
       ]),
 
+    module(
+      "Comparison",
+      ["Core", "Storage", "Tensors", "Objectives", "Data", "Collectives", "Checkpoints", "Metrics", "Training", "Measures"]),
+
     // MARK: - What people run
     .executableTarget(
       name: "lockstep",
       dependencies: [
         "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints", "Metrics",
-        "Training", "Evaluation", "Measures", argumentParser,
+        "Training", "Evaluation", "Measures", "Comparison", argumentParser,
       ],
       swiftSettings: policy + cpuFlags),
 
@@ -103,7 +107,7 @@ let package = Package(
       name: "MultiRankChecks",
       dependencies: [
         "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Data", "Collectives", "Checkpoints", "Metrics",
-        "Training", "TestSupport",
+        "Training", "Evaluation", "TestSupport",
       ],
       swiftSettings: policy + cpuFlags),
     .testTarget(
@@ -126,10 +130,12 @@ let package = Package(
     suite("DataTests", ["Data", "Tokenizers", "Storage", "Core"]),
     suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),
     suite("CheckpointsTests", ["Checkpoints", "Storage", "Tensors", "Core"]),
+    suite("EvaluationTests", ["Evaluation", "Objectives", "Kernels", "Collectives", "Core"]),
     suite("MetricsTests", ["Metrics", "Storage", "Core"]),
     suite(
       "TrainingTests",
       ["Training", "Models", "Objectives", "Data", "Collectives", "Optimizers", "Checkpoints", "Metrics", "Tensors", "Core", "Storage", "TestSupport"]),
+    suite("ComparisonTests", ["Comparison", "Measures", "Training", "Optimizers", "Core"]),
     suite(
       "MeasuresTests",
       [

@@ -176,6 +176,35 @@ def compare_imports(folder, corpus, tokenizer):
         check(same, f"init.from a {type(model).__name__} that transformers saved takes and saves all {len(theirs)} tensors bit for bit")
 
 
+def compare_electra(folder, corpus, text):
+    """A discriminator, its generator in the export, and a discriminator that transformers saved."""
+    lines = 'architecture = "bert"\nembeddingWidth = 32'
+    trained = train(folder, corpus, "electra", "electra", lines)
+    source, target = checkpoint(trained), folder / "electra-export"
+    run(LOCKSTEP, "export", trained, target)
+    for place in (source, target):
+        for kind, allowed in ((transformers.AutoModelForPreTraining, ""), (transformers.ElectraModel, "discriminator_predictions.")):
+            model, report = kind.from_pretrained(place, output_loading_info=True)
+            left = {key: sorted(map(str, value)) for key, value in report.items() if value}
+            unexpected = left.pop("unexpected_keys", [])
+            fits = not left and all(allowed and key.startswith(allowed) for key in unexpected)
+            check(fits, f"{type(model).__name__} loads {'the export' if place == target else 'the checkpoint'} whole")
+    generator, tokenizer = load(transformers.AutoModelForMaskedLM, target / "generator"), transformers.AutoTokenizer.from_pretrained(target / "generator")
+    check(type(generator).__name__ == "ElectraForMaskedLM", "the generator is an ElectraForMaskedLM")
+    compare_filling(target / "generator", generator, tokenizer, text)
+    torch.manual_seed(2)
+    config = transformers.ElectraConfig(
+        vocab_size=len(tokenizer), embedding_size=32, hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=192,
+        max_position_embeddings=CONTEXT,
+    )  # fmt: skip
+    saved = folder / "saved-electra"
+    transformers.ElectraForPreTraining(config).save_pretrained(saved)
+    result = checkpoint(train(folder, corpus, "from-electra", "electra", lines, steps=1, rate=0.0, more=f'[init]\nfrom = "{saved}"\n'))
+    theirs, ours = (safetensors.torch.load_file(path / "model.safetensors") for path in (saved, result))
+    same = ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+    check(same, f"init.from an ElectraForPreTraining that transformers saved takes and saves all {len(theirs)} tensors bit for bit")
+
+
 def compare_logits(folder):
     print("GoldenTests on the trained models", flush=True)
     command = ["swift", "test", "--package-path", str(ROOT), "-c", "release", "--filter", "GoldenTests\\."]
@@ -206,6 +235,8 @@ def main():
             (folder / "text.txt").write_text(text, encoding="utf-8")
             run(LOCKSTEP, "prepare", "--input", folder / "text.txt", "--output", corpus, "--vocabulary", 600, "--documents", "blank-lines")
         trained = compare_models(folder, corpus, text)
+        print("electra", flush=True)
+        compare_electra(folder, corpus, text)
         print("from transformers", flush=True)
         compare_imports(folder, corpus, transformers.AutoTokenizer.from_pretrained(checkpoint(trained["ar"])))
         compare_logits(folder)

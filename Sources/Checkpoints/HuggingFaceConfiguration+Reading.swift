@@ -3,7 +3,7 @@ import Foundation
 import Storage
 
 extension ModelConfiguration {
-  /// Reads `config.json` of a Hugging Face folder: GPT-2, BERT and Llama in the shapes this project computes exactly.
+  /// Reads `config.json` of a Hugging Face folder: GPT-2, BERT, ELECTRA and Llama in the shapes this project computes exactly.
   ///
   /// - Throws: `CheckpointError` that names the setting, its value and what is supported.
   public init(huggingFace folder: String) throws(CheckpointError) {
@@ -22,11 +22,12 @@ extension ModelConfiguration {
     switch document["model_type"]?.string {
     case "gpt2": self = try settings.gpt2()
     case "bert": self = try settings.bert()
+    case "electra": self = try settings.electra()
     case "llama": self = try settings.llama()
     case "lockstep": self = try settings.lockstep()
     case let other:
       throw CheckpointError(
-        "import", path, "model_type is \(other ?? "missing")", remedy: "gpt2, bert and llama can be imported.")
+        "import", path, "model_type is \(other ?? "missing")", remedy: "gpt2, bert, electra and llama can be imported.")
     }
     try settings.check(self)
   }
@@ -107,7 +108,25 @@ private struct HuggingFaceSettings {
     try require("is_decoder", .bool(false), because: "only an encoder is supported")
     try require("add_cross_attention", .bool(false), because: "there is no cross-attention here")
     try require("embedding_size", document["hidden_size"] ?? .null, because: "it must equal hidden_size")
-    return ModelConfiguration(
+    return try encoder()
+  }
+
+  /// The discriminator, unless `architectures` says that it is the generator.
+  func electra() throws(CheckpointError) -> ModelConfiguration {
+    try require("position_embedding_type", .string("absolute"), because: "only absolute positions are supported")
+    try require("is_decoder", .bool(false), because: "only an encoder is supported")
+    try require("add_cross_attention", .bool(false), because: "there is no cross-attention here")
+    var model = try encoder()
+    let table = try count("embedding_size", default: 128)
+    model.embeddingWidth = table == model.width ? 0 : table
+    let classes = document["architectures"]?.array ?? []
+    model.head = classes.contains(.string(HuggingFaceClass.electraGenerator.architecture)) ? .vocabulary : .replaced
+    if model.head == .replaced { model.tiedHead = true }
+    return model
+  }
+
+  private func encoder() throws(CheckpointError) -> ModelConfiguration {
+    ModelConfiguration(
       visibility: .bidirectional, vocabulary: try count("vocab_size"), context: try count("max_position_embeddings"),
       width: try count("hidden_size"), layers: try count("num_hidden_layers"), heads: try count("num_attention_heads"),
       feedForward: try count("intermediate_size"), normPlacement: .post, normEpsilon: try float("layer_norm_eps", default: 1e-12),
@@ -149,7 +168,11 @@ private struct HuggingFaceSettings {
   /// What `HuggingFaceConfiguration` writes where no class fits.
   func lockstep() throws(CheckpointError) -> ModelConfiguration {
     do {
-      let members = (document.members ?? []).filter { $0.name != "model_type" }
+      // What files of earlier versions do not say.
+      let later: [JSONValue.Member] = [
+        .init("embeddingWidth", .integer(0)), .init("head", .string(ModelConfiguration.Head.vocabulary.rawValue)),
+      ]
+      let members = (document.members ?? []).filter { $0.name != "model_type" } + later.filter { document[$0.name] == nil }
       return try JSONDecoder().decode(ModelConfiguration.self, from: Data(JSONValue.object(members).compact.utf8))
     } catch {
       throw CheckpointError("import", path, "it does not describe a model: \(error)")

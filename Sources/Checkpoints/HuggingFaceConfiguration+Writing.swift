@@ -3,20 +3,22 @@ import Storage
 
 /// `config.json` and `generation_config.json` for the classes that fit.
 public enum HuggingFaceConfiguration {
-  /// `config.json` of a model. Where no Hugging Face class fits, the shape of the model under
+  /// `config.json` of a model, for its class or another that computes it too. Where no Hugging Face class fits, the shape of the model under
   /// `"model_type": "lockstep"`, which `transformers` refuses by name instead of guessing.
   public static func json(
-    for model: ModelConfiguration, vocabulary: Vocabulary?, format: FloatFormat = .float32
+    for model: ModelConfiguration, vocabulary: Vocabulary?, format: FloatFormat = .float32, as wanted: HuggingFaceClass? = nil
   ) -> [UInt8] {
+    let family = wanted ?? model.huggingFaceClass
     let special: (Int32?) -> JSONValue = { $0.map { .integer($0) } ?? .null }
     var members: [JSONValue.Member]
-    switch model.huggingFaceClass {
+    switch family {
     case .gpt2: members = gpt2(model)
     case .bert: members = bert(model)
+    case .electra, .electraGenerator: members = bert(model) + [.init("embedding_size", .integer(model.tableWidth))]
     case .llama: members = llama(model)
     case nil: members = other(model)
     }
-    if let family = model.huggingFaceClass {
+    if let family {
       members += [
         .init("architectures", .array([.string(family.architecture)])), .init("model_type", .string(family.modelType)),
         .init("vocab_size", .integer(model.vocabulary)), .init("tie_word_embeddings", .bool(model.tiedHead)),
@@ -30,7 +32,7 @@ public enum HuggingFaceConfiguration {
 
   /// `generation_config.json`, for a model that generates; nil for others.
   public static func generationJSON(for model: ModelConfiguration, vocabulary: Vocabulary?) -> [UInt8]? {
-    guard let family = model.huggingFaceClass, family != .bert else { return nil }
+    guard let family = model.huggingFaceClass, family.generates else { return nil }
     let ids: [(String, Int32?)] = [
       ("bos_token_id", vocabulary?.bos), ("eos_token_id", vocabulary?.endOfText(family)), ("pad_token_id", vocabulary?.pad),
     ]
@@ -82,6 +84,7 @@ public enum HuggingFaceConfiguration {
       .init("model_type", .string("lockstep")), .init("activation", .string(model.activation.rawValue)),
       .init("attentionDropout", .float(model.attentionDropout)), .init("bias", .bool(model.bias)),
       .init("context", .integer(model.context)), .init("dropout", .float(model.dropout)),
+      .init("embeddingWidth", .integer(model.embeddingWidth)), .init("head", .string(model.head.rawValue)),
       .init("feedForward", .integer(model.feedForward)), .init("headTransform", .bool(model.headTransform)),
       .init("heads", .integer(model.heads)), .init("inputWidth", .integer(model.inputWidth)),
       .init("layers", .integer(model.layers)), .init("norm", .string(model.norm.rawValue)),
@@ -95,6 +98,6 @@ public enum HuggingFaceConfiguration {
 }
 
 extension Vocabulary {
-  /// BERT has no end of text: its [SEP] ends a sentence and must not stop anything.
-  fileprivate func endOfText(_ family: HuggingFaceClass) -> Int32? { family == .bert ? eos : endOfDocument }
+  /// An encoder has no end of text: its [SEP] ends a sentence and must not stop anything.
+  fileprivate func endOfText(_ family: HuggingFaceClass) -> Int32? { family.generates ? endOfDocument : eos }
 }

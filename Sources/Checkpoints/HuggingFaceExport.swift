@@ -24,9 +24,15 @@ public enum HuggingFaceExport {
     do throws(CheckpointError) {
       try Folders.create(temporary)
       try writeWeights(of: checkpoint, to: temporary + "/" + CheckpointFile.model, format: format)
-      for name in checkpoint.files.keys.sorted() where !name.hasSuffix(".safetensors") {
-        let bytes = try checkpoint.bytes(name)
-        try write(name == CheckpointFile.configuration ? renamed(bytes, to: format) : bytes, to: temporary + "/" + name)
+      let companions = try CompanionFiles.all(in: checkpoint)
+      try copyFiles(of: checkpoint, to: temporary, configuration: CheckpointFile.configuration, format: format)
+      for companion in companions {
+        let folder = temporary + "/" + companion.name
+        try Folders.create(folder)
+        try SafetensorsWriter.write(
+          try CompanionFiles.tensors(companion, in: checkpoint, main: model), to: folder + "/" + CheckpointFile.model, format: format)
+        try copyFiles(of: checkpoint, to: folder, configuration: companion.name + CompanionFiles.suffix, format: format)
+        try Folders.sync(folder)
       }
       if let card { try write(Array(card.markdown.utf8), to: temporary + "/README.md") }
       try Folders.sync(temporary)
@@ -34,6 +40,20 @@ public enum HuggingFaceExport {
     } catch {
       Folders.removeIfPossible(temporary)
       throw error
+    }
+  }
+
+  /// The small files of a checkpoint, and of its configurations one, as `config.json`.
+  private static func copyFiles(
+    of checkpoint: Checkpoint, to folder: String, configuration: String, format: FloatFormat
+  ) throws(CheckpointError) {
+    for name in checkpoint.files.keys.sorted() where !name.hasSuffix(".safetensors") {
+      guard name != configuration else {
+        try write(renamed(try checkpoint.bytes(name), to: format), to: folder + "/" + CheckpointFile.configuration)
+        continue
+      }
+      guard name != CheckpointFile.configuration, !name.hasSuffix(CompanionFiles.suffix) else { continue }
+      try write(try checkpoint.bytes(name), to: folder + "/" + name)
     }
   }
 

@@ -13,8 +13,9 @@ public struct HuggingFaceTensor: Sendable, Equatable {
   public let shape: [Int]
 
   /// The part as a view; nothing is copied.
-  func view(in store: ParameterStore) -> TensorView? {
-    guard let entry = store.layout.entry(named: internalName) else { return nil }
+  /// - Parameter prefix: stands before the parameter's name in the store.
+  func view(in store: ParameterStore, prefix: String = "") -> TensorView? {
+    guard let entry = store.layout.entry(named: prefix + internalName) else { return nil }
     let whole = store.view(entry.index)
     guard let rows else { return whole }
     return entry.spec.shape.count == 1 ? whole.shaped(whole.count, 1).rows(rows) : whole.rows(rows)
@@ -27,14 +28,15 @@ public struct HuggingFaceTensor: Sendable, Equatable {
 /// no matrix: GPT-2 stores its linear weights [in, out] and the query, key and value projections as one,
 /// as `ModelConfiguration.inputMajorWeights` does; BERT and Llama store [out, in] and cut them by rows.
 public enum HuggingFaceNames {
-  /// The tensors of `configuration`'s Hugging Face class in model order; empty when it has none.
-  public static func tensors(for configuration: ModelConfiguration) -> [HuggingFaceTensor] {
-    guard let family = configuration.huggingFaceClass else { return [] }
+  /// The tensors of `configuration`'s Hugging Face class, or of another that computes it too, in model order; empty when it has none.
+  public static func tensors(for configuration: ModelConfiguration, as wanted: HuggingFaceClass? = nil) -> [HuggingFaceTensor] {
+    guard let family = wanted ?? configuration.huggingFaceClass else { return [] }
     var list = NameList(configuration)
     switch family {
     case .gpt2: list.addGPT2()
     case .bert: list.addBERT()
     case .llama: list.addLlama()
+    case .electra, .electraGenerator: list.addELECTRA()
     }
     return list.tensors
   }
@@ -81,9 +83,9 @@ private struct NameList {
     if model.bias { add(fileName + ".bias", internalName + ".bias", [outputs], rows: rows) }
   }
 
-  mutating func addNorm(_ fileName: String, _ internalName: String) {
-    add(fileName + ".weight", internalName + ".weight", [model.width])
-    if model.norm == .layer { add(fileName + ".bias", internalName + ".bias", [model.width]) }
+  mutating func addNorm(_ fileName: String, _ internalName: String, width: Int? = nil) {
+    add(fileName + ".weight", internalName + ".weight", [width ?? model.width])
+    if model.norm == .layer { add(fileName + ".bias", internalName + ".bias", [width ?? model.width]) }
   }
 
   mutating func addGPT2() {
@@ -103,14 +105,16 @@ private struct NameList {
     if !model.tiedHead { add("lm_head.weight", "head.weight", [model.vocabulary, width]) }
   }
 
-  mutating func addBERT() {
-    let (width, inner) = (model.width, model.feedForward)
-    add("bert.embeddings.word_embeddings.weight", "embedding.token", [model.vocabulary, width])
-    add("bert.embeddings.position_embeddings.weight", "embedding.position", [model.context, width])
-    add("bert.embeddings.token_type_embeddings.weight", "embedding.type", [model.tokenTypes, width])
-    addNorm("bert.embeddings.LayerNorm", "embedding.norm")
+  /// Embeddings and blocks as BERT's class and ELECTRA's name them.
+  private mutating func addEncoder(_ base: String) {
+    let (width, inner, table) = (model.width, model.feedForward, model.tableWidth)
+    add("\(base).embeddings.word_embeddings.weight", "embedding.token", [model.vocabulary, table])
+    add("\(base).embeddings.position_embeddings.weight", "embedding.position", [model.context, table])
+    add("\(base).embeddings.token_type_embeddings.weight", "embedding.type", [model.tokenTypes, table])
+    addNorm("\(base).embeddings.LayerNorm", "embedding.norm", width: table)
+    if table != width { addLinear("\(base).embeddings_project", "embedding.projection", inputs: table, outputs: width) }
     for i in 0..<model.layers {
-      let (there, here) = ("bert.encoder.layer.\(i)", "block.\(i)")
+      let (there, here) = ("\(base).encoder.layer.\(i)", "block.\(i)")
       for (part, name) in ["query", "key", "value"].enumerated() {
         addLinear("\(there).attention.self.\(name)", "\(here).attention.qkv", inputs: width, outputs: width, first: part * width)
       }
@@ -120,6 +124,24 @@ private struct NameList {
       addLinear("\(there).output.dense", "\(here).feedForward.down", inputs: inner, outputs: width)
       addNorm("\(there).output.LayerNorm", "\(here).norm2")
     }
+  }
+
+  mutating func addELECTRA() {
+    let (width, table) = (model.width, model.tableWidth)
+    addEncoder("electra")
+    guard model.head == .vocabulary else {
+      addLinear("discriminator_predictions.dense", "head.dense", inputs: width, outputs: width)
+      return addLinear("discriminator_predictions.dense_prediction", "head.output", inputs: width, outputs: 1)
+    }
+    addLinear("generator_predictions.dense", "head.transform", inputs: width, outputs: table)
+    addNorm("generator_predictions.LayerNorm", "head.norm", width: table)
+    add("generator_lm_head.bias", "head.bias", [model.vocabulary])
+    if !model.tiedHead { add("generator_lm_head.weight", "head.weight", [model.vocabulary, table]) }
+  }
+
+  mutating func addBERT() {
+    let width = model.width
+    addEncoder("bert")
     addLinear("cls.predictions.transform.dense", "head.transform", inputs: width, outputs: width)
     addNorm("cls.predictions.transform.LayerNorm", "head.norm")
     add("cls.predictions.bias", "head.bias", [model.vocabulary])

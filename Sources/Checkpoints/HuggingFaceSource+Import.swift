@@ -32,20 +32,22 @@ extension HuggingFaceSource {
   ///
   /// The target's first ids must be the source's. A tied head, its bias and the embedding grow together.
   ///
+  /// - Parameter prefix: stands before the parameters' names in the store, of which those it does not have are then passed over: a
+  ///   companion shares them with the main network.
   /// - Throws: `CheckpointError` that lists what does not fit, or the first tensors that are missing.
   public func load(
-    into store: ParameterStore, as target: ModelConfiguration, addedRows: RowInitializer = HuggingFaceSource.meanOfRows
+    into store: ParameterStore, as target: ModelConfiguration, prefix: String = "", addedRows: RowInitializer = HuggingFaceSource.meanOfRows
   ) throws(CheckpointError) -> ImportReport {
     try checkFit(target)
     var shape = target
     // Dropout decides whether Llama's class can train the model, not what its tensors are called.
     shape.dropout = 0
-    let wanted = HuggingFaceNames.tensors(for: shape)
+    let wanted = HuggingFaceNames.tensors(for: shape, as: family.flatMap { shape.isComputed(by: $0) ? $0 : nil })
     guard !wanted.isEmpty else { return try loadOwnNames(into: store) }
     let found = try find(wanted)
     var report = ImportReport()
-    for (tensor, name) in zip(wanted, found) {
-      try copy(tensor, from: name, into: store, target, addedRows, &report)
+    for (tensor, name) in zip(wanted, found) where prefix.isEmpty || tensor.view(in: store, prefix: prefix) != nil {
+      try copy(tensor, from: name, into: store, prefix: prefix, target, addedRows, &report)
     }
     let used = Set(found)
     report.ignored = names.filter { !used.contains($0) }
@@ -97,7 +99,7 @@ extension HuggingFaceSource {
   /// with the old names of a LayerNorm's parameters. The two biases of BERT's head are one and the same.
   static func spellings(of name: String) -> [String] {
     var spellings = [name]
-    for prefix in ["transformer.", "bert.", "model."] where name.hasPrefix(prefix) {
+    for prefix in ["transformer.", "bert.", "electra.", "model."] where name.hasPrefix(prefix) {
       spellings.append(String(name.dropFirst(prefix.count)))
     }
     if name == "cls.predictions.bias" { spellings.append("cls.predictions.decoder.bias") }
@@ -111,10 +113,10 @@ extension HuggingFaceSource {
 
   /// Copies one tensor; of the tables with a row per id, position or type, as many rows as both have.
   private func copy(
-    _ tensor: HuggingFaceTensor, from name: String, into store: ParameterStore, _ target: ModelConfiguration,
+    _ tensor: HuggingFaceTensor, from name: String, into store: ParameterStore, prefix: String, _ target: ModelConfiguration,
     _ addedRows: RowInitializer, _ report: inout ImportReport
   ) throws(CheckpointError) {
-    guard let view = tensor.view(in: store), let file = file(of: name), let source = file[name] else {
+    guard let view = tensor.view(in: store, prefix: prefix), let file = file(of: name), let source = file[name] else {
       preconditionFailure("the model declares no parameter \(tensor.internalName), which \(tensor.fileName) is made of")
     }
     guard let rows = Self.sourceRows(of: tensor.internalName, configuration) else {
@@ -151,7 +153,7 @@ extension HuggingFaceSource {
   private func tiedDifferences(_ target: ModelConfiguration, used: Set<String>) -> [String] {
     let tables = ["word_embeddings.weight", "wte.weight", "embed_tokens.weight"]
     guard target.tiedHead, let embedding = used.first(where: { name in tables.contains { name.hasSuffix($0) } }) else { return [] }
-    return ["lm_head.weight", "cls.predictions.decoder.weight"].compactMap { head in
+    return ["lm_head.weight", "cls.predictions.decoder.weight", "generator_lm_head.weight"].compactMap { head in
       guard let file = file(of: head), file[embedding] != nil, !file.same(head, embedding) else { return nil }
       return "\(path): \(head) differs from \(embedding), but config.json ties them; the embedding is used."
     }
@@ -198,6 +200,8 @@ extension ModelConfiguration {
     compare("tokenTypes", \.tokenTypes)
     compare("headTransform", \.headTransform)
     compare("inputWidth", \.inputWidth)
+    compare("embeddingWidth", \.tableWidth)
+    compare("head", \.head)
     return found
   }
 }

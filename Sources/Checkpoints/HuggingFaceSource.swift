@@ -7,6 +7,8 @@ import Tensors
 public struct HuggingFaceSource: Sendable {
   public let path: String
   public let configuration: ModelConfiguration
+  /// The class that `config.json` names by type and architecture; nil for a folder without one.
+  let family: HuggingFaceClass?
   private let files: [SafetensorsFile]
   /// Which file a tensor is in, by its name.
   private let place: [String: Int]
@@ -14,7 +16,9 @@ public struct HuggingFaceSource: Sendable {
   /// - Throws: `CheckpointError` when the configuration is not supported, there are no safetensors, or one is damaged.
   public init(_ path: String) throws(CheckpointError) {
     self.path = path
-    configuration = try ModelConfiguration(huggingFace: path)
+    let configuration = try ModelConfiguration(huggingFace: path)
+    self.configuration = configuration
+    family = (try? JSONValue.parse(try Folders.read(path + "/" + CheckpointFile.configuration))).flatMap { HuggingFaceClass($0, configuration) }
     files = try Self.open(path)
     var place: [String: Int] = [:]
     for (index, file) in files.enumerated() {

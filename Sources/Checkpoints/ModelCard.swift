@@ -58,7 +58,7 @@ public struct ModelCard: Sendable, Equatable {
   }
 
   private var usage: String {
-    let auto = family == .bert ? "AutoModelForMaskedLM" : "AutoModelForCausalLM"
+    let auto = family.autoClass
     return """
       from transformers import \(auto), AutoTokenizer
 

@@ -3,6 +3,8 @@ public enum HuggingFaceClass: String, Codable, Sendable, CaseIterable {
   case gpt2
   case bert
   case llama
+  case electra
+  case electraGenerator
 
   /// The class in `architectures` of `config.json`.
   public var architecture: String {
@@ -10,14 +12,34 @@ public enum HuggingFaceClass: String, Codable, Sendable, CaseIterable {
     case .gpt2: "GPT2LMHeadModel"
     case .bert: "BertForMaskedLM"
     case .llama: "LlamaForCausalLM"
+    case .electra: "ElectraForPreTraining"
+    case .electraGenerator: "ElectraForMaskedLM"
     }
   }
 
   /// `model_type` of `config.json`.
-  public var modelType: String { rawValue }
+  public var modelType: String { self == .electraGenerator ? "electra" : rawValue }
 
   /// What the class is for, as the Hub names it.
-  public var pipeline: String { self == .bert ? "fill-mask" : "text-generation" }
+  public var pipeline: String {
+    switch self {
+    case .gpt2, .llama: "text-generation"
+    case .bert, .electraGenerator: "fill-mask"
+    case .electra: "feature-extraction"
+    }
+  }
+
+  /// The class of the library that finds this one by `config.json`.
+  public var autoClass: String {
+    switch self {
+    case .gpt2, .llama: "AutoModelForCausalLM"
+    case .bert, .electraGenerator: "AutoModelForMaskedLM"
+    case .electra: "AutoModelForPreTraining"
+    }
+  }
+
+  /// It continues a text.
+  public var generates: Bool { self == .gpt2 || self == .llama }
 }
 
 extension ModelConfiguration {
@@ -44,6 +66,9 @@ extension ModelConfiguration {
       """
   }
 
+  /// Whether the class computes exactly this; several may.
+  public func isComputed(by candidate: HuggingFaceClass) -> Bool { obstacles(to: candidate).isEmpty }
+
   /// The settings `candidate` would need and this configuration does not have.
   private func obstacles(to candidate: HuggingFaceClass) -> [String] {
     var missing: [String] = []
@@ -51,6 +76,8 @@ extension ModelConfiguration {
       if !holds { missing.append(setting) }
     }
     need(inputWidth == 0, "token inputs")
+    if candidate == .electra { need(head == .replaced, "a head for replaced tokens") } else { need(head == .vocabulary, "a head over the vocabulary") }
+    if candidate.modelType != "electra" { need(tableWidth == width, "embeddingWidth = width") }
     switch candidate {
     case .gpt2:
       need(visibility == .causal, "visibility = causal")
@@ -61,7 +88,7 @@ extension ModelConfiguration {
       need(bias, "bias = true")
       need(tokenTypes == 0, "tokenTypes = 0")
       need(!headTransform, "headTransform = false")
-    case .bert:
+    case .bert, .electra, .electraGenerator:
       need(visibility == .bidirectional, "visibility = bidirectional")
       need(norm == .layer, "norm = layer")
       need(normPlacement == .post, "normPlacement = post")
@@ -69,7 +96,8 @@ extension ModelConfiguration {
       need(activation != .swiglu, "activation = gelu or gelu-tanh")
       need(bias, "bias = true")
       need(tokenTypes >= 1, "tokenTypes of at least 1")
-      need(headTransform, "headTransform = true")
+      if candidate != .electra { need(headTransform, "headTransform = true") }
+      if candidate == .electraGenerator { need(activation == .gelu, "activation = gelu") }
     case .llama:
       need(visibility == .causal, "visibility = causal")
       need(norm == .rms, "norm = rms")

@@ -12,6 +12,13 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     case swiglu
   }
   public enum Positions: String, Codable, Sendable, CaseIterable { case learned, rotary, none }
+  /// What the last layer is asked for.
+  public enum Head: String, Codable, Sendable, CaseIterable {
+    /// A score for every id of the vocabulary.
+    case vocabulary
+    /// One score a position: whether its token was replaced (ELECTRA's discriminator).
+    case replaced
+  }
 
   public var visibility: Visibility
   /// Rows of the token embedding; 0 for a model of continuous inputs.
@@ -45,14 +52,20 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   public var attentionDropout: Float
   /// Numbers a position of continuous inputs has; 0 for token inputs.
   public var inputWidth: Int
+  /// Width of the embedding's tables and norm, 0 for `width`. Where they differ, a linear map leads from the one to the other (ELECTRA).
+  public var embeddingWidth: Int
+  public var head: Head
 
   public var headWidth: Int { width / heads }
+  /// The width that `embeddingWidth` stands for.
+  public var tableWidth: Int { embeddingWidth > 0 ? embeddingWidth : width }
 
   public init(
     visibility: Visibility, vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, feedForward: Int? = nil,
     norm: Norm = .layer, normPlacement: NormPlacement = .pre, normEpsilon: Float = 1e-5, activation: Activation = .geluTanh,
     positions: Positions = .learned, rotaryBase: Float = 10_000, tiedHead: Bool = true, bias: Bool = true, tokenTypes: Int = 0,
-    headTransform: Bool = false, dropout: Float = 0, attentionDropout: Float = 0, inputWidth: Int = 0
+    headTransform: Bool = false, dropout: Float = 0, attentionDropout: Float = 0, inputWidth: Int = 0,
+    embeddingWidth: Int = 0, head: Head = .vocabulary
   ) {
     self.visibility = visibility
     self.vocabulary = vocabulary
@@ -75,6 +88,8 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     self.dropout = dropout
     self.attentionDropout = attentionDropout
     self.inputWidth = inputWidth
+    self.embeddingWidth = embeddingWidth
+    self.head = head
   }
 
   /// Exactly GPT-2 (`GPT2LMHeadModel`).
@@ -105,7 +120,8 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   public var leastParameters: Double {
     let (vocabulary, width, inner) = (Double(vocabulary), Double(width), Double(feedForward))
     let block = 4 * width * width + (activation == .swiglu ? 3 : 2) * width * inner
-    return vocabulary * width * (tiedHead ? 1 : 2) + Double(layers) * block + (positions == .learned ? Double(context) * width : 0)
+    let table = Double(tableWidth)
+    return vocabulary * table * (tiedHead ? 1 : 2) + Double(layers) * block + (positions == .learned ? Double(context) * table : 0)
   }
 
   /// All rules this shape breaks, under `prefix` such as `model`.
@@ -126,6 +142,10 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     require((0..<1).contains(dropout), "dropout", dropout, "it must be at least 0 and below 1.")
     require((0..<1).contains(attentionDropout), "attentionDropout", attentionDropout, "it must be at least 0 and below 1.")
     require((0...16).contains(tokenTypes), "tokenTypes", tokenTypes, "it must lie in 0...16.")
+    require((0...65_536).contains(embeddingWidth), "embeddingWidth", embeddingWidth, "it must lie in 0...65536.")
+    if tableWidth != width, head == .vocabulary {
+      require(headTransform, "embeddingWidth", embeddingWidth, "without model.headTransform it must be 0 or model.width = \(width).")
+    }
     if heads >= 1, width % heads == 0, positions == .rotary {
       require(headWidth % 2 == 0, "positions", "rotary", "width / heads = \(headWidth) must then be even.")
     }

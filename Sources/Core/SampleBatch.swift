@@ -7,6 +7,8 @@ public struct SampleBatch: Sendable, Equatable {
   public var positions: [UInt64]
   /// Which sample of its epoch each one is, as the source read it.
   public var indices: [UInt64]
+  /// How often each sample was read earlier in the run: its epoch, where an epoch reads every sample once.
+  public var visits: [UInt64]
   /// Positions a sample, the model's context.
   public var length: Int
   /// Tokens after the last position that targets may read (1 for next-token prediction).
@@ -21,16 +23,18 @@ public struct SampleBatch: Sendable, Equatable {
   public var segments: [Int32]
 
   public init(
-    positions: [UInt64], indices: [UInt64]? = nil, length: Int, lookahead: Int = 1, tokens: [Int32] = [], values: [Float] = [], valueWidth: Int = 0,
-    segments: [Int32]
+    positions: [UInt64], indices: [UInt64]? = nil, visits: [UInt64]? = nil, length: Int, lookahead: Int = 1, tokens: [Int32] = [],
+    values: [Float] = [], valueWidth: Int = 0, segments: [Int32]
   ) {
     precondition(segments.count == positions.count * (length + lookahead), "segments must be [count, length + lookahead]")
     precondition(tokens.isEmpty || tokens.count == segments.count, "tokens must be [count, length + lookahead]")
     precondition(values.count == positions.count * length * valueWidth, "values must be [count, length, valueWidth]")
     precondition(indices.map { $0.count == positions.count } ?? true, "one index a sample")
+    precondition(visits.map { $0.count == positions.count } ?? true, "one number of visits a sample")
     self.positions = positions
     // A source without an order of its own has a sample for every position.
     self.indices = indices ?? positions
+    self.visits = visits ?? [UInt64](repeating: 0, count: positions.count)
     self.length = length
     self.lookahead = lookahead
     self.tokens = tokens
@@ -61,9 +65,22 @@ extension SampleBatch {
     // Positions at the end of the stream, which no real sample reaches.
     result.positions += (0..<extra).map { UInt64.max - UInt64($0) }
     result.indices += (0..<extra).map { UInt64.max - UInt64($0) }
+    result.visits += [UInt64](repeating: 0, count: extra)
     if !tokens.isEmpty { result.tokens += [Int32](repeating: 0, count: extra * stride) }
     result.values += [Float](repeating: 0, count: extra * length * valueWidth)
     result.segments += [Int32](repeating: -1, count: extra * stride)
     return result
+  }
+}
+
+extension SampleBatch {
+  /// The samples in these rows, in this order; a row may come more than once.
+  public func taking(_ rows: [Int]) -> SampleBatch {
+    func gather<Element>(_ all: [Element], _ size: Int) -> [Element] {
+      all.isEmpty ? [] : rows.flatMap { all[$0 * size..<($0 + 1) * size] }
+    }
+    return SampleBatch(
+      positions: gather(positions, 1), indices: gather(indices, 1), visits: gather(visits, 1), length: length, lookahead: lookahead,
+      tokens: gather(tokens, stride), values: gather(values, length * valueWidth), valueWidth: valueWidth, segments: gather(segments, stride))
   }
 }

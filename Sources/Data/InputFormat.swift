@@ -4,6 +4,8 @@ public enum DocumentRule: Sendable, Equatable {
   case wholeFile
   /// One or more blank lines part documents.
   case blankLines
+  /// Every line is one document.
+  case lines
   /// A line that holds this text and nothing else parts documents.
   case separatorLine(String)
 
@@ -11,6 +13,7 @@ public enum DocumentRule: Sendable, Equatable {
     switch self {
     case .wholeFile: "whole-file"
     case .blankLines: "blank-lines"
+    case .lines: "lines"
     case .separatorLine(let line): "separator-line \(line)"
     }
   }

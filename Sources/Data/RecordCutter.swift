@@ -27,7 +27,7 @@ struct RecordCutter {
     case .text(.wholeFile): rest()
     case .text(.blankLines): group { !$0.contains { !isSpace($0) } }
     case .text(.separatorLine(let separator)): separated(by: Array(separator.utf8))
-    case .jsonLines, .tsv: nextLine()
+    case .text(.lines), .jsonLines, .tsv: nextLine()
     case .csv: try nextRow()
     }
   }

@@ -13,15 +13,17 @@ public struct TokenDataset: SampleSource {
   ///   - context: positions a sample.
   ///   - lookahead: tokens after them that targets may read.
   ///   - order: shuffled for training, sequential for validation.
+  ///   - documents: each document is a sample; not together with a framing.
   /// - Throws: `DataError` or `FileError` when the corpus is damaged, the split empty or the framing impossible.
   public init(
-    _ corpus: Corpus, split: CorpusSplit, context: Int, lookahead: Int = 1, order: SampleOrder, framing: Framing = .none
+    _ corpus: Corpus, split: CorpusSplit, context: Int, lookahead: Int = 1, order: SampleOrder, framing: Framing = .none,
+    documents: WholeDocuments? = nil
   ) throws {
     self.corpus = corpus
     self.split = split
     self.windows = try TokenWindows(
       ShardStream(try corpus.shards(split)), vocabulary: corpus.vocabulary, context: context, lookahead: lookahead, order: order,
-      framing: framing, name: "\(corpus.folder), split \(split.rawValue)")
+      framing: framing, documents: documents, name: "\(corpus.folder), split \(split.rawValue)")
   }
 
   public var vocabulary: Vocabulary { corpus.vocabulary }
@@ -42,14 +44,14 @@ public struct InMemoryDataset: SampleSource {
   /// - Throws: `DataError` when there are no tokens or the framing is impossible.
   public init(
     documents: [[Int32]], vocabulary: Vocabulary, context: Int, lookahead: Int = 1, order: SampleOrder = .sequential,
-    framing: Framing = .none
+    framing: Framing = .none, whole: WholeDocuments? = nil
   ) throws(DataError) {
     let kept = documents.filter { !$0.isEmpty }
     let starts = kept.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
     self.vocabulary = vocabulary
     self.windows = try TokenWindows(
       ArrayStream(tokens: Array(kept.joined()), documentStarts: Array(starts.dropLast())), vocabulary: vocabulary, context: context,
-      lookahead: lookahead, order: order, framing: framing, name: "the documents in memory")
+      lookahead: lookahead, order: order, framing: framing, documents: whole, name: "the documents in memory")
   }
 
   public var samplesPerEpoch: Int { windows.samplesPerEpoch }

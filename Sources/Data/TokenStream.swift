@@ -3,6 +3,10 @@ import Core
 /// All tokens of a split, one after the other, with the documents they belong to.
 protocol TokenStream: Sendable {
   var tokenCount: Int { get }
+  /// The token at which each document begins, rising.
+  var documentStarts: [Int] { get }
+
+  func token(at index: Int) -> Int32
 
   /// Copies `count` tokens from `start` on into `batch` at `offset`, with the number of each one's document,
   /// counted from 0 at the document that holds `start`. All of `start ..< start + count` exists.
@@ -21,6 +25,15 @@ struct ShardStream: TokenStream {
   }
 
   var tokenCount: Int { starts[starts.count - 1] }
+
+  var documentStarts: [Int] {
+    shards.indices.flatMap { index in (0..<shards[index].documentCount).map { starts[index] + shards[index].boundary($0) } }
+  }
+
+  func token(at index: Int) -> Int32 {
+    let shard = lastIndex(of: starts, notAbove: index)
+    return shards[shard].token(index - starts[shard])
+  }
 
   func copy(_ count: Int, from start: Int, into batch: inout SampleBatch, at offset: Int) throws {
     var (position, segment, place) = (start, Int32(0), offset)
@@ -60,6 +73,8 @@ struct ArrayStream: TokenStream {
   let documentStarts: [Int]
 
   var tokenCount: Int { tokens.count }
+
+  func token(at index: Int) -> Int32 { tokens[index] }
 
   func copy(_ count: Int, from start: Int, into batch: inout SampleBatch, at offset: Int) {
     let first = lastIndex(of: documentStarts, notAbove: start)

@@ -226,7 +226,7 @@ private func forEachBlock(_ qkv: TensorView, heads: Int, ranges: AttentionRanges
   }
 }
 
-@inline(__always) private func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ n: Int) -> Float {
+@inline(__always) func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ n: Int) -> Float {
   var total = Lanes.zero
   for i in stride(from: 0, to: n, by: 16) { total = total.addingProduct(load(a, i, n), load(b, i, n)) }
   return sum(total)

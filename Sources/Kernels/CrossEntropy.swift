@@ -47,3 +47,17 @@ public func softmaxCrossEntropy(
   }
   return loss
 }
+
+/// ln softmax(z)ₜ of one row of logits.
+///
+/// - Complexity: two passes over V floats.
+public func logSoftmax(_ logits: TensorView, at target: Int32) -> Double {
+  let v = logits.count
+  precondition(target >= 0 && Int(target) < v, "target \(target) is not in 0..<\(v)")
+  var peak = Lanes(repeating: -.infinity)
+  for i in stride(from: 0, to: v, by: 16) { peak = maximum(peak, load(logits.base, i, v, fill: -.infinity)) }
+  let top = maximum(peak)
+  var total = Lanes.zero
+  for i in stride(from: 0, to: v, by: 16) { total += exp(load(logits.base, i, v, fill: -.infinity) - top) }
+  return Double(logits[Int(target)] - top) - naturalLogarithm(Double(sum(total)))
+}

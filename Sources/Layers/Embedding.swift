@@ -5,7 +5,7 @@ import Tensors
 /// What stands at the bottom of a transformer: tokens or values become rows of width C, plus positions and token types,
 /// then BERT's norm for post-norm models, then dropout.
 ///
-/// *Concretely:* `x = E_token[id] (or values · W + b) + E_position[p] + E_type[0]`.
+/// *Concretely:* `x = E_token[id] (or values · W + b) + E_position[p] + E_type[0]`, in rows of `tableWidth`.
 /// All gradients of this layer complete last, so its parameters stand at the end of the layout.
 public struct InputEmbedding: Sendable {
   public let token: Int?
@@ -18,22 +18,26 @@ public struct InputEmbedding: Sendable {
   /// The entries handed over as one dense gradient (value projection and norm).
   private let denseGroup: Range<Int>
 
-  public init(_ name: String, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
-    let start = layout.entries.count
+  /// - Parameters:
+  ///   - readers: networks that read this embedding in a pass.
+  ///   - tiedHeads: vocabulary heads whose weight is its token table.
+  public init(_ name: String, _ c: ModelConfiguration, readers: Int = 1, tiedHeads: Int, into layout: inout ParameterLayout) {
+    precondition(readers == 1 || c.inputWidth == 0, "values are read by one network")
+    let (start, width) = (layout.entries.count, c.tableWidth)
     dropout = c.dropout
-    norm = c.normPlacement == .post ? Norm("\(name).norm", width: c.width, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
+    norm = c.normPlacement == .post ? Norm("\(name).norm", width: width, kind: c.norm, epsilon: c.normEpsilon, uses: readers, into: &layout) : nil
     values =
       c.inputWidth > 0
       ? Linear(
-        "\(name).values", inputs: c.inputWidth, outputs: c.width, bias: true, inputMajor: false, deviation: 0.02, into: &layout) : nil
+        "\(name).values", inputs: c.inputWidth, outputs: width, bias: true, inputMajor: false, deviation: 0.02, into: &layout) : nil
     denseGroup = layout.group(from: start)
-    func table(_ what: String, _ rows: Int, uses: Int = 1) -> Int? {
+    func table(_ what: String, _ rows: Int, uses: Int) -> Int? {
       rows == 0
-        ? nil : layout.append(ParameterSpec("\(name).\(what)", [rows, c.width], decay: true, .normal(0.02), uses: uses))
+        ? nil : layout.append(ParameterSpec("\(name).\(what)", [rows, width], decay: true, .normal(0.02), uses: uses))
     }
-    type = table("type", c.tokenTypes)
-    position = table("position", c.positions == .learned ? c.context : 0)
-    token = table("token", c.inputWidth > 0 ? 0 : c.vocabulary, uses: c.tiedHead ? 2 : 1)
+    type = table("type", c.tokenTypes, uses: readers)
+    position = table("position", c.positions == .learned ? c.context : 0, uses: readers)
+    token = table("token", c.inputWidth > 0 ? 0 : c.vocabulary, uses: readers + tiedHeads)
     group = start..<layout.entries.count
   }
 
@@ -42,18 +46,25 @@ public struct InputEmbedding: Sendable {
     let sum: TensorView, statistics: TensorView, values: TensorView, scattered: TensorView
 
     public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
-      sum = arena.matrix(c.normPlacement == .post ? rows : 0, c.width)
+      sum = arena.matrix(c.normPlacement == .post ? rows : 0, c.tableWidth)
       statistics = arena.matrix(c.normPlacement == .post ? rows : 0, 2)
       values = arena.matrix(rows, c.inputWidth)
-      scattered = arena.matrix(rows, c.width)
+      scattered = arena.matrix(rows, c.tableWidth)
     }
   }
 
-  /// - Parameter rows: [n, inputWidth], read in place of the input's values: the output of another network.
-  public func forward(_ input: SequenceInput, _ pass: Pass, rows: TensorView? = nil, _ s: Saved, into x: TensorView) {
+  /// - Parameters:
+  ///   - rows: [n, inputWidth], read in place of the input's values: the output of another network.
+  ///   - embedded: [n, C], in place of the tokens' embeddings: positions, types, norm and dropout still apply.
+  public func forward(
+    _ input: SequenceInput, _ pass: Pass, rows: TensorView? = nil, embedded: TensorView? = nil, _ s: Saved, into x: TensorView
+  ) {
     let sum = norm == nil ? x : s.sum.first(input.rows)
-    if let token {
+    if let embedded {
+      sum.copy(from: embedded)
+    } else if let token {
       gatherRows(pass.parameters.view(token), input.tokens, into: sum)
+      if !input.companions.isEmpty { gatherRows(pass.parameters.view(token), input.companions, into: sum, accumulate: true) }
     } else if let values {
       let kept = s.values.first(input.rows)
       if let rows { kept.copy(from: rows) } else { kept.copy(from: input.values) }
@@ -68,7 +79,10 @@ public struct InputEmbedding: Sendable {
   }
 
   /// `d` holds the gradient of the output and is used up; `drows`, if given, receives the gradient of the rows read.
-  public func backward(_ input: SequenceInput, d: TensorView, _ pass: Pass, _ s: Saved, drows: TensorView? = nil) {
+  /// - Parameter embedded: forward read `embedded`: its gradient is what `d` holds in the end, and tokens have none.
+  public func backward(
+    _ input: SequenceInput, d: TensorView, _ pass: Pass, _ s: Saved, drows: TensorView? = nil, embedded: Bool = false
+  ) {
     pass.drop(d, rate: dropout, input, site: 1)
     norm?.backward(x: s.sum.first(input.rows), dy: d, statistics: s.statistics, pass, in: denseGroup, into: d)
     values?.backward(x: s.values.first(input.rows), dy: d, pass, in: denseGroup, into: drows)
@@ -80,6 +94,8 @@ public struct InputEmbedding: Sendable {
     }
     scatter(type, [Int32](repeating: 0, count: input.rows))
     scatter(position, input.positionIDs)
+    if embedded { return }
     scatter(token, input.tokens)
+    if !input.companions.isEmpty { scatter(token, input.companions) }
   }
 }

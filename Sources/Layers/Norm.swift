@@ -11,11 +11,14 @@ public struct Norm: Sendable {
   public let epsilon: Float
 
   /// Appends `name.weight` and, for LayerNorm, `name.bias` to the layout.
-  public init(_ name: String, width: Int, kind: ModelConfiguration.Norm, epsilon: Float, into layout: inout ParameterLayout) {
+  /// - Parameter uses: see `ParameterSpec.uses`.
+  public init(
+    _ name: String, width: Int, kind: ModelConfiguration.Norm, epsilon: Float, uses: Int = 1, into layout: inout ParameterLayout
+  ) {
     self.kind = kind
     self.epsilon = epsilon
-    weight = layout.append(ParameterSpec("\(name).weight", [width], decay: false, .ones))
-    bias = kind == .layer ? layout.append(ParameterSpec("\(name).bias", [width], decay: false, .zeros)) : nil
+    weight = layout.append(ParameterSpec("\(name).weight", [width], decay: false, .ones, uses: uses))
+    bias = kind == .layer ? layout.append(ParameterSpec("\(name).bias", [width], decay: false, .zeros, uses: uses)) : nil
   }
 
   /// `statistics` [n, 2] is needed again by `backward`.

@@ -13,14 +13,19 @@ public struct SequenceInput: Sendable {
   public var length: Int
   /// [rows]; empty when the inputs are values.
   public var tokens: [Int32]
+  /// [rows]: ids whose embeddings are added to those of the tokens, such as roles; empty for none.
+  public var companions: [Int32]
   /// [rows, inputWidth]; empty when the inputs are tokens.
   public var values: [Float]
   /// [rows]: index into the position embedding, or the angle of rotary positions.
   public var positionIDs: [Int32]
   public var ranges: AttentionRanges
+  /// What each row sees of a decoder's keys, where that is no range; nil for none.
+  public var visible: VisibilityMatrix?
 
   public init(
-    positions: [UInt64], length: Int, tokens: [Int32] = [], values: [Float] = [], positionIDs: [Int32]? = nil, ranges: AttentionRanges
+    positions: [UInt64], length: Int, tokens: [Int32] = [], values: [Float] = [], positionIDs: [Int32]? = nil, ranges: AttentionRanges,
+    visible: VisibilityMatrix? = nil, companions: [Int32] = []
   ) {
     self.positions = positions
     self.length = length
@@ -28,6 +33,9 @@ public struct SequenceInput: Sendable {
     self.values = values
     self.positionIDs = positionIDs ?? (0..<positions.count * length).map { Int32($0 % length) }
     self.ranges = ranges
+    self.visible = visible
+    self.companions = companions
+    precondition(companions.isEmpty || companions.count == rows, "\(companions.count) companions for \(rows) rows")
     precondition(tokens.isEmpty || tokens.count == rows, "\(tokens.count) tokens for \(rows) rows")
     precondition(self.positionIDs.count == rows, "\(self.positionIDs.count) position ids for \(rows) rows")
   }

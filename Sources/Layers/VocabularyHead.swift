@@ -6,7 +6,7 @@ import Tensors
 ///
 /// *Concretely:* for each row with a loss weight, z = T(h)·Wᵀ (+ b) with T the identity or BERT's transform (dense,
 /// activation, norm), loss = Σ wᵢ · CE(zᵢ, tᵢ). Logits exist for `sliceRows` rows at a time only, and for no other position.
-/// W [V, C] is the token embedding when tied.
+/// W [V, E] is the token embedding when tied; its width E is C but for models with narrower embeddings, which need a transform.
 public struct VocabularyHead: Sendable {
   public let weight: Int
   /// The head's own entries, all adjacent: bias, transform, norm, and the weight if untied.
@@ -17,26 +17,28 @@ public struct VocabularyHead: Sendable {
   public let tied: Bool
   public let vocabulary: Int
   private let width: Int
-  private let biasGroup: Range<Int>
+  let biasGroup: Range<Int>
   private let transformGroup: Range<Int>
   private let activation: PointwiseActivation
 
   /// Declares the head's own parameters. A tied weight is declared later, by the embedding; `tie` then names it.
-  public init(_ name: String, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
+  /// - Parameter inputs: width of the hidden states where it is not the model's; needs a transform.
+  public init(_ name: String, _ c: ModelConfiguration, inputs: Int? = nil, into layout: inout ParameterLayout) {
     let start = layout.entries.count
+    width = inputs ?? c.width
+    precondition(c.headTransform || c.tableWidth == width, "a head without a transform needs embeddings of the model's width")
     tied = c.tiedHead
     vocabulary = c.vocabulary
-    width = c.width
     activation = c.activation == .geluTanh ? .geluTanh : .gelu
     bias = c.headTransform ? layout.append(ParameterSpec("\(name).bias", [c.vocabulary], decay: false, .zeros)) : nil
     biasGroup = layout.group(from: start)
     weight =
-      tied ? -1 : layout.append(ParameterSpec("\(name).weight", [c.vocabulary, c.width], decay: true, .normal(0.02)))
+      tied ? -1 : layout.append(ParameterSpec("\(name).weight", [c.vocabulary, c.tableWidth], decay: true, .normal(0.02)))
     let second = layout.entries.count
-    norm = c.headTransform ? Norm("\(name).norm", width: c.width, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
+    norm = c.headTransform ? Norm("\(name).norm", width: c.tableWidth, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
     transform =
       c.headTransform
-      ? Linear("\(name).transform", inputs: c.width, outputs: c.width, bias: c.bias, inputMajor: false, deviation: 0.02, into: &layout)
+      ? Linear("\(name).transform", inputs: width, outputs: c.tableWidth, bias: c.bias, inputMajor: false, deviation: 0.02, into: &layout)
       : nil
     transformGroup = layout.group(from: second)
     group = start..<layout.entries.count
@@ -68,12 +70,12 @@ public struct VocabularyHead: Sendable {
 
     public init(_ head: VocabularyHead, _ c: ModelConfiguration, rows: Int, _ arena: Arena) {
       let transformRows = c.headTransform ? rows : 0
-      gathered = arena.matrix(rows, c.width)
-      dense = arena.matrix(transformRows, c.width)
-      active = arena.matrix(transformRows, c.width)
-      normed = arena.matrix(transformRows, c.width)
+      gathered = arena.matrix(rows, head.width)
+      dense = arena.matrix(transformRows, c.tableWidth)
+      active = arena.matrix(transformRows, c.tableWidth)
+      normed = arena.matrix(transformRows, c.tableWidth)
       statistics = arena.matrix(transformRows, 2)
-      gradient = arena.matrix(rows, c.width)
+      gradient = arena.matrix(rows, c.tableWidth)
       logits = arena.matrix(min(head.sliceRows, rows), c.vocabulary)
       biasSum = arena.matrix(c.headTransform ? 1 : 0, c.vocabulary)
       biasSlice = arena.matrix(c.headTransform ? 1 : 0, c.vocabulary)
@@ -81,7 +83,7 @@ public struct VocabularyHead: Sendable {
   }
 
   /// The hidden states as the projection sees them: gathered rows, transformed if the head has a transform.
-  private func features(_ hidden: TensorView, _ rows: [Int], _ pass: Pass, _ s: Saved) -> TensorView {
+  func features(_ hidden: TensorView, _ rows: [Int], _ pass: Pass, _ s: Saved) -> TensorView {
     let m = rows.count
     let gathered = s.gathered.first(m)
     gatherRows(hidden, at: rows, into: gathered)
@@ -100,16 +102,22 @@ public struct VocabularyHead: Sendable {
     return z
   }
 
-  private func project(_ features: TensorView, _ pass: Pass, into logits: TensorView) {
+  func project(_ features: TensorView, _ pass: Pass, into logits: TensorView) {
     if let bias { broadcastRow(pass.parameters.view(bias), into: logits) }
     multiply(features, pass.parameters.view(weight), transposeB: true, into: logits, beta: bias == nil ? 0 : 1)
   }
 
+  /// What sees logits before they are scored: the indices of their rows among the rows asked for, and the logits.
+  public typealias LogitReader = (Range<Int>, TensorView) -> Void
+
   /// The weighted loss sum of the rows, without gradients.
-  public func loss(_ hidden: TensorView, rows: [Int], targets: [Int32], weights: [Float], _ pass: Pass, _ s: Saved) -> Double {
+  public func loss(
+    _ hidden: TensorView, rows: [Int], targets: [Int32], weights: [Float], _ pass: Pass, _ s: Saved, reader: LogitReader? = nil
+  ) -> Double {
     let x = features(hidden, rows, pass, s)
     return slices(rows.count).reduce(0) { total, slice in
       project(x.rows(slice), pass, into: s.logits.first(slice.count))
+      reader?(slice, s.logits.first(slice.count))
       return total
         + note(rows[slice], of: hidden, weights[slice], pass) {
           softmaxCrossEntropy(
@@ -126,7 +134,8 @@ public struct VocabularyHead: Sendable {
   ///   - scale: λ / (count over the whole batch).
   /// - Complexity: 6·m·V·C flops.
   public func lossAndGradient(
-    _ hidden: TensorView, rows: [Int], targets: [Int32], weights: [Float], scale: Float, _ pass: Pass, _ s: Saved
+    _ hidden: TensorView, rows: [Int], targets: [Int32], weights: [Float], scale: Float, _ pass: Pass, _ s: Saved,
+    reader: LogitReader? = nil
   ) -> Double {
     let x = features(hidden, rows, pass, s)
     let dx = s.gradient.first(rows.count)
@@ -141,6 +150,7 @@ public struct VocabularyHead: Sendable {
     for slice in slices(rows.count) {
       let z = s.logits.first(slice.count)
       project(x.rows(slice), pass, into: z)
+      reader?(slice, z)
       total += note(rows[slice], of: hidden, weights[slice], pass) {
         softmaxCrossEntropy(logits: z, targets: targets[slice], weights: weights[slice], scale: scale, rowLosses: $0)
       }
@@ -157,24 +167,24 @@ public struct VocabularyHead: Sendable {
       pass.gradient(bias, in: biasGroup).copy(from: s.biasSum)
       pass.gradients.add(biasGroup)
     }
-    backwardTransform(dx, pass, s)
-    scatterRows(dx, at: rows, into: hidden)
+    scatterRows(backwardTransform(dx, pass, s), at: rows, into: hidden)
     return total
   }
 
-  private func backwardTransform(_ d: TensorView, _ pass: Pass, _ s: Saved) {
-    guard let transform, let norm else { return }
+  /// The gradient of the gathered rows from that of the features, `d`.
+  func backwardTransform(_ d: TensorView, _ pass: Pass, _ s: Saved) -> TensorView {
+    guard let transform, let norm else { return d }
     let m = d.rows
     norm.backward(x: s.active.first(m), dy: d, statistics: s.statistics, pass, in: transformGroup, into: d)
     activateBackward(activation, x: s.dense.first(m), dy: d, into: d)
-    // The features are used up: `active` holds the gradient of the gathered rows from here on.
-    transform.backward(x: s.gathered.first(m), dy: d, pass, in: transformGroup, into: s.active.first(m))
-    d.copy(from: s.active.first(m))
+    // The rows are read for the weights' gradient first, and then hold their own.
+    transform.backward(x: s.gathered.first(m), dy: d, pass, in: transformGroup, into: s.gathered.first(m))
     pass.gradients.add(transformGroup)
+    return s.gathered.first(m)
   }
 
   /// Runs `loss`, and where the pass asks for losses of single samples, notes those of its rows.
-  private func note(
+  func note(
     _ rows: ArraySlice<Int>, of hidden: TensorView, _ weights: ArraySlice<Float>, _ pass: Pass,
     _ loss: (UnsafeMutablePointer<Double>?) -> Double
   ) -> Double {
@@ -182,7 +192,7 @@ public struct VocabularyHead: Sendable {
     return losses.note(rows, of: hidden.rows, weights, term: pass.term, loss)
   }
 
-  private func slices(_ rows: Int) -> [Range<Int>] {
+  func slices(_ rows: Int) -> [Range<Int>] {
     stride(from: 0, to: rows, by: sliceRows).map { $0..<min($0 + sliceRows, rows) }
   }
 }

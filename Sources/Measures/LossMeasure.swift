@@ -32,9 +32,13 @@ public struct LossMeasure: Measure {
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let (model, corpus) = (context.model, try context.requireCorpus(Self.name))
-    let (objective, bank) = try model.objectiveAndBank(options.objective.isEmpty ? nil : options.objective)
+    let name = options.objective.isEmpty ? nil : options.objective
+    let (objective, bank) = try model.objectiveAndBank(name)
+    let cut = try model.cut(name)
     let length = model.configuration.context
-    let data = try TokenDataset(corpus, split: context.split, context: length, order: .sequential, framing: try model.framing())
+    let data = try TokenDataset(
+      corpus, split: context.split, context: length, lookahead: objective.lookahead, order: .sequential, framing: cut.framing,
+      documents: cut.documents)
     let evaluator = Evaluator(
       objective: objective, bank: bank, length: length, microBatch: context.microBatch, threads: context.pool.threads, seed: context.seed,
       communicator: context.communicator)
@@ -48,10 +52,10 @@ public struct LossMeasure: Measure {
   private func result(_ objective: any Objective, _ sums: [Double], _ counts: [Double], _ data: TokenDataset, _ samples: Int) -> MeasureResult {
     let losses = zip(sums, counts).map { $0 / $1 }
     let total = zip(objective.terms, losses).reduce(0) { $0 + $1.0.weight * $1.1 }
-    var values = [MeasuredValue("loss", total, unit: "nats a target", better: .lower)]
-    if losses.count > 1 {
-      values += zip(objective.terms, losses).map { MeasuredValue("loss.\($0.name)", $1, unit: "nats a target", better: .lower) }
-    }
+    // Losses of different objectives are different questions, unless one question is asked by name.
+    let better: MeasuredValue.Better = options.objective.isEmpty ? .neither : .lower
+    var values = [MeasuredValue("loss", total, unit: "nats a target", better: better)]
+    if losses.count > 1 { values += zip(objective.terms, losses).map { MeasuredValue("loss.\($0.name)", $1, unit: "nats a target") } }
     values += [MeasuredValue("samples", Double(samples)), MeasuredValue("targets", counts[0])]
     guard type(of: objective).visibility == .causal, losses.count == 1 else {
       return MeasureResult(values, notes: ["The loss of masked tokens is not a probability of the text; compare it with equal masks only."])

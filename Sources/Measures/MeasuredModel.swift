@@ -30,11 +30,15 @@ public struct MeasuredModel: Sendable {
     let loaded = try LoadedModel(path)
     (self.path, configuration) = (loaded.path, loaded.configuration)
     (encoder, parameters) = (loaded.transformer, loaded.parameters)
-    self.vocabulary = vocabulary ?? loaded.tokenizer.vocabulary
+    var known = vocabulary ?? loaded.tokenizer.vocabulary
+    // A corpus does not say where words begin; the objective may hide them whole.
+    known.words = loaded.tokenizer.wordEdges
+    self.vocabulary = known
     let run = try Self.run(of: loaded.path)
     frame = run?.data.frame ?? .auto
-    let plain = loaded.configuration.visibility == .causal ? "ar" : "mlm"
-    let entry = ObjectiveRegistry.entry(named: run?.objective ?? plain) ?? ObjectiveRegistry.entries[0]
+    guard let entry = run.flatMap({ ObjectiveRegistry.entry(named: $0.objective) }) ?? ObjectiveRegistry.entries(fitting: loaded.configuration).first else {
+      throw DataError(loaded.path, "holds a model that no objective fits.", remedy: "lockstep objectives lists those there are.")
+    }
     objective = (entry.name, run?.objectiveOptions ?? entry.defaultOptions)
   }
 
@@ -59,14 +63,21 @@ public struct MeasuredModel: Sendable {
   /// - Parameter name: another objective of the same attention; nil for the model's own.
   public func objectiveAndBank(_ name: String? = nil) throws -> (any Objective, ParameterBank) {
     let wanted = name ?? objective.name
-    guard let entry = ObjectiveRegistry.entry(named: wanted), entry.visibility == configuration.visibility else {
-      let fitting = ObjectiveRegistry.entries.filter { $0.visibility == configuration.visibility }.map(\.name)
-      throw ConfigurationError("objective", is: wanted, rule: "for this model it must be one of \(fitting.joined(separator: ", ")).")
+    let fitting = ObjectiveRegistry.entries(fitting: configuration)
+    guard let entry = fitting.first(where: { $0.name == wanted }) else {
+      throw ConfigurationError("objective", is: wanted, rule: "for this model it must be one of \(fitting.map(\.name).joined(separator: ", ")).")
     }
     let options = wanted == objective.name ? objective.options : entry.defaultOptions
     let made = try entry.make(options, configuration, vocabulary)
     let bank = ParameterBank(made.networks)
-    _ = try HuggingFaceSource(path).load(into: bank.trained, as: configuration)
+    let source = try HuggingFaceSource(path)
+    _ = try source.load(into: bank.trained, as: made.exported)
+    let missing = try source.loadRest(into: bank.trained, as: made.exported, companions: made.companions)
+    if let first = missing.first {
+      throw DataError(
+        path, "does not have \(missing.count) parameters of \(wanted) such as \(first).",
+        remedy: "Measure a checkpoint of the run itself, or its whole export.")
+    }
     return (made, bank)
   }
 
@@ -75,22 +86,14 @@ public struct MeasuredModel: Sendable {
     try Framing(try run(of: model.path)?.data.frame ?? .auto, model.configuration.visibility, vocabulary)
   }
 
+  /// How samples are cut for its own objective, or another one.
+  public func cut(_ name: String? = nil) throws(ConfigurationError) -> SampleCut {
+    guard let entry = ObjectiveRegistry.entry(named: name ?? objective.name) else {
+      throw ConfigurationError("objective", is: name ?? objective.name, rule: "lockstep objectives lists those there are.")
+    }
+    return try SampleCut(frame, entry, entry.name == objective.name ? objective.options : entry.defaultOptions, vocabulary)
+  }
+
   /// [CLS] … [SEP] around samples, as in training.
   public func framing() throws(ConfigurationError) -> Framing { try Framing(frame, configuration.visibility, vocabulary) }
-}
-
-extension Framing {
-  /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.
-  public init(
-    _ frame: RunConfiguration.Data.Frame, _ visibility: ModelConfiguration.Visibility, _ vocabulary: Vocabulary
-  ) throws(ConfigurationError) {
-    let possible = vocabulary.cls != nil && vocabulary.sep != nil
-    switch frame {
-    case .none: self = .none
-    case .auto: self = visibility == .bidirectional && possible ? .clsSep : .none
-    case .clsSep:
-      guard possible else { throw ConfigurationError("data.frame", "is cls-sep, but the corpus's tokeniser has no [CLS] and [SEP].") }
-      self = .clsSep
-    }
-  }
 }

@@ -178,13 +178,18 @@ extension MeasureContext {
     let loss = total / targets
     var values = [
       MeasuredValue("\(name).perplexity", exponential(loss), unit: "a token", better: .lower),
-      MeasuredValue("\(name).loss", loss, unit: "nats a token", better: .lower, standardError: ratioError(items), items: items),
+      MeasuredValue("\(name).loss", loss, unit: "nats a token", standardError: ratioError(items), items: items),
       MeasuredValue("\(name).tokens", targets),
     ]
     if let corpus, corpus.manifest.shards(split).textBytes > 0 {
       let data = corpus.manifest.shards(split)
-      let bytes = targets * Double(data.textBytes) / Double(max(data.tokens, 1))
-      values.append(MeasuredValue("\(name).bitsPerByte", total / naturalLogarithm(2) / bytes, unit: "bits a byte", better: .lower))
+      // Bytes the tokens stand for: the split's mean bytes a token.
+      let perToken = Double(data.textBytes) / Double(max(data.tokens, 1))
+      let bits = MeasuredValue.Items(sums: items.sums.map { $0 / naturalLogarithm(2) }, counts: items.counts.map { $0 * perToken })
+      values.append(
+        MeasuredValue(
+          "\(name).bitsPerByte", total / naturalLogarithm(2) / (targets * perToken), unit: "bits a byte", better: .lower,
+          standardError: ratioError(bits), items: bits))
     }
     return MeasureResult(values)
   }

@@ -1,15 +1,20 @@
 import Foundation
 
 /// One axis of a plot: data to pixels, and round numbers to write along it.
-struct PlotAxis: Equatable {
-  let low: Double
-  let high: Double
-  let isLogarithmic: Bool
-  let pixels: ClosedRange<Double>
+public struct PlotAxis: Equatable, Sendable {
+  public let low: Double
+  public let high: Double
+  public let isLogarithmic: Bool
+  public let pixels: ClosedRange<Double>
   /// Whether larger values have smaller coordinates, as upwards on a screen.
-  let isReversed: Bool
+  public let isReversed: Bool
 
-  func position(_ value: Double) -> Double {
+  public init(low: Double, high: Double, isLogarithmic: Bool, pixels: ClosedRange<Double>, isReversed: Bool) {
+    (self.low, self.high, self.isLogarithmic) = (low, high, isLogarithmic)
+    (self.pixels, self.isReversed) = (pixels, isReversed)
+  }
+
+  public func position(_ value: Double) -> Double {
     let share = (scaled(value) - scaled(low)) / (scaled(high) - scaled(low))
     let length = pixels.upperBound - pixels.lowerBound
     return isReversed ? pixels.upperBound - share * length : pixels.lowerBound + share * length
@@ -18,7 +23,7 @@ struct PlotAxis: Equatable {
   private func scaled(_ value: Double) -> Double { isLogarithmic ? log10(max(value, .leastNormalMagnitude)) : value }
 
   /// Round values inside the axis, with their texts.
-  var ticks: [(value: Double, text: String)] {
+  public var ticks: [(value: Double, text: String)] {
     guard isLogarithmic else {
       let step = Self.roundStep(high - low, count: 6)
       return Self.multiples(of: step, from: low, to: high).map { ($0, Self.text($0, step: step)) }

@@ -3,48 +3,87 @@ import Kernels
 import Layers
 import Tensors
 
-/// A transformer: embedding, blocks and, for pre-norm models, a final norm; optionally a vocabulary head.
+/// A transformer: embedding, blocks and, for pre-norm models, a final norm; optionally a head.
 ///
-/// The same assembly is exactly GPT-2, BERT or Llama, or any other combination of the switches of `ModelConfiguration`.
+/// The same assembly is exactly GPT-2, BERT, ELECTRA or Llama, or any other combination of the switches of `ModelConfiguration`.
 /// It only knows where its parameters are; their values come with each `Pass`.
 public struct Transformer: Sendable {
   public let configuration: ModelConfiguration
   public let head: VocabularyHead?
+  public let replacedHead: ReplacedTokenHead?
   public let finalNorm: Norm?
   /// In forward order.
   public let blocks: [TransformerBlock]
+  /// From the embedding's width to the model's, where they differ.
+  public let projection: Linear?
   public let embedding: InputEmbedding
   private let finalGroup: Range<Int>
+  private let projectionGroup: Range<Int>
 
   /// Declares all parameters in the order in which backward completes them: head, final norm, last block … first block, embedding.
   ///
   /// - Parameters:
   ///   - prefix: put before every name, such as `generator.`; empty for the main network.
-  ///   - head: whether there is a vocabulary head (models of continuous inputs, teachers and trunks have none).
-  public init(_ c: ModelConfiguration, prefix: String = "", head hasHead: Bool = true, into layout: inout ParameterLayout) {
-    configuration = c
-    let rotary = c.positions == .rotary ? RotaryTable(context: c.context, headWidth: c.headWidth, base: c.rotaryBase) : nil
-    let untied = hasHead ? VocabularyHead("\(prefix)head", c, into: &layout) : nil
-    let start = layout.entries.count
-    finalNorm = c.normPlacement == .pre ? Norm("\(prefix)norm", width: c.width, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
-    finalGroup = layout.group(from: start)
-    var reversed: [TransformerBlock] = []
-    for index in stride(from: c.layers - 1, through: 0, by: -1) {
-      reversed.append(
-        TransformerBlock(
-          "\(prefix)block.\(index)", index: index, c, inputMajor: c.inputMajorWeights, rotary: rotary, into: &layout))
+  ///   - head: whether there is a head (models of continuous inputs, teachers and trunks have none).
+  public init(_ c: ModelConfiguration, prefix: String = "", head: Bool = true, into layout: inout ParameterLayout) {
+    let trunk = Trunk(c, prefix: prefix, head: head, into: &layout)
+    let embedding = InputEmbedding("\(prefix)embedding", c, tiedHeads: trunk.tiedHeads, into: &layout)
+    self.init(trunk, reading: embedding, in: &layout)
+  }
+
+  /// Everything above the embedding, for networks that read the same one: their trunks are declared first, the embedding last.
+  public struct Trunk: Sendable {
+    fileprivate let configuration: ModelConfiguration
+    fileprivate let head: VocabularyHead?
+    fileprivate let replacedHead: ReplacedTokenHead?
+    fileprivate let finalNorm: Norm?
+    fileprivate let finalGroup: Range<Int>
+    fileprivate let blocks: [TransformerBlock]
+    fileprivate let projection: Linear?
+    fileprivate let projectionGroup: Range<Int>
+    /// Vocabulary heads that are tied to the token table: 0 or 1.
+    public var tiedHeads: Int { head?.tied == true ? 1 : 0 }
+
+    public init(_ c: ModelConfiguration, prefix: String = "", head hasHead: Bool = true, into layout: inout ParameterLayout) {
+      configuration = c
+      let rotary = c.positions == .rotary ? RotaryTable(context: c.context, headWidth: c.headWidth, base: c.rotaryBase) : nil
+      head = hasHead && c.head == .vocabulary ? VocabularyHead("\(prefix)head", c, into: &layout) : nil
+      replacedHead = hasHead && c.head == .replaced ? ReplacedTokenHead("\(prefix)head", c, into: &layout) : nil
+      var start = layout.entries.count
+      finalNorm = c.normPlacement == .pre ? Norm("\(prefix)norm", width: c.width, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
+      finalGroup = layout.group(from: start)
+      var reversed: [TransformerBlock] = []
+      for index in stride(from: c.layers - 1, through: 0, by: -1) {
+        reversed.append(
+          TransformerBlock(
+            "\(prefix)block.\(index)", index: index, c, inputMajor: c.inputMajorWeights, rotary: rotary, into: &layout))
+      }
+      blocks = reversed.reversed()
+      start = layout.entries.count
+      projection =
+        c.tableWidth == c.width
+        ? nil
+        : Linear(
+          "\(prefix)embedding.projection", inputs: c.tableWidth, outputs: c.width, bias: true, inputMajor: false, deviation: 0.02,
+          into: &layout)
+      projectionGroup = layout.group(from: start)
     }
-    blocks = reversed.reversed()
-    var bottom = c
-    bottom.tiedHead = c.tiedHead && hasHead
-    embedding = InputEmbedding("\(prefix)embedding", bottom, into: &layout)
-    head = untied?.tie(to: embedding.token, in: &layout)
+  }
+
+  /// A trunk on an embedding that is declared after it.
+  public init(_ trunk: Trunk, reading embedding: InputEmbedding, in layout: inout ParameterLayout) {
+    configuration = trunk.configuration
+    (replacedHead, finalNorm, finalGroup, blocks) = (trunk.replacedHead, trunk.finalNorm, trunk.finalGroup, trunk.blocks)
+    (projection, projectionGroup, self.embedding) = (trunk.projection, trunk.projectionGroup, embedding)
+    head = trunk.head?.tie(to: embedding.token, in: &layout)
   }
 
   /// Everything one worker keeps from forward to backward, for up to `samples` samples of up to `length` rows.
   public final class Workspace {
     public let rows: Int
     let embedding: InputEmbedding.Saved
+    /// The embedding's rows where a projection reads them.
+    let embedded: TensorView
     /// The stream before each block, and after the last.
     let stream: [TensorView]
     let blocks: [TransformerBlock.Saved]
@@ -53,6 +92,7 @@ public struct Transformer: Sendable {
     /// The hidden states; after the loss, their gradient.
     public let hidden: TensorView
     public let head: VocabularyHead.Saved?
+    public let replacedHead: ReplacedTokenHead.Saved?
 
     /// - Parameters:
     ///   - forBackward: without it all blocks share one set of saved tensors.
@@ -61,6 +101,7 @@ public struct Transformer: Sendable {
       rows = samples * length
       let rows = rows
       embedding = InputEmbedding.Saved(c, rows: rows, arena)
+      embedded = arena.matrix(model.projection == nil ? 0 : rows, c.tableWidth)
       scratch = TransformerBlock.Scratch(c, rows: rows, arena)
       if forBackward {
         stream = (0...c.layers).map { _ in arena.matrix(rows, c.width) }
@@ -74,6 +115,7 @@ public struct Transformer: Sendable {
       finalStatistics = arena.matrix(rows, 2)
       hidden = arena.matrix(rows, c.width)
       head = model.head.map { VocabularyHead.Saved($0, c, rows: rows, arena) }
+      replacedHead = model.replacedHead.map { _ in ReplacedTokenHead.Saved(c, rows: rows, arena) }
     }
   }
 
@@ -89,7 +131,9 @@ public struct Transformer: Sendable {
     let n = input.rows
     precondition(n <= w.rows, "\(n) rows in a workspace for \(w.rows)")
     precondition(input.length <= configuration.context, "\(input.length) positions, the model has \(configuration.context)")
-    embedding.forward(input, pass, rows: rows, w.embedding, into: w.stream[0].first(n))
+    let embedded = projection == nil ? w.stream[0].first(n) : w.embedded.first(n)
+    embedding.forward(input, pass, rows: rows, w.embedding, into: embedded)
+    projection?.forward(embedded, pass, into: w.stream[0].first(n))
     for (i, block) in blocks.enumerated() {
       block.forward(w.stream[i].first(n), input, pass, cache: caches?[i], w.blocks[i], w.scratch, into: w.stream[i + 1].first(n))
     }
@@ -115,7 +159,12 @@ public struct Transformer: Sendable {
     for i in blocks.indices.reversed() {
       blocks[i].backward(x: w.stream[i].first(n), d: d, input, pass, w.blocks[i], w.scratch)
     }
-    embedding.backward(input, d: d, pass, w.embedding, drows: drows)
+    guard let projection, let sink = pass.sink else { return embedding.backward(input, d: d, pass, w.embedding, drows: drows) }
+    // The rows are read for the weights' gradient first, and then hold their own.
+    let embedded = w.embedded.first(n)
+    projection.backward(x: embedded, dy: d, pass, in: projectionGroup, into: embedded)
+    sink.add(projectionGroup)
+    embedding.backward(input, d: embedded, pass, w.embedding, drows: drows)
   }
 }
 
@@ -125,9 +174,10 @@ extension ModelConfiguration {
   public func trainingFlopsPerToken(length: Int, headFraction: Double) -> Double {
     let c = Double(width)
     let inner = Double(feedForward) * (activation == .swiglu ? 3 : 2)
-    let matrices = Double(layers) * (4 * c * c + inner * c)
-    let head = headFraction * (Double(vocabulary) * c + (headTransform ? c * c : 0))
+    let table = Double(tableWidth)
+    let matrices = Double(layers) * (4 * c * c + inner * c) + (tableWidth == width ? 0 : table * c)
+    let top = head == .replaced ? headFraction * (c * c + c) : headFraction * (Double(vocabulary) * table + (headTransform ? c * table : 0))
     let attention = 12 * Double(layers) * c * Double(length) * (visibility == .causal ? 0.5 : 1)
-    return 6 * (matrices + head) + attention
+    return 6 * (matrices + top) + attention
   }
 }

@@ -1,5 +1,6 @@
 import Collectives
 import Core
+import Evaluation
 import Foundation
 import Kernels
 import Models
@@ -17,10 +18,11 @@ import Training
 struct Documents: SampleSource {
   let vocabulary: Int
   let length: Int
+  var lookahead = 1
   let samplesPerEpoch = 1000
 
   func samples(at positions: Range<UInt64>) -> SampleBatch {
-    let stride = length + 1
+    let stride = length + lookahead
     let random = CounterGenerator(seed: 11, purpose: .order)
     var (tokens, segments) = ([Int32](), [Int32]())
     for position in positions {
@@ -33,7 +35,10 @@ struct Documents: SampleSource {
       // One sample in five is only half full: counts differ between micro-batches.
       if r.below(5, 1 << 21) == 0 { for i in length / 2..<stride { segments[segments.count - stride + i] = -1 } }
     }
-    return SampleBatch(positions: Array(positions), length: length, tokens: tokens, segments: segments)
+    let epoch = UInt64(samplesPerEpoch)
+    return SampleBatch(
+      positions: Array(positions), indices: positions.map { $0 % epoch }, visits: positions.map { $0 / epoch }, length: length, lookahead: lookahead,
+      tokens: tokens, segments: segments)
   }
 }
 
@@ -42,6 +47,11 @@ struct RunHash: Codable, Equatable {
   var weights: String
   var moments: String
 }
+
+/// Every kind of objective: one network, one with a second that draws tokens, one with three, with decoders, of sets; and the positions
+/// of those that do not have the usual ones.
+let walked = ["ar", "ar-diverse", "mlm", "electra", "electric", "retromae", "dupmae", "mpp"]
+let positions: [String: ModelConfiguration.Positions] = ["mpp": .none]
 
 let communicator = try MPICommunicator()
 var (passed, failed) = (0, 0)
@@ -55,10 +65,12 @@ func digest(_ store: ParameterStore) -> String {
   SHA256.of(UnsafeRawBufferPointer(start: store.memory, count: 4 * store.layout.count))
 }
 
+func documents(_ objective: any Objective) -> Documents { Documents(vocabulary: 61, length: 24, lookahead: objective.lookahead) }
+
 /// The examples of this rank.
 @MainActor func examples(_ step: Int, _ trainer: Trainer) throws -> [TrainingExample] {
   try Trainer.examples(
-    step: step, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective, source: Documents(vocabulary: 61, length: 24),
+    step: step, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective, source: documents(trainer.objective),
     context: trainer.context(step))
 }
 
@@ -67,25 +79,25 @@ func digest(_ store: ParameterStore) -> String {
   _ name: String, steps: Range<Int>, threads: Int, sum: SumArithmetic = .exact, divergence: DivergencePolicy? = .heal,
   over communicator: any Communicator = communicator
 ) throws -> (hash: RunHash, trainer: Trainer) {
-  let vocabulary = Vocabulary(size: 61, mask: 0, special: [0, 1, 2, 3])
+  let vocabulary = Vocabulary(size: 61, mask: 0, cls: 2, sep: 3, special: [0, 1, 2, 3])
   guard let entry = ObjectiveRegistry.entry(named: name) else { preconditionFailure("no objective \(name)") }
-  let model: ModelConfiguration =
+  var model: ModelConfiguration =
     entry.visibility == .causal
     ? .gpt2(vocabulary: 61, context: 24, width: 32, layers: 2, heads: 4, dropout: 0.1)
     : .bert(vocabulary: 61, context: 24, width: 32, layers: 2, heads: 4, dropout: 0.1)
+  model.positions = positions[name] ?? model.positions
   let objective = try entry.make(entry.defaultOptions, model, vocabulary)
   var options = TrainerOptions(seed: 5, steps: 50, sum: sum, bucketBytes: 16 << 10, divergence: divergence)
   options.schedule = LearningRateSchedule(shape: .cosine, warmupSteps: 5)
   let plan = BatchPlan(batch: 33, microBatch: 3, ranks: communicator.size, threads: threads)
   let trainer = Trainer(objective, length: 24, plan: plan, options: options, communicator: communicator)
   trainer.bank.initialize(seed: 5)
-  let source = Documents(vocabulary: 61, length: 24)
   var losses = SHA256()
   for step in steps {
     let outcome = try trainer.step(step, try examples(step, trainer))
     losses.update("\(outcome.loss.bitPattern) \(outcome.gradientNorm.bitPattern) \(outcome.microBatchLosses.map { $0.map(\.bitPattern) })\n")
   }
-  let validation = try trainer.evaluate(source, samples: 31)
+  let validation = try trainer.evaluate(documents(objective), samples: 31)
   losses.update("\(validation.map(\.bitPattern))")
   let hash = RunHash(
     losses: losses.finish(), weights: digest(trainer.bank.trained),
@@ -110,7 +122,7 @@ if CommandLine.arguments.contains("--control") {
 }
 
 var results: [String: RunHash] = [:]
-for name in ["ar", "mlm"] {
+for name in walked {
   let (hash, _) = try train(name, steps: 0..<50, threads: 1)
   results[name] = hash
   check(try agree(hash), "\(name): all ranks hold the same weights after 50 steps")
@@ -136,6 +148,19 @@ for toy in try ToyRun.all() {
   let hash = RunHash(losses: losses.finish(), weights: digest(trainer.bank.trained) + followers, moments: digest(trainer.optimizer.firstMoment))
   results[toy.name] = hash
   check(try agree(hash), "\(toy.name): all ranks hold the same weights, and the same teacher")
+}
+
+for (name, hash) in try repeatedTexts() { results[name] = hash }
+// Pairs of a corpus, counted by all ranks together: one report, whatever their number.
+do {
+  let r = CounterGenerator(seed: 4, purpose: .order)
+  let documents = (0..<50).map { d in (0..<40).map { i in Int32(min(r.below(9, 80 * d + 2 * i), r.below(9, 80 * d + 2 * i + 1))) } }
+  var options = PairOptions()
+  (options.window, options.vocabulary, options.pairs, options.rank) = (8, 7, 5003, 5)
+  let report = try CooccurrenceReport.measure(documents, .masked(hidden: 2), options, over: communicator)
+  let figures = (report.singularValues + report.tails + [report.collision]).map(\.bitPattern)
+  results["pairs"] = RunHash(losses: "\(report.conditions) \(report.components) \(figures)", weights: "", moments: "")
+  check(try agree(results["pairs"] ?? RunHash(losses: "", weights: "", moments: "")), "all ranks describe \(report.pairs) pairs alike")
 }
 
 // A NaN in the gradients of one rank stops all of them at the same step, and names a tensor. Replicas are not compared,
@@ -190,12 +215,14 @@ if communicator.rank == 0 {
   }
   if let i = arguments.firstIndex(of: "--expect"), i + 1 < arguments.count {
     let expected = try JSONDecoder().decode([String: RunHash].self, from: Data(contentsOf: URL(fileURLWithPath: arguments[i + 1])))
-    for name in ["ar", "mlm"] {
+    for name in walked {
       check(results[name] == expected[name], "\(name): \(communicator.size) ranks give the bits of the recorded run")
       let control = "\(name) float control"
       check(results[control]?.weights != expected[control]?.weights, "\(name): the float control differs, so the comparison can fail")
     }
+    check(results["pairs"] == expected["pairs"], "pairs counted on \(communicator.size) ranks give the figures of the recorded run")
     check(results["overflow"] == expected["overflow"], "an overflow on \(communicator.size) ranks gives the bits of the recorded run")
+    for name in repeatedNames { check(results[name] == expected[name], "\(name): \(communicator.size) ranks give the bits of the recorded run") }
     for toy in try ToyRun.all() {
       check(results[toy.name] == expected[toy.name], "\(toy.name): \(communicator.size) ranks give the bits of the recorded run")
     }

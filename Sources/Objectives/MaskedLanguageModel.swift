@@ -4,27 +4,47 @@ import Tensors
 
 /// `mlm`: BERT's masked language modelling with masks drawn anew at every visit.
 ///
-/// *Concretely:* of the n eligible positions of a sample (real and not special), max(1, round(maskRatio · n)) are chosen at
-/// random without replacement. Each is shown as [MASK] with probability `maskShare`, as a random ordinary token with
+/// *Concretely:* of the n eligible positions of a sample (real and not special), max(1, round(r · n)) are chosen at random without
+/// replacement, as single tokens, whole words or spans (`MaskShape`); r is `maskRatio`, or goes from there to `finalMaskRatio` over the run.
+/// Each is shown as [MASK] with probability `maskShare`, as a random ordinary token with
 /// probability `randomShare`, otherwise unchanged; all of them are asked for their own id. Loss = Σ w·CE / Σ w over the batch.
 ///
 /// Differences from the reference code, on purpose: the count rule does not include special tokens, no cap is applied, and
 /// random replacements are drawn from ordinary tokens only.
 ///
-/// Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805; dynamic masks: Liu et al., "RoBERTa", 2019, arXiv 1907.11692.
+/// Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805; dynamic masks: Liu et al., "RoBERTa", 2019, arXiv 1907.11692;
+/// spans: Joshi et al., "SpanBERT", 2019, arXiv 1907.10529.
 public struct MaskedLanguageModel: TokenObjective {
   public struct Options: ObjectiveOptions {
     /// Share of eligible positions that are asked for.
     public var maskRatio = 0.15
+    /// Whether that share stays, or goes in a straight line over the run …
+    public var ratioSchedule = RatioSchedule.constant
+    /// … to this one, which evaluation then uses.
+    public var finalMaskRatio = 0.15
     /// Of those, the share shown as [MASK] …
     public var maskShare = 0.8
     /// … and the share shown as a random token.
     public var randomShare = 0.1
+    /// Words are hidden whole.
+    public var wholeWords = false
+    /// What is hidden together: single tokens (or words), or spans of them.
+    public var spans = Spans.none
+    /// The probability that a span of geometric length ends after each of its tokens (or words).
+    public var spanEnd = 0.2
+    /// The longest geometric span, or the length of fixed ones.
+    public var spanLength = 10
     /// Attention stays inside documents.
     public var insideDocuments = false
 
     public init() {}
+
+    public var followsProgress: Bool { ratioSchedule == .linear && maskRatio != finalMaskRatio }
   }
+
+  public enum RatioSchedule: String, Codable, Sendable, CaseIterable { case constant, linear }
+
+  public enum Spans: String, Codable, Sendable, CaseIterable { case none, geometric, fixed }
 
   public static let name = "mlm"
   public static let summary = "Masked language modelling, 15 % of tokens, 80/10/10, with a bidirectional encoder: looks around."
@@ -35,29 +55,46 @@ public struct MaskedLanguageModel: TokenObjective {
   public let prediction: TokenPrediction
   private let tokens: MaskableTokens
   private let replacement: Replacement
+  private let shape: MaskShape
 
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     self.options = options
-    var problems: [ConfigurationError.Problem] = []
-    if !(0.01...0.9).contains(options.maskRatio) {
-      problems.append(.init(key: "objective.maskRatio", sentence: "is \(options.maskRatio); it must lie in 0.01...0.9."))
-    }
-    problems += Replacement.problems(maskShare: options.maskShare, randomShare: options.randomShare)
-    do throws(ConfigurationError) {
-      tokens = try MaskableTokens(vocabulary, objective: Self.name)
-    } catch { throw ConfigurationError(problems: problems + error.problems) }
-    guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+    tokens = try MaskableTokens(vocabulary, objective: Self.name, after: Self.problems(options, vocabulary))
     replacement = Replacement(maskShare: options.maskShare, randomShare: options.randomShare)
+    shape = MaskShape(wholeWords: options.wholeWords, spans: Self.spans(options))
     prediction = TokenPrediction(model)
+  }
+
+  private static func problems(_ o: Options, _ vocabulary: Vocabulary) -> OptionProblems {
+    var problems = OptionProblems()
+    problems.require("maskRatio", o.maskRatio, in: 0.01...0.9)
+    problems.require("finalMaskRatio", o.finalMaskRatio, in: 0.01...0.9)
+    Replacement.check(maskShare: o.maskShare, randomShare: o.randomShare, &problems)
+    problems.require("spanEnd", o.spanEnd, in: 0.01...1)
+    problems.require("spanLength", o.spanLength, in: 1...1000)
+    problems.require(
+      !o.wholeWords || vocabulary.words != nil, "wholeWords",
+      "is true, but where words begin is not known; open a corpus with its tokeniser, or set it to false.")
+    return problems
+  }
+
+  private static func spans(_ o: Options) -> SpanLengths? {
+    switch o.spans {
+    case .none: nil
+    case .geometric: .geometric(o.spanEnd, longest: o.spanLength)
+    case .fixed: .fixed(o.spanLength)
+    }
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     var input = clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)
     var (rows, ids) = ([Int](), [Int32]())
+    let ratio = ratio(context)
     for sample in 0..<clean.count {
       let random = context.random(clean.positions[sample])
       let eligible = tokens.eligible(clean, sample)
-      for i in randomSubset(eligible, count: count(of: eligible), random) {
+      let count = max(1, Int((ratio * Double(eligible.count)).rounded()))
+      for i in shape.choose(count, of: eligible, clean, sample, tokens, random) {
         let row = sample * clean.length + i
         rows.append(row)
         ids.append(input.tokens[row])
@@ -67,5 +104,10 @@ public struct MaskedLanguageModel: TokenObjective {
     return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, ids: ids)])
   }
 
-  private func count(of eligible: [Int]) -> Int { max(1, Int((options.maskRatio * Double(eligible.count)).rounded())) }
+  /// The share to hide: in evaluation the one the run ends with, so that losses of all steps are of equal masks.
+  func ratio(_ context: StepContext) -> Double {
+    guard options.ratioSchedule == .linear else { return options.maskRatio }
+    let progress = context.purpose == .evaluation ? 1 : context.progress
+    return options.maskRatio + (options.finalMaskRatio - options.maskRatio) * progress
+  }
 }

@@ -19,6 +19,11 @@ public protocol Objective: Sendable {
   static var paper: String { get }
   /// Which tokens a position of the main network sees.
   static var visibility: ModelConfiguration.Visibility { get }
+  /// How a corpus must be cut into samples; `any` unless the objective says otherwise.
+  static func samples(_ options: Options) -> SampleForm
+
+  /// What the main network is asked for: which models the objective can evaluate.
+  static var head: ModelConfiguration.Head { get }
 
   /// Builds the networks from the main model's shape.
   /// - Throws: `ConfigurationError` naming the key under `objective`.
@@ -28,11 +33,20 @@ public protocol Objective: Sendable {
   var networks: NetworkSet { get }
   /// The network that pretraining is for. It reads `inputs[0]` of an example; its parameters are among the trained ones.
   var encoder: Transformer { get }
+  /// The shape that checkpoints are written as: it decides which class opens them. Usually the encoder's.
+  var exported: ModelConfiguration { get }
+  /// Networks that are exported beside the encoder, each into a folder of its own.
+  var companions: [Companion] { get }
   /// In the order of counts, scales and loss sums.
   var terms: [LossTerm] { get }
 
   /// The loss of a predictor that knows nothing, for a term: log V for a softmax over V. Stated so that tests can hold it against the code.
   func trivialLoss(term: Int) -> Double?
+
+  /// Tokens behind a sample's last position that targets may read; 1 unless the objective says otherwise.
+  ///
+  /// A sample's digest covers them, so they are a part of what a run accounts for.
+  var lookahead: Int { get }
 
   /// Samples become examples. A pure function of the samples and the context: the same on any rank.
   func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample
@@ -47,13 +61,57 @@ public protocol Objective: Sendable {
   /// - Returns: the unscaled loss sum of each term.
   func lossAndGradient(_ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace) -> [Double]
 
+  /// Required flops of training on an example, forward and backward through all networks; what a budget in flops counts.
+  func trainingFlops(_ example: TrainingExample) -> Double
+
   /// The options as they are, defaults included, for the resolved configuration.
   var options: Options { get }
+}
+
+extension Objective {
+  public var lookahead: Int { 1 }
+
+  /// One pass of the encoder over the first input, and logits at the rows of the first term.
+  public func trainingFlops(_ example: TrainingExample) -> Double {
+    encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count)
+  }
+
+  public static var head: ModelConfiguration.Head { .vocabulary }
+  public var exported: ModelConfiguration { encoder.configuration }
+  public var companions: [Companion] { [] }
+  public static func samples(_ options: Options) -> SampleForm { .any }
+}
+
+extension ModelConfiguration {
+  /// Required flops of forward and backward over an input, with logits at so many of its rows.
+  func trainingFlops(_ input: SequenceInput, logits: Int) -> Double {
+    let rows = Double(input.rows)
+    return rows * trainingFlopsPerToken(length: input.length, headFraction: Double(logits) / max(rows, 1))
+  }
+}
+
+/// What an objective needs of its samples.
+public enum SampleForm: Sendable, Equatable {
+  /// Whatever the configuration says.
+  case any
+  /// [CLS] … [SEP] around each sample: the objective reads the vector of [CLS].
+  case framed
+  /// One document a sample, padded; its tokens come in groups of `unit`.
+  case documents(unit: Int)
 }
 
 /// Options of an objective: Codable, with a default for everything.
 public protocol ObjectiveOptions: Codable, Sendable, Equatable {
   init()
+  /// How often a step reads each of its texts: once, unless the objective compares several views of one.
+  var repetition: SampleRepetition { get }
+  /// Whether corruption follows the share of the planned steps that is done, so that planning other steps changes it.
+  var followsProgress: Bool { get }
+}
+
+extension ObjectiveOptions {
+  public var repetition: SampleRepetition { .none }
+  public var followsProgress: Bool { false }
 }
 
 /// A part of the loss: λ · Σ w·ℓ / Σ w, the sums running over the whole batch.
@@ -96,12 +154,15 @@ public struct TrainingExample: Sendable {
   public var inputs: [SequenceInput]
   /// One for each term.
   public var targets: [TermTargets]
+  /// For draws that depend on the networks, made in `lossAndGradient`: the seed and the purpose; position and site are the draw's.
+  public var random: CounterGenerator?
   /// Which samples it was made of; written by the trainer.
   public var samples = SampleDigest()
 
-  public init(inputs: [SequenceInput], targets: [TermTargets]) {
+  public init(inputs: [SequenceInput], targets: [TermTargets], random: CounterGenerator? = nil) {
     self.inputs = inputs
     self.targets = targets
+    self.random = random
   }
 
   /// Σ w of each term.
@@ -110,10 +171,12 @@ public struct TrainingExample: Sendable {
 
 /// What a term asks for and where: rows of hidden states, a target and a loss weight for each.
 public struct TermTargets: Sendable, Equatable {
-  /// Distinct rows of the network's output.
+  /// Rows of the network's output; distinct, or with `offsets`, distinct together with their offset.
   public var rows: [Int]
   /// Target ids, one a row; empty for continuous targets.
   public var ids: [Int32]
+  /// How far ahead of its row each target lies, where a row may have several; empty where it has one.
+  public var offsets: [Int]
   /// Target values [rows, k]; empty for ids.
   public var values: [Float]
   /// Loss weights, one a row.
@@ -121,9 +184,12 @@ public struct TermTargets: Sendable, Equatable {
   /// What the term is divided by, summed over the batch: Σ w unless the objective says otherwise.
   public var count: Double
 
-  public init(rows: [Int], ids: [Int32] = [], values: [Float] = [], weights: [Float]? = nil, count: Double? = nil) {
+  public init(
+    rows: [Int], ids: [Int32] = [], offsets: [Int] = [], values: [Float] = [], weights: [Float]? = nil, count: Double? = nil
+  ) {
     self.rows = rows
     self.ids = ids
+    self.offsets = offsets
     self.values = values
     self.weights = weights ?? [Float](repeating: 1, count: rows.count)
     self.count = count ?? self.weights.reduce(0) { $0 + Double($1) }

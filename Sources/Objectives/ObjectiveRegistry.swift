@@ -7,6 +7,9 @@ public struct ObjectiveEntry: Sendable {
   public let summary: String
   public let paper: String
   public let visibility: ModelConfiguration.Visibility
+  public let head: ModelConfiguration.Head
+  /// What the objective needs of its samples under these options.
+  public let samples: @Sendable (any ObjectiveOptions) -> SampleForm
   /// Names of the options, for strict configurations.
   public let defaultOptions: any ObjectiveOptions
   public let make: @Sendable (any ObjectiveOptions, ModelConfiguration, Vocabulary) throws(ConfigurationError) -> any Objective
@@ -19,6 +22,11 @@ public struct ObjectiveEntry: Sendable {
     summary = O.summary
     paper = O.paper
     visibility = O.visibility
+    head = O.head
+    samples = { options in
+      guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
+      return O.samples(options)
+    }
     defaultOptions = O.Options()
     make = { (options, model, vocabulary) throws(ConfigurationError) in
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
@@ -32,8 +40,22 @@ public struct ObjectiveEntry: Sendable {
 public enum ObjectiveRegistry {
   public static let entries: [ObjectiveEntry] = [
     ObjectiveEntry(Autoregressive.self),
+    ObjectiveEntry(DiverseAutoregressive.self),
     ObjectiveEntry(MaskedLanguageModel.self),
+    ObjectiveEntry(VariableLengthMasks.self),
+    ObjectiveEntry(FullyExploredMasks.self),
+    ObjectiveEntry(MaskEnhancedAutoregressive.self),
+    ObjectiveEntry(Electra.self),
+    ObjectiveEntry(Electric.self),
+    ObjectiveEntry(RetroMAE.self),
+    ObjectiveEntry(DupMAE.self),
+    ObjectiveEntry(MaskedSetPrediction.self),
   ]
+
+  /// Those that a model of this shape can be evaluated with, the most usual first.
+  public static func entries(fitting model: ModelConfiguration) -> [ObjectiveEntry] {
+    entries.filter { $0.visibility == model.visibility && $0.head == model.head }
+  }
 
   public static func entry(named name: String) -> ObjectiveEntry? { entries.first { $0.name == name } }
 }

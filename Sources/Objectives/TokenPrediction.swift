@@ -9,9 +9,11 @@ public struct TokenPrediction: Sendable {
   public let transformer: Transformer
   public let networks: NetworkSet
 
-  public init(_ model: ModelConfiguration) {
+  /// - Parameter companions: inputs have companions, whose embeddings are those of tokens.
+  public init(_ model: ModelConfiguration, companions: Bool = false) {
     var layout = ParameterLayout()
     transformer = Transformer(model, into: &layout)
+    if companions, let token = transformer.embedding.token { layout.addUses(of: token..<token + 1) }
     networks = NetworkSet(trained: layout)
   }
 

@@ -36,7 +36,7 @@ public struct ParameterSpec: Sendable, Equatable {
 public struct ParameterLayout: Sendable, Equatable {
   public struct Entry: Sendable, Equatable {
     public let index: Int
-    public let spec: ParameterSpec
+    public fileprivate(set) var spec: ParameterSpec
     /// First float.
     public let offset: Int
     public var count: Int { spec.count }
@@ -75,6 +75,11 @@ public struct ParameterLayout: Sendable, Equatable {
   public mutating func group(_ range: Range<Int>) -> Range<Int> {
     largestGroup = max(largestGroup, floats(range).count)
     return range
+  }
+
+  /// Declares that one backward pass hands over a gradient of each of these entries `count` times more: their layer is used again.
+  public mutating func addUses(_ count: Int = 1, of range: Range<Int>) {
+    for index in range { entries[index].spec.uses += count }
   }
 
   public func entry(named name: String) -> Entry? { byName[name].map { entries[$0] } }

@@ -27,8 +27,7 @@ extension ObjectiveCheck {
       if whole == parts(objective.corrupt(batch, other), batch) { faults.append("corruption does not depend on the seed") }
       let evaluation = StepContext(seed: seed, step: 3, steps: 10, purpose: .evaluation)
       if whole == parts(objective.corrupt(batch, evaluation), batch) { faults.append("corruption ignores the context's purpose") }
-      var again = batch
-      again.positions = batch.positions.map { $0 + UInt64(source.samplesPerEpoch) }
+      let again = try samples(7, from: 5 + UInt64(source.samplesPerEpoch))
       if whole == parts(objective.corrupt(again, context), again) { faults.append("a sample met again has the same corruption") }
     }
     return faults
@@ -42,10 +41,13 @@ extension ObjectiveCheck {
     struct Input: Equatable {
       var length: Int
       var tokens: [Int32]
+      var companions: [Int32]
       var values: [Float]
       var positionIDs: [Int32]
       var first: [Int32]
       var end: [Int32]
+      /// Visible keys of a decoder's rows.
+      var visible: [UInt32]
     }
   }
 
@@ -63,8 +65,8 @@ extension ObjectiveCheck {
       return Array(all[sample * size..<(sample + 1) * size])
     }
     return .init(
-      length: input.length, tokens: own(input.tokens), values: own(input.values), positionIDs: own(input.positionIDs),
-      first: own(input.ranges.first), end: own(input.ranges.end))
+      length: input.length, tokens: own(input.tokens), companions: own(input.companions), values: own(input.values), positionIDs: own(input.positionIDs),
+      first: own(input.ranges.first), end: own(input.ranges.end), visible: own(input.visible?.words ?? []))
   }
 
   private func targets(_ all: TermTargets, _ range: Range<Int>) -> TermTargets {
@@ -72,19 +74,24 @@ extension ObjectiveCheck {
     let mine = all.rows.indices.filter { range.contains(all.rows[$0]) }
     return TermTargets(
       rows: mine.map { all.rows[$0] - range.lowerBound }, ids: all.ids.isEmpty ? [] : mine.map { all.ids[$0] },
+      offsets: all.offsets.isEmpty ? [] : mine.map { all.offsets[$0] },
       values: mine.flatMap { all.values[$0 * k..<($0 + 1) * k] }, weights: mine.map { all.weights[$0] })
   }
 
-  /// Counts are sums of weights; rows are distinct; there is one target and one weight a row.
+  /// Counts are sums of weights, or what the objective says instead; rows are distinct; there is one target and one weight a row.
   func countFaults() throws -> [String] {
     let batch = try samples(7)
-    let example = try make().corrupt(batch, context)
+    let objective = try make()
+    let example = objective.corrupt(batch, context)
     return example.targets.enumerated().flatMap { term, t -> [String] in
       var faults: [String] = []
       let sum = t.weights.reduce(0) { $0 + Double($1) }
-      if example.counts[term] != sum { faults.append("term \(term) counts \(example.counts[term]), its weights add up to \(sum)") }
+      let wanted = objective.wantedCount(term: term, t, batch)
+      if example.counts[term] != wanted { faults.append("term \(term) counts \(example.counts[term]) instead of \(wanted)") }
       if !(sum > 0) { faults.append("term \(term) asks for nothing in seven samples") }
-      if Set(t.rows).count != t.rows.count { faults.append("term \(term) asks for a row twice") }
+      let places = t.rows.indices.map { [t.rows[$0], t.offsets.isEmpty ? 0 : t.offsets[$0]] }
+      if Set(places).count != t.rows.count { faults.append("term \(term) asks for a row twice") }
+      if !t.offsets.isEmpty, t.offsets.count != t.rows.count { faults.append("term \(term) has \(t.offsets.count) offsets for \(t.rows.count) rows") }
       if t.weights.count != t.rows.count || t.weights.contains(where: { !($0 >= 0) }) { faults.append("term \(term) lacks weights") }
       if !t.ids.isEmpty, t.ids.count != t.rows.count { faults.append("term \(term) has \(t.ids.count) ids for \(t.rows.count) rows") }
       if !t.values.isEmpty, t.values.count % t.rows.count != 0 { faults.append("term \(term) has ragged values") }
@@ -140,11 +147,16 @@ extension ObjectiveCheck {
 
   private func causalLeaks(_ run: ObjectiveRun, _ batch: SampleBatch, _ clean: TrainingExample, _ states: [Float]) -> [String] {
     let (length, width) = (batch.length, model.width)
+    let hidden = Set(run.objective.hiddenPositions(clean, vocabulary).map { $0.sample * length + $0.position })
     return (0..<length).flatMap { j -> [String] in
       let changed = run.hidden(run.objective.corrupt(altered(batch, sample: 1, position: j), context))
       let moved = (0..<batch.count * length).filter { row in (0..<width).contains { states[row * width + $0] != changed[row * width + $0] } }
       var faults = moved.filter { $0 < length + j || $0 >= 2 * length }.map { "changing position \(j) of sample 1 moves row \($0) of all" }
-      if !moved.contains(length + j) { faults.append("changing position \(j) of sample 1 moves nothing there") }
+      if hidden.contains(length + j) {
+        if !moved.isEmpty { faults.append("the value at hidden position \(j) of sample 1 leaks") }
+      } else if !moved.contains(length + j) {
+        faults.append("changing position \(j) of sample 1 moves nothing there")
+      }
       return faults
     }
   }

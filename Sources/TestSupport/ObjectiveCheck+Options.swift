@@ -7,7 +7,7 @@ extension ObjectiveCheck {
   func optionFaults() throws -> [String] {
     let defaults = try table(entry.defaultOptions)
     var faults: [String] = []
-    if try table(try make().options) != defaults { faults.append("an objective made with default options has others") }
+    if try table(try make(options: entry.defaultOptions).options) != defaults { faults.append("an objective made with default options has others") }
     if try table(decoded(defaults)) != defaults { faults.append("default options do not survive coding") }
     for (key, value) in defaults {
       faults += try survivalFaults(key, value.other, defaults)

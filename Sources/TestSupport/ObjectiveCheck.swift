@@ -4,13 +4,18 @@ import Tensors
 
 /// Everything an objective must hold to be registered, on a small model and samples of its own.
 ///
+/// - Parameters:
+///   - options: in place of the defaults.
+///   - model: in place of the objective's own choice.
 /// - Returns: what is wrong, one sentence each; empty when the objective is right.
-public func checkObjective(_ entry: ObjectiveEntry, seed: UInt64 = 1) -> [String] {
+public func checkObjective(
+  _ entry: ObjectiveEntry, options: (any ObjectiveOptions)? = nil, model: ModelConfiguration? = nil, seed: UInt64 = 1
+) -> [String] {
   guard let type = entry.type as? any ReferencedObjective.Type else {
     return ["\(entry.name) has no reference: make it a ReferencedObjective in TestSupport"]
   }
   do {
-    return try ObjectiveCheck(entry, type, seed: seed).faults().map { "\(entry.name): \($0)" }
+    return try ObjectiveCheck(entry, type, options: options, model: model, seed: seed).faults().map { "\(entry.name): \($0)" }
   } catch {
     return ["\(entry.name): \(error)"]
   }
@@ -20,6 +25,7 @@ public func checkObjective(_ entry: ObjectiveEntry, seed: UInt64 = 1) -> [String
 struct ObjectiveCheck {
   let entry: ObjectiveEntry
   let type: any ReferencedObjective.Type
+  let options: any ObjectiveOptions
   let model: ModelConfiguration
   let source: any SampleSource
   let vocabulary = ToyTokens.vocabulary
@@ -27,10 +33,11 @@ struct ObjectiveCheck {
   /// Some steps into a run, so that a context that is ignored or misread shows.
   let context: StepContext
 
-  init(_ entry: ObjectiveEntry, _ type: any ReferencedObjective.Type, seed: UInt64) {
+  init(_ entry: ObjectiveEntry, _ type: any ReferencedObjective.Type, options: (any ObjectiveOptions)?, model: ModelConfiguration?, seed: UInt64) {
+    self.options = options ?? entry.defaultOptions
     (self.entry, self.type, self.seed) = (entry, type, seed)
-    model = type.checkModel()
-    source = type.checkSource(model)
+    self.model = model ?? type.checkModel()
+    source = type.checkSource(self.model)
     context = StepContext(seed: seed, step: 3, steps: 10)
   }
 
@@ -49,7 +56,7 @@ struct ObjectiveCheck {
   }
 
   func make(_ model: ModelConfiguration? = nil, options: (any ObjectiveOptions)? = nil) throws(ConfigurationError) -> any ReferencedObjective {
-    let objective = try entry.make(options ?? entry.defaultOptions, model ?? self.model, vocabulary)
+    let objective = try entry.make(options ?? self.options, model ?? self.model, vocabulary)
     guard let referenced = objective as? any ReferencedObjective else { preconditionFailure("\(entry.name) made another type") }
     return referenced
   }

@@ -12,6 +12,7 @@ final class ObjectiveRun {
   let samples: Int
   let length: Int
   let dropout = CounterGenerator(seed: 21, purpose: .dropout)
+  private var held = HeldNumbers()
 
   /// Auxiliary networks get values of their own, so that a gradient or a value taken from the wrong network shows.
   init(_ objective: any ReferencedObjective, samples: Int, length: Int, seed: UInt64, deviation: Float = 0.4) {
@@ -52,13 +53,21 @@ final class ObjectiveRun {
     return withExtendedLifetime(arena) { encoder.forward(input, Pass(bank.trained), workspace).array }
   }
 
-  /// Losses and gradient by the reference. - Parameter parameters: in place of the bank's.
+  /// Losses and gradient by the reference.
+  /// - Parameters:
+  ///   - parameters: in place of the bank's.
+  ///   - choices: made at another point; those of this point where none are.
   func reference(
-    _ example: TrainingExample, scales: [Float], dropout: Bool, parameters: [Double]? = nil, recording: Bool = true
+    _ example: TrainingExample, scales: [Float], dropout: Bool, parameters: [Double]? = nil, recording: Bool = true,
+    choices: Choices = Choices()
   ) -> (losses: [Double], gradients: [Double]) {
     let tape = Tape(recording: recording)
-    let scope = Scope(
+    if parameters == nil { held = HeldNumbers() }
+    var scope = Scope(
       tape, objective.networks.trained, parameters ?? bank.trained.all.array.map(Double.init), dropout: dropout ? self.dropout : nil)
+    scope.held = held
+    scope.choices = choices
+    choices.rewind()
     var auxiliaries: [String: Scope] = [:]
     for auxiliary in objective.networks.auxiliaries {
       auxiliaries[auxiliary.name] = Scope(tape, auxiliary.layout, bank.auxiliary(auxiliary.name).all.array.map(Double.init))

@@ -111,7 +111,7 @@ extension Scope {
   }
 
   /// Factors of the attention weights [T, T] of a head: row i of head h starts at group (h·T + i)·⌈T/32⌉.
-  private func attentionDropout(_ c: ModelConfiguration, _ t: Int, head: Int, position: UInt64, site: UInt32) -> [Double]? {
+  func attentionDropout(_ c: ModelConfiguration, _ t: Int, head: Int, position: UInt64, site: UInt32) -> [Double]? {
     guard let dropout, c.attentionDropout > 0 else { return nil }
     let random = dropout.at(position: position, site: site &+ siteOffset)
     let groups = (t + 31) / 32

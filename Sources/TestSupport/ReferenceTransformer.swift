@@ -29,14 +29,21 @@ extension Scope {
     }
   }
 
-  /// - Parameter rows: what stands in place of the input's values, such as another network's output.
-  public func embedding(_ name: String, _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil) -> Value {
+  /// - Parameters:
+  ///   - rows: what stands in place of the input's values, such as another network's output.
+  ///   - embedded: what stands in place of the tokens' embeddings.
+  public func embedding(
+    _ name: String, _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil, embedded: Value? = nil
+  ) -> Value {
     var sum: Value
-    if c.inputWidth > 0 {
+    if let embedded {
+      sum = embedded
+    } else if c.inputWidth > 0 {
       let values = rows ?? tape.leaf(input.rows, c.inputWidth, input.values.map(Double.init))
       sum = linear("\(name).values", values, inputMajor: false)
     } else {
       sum = parameter("\(name).token").taking(rows: input.tokens.map(Int.init))
+      if !input.companions.isEmpty { sum = sum + parameter("\(name).token").taking(rows: input.companions.map(Int.init)) }
     }
     if let position = optional("\(name).position") { sum = sum + position.taking(rows: input.positionIDs.map(Int.init)) }
     if let type = optional("\(name).type") { sum = sum + type.taking(rows: [0]) }
@@ -45,15 +52,17 @@ extension Scope {
   }
 
   /// The hidden states of a whole transformer.
+  /// - Parameter embedding: of another network, which this one reads.
   public func hidden(
-    prefix: String = "", _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil,
+    prefix: String = "", embedding: String? = nil, _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil,
     visible: ((Int, Int, Int) -> Bool)? = nil
   ) -> Value {
     let visible = visible ?? { sample, query, key in
       let row = sample * input.length + query
       return Int(input.ranges.first[row]) <= key && key < Int(input.ranges.end[row])
     }
-    var x = embedding("\(prefix)embedding", input, c, rows: rows)
+    var x = self.embedding(embedding ?? "\(prefix)embedding", input, c, rows: rows)
+    if c.tableWidth != c.width { x = linear("\(prefix)embedding.projection", x, inputMajor: false) }
     for index in 0..<c.layers { x = block("\(prefix)block.\(index)", index: index, x, input, c, visible: visible) }
     return c.normPlacement == .pre ? norm("\(prefix)norm", x, c.norm, epsilon: c.normEpsilon) : x
   }
@@ -67,6 +76,19 @@ extension Scope {
     }
     let z = x.times(parameter(c.tiedHead ? tied : "\(name).weight"), transposed: true)
     return optional("\(name).bias").map { z + $0 } ?? z
+  }
+
+  /// The logits [rows, 1] of a head for replaced tokens.
+  public func replacedLogits(_ name: String, _ hidden: Value, rows: [Int], _ c: ModelConfiguration) -> Value {
+    let dense = linear("\(name).dense", hidden.taking(rows: rows), inputMajor: false)
+    return linear("\(name).output", activation(c.activation == .geluTanh ? .geluTanh : .gelu, dense), inputMajor: false)
+  }
+
+  /// Σ wᵢ · (ln(1 + exp zᵢ) - yᵢ·zᵢ).
+  public func sigmoidCrossEntropy(_ logits: Value, labels: [Double], weights: [Float]) -> Value {
+    guard !labels.isEmpty else { return tape.scalar(0) }
+    let losses = (logits.exponential() + 1).logarithm() - logits * tape.leaf(labels.count, 1, labels)
+    return (losses * tape.leaf(labels.count, 1, weights.map(Double.init))).total()
   }
 
   /// Σ wᵢ · (log Σⱼ exp zᵢⱼ - zᵢ,tᵢ).

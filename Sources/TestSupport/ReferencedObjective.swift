@@ -1,4 +1,5 @@
 import Core
+import Glibc
 import Layers
 import Models
 import Objectives
@@ -18,8 +19,14 @@ public protocol ReferencedObjective: Objective {
   /// (sample, position) of every clean value that the main network must not see.
   func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)]
 
+  /// What a term is divided by; Σ w unless the objective says otherwise.
+  func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double
+
   /// Rate of the plain gradient descent that overfits one batch.
   static var overfitRate: Float { get }
+
+  /// The loss that no predictor can go below on an example, as a mean over its targets: 0 where every answer is asked for one value.
+  func leastLoss(_ example: TrainingExample) -> Double
 }
 
 extension ReferencedObjective {
@@ -35,6 +42,12 @@ extension ReferencedObjective {
   public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.context) }
 
   public static var overfitRate: Float { 0.5 }
+
+  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
+    targets.weights.reduce(0) { $0 + Double($1) }
+  }
+
+  public func leastLoss(_ example: TrainingExample) -> Double { 0 }
 
   /// Positions shown as [MASK].
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
@@ -53,3 +66,69 @@ extension ReferencedObjective where Self: TokenObjective {
 
 extension Autoregressive: ReferencedObjective {}
 extension MaskedLanguageModel: ReferencedObjective {}
+extension MaskEnhancedAutoregressive: ReferencedObjective {}
+
+extension VariableLengthMasks: ReferencedObjective {
+  /// The samples asked, or the rows.
+  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
+    Double(options.weightLaw == .perSample ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
+  }
+}
+
+extension FullyExploredMasks: ReferencedObjective {
+  /// The sets asked, or the rows.
+  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
+    Double(options.weightLaw == .set ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
+  }
+}
+
+extension MaskedSetPrediction: ReferencedObjective {
+  public static func checkModel() -> ModelConfiguration {
+    var c = MaskedLanguageModel.checkModel()
+    c.positions = .none
+    // So few that one member of a set is hidden: several would be told apart by nothing, and could not be overfitted.
+    c.context = 6
+    return c
+  }
+}
+
+extension DiverseAutoregressive: ReferencedObjective {
+  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.context, lookahead: 4) }
+
+  public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
+    let (c, targets) = (encoder.configuration, example.targets[0])
+    let hidden = scope.hidden(example.inputs[0], c)
+    let losses = (1...options.offsets).map { offset -> Value in
+      let mine = targets.rows.indices.filter { targets.offsets[$0] == offset }
+      let answers = logits(offset, hidden, rows: mine.map { targets.rows[$0] }, scope, c)
+      return scope.crossEntropy(answers, targets: mine.map { targets.ids[$0] }, weights: mine.map { targets.weights[$0] })
+    }
+    return [losses.dropFirst().reduce(losses[0]) { $0 + $1 }]
+  }
+
+  /// One answer for all offsets can at best be their mixture: the mean entropy of the targets of a row.
+  public func leastLoss(_ example: TrainingExample) -> Double {
+    guard options.told == .none else { return 0 }
+    let t = example.targets[0]
+    let entropies = Dictionary(grouping: t.rows.indices) { t.rows[$0] }.values.map { indices -> Double in
+      let total = indices.reduce(0) { $0 + Double(t.weights[$1]) }
+      let shares = Dictionary(grouping: indices) { t.ids[$0] }.values.map { $0.reduce(0) { $0 + Double(t.weights[$1]) } / total }
+      return -total * shares.reduce(0) { $0 + $1 * log($1) }
+    }
+    return entropies.reduce(0, +) / t.count
+  }
+
+  private func logits(_ offset: Int, _ hidden: Value, rows: [Int], _ scope: Scope, _ c: ModelConfiguration) -> Value {
+    switch offset == 1 ? .none : options.told {
+    case .none: return scope.logits("head", hidden, rows: rows, c, tied: "embedding.token")
+    case .heads:
+      return hidden.taking(rows: rows).times(scope.parameter("\(OffsetPrediction.headName(offset)).weight"), transposed: true)
+    case .embedding:
+      let (name, shape) = (OffsetPrediction.adapterName, OffsetPrediction.adapterShape(c))
+      let moved = hidden.taking(rows: rows) + scope.parameter("\(name).embedding").taking(rows: [offset - 2])
+      let normed = scope.norm("\(name).norm", moved, c.norm, epsilon: c.normEpsilon)
+      let answer = scope.feedForward(name, normed, shape, inputMajor: false)
+      return scope.logits("head", answer, rows: Array(rows.indices), c, tied: "embedding.token")
+    }
+  }
+}

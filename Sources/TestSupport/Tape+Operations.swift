@@ -80,6 +80,20 @@ extension Value {
     }
   }
 
+  /// The row with the largest element of each column; of equal ones the first.
+  public func placesOfColumnMaxima() -> [Int] {
+    let c = columns
+    return (0..<c).map { column in (1..<max(rows, 1)).reduce(0) { data[$1 * c + column] > data[$0 * c + column] ? $1 : $0 } }
+  }
+
+  /// The element of each column in the given row, [1, columns].
+  public func taking(places: [Int]) -> Value {
+    let c = columns
+    return Value.made(tape, 1, c, (0..<c).map { data[places[$0] * c + $0] }) { [self] result in
+      for column in 0..<c { gradient[places[column] * c + column] += result.gradient[column] }
+    }
+  }
+
   /// The given rows, in this order; a row may be taken more than once.
   public func taking(rows taken: [Int]) -> Value {
     let c = columns

@@ -23,7 +23,9 @@ public struct ToyTokens: SampleSource {
       tokens += sample.tokens
       segments += sample.segments
     }
-    return SampleBatch(positions: Array(positions), length: length, lookahead: lookahead, tokens: tokens, segments: segments)
+    return SampleBatch(
+      positions: Array(positions), indices: positions.map { $0 % UInt64(samplesPerEpoch) },
+      visits: positions.map { $0 / UInt64(samplesPerEpoch) }, length: length, lookahead: lookahead, tokens: tokens, segments: segments)
   }
 
   private func sample(_ index: UInt64) -> (tokens: [Int32], segments: [Int32]) {

@@ -18,6 +18,9 @@ public protocol Tokenizer: Sendable {
   /// The text of one id, as `tokenizer.json` spells it.
   func token(_ id: Int32) -> String?
 
+  /// Which tokens join into words.
+  var wordEdges: WordEdges { get }
+
   /// `tokenizer.json` as the `tokenizers` library loads it; deterministic, byte for byte.
   func tokenizerJSON() -> [UInt8]
 

@@ -52,9 +52,10 @@ public enum TokenizerLoader {
     switch model["type"]?.string ?? (model["merges"] != nil ? "BPE" : "WordPiece") {
     case "BPE": return try BytePairReader(json: parsed, place: place).tokenizer(configurations: configurations)
     case "WordPiece": return try WordPieceReader(json: parsed, place: place).tokenizer(configurations: configurations)
+    case "WordLevel": return try WordLevelReader(json: parsed, place: place).tokenizer(configurations: configurations)
     case let type:
       throw DataError(
-        place, "the model is of type \(type), which Lockstep does not support.", remedy: "Use a byte-level BPE or a WordPiece tokenizer.")
+        place, "the model is of type \(type), which Lockstep does not support.", remedy: "Use a byte-level BPE, a WordPiece or a word-level tokenizer.")
     }
   }
 

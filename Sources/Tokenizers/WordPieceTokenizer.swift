@@ -8,7 +8,7 @@ public struct WordPieceTokenizer: Tokenizer {
   let definition: WordPieceDefinition
   let roles: SpecialRoles
   private let model: WordPieceModel
-  private let spellings: [[UInt8]]
+  let spellings: [[UInt8]]
   private let rawTokens: AddedTokenMatcher
   private let normalizedTokens: AddedTokenMatcher
   private let special: Set<Int32>

@@ -60,6 +60,15 @@ public final class ConfigurationReader {
     return value
   }
 
+  /// The same for an enumeration that only its value tells.
+  private func choice<Choice: CaseIterable & RawRepresentable>(_ key: String, among _: Choice, default value: Any?) -> Any? {
+    guard let fallback = value as? String else { return value }
+    let (text, names) = (string(key, default: fallback), Choice.allCases.map { "\($0.rawValue)" })
+    if names.contains(text) { return text }
+    note(key, "is \"\(text)\"; it must be one of \(names.joined(separator: ", ")).")
+    return fallback
+  }
+
   /// Options of an objective: every stored property is a key of `section`, its default the property's.
   public func options(_ entry: (defaults: any Codable & Sendable, decode: (any Decoder) throws -> any Codable & Sendable), section: String)
     -> (any Codable & Sendable)?
@@ -75,7 +84,7 @@ public final class ConfigurationReader {
       case let flag as Bool: object[name] = boolean(key, default: flag)
       case let count as Int: object[name] = integer(key, default: count)
       case let number as Double: object[name] = self.number(key, default: number)
-      default: if let text = object[name] as? String { object[name] = string(key, default: text) }
+      default: if let text = object[name] as? String { object[name] = option(key, default: text, among: choices(value)) }
       }
     }
     do {
@@ -85,6 +94,14 @@ public final class ConfigurationReader {
       note(section, "has an option with a value that is not among its choices.")
       return nil
     }
+  }
+
+  /// A text that must be one of `choices`, unless these are not known.
+  private func option(_ key: String, default text: String, among choices: [String]) -> String {
+    let given = string(key, default: text)
+    if choices.isEmpty || choices.contains(given) { return given }
+    note(key, "is \"\(given)\"; it must be one of \(choices.joined(separator: ", ")).")
+    return text
   }
 
   private func read<Value>(_ key: String, _ fallback: ConfigurationNode, _ convert: (ConfigurationNode) -> Value?) -> Value {
@@ -145,6 +162,13 @@ public final class ConfigurationReader {
       return (section.isEmpty ? lines : ["[\(section)]"] + lines).joined(separator: "\n")
     }.joined(separator: "\n\n") + "\n"
   }
+}
+
+/// The names of an enumeration that is written as text; none for anything else.
+private func choices(_ value: Any) -> [String] {
+  func names<Choice: CaseIterable & RawRepresentable>(_: Choice) -> [String] { Choice.allCases.compactMap { $0.rawValue as? String } }
+  guard let choice = value as? any (CaseIterable & RawRepresentable) else { return [] }
+  return names(choice)
 }
 
 /// The key with the fewest changed letters, if it is near enough to be a misspelling.

@@ -1,10 +1,12 @@
 import Core
 import Data
 
-/// Computes again which samples a run has to use, step by step, and sees that no epoch uses a sample twice.
+/// Computes again which samples a run has to use, step by step, and sees that no epoch uses a sample twice, or oftener than a step repeats it.
 struct ExpectedSamples {
   let plan: BatchPlan
-  let samplesPerEpoch: Int
+  let stream: RepeatedStream
+  /// Texts an epoch.
+  let texts: Int
   /// `SampleBatch.tokenDigest` of every sample of the epoch; nil without a corpus, and `content` then means nothing.
   let tokens: [UInt64]?
   private let order: Order
@@ -20,18 +22,22 @@ struct ExpectedSamples {
   /// The sample at each place of an epoch.
   typealias Order = (_ epoch: UInt64) -> (Int) -> Int
 
-  /// - Parameter order: the run's own unless another is given.
+  /// - Parameters:
+  ///   - samplesPerEpoch: as the run counts them, copies included: a multiple of the copies of a text.
+  ///   - order: the run's own unless another is given.
   init(_ configuration: RunConfiguration, samplesPerEpoch: Int, tokens: [UInt64]?, order: Order? = nil) {
-    precondition(samplesPerEpoch > 0, "an epoch of no samples")
+    stream = configuration.stream
+    let texts = samplesPerEpoch / stream.repetition.times
+    precondition(texts > 0, "an epoch of no samples")
     let seed = configuration.seed
     let order = order ?? { epoch in
-      let keyed = KeyedPermutation(count: samplesPerEpoch, seed: seed, epoch: epoch)
+      let keyed = KeyedPermutation(count: texts, seed: seed, epoch: epoch)
       return { keyed[$0] }
     }
     plan = BatchPlan(batch: configuration.batch, microBatch: configuration.microBatch, ranks: 1, threads: 1)
-    (self.samplesPerEpoch, self.tokens, self.order) = (samplesPerEpoch, tokens, order)
+    (self.texts, self.tokens, self.order) = (texts, tokens, order)
     permutation = order(0)
-    used = [UInt64](repeating: 0, count: (samplesPerEpoch + 63) / 64)
+    used = [UInt64](repeating: 0, count: (texts + 63) / 64)
   }
 
   /// The token digests of all samples of an epoch. - Parameter source: the training split in the order of the corpus.
@@ -51,8 +57,16 @@ struct ExpectedSamples {
   mutating func advance(to step: Int) -> SampleDigest {
     let before = total
     while steps < step {
+      let first = UInt64(steps * stream.textsPerStep)
+      let indices = (0..<UInt64(stream.textsPerStep)).map { use(first + $0) }
+      var copies = Set<Copy>()
       for k in 0..<plan.microBatchCount {
-        let digest = plan.positions(step: steps, microBatch: k).reduce(into: SampleDigest()) { $0 &+= sample(at: $1) }
+        let digest = plan.positions(step: steps, microBatch: k).reduce(into: SampleDigest()) { sum, position in
+          let text = stream.text(at: position)
+          if stream.repetition.times > 1, !copies.insert(Copy(place: text.place, number: text.copy)).inserted { repeatedAt = repeatedAt ?? steps }
+          let index = indices[Int(text.place - first)]
+          sum &+= SampleDigest(position: position, index: UInt64(index), tokens: tokens?[index] ?? 0)
+        }
         total &+= digest.trained(asMicroBatch: steps * plan.microBatchCount + k)
       }
       steps += 1
@@ -60,8 +74,14 @@ struct ExpectedSamples {
     return total &- before
   }
 
-  private mutating func sample(at position: UInt64) -> SampleDigest {
-    let (e, place) = position.quotientAndRemainder(dividingBy: UInt64(samplesPerEpoch))
+  private struct Copy: Hashable {
+    let place: UInt64
+    let number: Int
+  }
+
+  /// The sample at a place of the stream of texts, which is noted as used. - Precondition: places rise.
+  private mutating func use(_ place: UInt64) -> Int {
+    let (e, place) = place.quotientAndRemainder(dividingBy: UInt64(texts))
     if e != epoch {
       // The epoch before used as many different samples as it has: all of them, unless one came twice.
       epoch = e
@@ -72,6 +92,6 @@ struct ExpectedSamples {
     let bit = UInt64(1) << UInt64(index & 63)
     if used[index >> 6] & bit != 0 { repeatedAt = repeatedAt ?? steps }
     used[index >> 6] |= bit
-    return SampleDigest(position: position, index: UInt64(index), tokens: tokens?[index] ?? 0)
+    return index
   }
 }

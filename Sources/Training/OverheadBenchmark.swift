@@ -59,7 +59,8 @@ public struct OverheadBenchmark {
       trainer.bank.initialize(seed: 1)
       return trainer
     }
-    let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabulary), context: model.context, seed: 1)
+    let source = SyntheticDataset(
+      vocabulary: Vocabulary(size: model.vocabulary), context: model.context, lookahead: trainers[0].objective.lookahead, seed: 1)
     var seconds = [[Double]](repeating: [], count: variants.count)
     for step in 0..<warmup + pairs {
       let examples = try Trainer.examples(

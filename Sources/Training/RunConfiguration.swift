@@ -98,7 +98,7 @@ public struct RunConfiguration: Sendable {
     model = Self.model(entry.visibility, reader)
     batch = reader.integer("batch.samples", default: 32, in: 1...1_000_000)
     microBatch = reader.integer("batch.microBatch", default: min(batch, 8), in: 1...1_000_000)
-    Self.checkBatch(batch, microBatch, reader)
+    Self.checkBatch(batch, microBatch, objectiveOptions.repetition, reader)
     Self.checkSize(model, batch: batch, microBatch: microBatch, reader)
     sum = reader.string("batch.sum", default: "exact")
     if !["exact", "float"].contains(sum) { reader.note("batch.sum", "is \"\(sum)\"; it must be one of exact, float.") }
@@ -130,11 +130,13 @@ public struct RunConfiguration: Sendable {
     return options as? any ObjectiveOptions ?? entry.defaultOptions
   }
 
-  private static func checkBatch(_ batch: Int, _ microBatch: Int, _ reader: ConfigurationReader) {
+  private static func checkBatch(_ batch: Int, _ microBatch: Int, _ repetition: SampleRepetition, _ reader: ConfigurationReader) {
     if batch > 0, microBatch > 0, batch % microBatch != 0 {
       reader.note("batch.samples", "is \(batch); it must be a whole number of micro-batches of batch.microBatch = \(microBatch).")
     } else if microBatch > 0, batch / microBatch > 4096 {
       reader.note("batch.microBatch", "is \(microBatch); a batch of \(batch) may have at most 4096 micro-batches.")
+    } else if let problem = repetition.problem(batch: batch, microBatch: microBatch) {
+      reader.note(problem.key, problem.sentence)
     }
   }
 
@@ -188,6 +190,7 @@ public struct RunConfiguration: Sendable {
     m.bias = reader.boolean("model.bias", default: m.bias)
     m.tokenTypes = reader.integer("model.tokenTypes", default: m.tokenTypes, in: 0...16)
     m.headTransform = reader.boolean("model.headTransform", default: m.headTransform)
+    m.embeddingWidth = reader.integer("model.embeddingWidth", default: m.embeddingWidth, in: 0...65_536)
     m.dropout = Float(reader.number("model.dropout", default: shortest(m.dropout)))
     m.attentionDropout = Float(reader.number("model.attentionDropout", default: shortest(m.dropout)))
   }
@@ -254,6 +257,14 @@ public struct RunConfiguration: Sendable {
       reader.note("machine.progress", "is \"\(machine.progress)\"; it must be one of auto, bar, plain, none.")
     }
     return machine
+  }
+
+  /// Which text each position of the run's stream reads.
+  public var stream: RepeatedStream { RepeatedStream(objectiveOptions.repetition, batch: batch, microBatch: microBatch) }
+
+  /// What goes from the first planned step to the last, by name: a run planned anew in the middle has other bits from there on.
+  public var schedules: [String] {
+    (schedule.shape == .constant ? [] : ["the \(schedule.shape.rawValue) schedule"]) + (objectiveOptions.followsProgress ? ["the objective's schedule"] : [])
   }
 
   /// Optimiser steps for a corpus of so many samples an epoch.

@@ -20,13 +20,14 @@ public struct RunPlan: Sendable {
 
   /// - Throws: `ConfigurationError` as the run itself would.
   public init(_ configuration: RunConfiguration, _ inputs: RunInputs, ranks: Int, threads: Int) throws {
+    let inputs = inputs.repeated(for: configuration)
     let model = TrainingRun.model(configuration, inputs.vocabulary)
     let objective = try TrainingRun.objective(configuration, model: model, vocabulary: inputs.vocabulary)
     let layout = objective.networks.trained
     let counting = Arena.counting()
     _ = objective.workspace(samples: configuration.microBatch, length: model.context, counting)
     let auxiliary = objective.networks.auxiliaries.reduce(0) { $0 + $1.layout.parameterCount }
-    self.model = model
+    self.model = objective.exported
     steps = configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: model.context)
     parameters = layout.parameterCount
     workspaceBytes = threads * 4 * (counting.used + layout.largestGroup)
@@ -36,11 +37,23 @@ public struct RunPlan: Sendable {
     let sample = objective.corrupt(
       try inputs.training.samples(at: 0..<UInt64(configuration.microBatch)),
       StepContext(seed: configuration.seed, step: 0, steps: steps))
-    let tokens = configuration.microBatch * model.context
-    let share = (sample.counts.first ?? 0) / Double(tokens)
-    flops =
-      model.trainingFlopsPerToken(length: model.context, headFraction: min(1, share))
-      * Double(steps * configuration.batch * model.context)
+    flops = objective.trainingFlops(sample) * Double(steps * configuration.batch / configuration.microBatch)
+  }
+
+  /// Targets and required flops of the first `steps` steps: functions of the configuration and the data.
+  public static func work(_ configuration: RunConfiguration, _ inputs: RunInputs, steps: Int) throws -> (targets: Double, flops: Double) {
+    let model = TrainingRun.model(configuration, inputs.vocabulary)
+    let objective = try TrainingRun.objective(configuration, model: model, vocabulary: inputs.vocabulary)
+    let plan = BatchPlan(batch: configuration.batch, microBatch: configuration.microBatch, ranks: 1, threads: 1)
+    var (targets, flops) = (0.0, 0.0)
+    for step in 0..<steps {
+      let context = StepContext(seed: configuration.seed, step: step, steps: steps)
+      for example in try Trainer.examples(step: step, rank: 0, plan: plan, objective: objective, source: inputs.training, context: context) {
+        targets += example.targets.reduce(0) { $0 + Double($1.rows.count) }
+        flops += objective.trainingFlops(example)
+      }
+    }
+    return (targets, flops)
   }
 
   /// This rank's sgemm rate in flops a second.

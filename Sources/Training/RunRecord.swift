@@ -99,7 +99,8 @@ final class RunRecord {
       warn(
         "\(plan.idleWorkers) of \(plan.ranks * plan.threads) workers have no micro-batch and idle: a batch of \(plan.batch) in micro-batches of \(plan.microBatch) feeds \(plan.microBatchCount).")
     }
-    if plan.microBatch * model.context < 1000, plan.batch > plan.microBatch {
+    // Advice for a person who watches; a comparison starts dozens of runs.
+    if configuration.machine.progress != "none", plan.microBatch * model.context < 1000, plan.batch > plan.microBatch {
       warn(
         "a micro-batch has \(plan.microBatch * model.context) tokens; from about 1,000 on, products run at full speed. Raise batch.microBatch if the batch allows it.")
     }
@@ -201,7 +202,7 @@ final class RunRecord {
     interval.seconds += outcome.stepSeconds
     interval.steps += 1
     interval.tokens += tokens
-    interval.flops += model.trainingFlopsPerToken(length: model.context, headFraction: min(1, outcome.counts[0] / tokens)) * tokens
+    interval.flops += flopsPerToken * tokens
     self.validation = validation ?? self.validation
     let names = termNames(outcome.termLosses.count)
     last = StepRecord(
@@ -216,6 +217,8 @@ final class RunRecord {
   }
 
   var termNamesSource: [String] = []
+  /// Required flops of the step over a token, as rank 0's examples have them.
+  var flopsPerToken = 0.0
 
   private func termNames(_ count: Int) -> [String] {
     termNamesSource.count == count ? termNamesSource : (0..<count).map { "term\($0)" }

@@ -3,7 +3,8 @@ import Core
 import Data
 import Foundation
 
-/// Whether a run folder proves that its run used every sample exactly once, over all starts and rank counts.
+/// Whether a run folder proves that its run used every sample exactly once (or exactly as often as its objective repeats texts), over all
+/// starts and rank counts.
 ///
 /// The live lines of the ledger must follow each other without gap and overlap; each must have the digest that the configuration
 /// gives for its steps; each checkpoint's account must be the sum up to its step; and no epoch may use a sample twice.
@@ -22,7 +23,10 @@ public struct SampleProof: Codable, Sendable, Equatable {
   public var samples = 0
   public var starts = 0
   public var rankCounts: [Int] = []
+  /// With all copies.
   public var samplesPerEpoch = 0
+  /// How often each text is used an epoch.
+  public var times = 1
   /// Whether tokens were compared too, not only positions and indices.
   public var comparedTokens = false
   /// The newest checkpoint with an account.
@@ -45,10 +49,13 @@ public struct SampleProof: Codable, Sendable, Equatable {
     guard let perEpoch = accounts.last?.account.samplesPerEpoch ?? chain.samplesPerEpoch else { return }
     (firstStep, endStep, samplesPerEpoch) = (chain.firstStep, max(chain.endStep, accounts.last?.step ?? 0), perEpoch)
     (starts, rankCounts) = (Set(chain.live.map(\.launch)).count, Set(chain.live.map(\.ranks)).sorted())
+    times = configuration.stream.repetition.times
     let digests = try tokens()
     comparedTokens = digests != nil
-    if let digests, digests.count != perEpoch {
-      failures.append(Failure(step: 0, sentence: "the corpus has \(digests.count) samples an epoch, and the run had \(perEpoch)"))
+    if perEpoch < times || perEpoch % times != 0 {
+      failures.append(Failure(step: 0, sentence: "an epoch of \(perEpoch) samples cannot have every text \(times) times"))
+    } else if let digests, digests.count * times != perEpoch {
+      failures.append(Failure(step: 0, sentence: "the corpus has \(digests.count * times) samples an epoch, and the run had \(perEpoch)"))
     } else {
       compare(chain, accounts, ExpectedSamples(configuration, samplesPerEpoch: perEpoch, tokens: digests))
     }
@@ -87,7 +94,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
     if found.samples != wanted.samples {
       sentence = "\(what) used \(found.samples) samples instead of \(wanted.samples)"
     } else if found.order != wanted.order {
-      sentence = "\(what) did not use each of its samples once, in its place"
+      sentence = "\(what) did not use each of its samples \(often), in its place"
     } else if comparedTokens, found.content != wanted.content {
       sentence = "\(what) used the right samples with other tokens than the corpus has"
     } else {
@@ -120,13 +127,15 @@ extension SampleProof {
 
   private var proven: String {
     let ranks = rankCounts.count > 1 ? Self.list(rankCounts) : "\(rankCounts.first ?? 1)"
-    var text = "samples: \(Self.grouped(samples)) of steps \(firstStep)–\(endStep) used exactly once"
+    var text = "samples: \(Self.grouped(samples / times)) of steps \(firstStep)–\(endStep) used exactly \(often)"
     text += ", over \(starts) \(starts == 1 ? "start" : "starts") on \(ranks) \(rankCounts == [1] ? "rank" : "ranks")"
     text += "; \(epochs)"
     if firstStep > 0 { text += "; steps before \(firstStep) were not recorded" }
     if let newestCheckpoint, newestCheckpoint < endStep { text += "; the newest checkpoint is of step \(newestCheckpoint)" }
     return text + (comparedTokens ? "" : "; tokens were not compared")
   }
+
+  private var often: String { times == 1 ? "once" : "\(times) times" }
 
   /// Which epochs are complete, and how far the open one is.
   private var epochs: String {

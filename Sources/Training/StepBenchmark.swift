@@ -62,7 +62,7 @@ public struct StepBenchmark {
     options.optimizer.learningRate = 3e-4
     let trainer = Trainer(objective, length: model.context, plan: plan, options: options, communicator: communicator)
     trainer.bank.initialize(seed: 1)
-    let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabulary), context: model.context, seed: 1)
+    let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabulary), context: model.context, lookahead: objective.lookahead, seed: 1)
     let before = Yardstick.sgemm(trainer.pool)
     var outcomes: [StepOutcome] = []
     for step in 0..<steps + warmup {

@@ -29,6 +29,14 @@ public struct RunInputs: Sendable {
     (self.training, self.validation, self.vocabulary) = (training, validation, vocabulary)
     (self.tokenizerFiles, self.dataHash) = (tokenizerFiles, dataHash)
   }
+
+  /// The same inputs, with texts repeated as the configuration's objective asks.
+  func repeated(for configuration: RunConfiguration) -> RunInputs {
+    guard configuration.stream.repetition.times > 1 else { return self }
+    var inputs = self
+    inputs.training = RepeatedSource(training, configuration.stream)
+    return inputs
+  }
 }
 
 /// How a run ended.
@@ -43,7 +51,7 @@ public enum RunEnding: Sendable, Equatable {
 /// A job from its configuration to its last checkpoint: resumes, steps, validates, logs, saves.
 public final class TrainingRun {
   public let configuration: RunConfiguration
-  /// The model with the vocabulary of the corpus.
+  /// The model that is kept, with the vocabulary of the corpus.
   public let model: ModelConfiguration
   public let steps: Int
   let inputs: RunInputs
@@ -75,15 +83,17 @@ public final class TrainingRun {
     _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, command: [String] = [],
     version: String = "", acceptArithmetic: Bool = false, keepsRecord: Bool = true
   ) throws {
+    let inputs = inputs.repeated(for: configuration)
     self.configuration = configuration
     self.inputs = inputs
     self.communicator = communicator
     self.version = version
     self.command = command
     self.acceptArithmetic = acceptArithmetic
-    model = Self.model(configuration, inputs.vocabulary)
+    let shape = Self.model(configuration, inputs.vocabulary)
     steps = configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: configuration.model.context)
-    objective = try Self.objective(configuration, model: model, vocabulary: inputs.vocabulary)
+    objective = try Self.objective(configuration, model: shape, vocabulary: inputs.vocabulary)
+    model = objective.exported
     let plan = BatchPlan(
       batch: configuration.batch, microBatch: configuration.microBatch, ranks: communicator.size, threads: threads)
     trainer = Trainer(
@@ -98,6 +108,12 @@ public final class TrainingRun {
     var model = configuration.model
     model.vocabulary = vocabulary.size
     return model
+  }
+
+  /// Tokens behind each sample that the configuration's objective reads.
+  /// - Throws: `ConfigurationError` as the run itself would.
+  static func lookahead(_ configuration: RunConfiguration, _ vocabulary: Vocabulary) throws -> Int {
+    try objective(configuration, model: model(configuration, vocabulary), vocabulary: vocabulary).lookahead
   }
 
   static func objective(_ configuration: RunConfiguration, model: ModelConfiguration, vocabulary: Vocabulary) throws -> any Objective {
@@ -149,8 +165,13 @@ public final class TrainingRun {
     var outcome: StepOutcome
     repeat {
       communicator.place = Place(step: step, "data")
+      let examples = try prefetcher.next()
+      if let record, !examples.isEmpty {
+        let positions = Double(examples.count * trainer.plan.microBatch * model.context)
+        record.flopsPerToken = examples.reduce(0) { $0 + objective.trainingFlops($1) } / positions
+      }
       outcome = try trainer.step(
-        step, try prefetcher.next(), stopRequested: StopRequest.isPending, saveRequested: try saver.isDue(finishing: step + 1))
+        step, examples, stopRequested: StopRequest.isPending, saveRequested: try saver.isDue(finishing: step + 1))
       step += 1
       accounting.add(outcome.samples)
       try afterStep(outcome, finished: step)
@@ -246,6 +267,7 @@ public final class TrainingRun {
   private func files() throws -> [String: [UInt8]] {
     var files = inputs.tokenizerFiles
     files[CheckpointFile.configuration] = HuggingFaceConfiguration.json(for: model, vocabulary: inputs.vocabulary)
+    files.merge(CompanionFiles.configurations(objective.companions, vocabulary: inputs.vocabulary)) { $1 }
     files[CheckpointFile.generation] = HuggingFaceConfiguration.generationJSON(for: model, vocabulary: inputs.vocabulary)
     return files
   }
@@ -307,15 +329,20 @@ public final class TrainingRun {
         "data.corpus", is: configuration.data.corpus,
         rule: "it holds other data than the \(state.step) steps so far were trained on. Restore that corpus, or give the run another name.")
     }
-    if let before = state.schedule["steps"].map({ Int($0) }), before != steps, configuration.schedule.shape != .constant, state.step < steps {
+    if let before = state.schedule["steps"].map({ Int($0) }), before != steps, !configuration.schedules.isEmpty, state.step < steps {
       record?.warn(
-        "the run was planned for \(before) steps and now for \(steps): the \(configuration.schedule.shape.rawValue) schedule is stretched from step \(state.step) on, so its bits are not those of a run planned so from the start.")
+        "the run was planned for \(before) steps and now for \(steps): \(configuration.schedules.joined(separator: " and ")) is stretched from step \(state.step) on, so its bits are not those of a run planned so from the start.")
     }
   }
 
   private func startFromGivenWeights() throws {
     guard !configuration.initFrom.isEmpty else { return }
-    let report = try HuggingFaceSource(configuration.initFrom).load(into: trainer.bank.trained, as: model)
+    let source = try HuggingFaceSource(configuration.initFrom)
+    let report = try source.load(into: trainer.bank.trained, as: model)
+    let anew = try source.loadRest(into: trainer.bank.trained, as: model, companions: objective.companions)
+    if let first = anew.first {
+      record?.warn("\(configuration.initFrom) does not have \(anew.count) parameters such as \(first); they start anew.")
+    }
     trainer.bank.restartFollowers()
     for warning in report.warnings { record?.warn(warning) }
     for (name, rows) in report.grown.sorted(by: { $0.key < $1.key }) {

@@ -32,7 +32,7 @@ struct Fill: ParsableCommand {
     guard (1...100_000).contains(top) else { throw ConfigurationError("--top", is: top, rule: "it must lie in 1...100000.") }
     let loaded = try LoadedModel(model)
     let vocabulary = loaded.tokenizer.vocabulary
-    guard loaded.configuration.visibility == .bidirectional, let mask = vocabulary.mask else {
+    guard loaded.configuration.visibility == .bidirectional, loaded.configuration.head == .vocabulary, let mask = vocabulary.mask else {
       throw ConfigurationError(model, "holds no masked model; lockstep generate continues a text with a causal one.")
     }
     let ids = framed(encode(loaded.tokenizer, mask), vocabulary)

@@ -20,9 +20,10 @@ struct Prepare: ParsableCommand {
   @Option(help: "The corpus folder to write.") var output: String
   @Option(help: "Train a byte-level BPE of this many ids on the corpus. Without it and --tokenizer, bytes are the tokens.")
   var vocabulary: Int?
+  @Flag(help: "Every word between white space is a token, its id by how often it comes: for sets of names.") var words = false
   @Option(help: "An existing tokeniser: a Hugging Face folder, tokenizer.json, or vocab.txt.") var tokenizer: String?
   @Option(help: "auto (by ending), text, jsonl, csv or tsv.") var format = Format.auto
-  @Option(help: "How plain text is cut: file (one document a file), blank-lines, or the text of a separator line.") var documents = "file"
+  @Option(help: "How plain text is cut: file (one document a file), blank-lines, lines, or the text of a separator line.") var documents = "file"
   @Option(help: "The field of JSON lines that holds the text.") var field = "text"
   @Option(help: "A column of a table, by name or number from 1; may be repeated.") var column: [String] = []
   @Flag(help: "Tables have no header row.") var noHeader = false
@@ -56,6 +57,16 @@ struct Prepare: ParsableCommand {
   }
 
   private func plan() throws -> TokenizerPlan {
+    if words {
+      guard vocabulary == nil, tokenizer == nil else {
+        throw ConfigurationError("--words", "makes a tokeniser of its own; leave out --vocabulary and --tokenizer.")
+      }
+      return .train(recipe: "words") { documents in
+        var trainer = WordLevelTrainer()
+        try documents.forEach { trainer.count($0) }
+        return try trainer.train()
+      }
+    }
     if let tokenizer {
       guard vocabulary == nil else { throw ConfigurationError("--vocabulary", "trains a tokeniser and --tokenizer names one; give one of the two.") }
       let wanted: [SpecialRole] = [.pad, .mask]
@@ -80,6 +91,7 @@ struct Prepare: ParsableCommand {
       switch documents {
       case "file": .wholeFile
       case "blank-lines": .blankLines
+      case "lines": .lines
       default: .separatorLine(documents)
       }
     let table = TableLayout(columns: column.isEmpty ? [.name("text")] : column.map(TableColumn.init), hasHeader: !noHeader)

@@ -67,35 +67,41 @@ func values(_ store: ParameterStore) -> [Float] { store.all.array }
 
 /// The parameters a model declares, by the contract between models and checkpoints.
 func layout(for model: ModelConfiguration) -> ParameterLayout {
-  let (width, inner) = (model.width, model.feedForward)
+  let (width, inner, table) = (model.width, model.feedForward, model.tableWidth)
   var specs: [(String, [Int])] = []
   func linear(_ name: String, _ inputs: Int, _ outputs: Int) {
     specs.append((name + ".weight", model.inputMajorWeights ? [inputs, outputs] : [outputs, inputs]))
     if model.bias { specs.append((name + ".bias", [outputs])) }
   }
-  func norm(_ name: String) {
+  func norm(_ name: String, _ width: Int) {
     specs.append((name + ".weight", [width]))
     if model.norm == .layer { specs.append((name + ".bias", [width])) }
   }
-  specs.append(("embedding.token", [model.vocabulary, width]))
-  if model.positions == .learned { specs.append(("embedding.position", [model.context, width])) }
-  if model.tokenTypes > 0 { specs.append(("embedding.type", [model.tokenTypes, width])) }
-  if model.normPlacement == .post { norm("embedding.norm") }
+  specs.append(("embedding.token", [model.vocabulary, table]))
+  if model.positions == .learned { specs.append(("embedding.position", [model.context, table])) }
+  if model.tokenTypes > 0 { specs.append(("embedding.type", [model.tokenTypes, table])) }
+  if model.normPlacement == .post { norm("embedding.norm", table) }
+  if table != width { linear("embedding.projection", table, width) }
   for i in 0..<model.layers {
     linear("block.\(i).attention.qkv", width, 3 * width)
     linear("block.\(i).attention.out", width, width)
-    norm("block.\(i).norm1")
+    norm("block.\(i).norm1", width)
     linear("block.\(i).feedForward.up", width, model.activation == .swiglu ? 2 * inner : inner)
     linear("block.\(i).feedForward.down", inner, width)
-    norm("block.\(i).norm2")
+    norm("block.\(i).norm2", width)
   }
-  if model.normPlacement == .pre { norm("norm") }
+  if model.normPlacement == .pre { norm("norm", width) }
+  if model.head == .replaced {
+    linear("head.dense", width, width)
+    linear("head.output", width, 1)
+    return layout(specs)
+  }
   if model.headTransform {
-    linear("head.transform", width, width)
-    norm("head.norm")
+    linear("head.transform", width, table)
+    norm("head.norm", table)
     specs.append(("head.bias", [model.vocabulary]))
   }
-  if !model.tiedHead { specs.append(("head.weight", [model.vocabulary, width])) }
+  if !model.tiedHead { specs.append(("head.weight", [model.vocabulary, table])) }
   return layout(specs)
 }
 
@@ -104,7 +110,7 @@ let goldenFolder =
   URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
   .appendingPathComponent("goldens/huggingface").path
 
-let goldenNames = ["gpt2", "gpt2-untied", "bert", "bert-untied", "llama", "llama-tied"]
+let goldenNames = ["gpt2", "gpt2-untied", "bert", "bert-untied", "llama", "llama-tied", "electra", "electra-generator"]
 
 func trainingState(step: Int) -> TrainingState {
   TrainingState(

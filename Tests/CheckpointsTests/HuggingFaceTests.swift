@@ -92,6 +92,8 @@ import Testing
     ("llama", "head_dim", "16", "head_dim is 16; it must be hidden_size / num_attention_heads"),
     ("llama", "attention_bias", "true", "attention_bias is true; Llama's linear layers have no biases here"),
     ("llama", "model_type", "\"mistral\"", "model_type is mistral"),
+    ("electra", "embedding_size", "0.5", "embedding_size is 0.5; it must be a whole number"),
+    ("electra", "is_decoder", "true", "is_decoder is true; only an encoder is supported"),
   ])
   func anUnsupportedSettingIsNamed(model: String, key: String, value: String, problem: String) throws {
     let recorded = try JSONValue.parse(try contents(of: goldenFolder + "/\(model)/config.json")).members ?? []
@@ -128,7 +130,7 @@ import Testing
     ("gpt2", "transformer.", "", ["h.0.attn.bias", "h.0.attn.masked_bias"]), ("llama-tied", "model.", "", ["rotary_emb.inv_freq"]),
     ("bert", "bert.", "", ["embeddings.position_ids", "pooler.dense.weight", "cls.seq_relationship.weight"]),
     ("bert", "LayerNorm.weight", "LayerNorm.gamma", []), ("bert", "LayerNorm.bias", "LayerNorm.beta", []),
-    ("bert", "cls.predictions.bias", "cls.predictions.decoder.bias", []),
+    ("bert", "cls.predictions.bias", "cls.predictions.decoder.bias", []), ("electra", "electra.", "", ["embeddings.position_ids"]),
   ])
   func otherSpellingsGiveTheSameParameters(name: String, from: String, to: String, extra: [String]) throws {
     let scratch = try Scratch()

@@ -44,4 +44,30 @@ import Testing
     #expect(vocabulary.endOfDocument == 1)
     #expect(Vocabulary(size: 9, sep: 4).endOfDocument == 4)
   }
+
+  @Test func rowsAreTakenWithAllThatIsTheirs() {
+    let batch = SampleBatch(
+      positions: [4, 5], indices: [8, 9], visits: [1, 2], length: 1, lookahead: 1, tokens: [1, 2, 3, 4], values: [0.5, 0.25], valueWidth: 1,
+      segments: [0, 0, 1, -1])
+    let taken = batch.taking([1, 1, 0])
+    #expect(taken.positions == [5, 5, 4] && taken.indices == [9, 9, 8] && taken.visits == [2, 2, 1])
+    #expect(taken.tokens == [3, 4, 3, 4, 1, 2] && taken.values == [0.25, 0.25, 0.5] && taken.segments == [1, -1, 1, -1, 0, 0])
+    #expect(taken.tokenDigest(0) == batch.tokenDigest(1) && taken.tokenDigest(2) == batch.tokenDigest(0))
+  }
+
+  /// Each step has its own texts, each as often as it should; copies are neighbours, or in the same place of neighbouring micro-batches.
+  @Test func repeatedStreamsHaveEveryCopyOnce() {
+    for layout in [SampleRepetition.Layout.rows, .microBatches] {
+      let stream = RepeatedStream(SampleRepetition(times: 3, layout: layout, key: "k"), batch: 12, microBatch: 2)
+      for step in 0..<5 {
+        let texts = (12 * step..<12 * (step + 1)).map { stream.text(at: UInt64($0)) }
+        #expect(texts.map { Int($0.place) * 3 + $0.copy }.sorted() == Array(12 * step..<12 * (step + 1)))
+      }
+      let first = (0..<12).map { stream.text(at: $0) }
+      #expect(first.map(\.place) == (layout == .rows ? [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3] : [0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3]))
+      #expect(first.map(\.copy) == (layout == .rows ? [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2] : [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]))
+    }
+    let once = RepeatedStream(.none, batch: 7, microBatch: 7)
+    #expect((0..<50).allSatisfy { once.text(at: $0) == ($0, 0) })
+  }
 }

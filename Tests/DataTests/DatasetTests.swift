@@ -43,6 +43,22 @@ import Testing
     #expect(batch.segments == [0, 0, 0, 1, 1, -1] + [0, 0, 0, 0, -1, -1])
   }
 
+  /// Each document is a sample without its end; one that is nothing but its end is none.
+  @Test func wholeDocuments() throws {
+    let documents: [[Int32]] = [[5, 6, 7, 998], [998], [8, 9, 998], [1, 2]]
+    func dataset(_ context: Int, unit: Int = 1) throws -> InMemoryDataset {
+      try InMemoryDataset(documents: documents, vocabulary: Self.vocabulary, context: context, whole: WholeDocuments(unit: unit))
+    }
+    let batch = try dataset(3).samples(at: 0..<4)
+    #expect(try dataset(3).samplesPerEpoch == 3)
+    #expect(batch.tokens == [5, 6, 7, 999] + [8, 9, 999, 999] + [1, 2, 999, 999] + [5, 6, 7, 999])
+    #expect(batch.segments == [0, 0, 0, -1] + [0, 0, -1, -1] + [0, 0, -1, -1] + [0, 0, 0, -1])
+    #expect(batch.indices == [0, 1, 2, 0])
+    #expect(sentence { _ = try dataset(2) } == "the documents in memory: has a document of 3 tokens, and each must fit into a sample of 2. Set model.context to at least 3, or leave such documents out.")
+    #expect(sentence { _ = try dataset(4, unit: 2) }.hasPrefix("the documents in memory: has a document of 3 tokens, number 1, and they come in groups of 2."))
+    #expect(sentence { _ = try InMemoryDataset(documents: [[998]], vocabulary: Self.vocabulary, context: 4, whole: WholeDocuments()) } == "the documents in memory: holds no document with a token. Prepare a corpus with more text.")
+  }
+
   @Test func impossibleDatasetsAreNamed() {
     let bare = Vocabulary(size: 10)
     #expect(sentence { _ = try InMemoryDataset(documents: [[1]], vocabulary: bare, context: 4, framing: .clsSep) } == "the documents in memory: has a tokeniser without [CLS] and [SEP], which the framing cls-sep needs. Use the framing none.")

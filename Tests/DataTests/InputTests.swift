@@ -83,6 +83,7 @@ import Testing
     #expect(try folder.prepare(["a.txt"], into: "1", options(.text(.blankLines))).texts(.train) == ["one\ntwo\r", "three\n<|end|>\nfour"])
     #expect(try folder.prepare(["a.txt"], into: "2", options(.text(.separatorLine("<|end|>")))).texts(.train) == ["\n \none\ntwo\r\n\t\r\n\nthree", "four"])
     #expect(try folder.prepare(["a.txt"], into: "3", options(.text(.wholeFile))).texts(.train).count == 1)
+    #expect(try folder.prepare(["a.txt"], into: "4", options(.text(.lines))).texts(.train) == ["one", "two\r", "three", "<|end|>", "four"])
   }
 
   @Test func badInputsAreNamed() throws {

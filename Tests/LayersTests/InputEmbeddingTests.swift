@@ -6,9 +6,10 @@ import TestSupport
 import Testing
 
 @Suite struct InputEmbeddingTests {
-  private func check(_ name: String, _ c: ModelConfiguration, dropout: Bool = false, fromRows: Bool = false) -> [String] {
+  private func check(_ name: String, _ c: ModelConfiguration, dropout: Bool = false, fromRows: Bool = false, companions: Bool = false) -> [String] {
     var layout = ParameterLayout()
-    let embedding = InputEmbedding("e", c, into: &layout)
+    let embedding = InputEmbedding("e", c, tiedHeads: c.tiedHead ? 1 : 0, into: &layout)
+    if companions, let token = embedding.token { layout.addUses(of: token..<token + 1) }
     var numbers = SeededNumbers(3)
     let (samples, length) = (3, 5)
     let n = samples * length
@@ -16,6 +17,7 @@ import Testing
     // Few ids, so that rows repeat; positions with gaps and in falling order, as an encoder of visible positions has them.
     var input = documents.input(c.inputWidth > 0 ? [] : numbers.below(4, count: n))
     input.positionIDs = (0..<n).map { Int32(c.context - 1 - ($0 % length) * ($0 < length ? 1 : 2) % c.context) }
+    if companions { input.companions = numbers.below(7, count: n) }
     if c.inputWidth > 0 { input.values = numbers.normal(n * c.inputWidth) }
     let layer = LayerCase(
       name, layout, input: (fromRows ? n : 0, c.inputWidth), output: (n, c.width), longestSum: n, depth: 2,
@@ -40,6 +42,7 @@ import Testing
     var c = smallModel()
     (c.tiedHead, c.tokenTypes) = (tied, tokenTypes)
     #expect(check("token embedding", c) == [])
+    #expect(check("token embedding with companions", c, companions: true) == [])
     c.positions = .none
     #expect(check("token embedding without positions", c) == [])
   }

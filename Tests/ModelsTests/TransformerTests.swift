@@ -149,5 +149,9 @@ import Testing
     let c = ModelConfiguration.gpt2(vocabulary: 100, context: 8, width: 16, layers: 3, heads: 2)
     // Twelve C² a layer, the head, and half of 12·C·T a layer for causal attention.
     #expect(c.trainingFlopsPerToken(length: 8, headFraction: 1) == 6.0 * Double(3 * 12 * 256 + 1600) + 0.5 * 12 * 3 * 16 * 8)
+    var d = ModelConfiguration.bert(vocabulary: 100, context: 8, width: 16, layers: 3, heads: 2)
+    (d.embeddingWidth, d.head) = (4, .replaced)
+    // Twelve C² a layer, the way from the embedding, and the head where it is asked.
+    #expect(d.trainingFlopsPerToken(length: 8, headFraction: 0.5) == 6.0 * Double(3 * 12 * 256 + 64 + 136) + 12 * 3 * 16 * 8)
   }
 }

@@ -1,3 +1,4 @@
+import Core
 import Objectives
 import TestSupport
 import Testing
@@ -8,12 +9,22 @@ import Testing
 
   @Test(arguments: names)
   func registered(name: String) throws {
-    #expect(checkObjective(try #require(ObjectiveRegistry.entry(named: name))) == [])
+    let faults = checkObjective(try #require(ObjectiveRegistry.entry(named: name)))
+    #expect(faults == [], "\(faults.joined(separator: "\n"))")
   }
 
   @Test func teacher() { #expect(checkObjective(ObjectiveEntry(ToyTeacher.self)) == []) }
   @Test func twoTerms() { #expect(checkObjective(ObjectiveEntry(ToyTwoTerms.self)) == []) }
   @Test func droppedInputs() { #expect(checkObjective(ObjectiveEntry(ToyDropped.self)) == []) }
+
+  @Test func fittingEntries() {
+    let causal = ModelConfiguration.gpt2(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1)
+    var encoder = ModelConfiguration.bert(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1)
+    #expect(ObjectiveRegistry.entries(fitting: causal).first?.name == "ar")
+    #expect(ObjectiveRegistry.entries(fitting: encoder).first?.name == "mlm")
+    encoder.head = .replaced
+    #expect(ObjectiveRegistry.entries(fitting: encoder).map(\.name) == ["electra", "electric"])
+  }
 
   @Test func namesAreDistinct() { #expect(Set(Self.names).count == Self.names.count) }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Ids equal those of the tokenizers library")
 struct GoldenTests {
-  static let kinds = ["bytes", "trained", "three-digits", "one-digit-composed", "flags", "wordpiece", "wordpiece-cased"]
+  static let kinds = ["bytes", "trained", "three-digits", "one-digit-composed", "flags", "wordpiece", "wordpiece-cased", "words"]
 
   @Test(arguments: kinds)
   func idsOfAFile(_ name: String) throws {

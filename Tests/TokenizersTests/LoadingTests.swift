@@ -96,4 +96,35 @@ import Testing
       #expect(sentence { _ = try TokenizerLoader.load(folder) } == "\(folder): the folder has neither tokenizer.json nor vocab.json nor vocab.txt.")
     }
   }
+
+  // MARK: - Words
+
+  /// The text's tokens, cut where words begin.
+  private func words(_ text: String, _ tokenizer: any Tokenizer) -> [String] {
+    let (ids, edges) = (tokenizer.encode(text), tokenizer.wordEdges)
+    let cuts = ids.indices.filter { $0 == 0 || !edges.joins(ids[$0 - 1], ids[$0]) } + [ids.count]
+    return zip(cuts, cuts.dropFirst()).map { tokenizer.text(ids[$0..<$1]) }
+  }
+
+  @Test func wordsOfByteLevelTokensAreCutAtSpacesAndPunctuation() throws {
+    let trained = try TokenizerLoader.load(Goldens.folder + "/trained.json")
+    let text = "The unbelievable king's\nhouse (old), 1611."
+    let words = words(text, trained)
+    func runs(_ text: String) -> [String] { text.split { !($0.isLetter || $0.isNumber) }.map(String.init) }
+    #expect(words.joined() == text && trained.encode(text).count > words.count)
+    #expect(words.flatMap(runs) == runs(text) && words.allSatisfy { runs($0).count <= 1 })
+    #expect(words.contains { $0.hasSuffix("unbelievable") })
+    #expect(self.words("ab c,d", ByteTokenizer()) == ["ab", " ", "c", ",", "d"])
+    #expect(self.words("größe", ByteTokenizer()) == ["größe"])
+  }
+
+  @Test func wordsOfWordPieceTokensAreCutWhereThePrefixIsMissing() throws {
+    let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nun\n##believ\n##able\nking\n##\n,\n"
+    let tokenizer = try WordPieceTokenizer(vocabularyText: Array(vocabulary.utf8))
+    let edges = tokenizer.wordEdges
+    #expect(edges.opensInside.count == tokenizer.vocabulary.size)
+    #expect(edges.joins(5, 6) && edges.joins(6, 7) && !edges.joins(7, 8) && !edges.joins(8, 10))
+    // The prefix alone is a token of its own; ids outside the vocabulary join nothing.
+    #expect(!edges.joins(8, 9) && !edges.joins(-1, 6) && !edges.joins(5, 99))
+  }
 }

@@ -32,6 +32,13 @@ private func problems(_ text: String, _ settings: [String] = []) -> String {
     #expect(c.toml.contains("[optimizer]\nlearningRate = 0.001\n"))
   }
 
+  @Test func choicesOfAnObjectiveAreNamed() throws {
+    let settings = ["objective.name=ar-diverse", "objective.told=whisper", "objective.law=inverse"]
+    #expect(problems(smallest, settings) == "objective.told is \"whisper\"; it must be one of heads, embedding, none.")
+    let c = try RunConfiguration(toml: smallest, place: "test.toml", settings: ["objective.name=ar-diverse", "objective.told=embedding"])
+    #expect((c.objectiveOptions as? DiverseAutoregressive.Options)?.told == .embedding)
+  }
+
   @Test func resolvedFileReadsBackToItself() throws {
     let c = try RunConfiguration(toml: smallest, place: "test.toml", settings: ["objective.name=mlm", "objective.maskRatio=0.4"])
     let again = try RunConfiguration(toml: c.toml, place: "resolved")
@@ -59,7 +66,7 @@ private func problems(_ text: String, _ settings: [String] = []) -> String {
     #expect(problems(smallest, ["batch.samples=2.5"]) == "batch.samples is 2.5, a number; it must be an integer, such as 32.")
     #expect(problems(smallest, ["optimizer.beta1=1.5"]) == "optimizer.beta1 is 1.5; it must lie in 0.0...0.9999999.")
     #expect(problems(smallest, ["schedule.shape=\"step\""]) == "schedule.shape is \"step\"; it must be one of constant, linear, cosine, wsd.")
-    #expect(problems(smallest, ["objective.name=bert"]) == "objective.name is \"bert\"; it must be one of ar, mlm.")
+    #expect(problems(smallest, ["objective.name=bert"]) == "objective.name is \"bert\"; it must be one of \(ObjectiveRegistry.entries.map(\.name).joined(separator: ", ")).")
   }
 
   @Test func integersCountAsNumbers() throws {
@@ -107,5 +114,15 @@ private func problems(_ text: String, _ settings: [String] = []) -> String {
     #expect(try steps("tokens = 8192") == 2)
     #expect(try steps("tokens = 8193") == 3)
     #expect(try steps("epochs = 1.5") == 5)
+  }
+
+  /// What a change of the planned steps changes, besides their number.
+  @Test func schedulesThatFollowTheDurationAreNamed() throws {
+    func schedules(_ settings: String...) throws -> [String] { try RunConfiguration(toml: smallest, place: "a", settings: settings).schedules }
+    #expect(try schedules() == ["the cosine schedule"])
+    #expect(try schedules("schedule.shape=\"constant\"", "objective.name=mlm", "objective.maskRatio=0.3") == [])
+    #expect(
+      try schedules("objective.name=mlm", "objective.maskRatio=0.3", "objective.ratioSchedule=\"linear\"")
+        == ["the cosine schedule", "the objective's schedule"])
   }
 }

@@ -13,7 +13,10 @@ struct RunFixture {
   let sequential: any SampleSource
   private let seed: Int
 
-  static let vocabulary = Vocabulary(size: 53)
+  /// Other keys than those below, as `--set` takes them.
+  var settings: [String] = []
+
+  static let vocabulary = Vocabulary(size: 53, mask: 0)
 
   init(name: String = "run", seed: Int = 3) throws {
     root = NSTemporaryDirectory() + "lockstep-\(UUID().uuidString)"
@@ -59,7 +62,7 @@ struct RunFixture {
         keepLast = 100
         progress = "none"
         tensorBoard = false
-        """, place: "the test")
+        """, place: "the test", settings: settings)
   }
 
   var inputs: RunInputs {

@@ -12,13 +12,21 @@ import pathlib
 import sys
 import warnings
 
+if __name__ == "__main__":
+    sys.path.pop(0)  # this folder, where another script would be taken for the library of its name
+
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
+    AutoModelForPreTraining,
     BertConfig,
     BertForMaskedLM,
+    ElectraConfig,
+    ElectraForMaskedLM,
+    ElectraForPreTraining,
+    ElectraModel,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -46,7 +54,11 @@ def models():
     yield "bert", BertForMaskedLM(BertConfig(**bert))
     yield "bert-untied", BertForMaskedLM(BertConfig(**bert, tie_word_embeddings=False))
     yield "llama", LlamaForCausalLM(LlamaConfig(**llama))
+    electra = dict(bert, embedding_size=WIDTH - 2)
     yield "llama-tied", LlamaForCausalLM(LlamaConfig(**llama, tie_word_embeddings=True))
+    yield "electra", ElectraForPreTraining(ElectraConfig(**electra))
+    yield "electra-generator", ElectraForMaskedLM(ElectraConfig(**electra))
+    yield "electra-generator-untied", ElectraForMaskedLM(ElectraConfig(**bert, embedding_size=WIDTH, tie_word_embeddings=False))
 
 
 def logits(model, ids):
@@ -75,12 +87,17 @@ def record(target):
 
 def check(folder):
     folder = pathlib.Path(folder)
-    kind = json.loads((folder / "config.json").read_text())["model_type"]
-    auto = AutoModelForMaskedLM if kind == "bert" else AutoModelForCausalLM
+    (kind,) = json.loads((folder / "config.json").read_text())["architectures"]
+    auto = {"MaskedLM": AutoModelForMaskedLM, "CausalLM": AutoModelForCausalLM, "LMHeadModel": AutoModelForCausalLM, "PreTraining": AutoModelForPreTraining}
+    auto = next(value for name, value in auto.items() if kind.endswith(name))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model, report = auto.from_pretrained(folder, output_loading_info=True, dtype="auto")
     problems = {key: sorted(map(str, value)) for key, value in report.items() if value}
+    if kind == "ElectraForPreTraining":
+        bare, left = ElectraModel.from_pretrained(folder, output_loading_info=True, dtype="auto")
+        problems |= {f"ElectraModel {key}": sorted(map(str, left[key])) for key in ("missing_keys", "mismatched_keys") if left[key]}
+        assert bare.dtype == model.dtype
     written = load_file(folder / "model.safetensors")
     state = model.state_dict()
     wrong = [name for name, tensor in written.items() if not torch.equal(state[name], tensor)]

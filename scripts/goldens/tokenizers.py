@@ -127,6 +127,14 @@ def word_piece(**options) -> Tokenizer:
     return tokenizer
 
 
+def words() -> Tokenizer:
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS[::2], "é", "中", "a.b.c", "it's", "😀"]
+    tokenizer = Tokenizer(models.WordLevel({t: i for i, t in enumerate(dict.fromkeys(tokens))}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    return tokenizer
+
+
 def main():
     sample = text()
     (FOLDER / "text.txt").write_text(sample, encoding="utf-8", newline="")
@@ -141,6 +149,7 @@ def main():
         "flags": flags(trained),
         "wordpiece": word_piece(),
         "wordpiece-cased": cased,
+        "words": words(),
     }
     for name, tokenizer in made.items():
         (FOLDER / f"{name}.json").write_text(json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":")) + "\n")

@@ -6,7 +6,20 @@ public struct MaskableTokens: Sendable {
   public let mask: Int32
   /// Ids that are neither special nor [MASK]: what a random replacement is drawn from.
   public let ordinary: [Int32]
-  private let isSpecial: [Bool]
+  let isSpecial: [Bool]
+  private let edges: WordEdges?
+
+  /// As the other initialiser, after the options were checked: all that is wrong comes in one error.
+  init(_ vocabulary: Vocabulary, objective: String, after problems: OptionProblems) throws(ConfigurationError) {
+    var problems = problems
+    do throws(ConfigurationError) {
+      self = try MaskableTokens(vocabulary, objective: objective)
+    } catch {
+      problems.add(error)
+      throw ConfigurationError(problems: problems.list)
+    }
+    try problems.throwIfAny()
+  }
 
   /// - Parameter objective: the objective's name, for the error.
   /// - Throws: `ConfigurationError` when the tokeniser has no [MASK], or special tokens only.
@@ -17,6 +30,7 @@ public struct MaskableTokens: Sendable {
     var special = [Bool](repeating: false, count: vocabulary.size)
     for id in vocabulary.special where id >= 0 && Int(id) < special.count { special[Int(id)] = true }
     self.mask = mask
+    edges = vocabulary.words
     isSpecial = special
     ordinary = (0..<Int32(vocabulary.size)).filter { !special[Int($0)] }
     guard !ordinary.isEmpty else {
@@ -26,9 +40,32 @@ public struct MaskableTokens: Sendable {
 
   /// Positions of a sample that may be asked for, in rising order: real and not special.
   public func eligible(_ clean: SampleBatch, _ sample: Int) -> [Int] {
-    let start = sample * clean.stride
-    return (0..<clean.length).filter { clean.segments[start + $0] >= 0 && !isSpecial[Int(clean.tokens[start + $0])] }
+    (0..<clean.length).filter { isEligible(clean, sample * clean.stride + $0) }
   }
+
+  /// Whether the token at an index of `clean.tokens` may be asked for.
+  public func isEligible(_ clean: SampleBatch, _ index: Int) -> Bool {
+    clean.segments[index] >= 0 && !isSpecial[Int(clean.tokens[index])]
+  }
+
+  /// The eligible positions of a sample as words of one document each, in rising order; what cannot be told apart without knowledge of words
+  /// is one token long.
+  public func words(_ clean: SampleBatch, _ sample: Int, _ eligible: [Int]) -> [Range<Int>] {
+    let start = sample * clean.stride
+    return eligible.reduce(into: []) { words, i in
+      let at = start + i
+      if let last = words.last, last.upperBound == i, clean.segments[at - 1] == clean.segments[at],
+        edges?.joins(clean.tokens[at - 1], clean.tokens[at]) == true
+      {
+        words[words.count - 1] = last.lowerBound..<i + 1
+      } else {
+        words.append(i..<i + 1)
+      }
+    }
+  }
+
+  /// Whether the tokeniser has said where words begin.
+  public var knowsWords: Bool { edges != nil }
 }
 
 /// `count` of `positions` at random without replacement, in rising order: those with the smallest random keys.
@@ -56,16 +93,11 @@ public struct Replacement: Sendable {
     return token
   }
 
-  /// What is wrong with the shares, by option.
-  static func problems(maskShare: Double, randomShare: Double) -> [ConfigurationError.Problem] {
-    var problems: [ConfigurationError.Problem] = []
-    func require(_ holds: Bool, _ key: String, _ sentence: String) {
-      if !holds { problems.append(.init(key: "objective.\(key)", sentence: sentence)) }
-    }
-    require((0...1).contains(maskShare), "maskShare", "is \(maskShare); it must lie in 0...1.")
-    require((0...1).contains(randomShare), "randomShare", "is \(randomShare); it must lie in 0...1.")
+  /// Adds what is wrong with the shares, by option.
+  static func check(maskShare: Double, randomShare: Double, _ problems: inout OptionProblems) {
+    problems.require("maskShare", maskShare, in: 0...1)
+    problems.require("randomShare", randomShare, in: 0...1)
     let shares = maskShare + randomShare
-    require(shares <= 1.000001, "randomShare", "and maskShare add up to \(shares); together they must not exceed 1.")
-    return problems
+    problems.require(shares <= 1.000001, "randomShare", "and maskShare add up to \(shares); together they must not exceed 1.")
   }
 }

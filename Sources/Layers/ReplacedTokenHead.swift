@@ -1,0 +1,77 @@
+import Core
+import Kernels
+import Tensors
+
+/// The head that tells replaced tokens from original ones: one logit a row, W₂·f(W₁·h + b₁) + b₂ with f GELU.
+///
+/// Shapes: hidden [n, C]; W₁ [C, C]; W₂ [1, C]. Both layers always have biases, as ELECTRA's class in `transformers` has them.
+/// Reference: Clark et al., "ELECTRA", 2020, arXiv 2003.10555.
+public struct ReplacedTokenHead: Sendable {
+  public let dense: Linear
+  public let output: Linear
+  private let group: Range<Int>
+  private let activation: PointwiseActivation
+
+  public init(_ name: String, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
+    let start = layout.entries.count
+    output = Linear("\(name).output", inputs: c.width, outputs: 1, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
+    dense = Linear("\(name).dense", inputs: c.width, outputs: c.width, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
+    group = layout.group(from: start)
+    activation = c.activation == .geluTanh ? .geluTanh : .gelu
+  }
+
+  public struct Saved {
+    let gathered: TensorView, dense: TensorView, active: TensorView, logits: TensorView
+
+    public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
+      gathered = arena.matrix(rows, c.width)
+      dense = arena.matrix(rows, c.width)
+      active = arena.matrix(rows, c.width)
+      logits = arena.matrix(rows, 1)
+    }
+  }
+
+  /// What is asked, a value each for m distinct rows of the hidden states.
+  public struct Questions {
+    public var rows: [Int]
+    /// 1 where the token was replaced, 0 where it was not.
+    public var labels: [Float]
+    public var weights: [Float]
+    /// Constants added to the logits; none when empty.
+    public var offsets: [Float]
+
+    public init(rows: [Int], labels: [Float], weights: [Float], offsets: [Float] = []) {
+      (self.rows, self.labels, self.weights, self.offsets) = (rows, labels, weights, offsets)
+    }
+  }
+
+  /// The logits [m, 1] of the given rows.
+  public func logits(_ hidden: TensorView, rows: [Int], _ pass: Pass, _ s: Saved) -> TensorView {
+    let m = rows.count
+    gatherRows(hidden, at: rows, into: s.gathered.first(m))
+    dense.forward(s.gathered.first(m), pass, into: s.dense.first(m))
+    activate(activation, s.dense.first(m), into: s.active.first(m))
+    output.forward(s.active.first(m), pass, into: s.logits.first(m))
+    return s.logits.first(m)
+  }
+
+  /// The weighted loss sum. With a sink, `hidden` becomes scale · d(loss)/d(hidden), zero in rows that are not asked.
+  public func loss(_ hidden: TensorView, _ asked: Questions, scale: Float, _ pass: Pass, _ s: Saved) -> Double {
+    let (m, backward) = (asked.rows.count, pass.sink != nil)
+    let z = logits(hidden, rows: asked.rows, pass, s)
+    func score(_ rowLosses: UnsafeMutablePointer<Double>?) -> Double {
+      sigmoidCrossEntropy(
+        logits: z, targets: asked.labels, offsets: asked.offsets, weights: asked.weights, scale: scale, gradient: backward,
+        rowLosses: rowLosses)
+    }
+    let loss = pass.losses.map { $0.note(asked.rows[...], of: hidden.rows, asked.weights[...], term: pass.term, score) } ?? score(nil)
+    guard backward else { return loss }
+    // Each buffer is read for the weights' gradient first, and then holds its own.
+    output.backward(x: s.active.first(m), dy: z, pass, in: group, into: s.active.first(m))
+    activateBackward(activation, x: s.dense.first(m), dy: s.active.first(m), into: s.dense.first(m))
+    dense.backward(x: s.gathered.first(m), dy: s.dense.first(m), pass, in: group, into: s.gathered.first(m))
+    pass.gradients.add(group)
+    scatterRows(s.gathered.first(m), at: asked.rows, into: hidden)
+    return loss
+  }
+}

@@ -1,0 +1,175 @@
+import Core
+import Kernels
+import Layers
+import Models
+import Tensors
+
+/// `electra`: a small generator proposes tokens for masked positions, the main network tells which tokens it replaced.
+///
+/// *Concretely:* of the n eligible positions of a sample, max(1, round(maskRatio · n)) are drawn without replacement. The generator
+/// reads the sample with [MASK] at a share `maskShare` of them and is asked for all of them (term 1: Σ CE / drawn positions). A
+/// token x̂ ~ softmax(z / temperature) takes every drawn place, and no gradient passes through it. The discriminator reads that,
+/// and is asked at every real position whether the token differs from the original (term 2: Σ BCE / real positions); a lucky guess
+/// counts as original. Loss = `generatorWeight` · term 1 + `discriminatorWeight` · term 2. Both networks read one embedding: tokens,
+/// positions, types and norm.
+///
+/// Differences from the reference code, on purpose: positions are drawn without replacement, so that no place is filled twice; the
+/// count rule does not include special tokens and has no cap; special ids are never proposed.
+///
+/// Reference: Clark et al., "ELECTRA: pre-training text encoders as discriminators rather than generators", 2020, arXiv 2003.10555.
+public struct Electra: Objective {
+  public struct Options: GeneratorOptions {
+    /// Share of eligible positions that are drawn.
+    public var maskRatio = 0.15
+    /// Of those, the share the generator sees as [MASK]; the others it sees as they are.
+    public var maskShare = 0.85
+    /// Width, heads and feed-forward size of the generator as a share of the main model's.
+    public var generatorFraction = 0.25
+    /// The same sizes, and the number of layers, by themselves; 0 for the share, and for as many layers.
+    public var generatorWidth = 0
+    public var generatorHeads = 0
+    public var generatorFeedForward = 0
+    public var generatorLayers = 0
+    /// Of the generator's softmax when it proposes.
+    public var temperature = 1.0
+    /// The original token is never proposed.
+    public var disallowCorrect = false
+    /// Where the discriminator is asked: at all real positions, or at the drawn ones.
+    public var discriminatorOn = "all"
+    /// λ of the generator's term …
+    public var generatorWeight = 1.0
+    /// … and of the discriminator's.
+    public var discriminatorWeight = 50.0
+    /// Attention stays inside documents.
+    public var insideDocuments = false
+
+    public init() {}
+  }
+
+  public static let name = "electra"
+  public static let summary = "Replaced-token detection: a small generator fills masks, the model tells its tokens from the original ones."
+  public static let paper = "Clark et al. 2020, ELECTRA, arXiv 2003.10555"
+  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let head = ModelConfiguration.Head.replaced
+
+  public let options: Options
+  public let networks: NetworkSet
+  public let encoder: Transformer
+  public let generator: Transformer
+  public let terms: [LossTerm]
+  let tokens: MaskableTokens
+  private let replacement: Replacement
+
+  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+    var problems: [ConfigurationError.Problem] = []
+    if !(0...1).contains(options.maskShare) {
+      problems.append(.init(key: "objective.maskShare", sentence: "is \(options.maskShare); it must lie in 0...1."))
+    }
+    if !["all", "drawn"].contains(options.discriminatorOn) {
+      problems.append(.init(key: "objective.discriminatorOn", sentence: "is \"\(options.discriminatorOn)\"; it must be all or drawn."))
+    }
+    let shape = try options.generatorShape(model, more: problems)
+    tokens = try MaskableTokens(vocabulary, objective: Self.name)
+    replacement = Replacement(maskShare: options.maskShare)
+    self.options = options
+    terms = [LossTerm("generator", weight: options.generatorWeight), LossTerm("discriminator", weight: options.discriminatorWeight)]
+    var layout = ParameterLayout()
+    let below = Transformer.Trunk(shape, prefix: "generator.", into: &layout)
+    let above = Transformer.Trunk(model.discriminator, into: &layout)
+    let embedding = InputEmbedding("embedding", model.discriminator, readers: 2, tiedHeads: below.tiedHeads, into: &layout)
+    generator = Transformer(below, reading: embedding, in: &layout)
+    encoder = Transformer(above, reading: embedding, in: &layout)
+    networks = NetworkSet(trained: layout)
+  }
+
+  public var companions: [Companion] {
+    let shape = generator.configuration
+    return shape.isComputed(by: .electraGenerator) ? [Companion("generator", shape, .electraGenerator)] : []
+  }
+
+  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: term == 0 ? encoder.configuration.vocabulary : 2) }
+
+  public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
+    var input = clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)
+    let original = input.tokens
+    var (drawn, asked) = ([Int](), [Int]())
+    for sample in 0..<clean.count {
+      let (random, start) = (context.random(clean.positions[sample]), sample * clean.length)
+      let eligible = tokens.eligible(clean, sample)
+      let count = max(1, Int((options.maskRatio * Double(eligible.count)).rounded()))
+      let chosen = randomSubset(eligible, count: count, random)
+      for i in chosen { input.tokens[start + i] = replacement(original[start + i], at: i, tokens, random) }
+      drawn += chosen.map { start + $0 }
+      asked += (0..<clean.length).filter { clean.segments[sample * clean.stride + $0] >= 0 }.map { start + $0 }
+    }
+    if options.discriminatorOn == "drawn" { asked = drawn }
+    return TrainingExample(
+      inputs: [input],
+      targets: [TermTargets(rows: drawn, ids: drawn.map { original[$0] }), TermTargets(rows: asked, ids: asked.map { original[$0] })],
+      random: context.random(0))
+  }
+
+  /// Both networks; the discriminator's head is a row of weights.
+  public func trainingFlops(_ example: TrainingExample) -> Double {
+    generator.configuration.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count)
+      + encoder.configuration.trainingFlops(example.inputs[0], logits: 0)
+  }
+
+  final class Workspace: ObjectiveWorkspace {
+    let generator: Transformer.Workspace
+    let encoder: Transformer.Workspace
+
+    init(_ objective: Electra, samples: Int, length: Int, _ arena: Arena) {
+      generator = Transformer.Workspace(objective.generator, samples: samples, length: length, arena)
+      encoder = Transformer.Workspace(objective.encoder, samples: samples, length: length, arena)
+    }
+  }
+
+  public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
+    Workspace(self, samples: samples, length: length, arena)
+  }
+
+  public func lossAndGradient(
+    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
+  ) -> [Double] {
+    lossAndGradient(example, pass, scales: scales, workspace, proposed: nil)
+  }
+
+  /// - Parameter proposed: tokens for the drawn rows in place of those the generator would propose, so that the loss can be compared
+  ///   with that of another program.
+  func lossAndGradient(
+    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace, proposed: [Int32]?
+  ) -> [Double] {
+    guard let w = workspace as? Workspace, let head = generator.head, let saved = w.generator.head,
+      let replaced = encoder.replacedHead, let savedReplaced = w.encoder.replacedHead
+    else { preconditionFailure("electra needs its own workspace, a vocabulary head and a head for replaced tokens") }
+    let (input, drawn, asked) = (example.inputs[0], example.targets[0], example.targets[1])
+    // Two networks read one embedding: their dropout sites differ by the pass's index.
+    let (below, above) = (pass.trained(1, term: 0), pass.trained(0, term: 1))
+    var fakes = FakeTokens(input, temperature: options.temperature, tokens, example.random)
+    let propose: VocabularyHead.LogitReader = { slice, logits in
+      for i in slice {
+        let (k, row) = (i - slice.lowerBound, drawn.rows[i])
+        if let proposed { fakes.put(proposed[i], at: row) } else {
+          fakes.draw(row, from: logits.rows(k..<k + 1), excluding: options.disallowCorrect ? drawn.ids[i] : nil)
+        }
+      }
+    }
+    let hidden = generator.forward(input, below, w.generator)
+    let generatorLoss: Double
+    if pass.sink == nil {
+      generatorLoss = head.loss(
+        hidden, rows: drawn.rows, targets: drawn.ids, weights: drawn.weights, below, saved, reader: propose)
+    } else {
+      generatorLoss = head.lossAndGradient(
+        hidden, rows: drawn.rows, targets: drawn.ids, weights: drawn.weights, scale: scales[0], below, saved, reader: propose)
+      generator.backward(input, below, w.generator)
+    }
+    let labels: [Float] = zip(asked.rows, asked.ids).map { fakes.input.tokens[$0] == $1 ? 0 : 1 }
+    let states = encoder.forward(fakes.input, above, w.encoder)
+    let loss = replaced.loss(
+      states, .init(rows: asked.rows, labels: labels, weights: asked.weights), scale: scales[1], above, savedReplaced)
+    if pass.sink != nil { encoder.backward(fakes.input, above, w.encoder) }
+    return [generatorLoss, loss]
+  }
+}

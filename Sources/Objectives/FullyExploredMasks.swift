@@ -1,0 +1,111 @@
+import Core
+import Layers
+import Tensors
+
+/// `mlm-explored`: masked language modelling in which a text's masks do not overlap and together hide all of it.
+///
+/// *Concretely:* a text's eligible positions (real and not special) are divided into K sets (`MaskPartition`). At visit v of a text, counted from 0
+/// over the run, set v mod K is hidden and asked for, and the division is drawn anew for every cycle ⌊v / K⌋: in K visits every position is
+/// asked for exactly once. `placement` says where the visits are. A hidden token is shown as in `mlm`.
+///
+/// Reference: Zheng et al., "Improving self-supervised pre-training via a fully-explored masked language model", 2020, arXiv 2010.06040.
+public struct FullyExploredMasks: TokenObjective {
+  public struct Options: ObjectiveOptions {
+    /// K: 1/K of the positions is hidden at a time.
+    public var sets = 7
+    /// Which positions make a set.
+    public var assign = MaskPartition.Assignment.random
+    /// Where the K masks of a text are.
+    public var placement = Placement.epochs
+    /// What a hidden token counts.
+    public var weightLaw = WeightLaw.token
+    /// Share of hidden tokens shown as [MASK] …
+    public var maskShare = 0.8
+    /// … and the share shown as a random token.
+    public var randomShare = 0.1
+    /// Attention stays inside documents.
+    public var insideDocuments = false
+
+    public init() {}
+
+    public var repetition: SampleRepetition {
+      // Asked before the options are checked.
+      let times = min(max(sets, 1), FullyExploredMasks.mostSets)
+      return switch placement {
+      case .epochs: .none
+      case .step: SampleRepetition(times: times, layout: .rows, key: "objective.sets")
+      case .batch: SampleRepetition(times: times, layout: .microBatches, key: "objective.sets")
+      }
+    }
+  }
+
+  public enum Placement: String, Codable, Sendable, CaseIterable {
+    /// A text has one mask an epoch.
+    case epochs
+    /// A text has all its masks in one step, as neighbouring samples of the batch.
+    case step
+    /// The same, as samples of neighbouring micro-batches.
+    case batch
+  }
+
+  public enum WeightLaw: String, Codable, Sendable, CaseIterable {
+    /// Every hidden token counts alike.
+    case token
+    /// Every set counts alike, whatever its size.
+    case set
+  }
+
+  public static let name = "mlm-explored"
+  public static let summary = "Masked language modelling with masks that cover a text without overlap: looks around, at every token once a cycle."
+  public static let paper = "Zheng et al. 2020, Fully-explored masked language model, arXiv 2010.06040"
+  public static let visibility = ModelConfiguration.Visibility.bidirectional
+
+  public let options: Options
+  public let prediction: TokenPrediction
+  private let tokens: MaskableTokens
+  private let replacement: Replacement
+  private let partition: MaskPartition
+
+  private static let mostSets = 100
+
+  /// Sites of the divisions, which belong to a text and a cycle, not to a position of the stream; above all others.
+  private static let divisionSite: UInt32 = 1 << 16
+
+  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+    self.options = options
+    var problems = OptionProblems()
+    problems.require("sets", options.sets, in: 2...Self.mostSets)
+    Replacement.check(maskShare: options.maskShare, randomShare: options.randomShare, &problems)
+    tokens = try MaskableTokens(vocabulary, objective: Self.name, after: problems)
+    replacement = Replacement(maskShare: options.maskShare, randomShare: options.randomShare)
+    partition = MaskPartition(sets: options.sets, assignment: options.assign)
+    prediction = TokenPrediction(model)
+  }
+
+  public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
+    var input = clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)
+    var (rows, ids, weights, samples) = ([Int](), [Int32](), [Float](), 0)
+    for sample in 0..<clean.count {
+      let hidden = hidden(clean, sample, context)
+      guard !hidden.isEmpty else { continue }
+      let random = context.random(clean.positions[sample])
+      for i in hidden {
+        let row = sample * clean.length + i
+        rows.append(row)
+        ids.append(input.tokens[row])
+        input.tokens[row] = replacement(input.tokens[row], at: i, tokens, random)
+      }
+      weights += [Float](repeating: options.weightLaw == .set ? 1 / Float(hidden.count) : 1, count: hidden.count)
+      samples += 1
+    }
+    let count = options.weightLaw == .set ? Double(samples) : nil
+    return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, ids: ids, weights: weights, count: count)])
+  }
+
+  /// The set of this visit.
+  private func hidden(_ clean: SampleBatch, _ sample: Int, _ context: StepContext) -> [Int] {
+    let (cycle, set) = clean.visits[sample].quotientAndRemainder(dividingBy: UInt64(options.sets))
+    let random = context.random(clean.indices[sample], site: Self.divisionSite &+ UInt32(truncatingIfNeeded: cycle))
+    return partition.members(of: Int(set), tokens.eligible(clean, sample), random)
+  }
+}

@@ -1,0 +1,98 @@
+import Core
+import Kernels
+import Layers
+import Tensors
+
+/// `mpp`: masked prediction for sets of entities without order, after masked player prediction.
+///
+/// *Concretely:* a document is a set, one token an entity. Of its n eligible entities max(1, round(maskRatio · n)) are chosen at random
+/// without replacement and shown as [MASK]; a bidirectional encoder without positions is asked for their ids. Loss = Σ w·CE / Σ w over the
+/// batch. With `roles` a document is pairs `role entity`: a row of the network is an entity whose embedding has its role's added, and a
+/// hidden entity keeps its role.
+///
+/// Reference: "RisingBALLER: a player is a token, a match is a sentence", 2024, arXiv 2410.00943.
+public struct MaskedSetPrediction: TokenObjective {
+  public struct Options: ObjectiveOptions {
+    /// Share of eligible entities that are hidden.
+    public var maskRatio = 0.25
+    /// How the share becomes a number: rounded to nearest, or floored; at least 1.
+    public var maskCount = "rounded"
+    /// Documents are pairs of a role, which is always shown, and an entity.
+    public var roles = false
+
+    public init() {}
+  }
+
+  enum MaskCount: String, CaseIterable { case rounded, floored }
+
+  public static let name = "mpp"
+  public static let summary = "Masked prediction of the members of sets without order, each with an optional role: looks around."
+  public static let paper = "RisingBALLER: a player is a token, a match is a sentence, 2024, arXiv 2410.00943"
+  public static let visibility = ModelConfiguration.Visibility.bidirectional
+
+  public static func samples(_ options: Options) -> SampleForm { .documents(unit: options.roles ? 2 : 1) }
+
+  public let options: Options
+  public let prediction: TokenPrediction
+  private let tokens: MaskableTokens
+  private let maskCount: MaskCount
+
+  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+    self.options = options
+    guard (0.01...0.9).contains(options.maskRatio) else {
+      throw ConfigurationError("objective.maskRatio", is: options.maskRatio, rule: "it must lie in 0.01...0.9.")
+    }
+    maskCount = try optionChoice("maskCount", options.maskCount)
+    guard model.positions == .none else {
+      throw ConfigurationError(
+        "model.positions", "is \(model.positions.rawValue), but \(Self.name) reads sets, whose members have no order; set it to \"none\".")
+    }
+    guard !options.roles || model.context >= 2 else {
+      throw ConfigurationError("model.context", is: model.context, rule: "with objective.roles it must be at least 2: a role and an entity.")
+    }
+    tokens = try MaskableTokens(vocabulary, objective: Self.name)
+    prediction = TokenPrediction(model, companions: options.roles)
+  }
+
+  public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
+    var input = options.roles ? paired(clean) : clean.input(visibility: Self.visibility, insideDocuments: false)
+    // Where an entity stands in the sample: behind its role.
+    let unit = options.roles ? 2 : 1
+    var (rows, ids) = ([Int](), [Int32]())
+    for sample in 0..<clean.count {
+      let eligible = tokens.eligible(clean, sample).filter { $0 % unit == unit - 1 }.map { $0 / unit }
+      for i in randomSubset(eligible, count: count(of: eligible), context.random(clean.positions[sample])) {
+        let row = sample * input.length + i
+        rows.append(row)
+        ids.append(input.tokens[row])
+        input.tokens[row] = tokens.mask
+      }
+    }
+    return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, ids: ids)])
+  }
+
+  private func count(of eligible: [Int]) -> Int {
+    let share = options.maskRatio * Double(eligible.count)
+    // 0.3 · 10 is a little below 3 in binary; what is meant is 3.
+    return max(1, Int(maskCount == .rounded ? share.rounded() : (share + 1e-9).rounded(.down)))
+  }
+
+  /// Entities as rows of half the length, their roles as companions.
+  private func paired(_ clean: SampleBatch) -> SequenceInput {
+    let length = clean.length / 2
+    var (entities, roles, segments) = ([Int32](), [Int32](), [Int32]())
+    for sample in 0..<clean.count {
+      for i in 0..<length {
+        let place = sample * clean.stride + 2 * i
+        roles.append(clean.tokens[place])
+        entities.append(clean.tokens[place + 1])
+        segments.append(clean.segments[place + 1])
+      }
+    }
+    return SequenceInput(
+      positions: clean.positions, length: length, tokens: entities,
+      ranges: AttentionRanges(
+        samples: clean.count, length: length, segments: segments, causal: false, insideDocuments: false),
+      companions: roles)
+  }
+}

@@ -1,0 +1,68 @@
+import Core
+import Layers
+import Models
+import Tensors
+
+/// `retromae`: an encoder packs a lightly masked passage into its [CLS] vector, from which a one-layer decoder with a heavily hidden
+/// view reconstructs it.
+///
+/// *Concretely:* L = L_enc + L_dec. L_enc is masked language modelling. L_dec asks for every ordinary token from the query "[CLS] vector +
+/// position", whose keys are the [CLS] vector and the clean embeddings that its own draw leaves visible, never its own position
+/// (`PassageMasks`, `PassageBottleneck`). Each term is Σ w·CE / Σ w over the batch.
+///
+/// Differences from the reference code, on purpose: single tokens are hidden and not whole words, special tokens are not asked for
+/// anywhere, and each row of each sample has a draw of its own.
+///
+/// Reference: Xiao et al., "RetroMAE: pre-training retrieval-oriented language models via masked auto-encoder", 2022, arXiv 2205.12035.
+public struct RetroMAE: Objective {
+  public struct Options: ObjectiveOptions {
+    /// Share of eligible positions that the encoder is asked for.
+    public var maskRatio = 0.3
+    /// Of those, the share shown as [MASK] …
+    public var maskShare = 0.8
+    /// … and the share shown as a random token.
+    public var randomShare = 0.1
+    /// Share of eligible positions that each row of the decoder does not see.
+    public var decoderMaskRatio = 0.5
+    /// How the decoder's queries are made of the [CLS] vector: raw or embedded.
+    public var query = "raw"
+
+    public init() {}
+  }
+
+  public static let name = "retromae"
+  public static let summary = "Masked language modelling, and reconstruction of the passage from [CLS] by a one-layer decoder: for retrieval."
+  public static let paper = "Xiao et al. 2022, RetroMAE, arXiv 2205.12035"
+  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static func samples(_ options: Options) -> SampleForm { .framed }
+
+  public let options: Options
+  public let terms = [LossTerm("encoder"), LossTerm("decoder")]
+  public let bottleneck: PassageBottleneck
+  private let masks: PassageMasks
+
+  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+    self.options = options
+    masks = try PassageMasks(
+      maskRatio: options.maskRatio, maskShare: options.maskShare, randomShare: options.randomShare,
+      decoderMaskRatio: options.decoderMaskRatio, vocabulary, objective: Self.name)
+    bottleneck = try PassageBottleneck(model, query: try optionChoice("query", options.query), bag: false, objective: Self.name)
+  }
+
+  public var networks: NetworkSet { bottleneck.networks }
+  public var encoder: Transformer { bottleneck.encoder }
+  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: encoder.configuration.vocabulary) }
+  public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample { masks.corrupt(clean, context) }
+
+  public func trainingFlops(_ example: TrainingExample) -> Double { bottleneck.trainingFlops(example) }
+
+  public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
+    bottleneck.workspace(samples: samples, length: length, arena)
+  }
+
+  public func lossAndGradient(
+    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
+  ) -> [Double] {
+    bottleneck.lossAndGradient(example, pass, scales: scales, workspace)
+  }
+}

@@ -1,0 +1,139 @@
+import Core
+import Layers
+import Tensors
+
+/// `mlm-varlen`: masked language modelling in which the number of hidden tokens is drawn anew for every sample.
+///
+/// *Concretely:* of the L eligible positions of a sample (real and not special), n are shown as [MASK], always, and asked for their ids; n may be
+/// L. `CountLaw`, `PositionLaw` and `WeightLaw` say how n is drawn, which n are hidden, and what is divided by what. With the defaults the
+/// loss is an upper bound on the negative log-likelihood of a token: the mean over all orders in which a sample could be generated.
+///
+/// Reference: Zhang et al., "Look ahead or look around?", 2024, arXiv 2407.00935. The paper's own law is not among what was read; the laws here are those
+/// that fit its description.
+public struct VariableLengthMasks: TokenObjective {
+  public struct Options: ObjectiveOptions {
+    /// How many are hidden.
+    public var countLaw = CountLaw.uniformCount
+    /// Bounds of the share under `uniform-ratio` …
+    public var lowRatio = 0.15
+    public var highRatio = 1.0
+    /// … and the share under `fixed`.
+    public var fixedRatio = 0.15
+    /// Which are hidden.
+    public var positionLaw = PositionLaw.randomSubset
+    /// λ: under `mix`, the probability that a sample hides its end.
+    public var suffixShare = 0.5
+    /// What a hidden token counts.
+    public var weightLaw = WeightLaw.perSample
+    /// Attention stays inside documents.
+    public var insideDocuments = false
+
+    public init() {}
+  }
+
+  public enum CountLaw: String, Codable, Sendable, CaseIterable {
+    /// n ~ U{1 … L}.
+    case uniformCount = "uniform-count"
+    /// n = max(1, round(r · L)), r ~ U[lowRatio, highRatio].
+    case uniformRatio = "uniform-ratio"
+    /// n = ⌈L · cos(π·u/2)⌉, u ~ U[0, 1).
+    case cosine
+    /// n = max(1, round(fixedRatio · L)).
+    case fixed
+  }
+
+  public enum PositionLaw: String, Codable, Sendable, CaseIterable {
+    /// Any n, evenly.
+    case randomSubset = "random-subset"
+    /// The last n.
+    case suffix
+    /// A sample by `suffix` with probability λ, else by `random-subset`.
+    case mix
+  }
+
+  public enum WeightLaw: String, Codable, Sendable, CaseIterable {
+    /// Σ CE / Σ n over the batch: every hidden token counts alike.
+    case batchSum = "batch-sum"
+    /// (1/B) Σ_b (1/n_b) Σ CE: every sample counts alike.
+    case perSample = "per-sample"
+  }
+
+  public static let name = "mlm-varlen"
+  public static let summary = "Masked language modelling with a number of masks drawn anew for every sample: looks around, from contexts of every size."
+  public static let paper = "Zhang et al. 2024, Look ahead or look around?, arXiv 2407.00935"
+  public static let visibility = ModelConfiguration.Visibility.bidirectional
+
+  public let options: Options
+  public let prediction: TokenPrediction
+  private let tokens: MaskableTokens
+
+  /// The generator's site for n and the coin of `mix`, apart from those of `randomSubset`.
+  private static let lawSite: UInt32 = 2
+
+  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+    self.options = options
+    tokens = try MaskableTokens(vocabulary, objective: Self.name, after: Self.problems(options))
+    prediction = TokenPrediction(model)
+  }
+
+  private static func problems(_ o: Options) -> OptionProblems {
+    var problems = OptionProblems()
+    problems.require("lowRatio", o.lowRatio, in: 0...1)
+    problems.require("highRatio", o.highRatio, in: 0...1)
+    problems.require(o.lowRatio <= o.highRatio, "lowRatio", "is \(o.lowRatio); it must not exceed objective.highRatio = \(o.highRatio).")
+    problems.require("fixedRatio", o.fixedRatio, in: 0...1)
+    problems.require("suffixShare", o.suffixShare, in: 0...1)
+    return problems
+  }
+
+  public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
+    var input = clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)
+    var (rows, ids, weights, samples) = ([Int](), [Int32](), [Float](), 0)
+    for sample in 0..<clean.count {
+      let eligible = tokens.eligible(clean, sample)
+      guard !eligible.isEmpty else { continue }
+      let hidden = choose(eligible, context, clean.positions[sample])
+      for i in hidden {
+        let row = sample * clean.length + i
+        rows.append(row)
+        ids.append(input.tokens[row])
+        input.tokens[row] = tokens.mask
+      }
+      weights += [Float](repeating: options.weightLaw == .perSample ? 1 / Float(hidden.count) : 1, count: hidden.count)
+      samples += 1
+    }
+    let count = options.weightLaw == .perSample ? Double(samples) : nil
+    return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, ids: ids, weights: weights, count: count)])
+  }
+
+  private func choose(_ eligible: [Int], _ context: StepContext, _ position: UInt64) -> [Int] {
+    let law = context.random(position, site: Self.lawSite)
+    let n = count(eligible.count, law)
+    let hidesEnd =
+      switch options.positionLaw {
+      case .randomSubset: false
+      case .suffix: true
+      case .mix: law.uniformDouble(1) < options.suffixShare
+      }
+    return hidesEnd ? eligible.suffix(n) : randomSubset(eligible, count: n, context.random(position))
+  }
+
+  /// 1 … length.
+  private func count(_ length: Int, _ law: CounterGenerator) -> Int {
+    func share(_ r: Double) -> Int { max(1, Int((r * Double(length)).rounded())) }
+    switch options.countLaw {
+    case .uniformCount: return 1 + law.below(length, 0)
+    case .uniformRatio: return share(options.lowRatio + (options.highRatio - options.lowRatio) * law.uniformDouble(0))
+    case .cosine: return min(length, max(1, Int((Double(length) * cosineOfQuarterTurn(law.uniformDouble(0))).rounded(.up))))
+    case .fixed: return share(options.fixedRatio)
+    }
+  }
+}
+
+/// cos(π·u/2) for u in [0, 1], by its series: products and sums alone, so that no library's rounding can change a count.
+///
+/// - Note: the first term left out is below 10⁻¹⁹.
+func cosineOfQuarterTurn(_ u: Double) -> Double {
+  let x = u * (Double.pi / 2)
+  return stride(from: 22, to: 0, by: -2).reduce(1.0) { 1 - $0 * x * x / Double($1 * ($1 - 1)) }
+}

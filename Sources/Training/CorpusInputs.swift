@@ -1,0 +1,76 @@
+import Core
+import Data
+import Foundation
+import Tokenizers
+
+/// A corpus as a run's inputs.
+public enum CorpusInputs {
+  /// Opens both splits with the framing that the configuration and the objective ask for.
+  /// - Throws: `DataError` naming what is wrong with the corpus; `ConfigurationError` when it cannot be framed so.
+  /// - Parameter verify: read every byte of the shards and compare their digests.
+  public static func open(_ configuration: RunConfiguration, verify: Bool = false) throws -> RunInputs {
+    let corpus = try Corpus(configuration.data.corpus)
+    if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
+    if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
+    let tokenizer = try TokenizerLoader.load(corpus.folder)
+    let vocabulary = vocabulary(corpus, tokenizer)
+    let training = try dataset(corpus, .train, configuration, vocabulary, order: .shuffled(seed: configuration.seed))
+    let hasValidation = !corpus.manifest.shards(.validation).isEmpty
+    let validation = hasValidation ? try dataset(corpus, .validation, configuration, vocabulary, order: .sequential) : nil
+    return RunInputs(
+      training: training, validation: validation, vocabulary: vocabulary,
+      tokenizerFiles: try tokenizerFiles(corpus, tokenizer, SampleCut(configuration, vocabulary).framing), dataHash: corpus.manifest.contentHash)
+  }
+
+  /// The corpus's vocabulary, and from its tokeniser where words begin, which `corpus.json` does not say.
+  static func vocabulary(_ corpus: Corpus, _ tokenizer: any Tokenizer) -> Vocabulary {
+    var vocabulary = corpus.vocabulary
+    vocabulary.words = tokenizer.wordEdges
+    return vocabulary
+  }
+
+  /// The training split as a run cuts it into samples.
+  public static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
+    try dataset(corpus, .train, configuration, vocabulary(corpus, try TokenizerLoader.load(corpus.folder)), order: order)
+  }
+
+  private static func dataset(
+    _ corpus: Corpus, _ split: CorpusSplit, _ configuration: RunConfiguration, _ vocabulary: Vocabulary, order: SampleOrder
+  ) throws -> TokenDataset {
+    let cut = try SampleCut(configuration, vocabulary)
+    return try TokenDataset(
+      corpus, split: split, context: configuration.model.context, lookahead: try TrainingRun.lookahead(configuration, vocabulary), order: order,
+      framing: cut.framing, documents: cut.documents)
+  }
+
+  /// The corpus's own files, which a framed run lets AutoTokenizer frame with as well.
+  private static func tokenizerFiles(_ corpus: Corpus, _ tokenizer: any Tokenizer, _ framing: Framing) throws -> [String: [UInt8]] {
+    var files: [String: [UInt8]] = [:]
+    for (name, path) in [
+      (Corpus.tokenizerFile, corpus.tokenizerPath), (Corpus.tokenizerConfigFile, corpus.tokenizerConfigPath),
+    ] {
+      guard let bytes = FileManager.default.contents(atPath: path) else {
+        throw FileError("read", path, reason: "it is missing", remedy: "Prepare the corpus again.")
+      }
+      files[name] = [UInt8](bytes)
+    }
+    if framing == .clsSep { files[Corpus.tokenizerFile] = try tokenizer.framedTokenizerJSON() }
+    return files
+  }
+}
+
+extension Framing {
+  /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.
+  public init(
+    _ frame: RunConfiguration.Data.Frame, _ visibility: ModelConfiguration.Visibility, _ vocabulary: Vocabulary
+  ) throws(ConfigurationError) {
+    let possible = vocabulary.cls != nil && vocabulary.sep != nil
+    switch frame {
+    case .none: self = .none
+    case .auto: self = visibility == .bidirectional && possible ? .clsSep : .none
+    case .clsSep:
+      guard possible else { throw ConfigurationError("data.frame", "is cls-sep, but the corpus's tokeniser has no [CLS] and [SEP].") }
+      self = .clsSep
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import Collectives
+import Comparison
+import Core
+import Foundation
+import Kernels
+import Storage
+import Training
+
+struct Compare: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Trains several arms side by side at equal budget and several seeds, measures them, and writes a report with verdicts.",
+    discussion: """
+      Example: mpirun -n 2 lockstep compare comparisons/ahead-or-around.toml --set seeds=3
+
+      The same command again goes on: what is trained stays, what is measured stays, and the report is written anew. \
+      report.html, report.md and report.json come to lie in folder/name. docs/comparisons.md says how to read them.
+      """)
+
+  @Argument(help: "The comparison, a TOML file.") var file: String
+  @Option(name: .customLong("set"), help: "Overrides a key: --set budget.steps=50. May be repeated.") var settings: [String] = []
+  @Option(help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads = 0
+  @Flag(help: "Only say what each arm would do with the budget.") var dryRun = false
+
+  func run() throws {
+    StopRequest.install()
+    try Job.run { communicator in
+      BLAS.useOneThread()
+      let text = try shared(communicator)
+      try communicator.learnNames()
+      let threads = try Job.together(communicator) { try Job.threads(self.threads, communicator) }
+      let (comparison, plans) = try Job.together(communicator) {
+        let comparison = try ComparisonFile(toml: text, place: file, settings: settings)
+        return (comparison, try comparison.arms.map { try comparison.plan($0) })
+      }
+      let speaks = communicator.rank == 0
+      if speaks { show(comparison, plans) }
+      if dryRun { return }
+      try Arithmetic.current().requireEqual(over: communicator)
+      let runner = try Job.together(communicator) {
+        try ComparisonRunner(comparison, plans: plans, communicator: communicator, threads: threads, version: Version.number) { line in
+          if speaks { StandardError.write("\(line)\n") }
+        }
+      }
+      guard try runner() else {
+        if speaks { StandardError.write("stopped as asked; run the same command again to go on\n") }
+        throw Failure.Reported(code: .again)
+      }
+      guard speaks else { return }
+      let results = try ComparisonResults(comparison, plans: plans, runner.items, version: Version.number)
+      try results.write(to: comparison.path)
+      for line in results.verdictLines { print(line) }
+      StandardError.write("the report is \(comparison.path)/report.html\n")
+    }
+  }
+
+  /// Rank 0 reads the file, so that it need not be on every host.
+  private func shared(_ communicator: any Communicator) throws -> String {
+    let local = try Job.together(communicator) { () throws -> [UInt8] in
+      communicator.rank == 0 ? Array(try ConfigurationFile.text(file).utf8) : []
+    }
+    return String(decoding: try communicator.broadcast(local), as: UTF8.self)
+  }
+
+  private func show(_ comparison: ComparisonFile, _ plans: [ArmPlan]) {
+    StandardError.write("\(comparison.name): \(plans.count) arms, \(comparison.seeds.count) seeds\n")
+    let width = max(6, plans.map(\.arm.count).max() ?? 6)
+    func line(_ cells: [String]) {
+      let padded = cells.enumerated().map { $1.padding(toLength: max($0 == 0 ? width : 13, $1.count), withPad: " ", startingAt: 0) }
+      StandardError.write("  \(padded.joined(separator: " "))\n")
+    }
+    line(["arm", "objective", "steps", "tokens", "predictions", "flops", "parameters", "epochs"])
+    for plan in plans {
+      line(
+        [plan.arm, plan.objective, "\(plan.steps)"] + [plan.tokens, plan.predictions, plan.flops].map { String(format: "%.3g", $0) }
+          + ["\(plan.parameters)", String(format: "%.2f", plan.epochs)])
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import Core
+import Kernels
+import Layers
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct ReplacedTokenHeadTests {
+  private func check(
+    _ name: String, _ c: ModelConfiguration, rows: [Int], offsets: Bool = false, weights: [Float]? = nil
+  ) -> [String] {
+    var layout = ParameterLayout()
+    let head = ReplacedTokenHead("head", c, into: &layout)
+    var numbers = SeededNumbers(5)
+    let weights = weights ?? numbers.uniform(rows.count, in: 0.25...2)
+    let asked = ReplacedTokenHead.Questions(
+      rows: rows, labels: rows.map { Float($0 % 2) }, weights: weights, offsets: offsets ? numbers.normal(rows.count) : [])
+    return checkLayer(
+      LayerCase(
+        name, layout, input: (11, c.width), output: (1, 1), longestSum: 64, depth: 2,
+        reference: { scope, hidden in
+          var logits = scope.replacedLogits("head", hidden, rows: rows, c)
+          if offsets { logits = logits + scope.tape.leaf(rows.count, 1, asked.offsets.map(Double.init)) }
+          return scope.sigmoidCrossEntropy(logits, labels: asked.labels.map(Double.init), weights: asked.weights)
+        },
+        layer: { pass, x, dy, arena in
+          let saved = ReplacedTokenHead.Saved(c, rows: 11, arena)
+          let plain = head.loss(x, asked, scale: 0, Pass(pass.parameters), saved)
+          let loss = head.loss(x, asked, scale: dy[0], pass, saved)
+          return ([plain == loss ? loss : .nan], x.array)
+        }))
+  }
+
+  @Test(arguments: [ModelConfiguration.Activation.gelu, .geluTanh])
+  func shapes(activation: ModelConfiguration.Activation) {
+    var c = smallModel()
+    c.activation = activation
+    #expect(check("head", c, rows: [0, 3, 4, 9]) == [])
+    #expect(check("head at every row", c, rows: Array(0..<11), offsets: true) == [])
+    #expect(check("head at no row", c, rows: []) == [])
+    #expect(check("head with weights of zero", c, rows: [1, 2, 10], weights: [0, 3, 0]) == [])
+  }
+}
