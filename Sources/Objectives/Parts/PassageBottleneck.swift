@@ -35,7 +35,7 @@ public struct PassageBottleneck: Sendable {
         "model.positions", is: model.positions.rawValue,
         rule: "\(objective) makes the decoder's queries of position embeddings, so it must be learned.")
     }
-    guard model.embeddingWidth == model.width else {
+    guard model.tableWidth == model.width else {
       throw ConfigurationError(
         "model.embeddingWidth", is: model.embeddingWidth,
         rule: "\(objective)'s decoder reads embeddings beside the encoder's output, so it must be model.width = \(model.width).")
