@@ -14,6 +14,8 @@ public struct ArmPlan: Codable, Sendable, Equatable {
   public var flops: Double
   public var parameters: Int
   public var epochs: Double
+  /// Digest of its tokeniser: figures by the token compare only where it is the same.
+  public var tokenizer: String
 }
 
 extension ComparisonFile {
@@ -34,7 +36,7 @@ extension ComparisonFile {
     let inputs = try CorpusInputs.open(probe)
     let run = try RunPlan(probe, inputs, ranks: 1, threads: 1)
     let sampled = 8
-    let (rows, flops) = try RunPlan.work(probe, inputs, steps: sampled)
+    let (rows, flops, epochs) = try RunPlan.work(probe, inputs, steps: sampled)
     let perStep = (
       tokens: Double(probe.batch * probe.model.context), predictions: rows / Double(sampled), flops: flops / Double(sampled))
     let exact =
@@ -53,6 +55,6 @@ extension ComparisonFile {
     return ArmPlan(
       arm: arm.name, objective: probe.objective, steps: steps, tokens: Double(steps) * perStep.tokens,
       predictions: Double(steps) * perStep.predictions, flops: Double(steps) * perStep.flops, parameters: run.parameters,
-      epochs: Double(steps * probe.batch) / Double(max(inputs.training.samplesPerEpoch, 1)))
+      epochs: epochs * Double(steps) / Double(sampled), tokenizer: try Corpus(probe.data.corpus).manifest.tokenizerSHA256)
   }
 }

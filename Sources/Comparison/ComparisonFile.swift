@@ -49,7 +49,7 @@ public struct ComparisonFile: Sendable {
   public let budget: Budget
   /// The reference first, the others by name.
   public let arms: [Arm]
-  public let measures: [(entry: MeasureEntry, measure: any Measure, options: String)]
+  public let measures: [(entry: MeasureEntry, measure: any Measure, options: ConfigurationNode)]
   /// Whether every pair of arms is compared, or each with the reference alone.
   public let allPairs: Bool
   public let split: String
@@ -63,9 +63,10 @@ public struct ComparisonFile: Sendable {
   public init(toml text: String, place: String, settings: [String] = []) throws(ConfigurationError) {
     var root = try ConfigurationNode.parse(text, place: place)
     for setting in settings { root = try root.setting(setting) }
-    self.text = text
+    self.text = settings.isEmpty ? text : text + "\n" + settings.map { "# --set \($0)" }.joined(separator: "\n") + "\n"
     guard case .table(var table) = root else { throw ConfigurationError(place, "is no table.") }
     let (shared, own) = (table.removeValue(forKey: "run") ?? .table([:]), table.removeValue(forKey: "arms"))
+    guard case .table = shared else { throw ConfigurationError("run", "is no table; it holds what all arms share, such as run.model.width = 64.") }
     let wanted = table["measures"]
     // What is no measure is named as a whole, not option by option.
     if case .table(let all)? = wanted { table["measures"] = .table(all.filter { MeasureRegistry.entry(named: $0.key) != nil }) }
@@ -103,7 +104,7 @@ public struct ComparisonFile: Sendable {
     return Budget(unit: unit, amount: reader.number("budget.\(unit.rawValue)", default: 1, in: 1...1e24))
   }
 
-  private static func measures(_ wanted: ConfigurationNode?, _ reader: ConfigurationReader) -> [(entry: MeasureEntry, measure: any Measure, options: String)] {
+  private static func measures(_ wanted: ConfigurationNode?, _ reader: ConfigurationReader) -> [(entry: MeasureEntry, measure: any Measure, options: ConfigurationNode)] {
     guard case .table(let table)? = wanted, !table.isEmpty else {
       reader.note("measures", "is missing; give sections such as [measures.loss] and [measures.left-to-right]; lockstep evaluate --list names all.")
       return []
@@ -113,7 +114,7 @@ public struct ComparisonFile: Sendable {
     }
     return MeasureRegistry.entries.compactMap { entry in
       guard let options = table[entry.name], let measure = entry.read(reader) else { return nil }
-      return (entry, measure, options.text)
+      return (entry, measure, options)
     }
   }
 
@@ -131,7 +132,11 @@ public struct ComparisonFile: Sendable {
     }
     let names = tables.keys.sorted { ($0 != reference ? 1 : 0, $0) < ($1 != reference ? 1 : 0, $1) }
     return names.map { name in
-      let table = tables[name] ?? .table([:])
+      var table = tables[name] ?? .table([:])
+      if case .table = table {} else {
+        reader.note("arms.\(name)", "is no table; give what is the arm's own, such as arms.\(name).objective.name = \"ar\".")
+        table = .table([:])
+      }
       if !isPlainFileName(name) || name.hasPrefix(".") { reader.note("arms.\(name)", "names folders; it must be a plain name.") }
       for key in ["name", "seed", "duration"] where table.has(key) || shared.has(key) {
         let place = table.has(key) ? "arms.\(name).\(key)" : "run.\(key)"

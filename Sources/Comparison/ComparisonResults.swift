@@ -60,12 +60,16 @@ public struct ComparisonResults: Codable, Sendable {
   public init(_ file: ComparisonFile, plans: [ArmPlan], _ items: [ComparisonRunner.Item], version: String) throws {
     (name, budgetUnit, budgetAmount, seeds) = (file.name, file.budget.unit.rawValue, file.budget.amount, file.seeds)
     (self.plans, self.file, self.version) = (plans, file.text, version)
-    let stored = items.map { item in file.measures.map { StoredResult.read(file.resultPath(item, $0.entry.name)) } }
+    let stored = items.map { item in
+      file.measures.map { item.failure == nil ? StoredResult.read(file.resultPath(item, $0.entry.name)) : nil }
+    }
     var gaps: [Gap] = []
     for item in items { if let failure = item.failure { gaps.append(Gap(arm: "\(item.arm), seed \(item.seed)", measure: "training", reason: failure)) } }
-    for (item, results) in zip(items, stored) where item.seed == file.seeds[0] {
+    for (item, results) in zip(items, stored) {
       for (measure, result) in zip(file.measures, results) {
-        if let reason = result?.obstacle { gaps.append(Gap(arm: item.arm, measure: measure.entry.name, reason: reason)) }
+        guard let reason = result?.obstacle else { continue }
+        let gap = Gap(arm: item.arm, measure: measure.entry.name, reason: reason)
+        if !gaps.contains(gap) { gaps.append(gap) }
       }
     }
     self.gaps = gaps
@@ -78,7 +82,7 @@ public struct ComparisonResults: Codable, Sendable {
     }
     let arms = file.arms.map(\.name)
     let byArm = Dictionary(grouping: zip(items, stored), by: { $0.0.arm })
-    let collected = Self.collect(file, arms, byArm)
+    let collected = Self.collect(file, arms, byArm, tokenizers: Dictionary(plans.map { ($0.arm, $0.tokenizer) }) { $1 })
     summaries = collected.summaries
     differences = collected.differences
     overlays = Self.overlays(file, arms, byArm)
@@ -86,7 +90,9 @@ public struct ComparisonResults: Codable, Sendable {
 
   private typealias ByArm = [String: [(ComparisonRunner.Item, [StoredResult?])]]
 
-  private static func collect(_ file: ComparisonFile, _ arms: [String], _ byArm: ByArm) -> (summaries: [Summary], differences: [PairedDifference]) {
+  private static func collect(
+    _ file: ComparisonFile, _ arms: [String], _ byArm: ByArm, tokenizers: [String: String]
+  ) -> (summaries: [Summary], differences: [PairedDifference]) {
     var (summaries, differences): ([Summary], [PairedDifference]) = ([], [])
     for (index, measure) in file.measures.enumerated() {
       func values(_ arm: String) -> [(seed: Int, result: MeasureResult)] {
@@ -109,9 +115,12 @@ public struct ComparisonResults: Codable, Sendable {
               measure: measure.entry.name, value: value.name, unit: value.unit, better: value.better, arm: arm, seeds: seeds, values: numbers,
               interval: Interval.ofMean(numbers)))
         }
-        for (first, reference) in perArm.enumerated() where file.allPairs || reference.arm == arms.first {
-          for other in perArm.dropFirst(first + 1) {
-            differences.append(difference(measure.entry.name, value, other, reference))
+        // Where the reference has no such value, the first arm that has one stands in for it.
+        for (first, reference) in perArm.enumerated() where file.allPairs || first == 0 {
+          for other in perArm.dropFirst(first + 1) where !value.unit.contains("a token") || tokenizers[other.arm] == tokenizers[reference.arm] {
+            differences.append(
+              difference(
+                measure.entry.name, value, other, reference, seeds: file.seeds.count, sameText: tokenizers[other.arm] == tokenizers[reference.arm]))
           }
         }
       }
@@ -120,14 +129,15 @@ public struct ComparisonResults: Codable, Sendable {
   }
 
   private static func difference(
-    _ measure: String, _ value: MeasuredValue, _ arm: (arm: String, values: [Int: MeasuredValue]), _ reference: (arm: String, values: [Int: MeasuredValue])
+    _ measure: String, _ value: MeasuredValue, _ arm: (arm: String, values: [Int: MeasuredValue]), _ reference: (arm: String, values: [Int: MeasuredValue]),
+    seeds wanted: Int, sameText: Bool
   ) -> PairedDifference {
     let seeds = arm.values.keys.filter { reference.values[$0] != nil }.sorted()
     let pairs = seeds.compactMap { seed in arm.values[seed].flatMap { a in reference.values[seed].map { (a, $0) } } }
     let items = pairs.compactMap { pair in pair.0.items.flatMap { a in pair.1.items.map { (arm: a, reference: $0) } } }
     return PairedDifference(
       measure: measure, value: value.name, arm: arm.arm, reference: reference.arm, differences: pairs.map { $0.0.value - $0.1.value }, seeds: seeds,
-      overItems: items.count == pairs.count ? bootstrapOverItems(items) : nil, better: value.better)
+      overItems: sameText && items.count == pairs.count ? bootstrapOverItems(items) : nil, better: value.better, wanted: wanted)
   }
 
   private static func overlays(_ file: ComparisonFile, _ arms: [String], _ byArm: ByArm) -> [Overlay] {

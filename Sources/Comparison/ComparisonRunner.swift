@@ -45,40 +45,56 @@ public final class ComparisonRunner {
   }
 
   /// - Returns: false when it was asked to stop before everything was done.
+  /// - Throws: `ConfigurationError` when its folder holds runs of another configuration, corpus or budget.
   public func callAsFunction() throws -> Bool {
-    guard try work(on: try open { !$0.isTrained }, doing: "trained", train) else { return false }
-    return try work(on: try open { !self.isMeasured($0) }, doing: "measured", measure)
+    // A rank may wait for another as long as a run takes.
+    communicator.stallSeconds = nil
+    guard try train(try open(items) { try !$0.isTrained() }) else { return false }
+    let pairs = items.flatMap { item in file.measures.indices.map { (item: item, measure: $0) } }
+    return try measure(try open(pairs) { try !self.isMeasured($0.item, $0.measure) }, of: pairs.count)
   }
 
   // MARK: - Dealing
 
-  /// Items for which `isOpen` holds on rank 0, whose disk decides.
-  private func open(_ isOpen: (Item) -> Bool) throws -> [Item] {
-    var flags = items.map { Int64(communicator.rank == 0 && isOpen($0) ? 1 : 0) }
+  /// What is still to be done, as rank 0 finds it, whose disk decides.
+  private func open<Work>(_ all: [Work], _ isOpen: (Work) throws -> Bool) throws -> [Work] {
+    var flags = try all.map { Int64(communicator.rank == 0 ? (try isOpen($0) ? 1 : 0) : 0) }
     try communicator.broadcastArray(&flags)
-    return zip(items, flags).filter { $0.1 == 1 }.map(\.0)
+    return zip(all, flags).filter { $0.1 == 1 }.map(\.0)
   }
 
-  private func work(on open: [Item], doing what: String, _ body: (Item, any Communicator) throws -> Void) throws -> Bool {
-    let total = items.count
+  private func train(_ open: [Item]) throws -> Bool {
+    let (total, ranks) = (items.count, communicator.size)
     var done = total - open.count
-    if done > 0 { say("\(done) of \(total) are \(what) already") }
+    if done > 0 { say("\(done) of \(total) are trained already") }
     var rest = open[...]
-    let ranks = communicator.size
     while !rest.isEmpty {
       let alone = ranks > 1 && rest.count >= ranks
       let group = Array(rest.prefix(alone ? ranks : 1))
       rest = rest.dropFirst(group.count)
       let began = ContinuousClock.now
-      if alone { try body(group[communicator.rank], SingleRank()) } else { try body(group[0], communicator) }
+      if alone { try train(group[communicator.rank], SingleRank()) } else { try train(group[0], communicator) }
+      communicator.stallSeconds = nil
       // A rank that was asked to stop has saved; the others learn of it here.
       guard try communicator.sum(StopRequest.isPending ? 1 : 0) == 0 else { return false }
       done += group.count
       let seconds = (ContinuousClock.now - began).inSeconds
-      let rounds = (rest.count + ranks - 1) / (alone ? ranks : 1)
-      say("\(what) \(group.map(\.name).joined(separator: ", ")) in \(duration(seconds)) (\(done) of \(total); about \(duration(seconds * Double(alone ? rounds : rest.count))) to go)")
+      let rounds = alone ? (rest.count + ranks - 1) / ranks : rest.count
+      say("trained \(group.map(\.name).joined(separator: ", ")) in \(duration(seconds)) (\(done) of \(total); about \(duration(seconds * Double(rounds))) to go)")
     }
     return true
+  }
+
+  /// Each rank takes its share of the measures by itself: no bit of one depends on ranks.
+  private func measure(_ open: [(item: Item, measure: Int)], of total: Int) throws -> Bool {
+    if total > open.count { say("\(total - open.count) of \(total) are measured already") }
+    let mine = stride(from: communicator.rank, to: open.count, by: communicator.size).map { open[$0] }
+    for (index, work) in mine.enumerated() where !StopRequest.isPending {
+      let began = ContinuousClock.now
+      try measure(work.item, work.measure)
+      say("measured \(work.item.name), \(file.measures[work.measure].entry.name), in \(duration((ContinuousClock.now - began).inSeconds)) (\(index + 1) of \(mine.count) on this rank)")
+    }
+    return try communicator.sum(StopRequest.isPending ? 1 : 0) == 0
   }
 
   private func duration(_ seconds: Double) -> String {
@@ -96,46 +112,71 @@ public final class ComparisonRunner {
     } catch let error as NumericsError {
       // An arm whose numbers break is a result of the comparison, not its end.
       guard communicator.rank == 0 else { return }
-      try AtomicFile.write(error.description, to: item.failurePath)
+      try Failure(experiment: item.configuration.experimentHash, steps: item.plan.steps, reason: error.description).write(item.failurePath)
     }
   }
 
-  private func measure(_ item: Item, _ communicator: any Communicator) throws {
-    guard !item.hasFailed else { return }
-    let corpus = try Corpus(item.configuration.data.corpus)
-    let model = try MeasuredModel(item.checkpointPath, vocabulary: corpus.vocabulary)
-    let context = MeasureContext(
-      model, corpus: corpus, split: CorpusSplit(rawValue: file.split) ?? .validation, communicator: communicator, threads: threads,
-      microBatch: file.microBatch)
-    for (entry, measure, options) in file.measures {
-      let path = file.resultPath(item, entry.name)
-      let key = try resultKey(item, options)
-      var known = [Int64(communicator.rank == 0 && StoredResult.read(path)?.key == key ? 1 : 0)]
-      try communicator.broadcastArray(&known)
-      if known[0] == 1 { continue }
-      let stored: StoredResult
+  /// Takes one measure on this rank. What this model or its data do not allow is noted in place of a result.
+  private func measure(_ item: Item, _ index: Int) throws {
+    let (entry, measure, _) = file.measures[index]
+    let key = try resultKey(item, index)
+    var stored = StoredResult(key: key, obstacle: nil, result: nil)
+    do {
+      let corpus = try Corpus(item.configuration.data.corpus)
+      let model = try MeasuredModel(item.checkpointPath, vocabulary: corpus.vocabulary)
       if let reason = measure.obstacle(model) {
-        stored = StoredResult(key: key, obstacle: "the model \(reason)", result: nil)
+        stored.obstacle = "the model \(reason)"
       } else {
-        stored = StoredResult(key: key, obstacle: nil, result: try measure(context))
+        let context = MeasureContext(
+          model, corpus: corpus, split: CorpusSplit(rawValue: file.split) ?? .validation, communicator: SingleRank(), threads: threads,
+          microBatch: file.microBatch)
+        let result = try measure(context)
+        let broken = result.values.first { !$0.value.isFinite }
+        if let broken { stored.obstacle = "\(broken.name) is \(broken.value)" } else { stored.result = result }
       }
-      if communicator.rank == 0 { try stored.write(path) }
+    } catch let error as ConfigurationError {
+      stored.obstacle = error.description
+    } catch let error as DataError {
+      stored.obstacle = error.description
+    } catch let error as NumericsError {
+      stored.obstacle = error.description
     }
+    try stored.write(file.resultPath(item, entry.name))
   }
 
-  private func isMeasured(_ item: Item) -> Bool {
-    if item.hasFailed { return true }
-    return file.measures.allSatisfy { entry, _, options in
-      guard let key = try? resultKey(item, options) else { return false }
-      return StoredResult.read(file.resultPath(item, entry.name))?.key == key
-    }
+  private func isMeasured(_ item: Item, _ index: Int) throws -> Bool {
+    if item.failure != nil { return true }
+    return StoredResult.read(file.resultPath(item, file.measures[index].entry.name))?.key == (try resultKey(item, index))
   }
 
-  /// What a result depends on: the weights and the options.
-  private func resultKey(_ item: Item, _ options: String) throws -> String {
-    let state = try Checkpoint(opening: item.checkpointPath)
-    let weights = state.files[CheckpointFile.model]?.sha256 ?? ""
-    return SHA256.of("\(weights) \(options) \(file.split) \(file.microBatch)")
+  /// What a result depends on: the weights, the text, the tables that options name, the options and the program.
+  private func resultKey(_ item: Item, _ index: Int) throws -> String {
+    let (entry, _, options) = file.measures[index]
+    let weights = try Checkpoint(opening: item.checkpointPath).files[CheckpointFile.model]?.sha256 ?? ""
+    let corpus = try Corpus(item.configuration.data.corpus).manifest.contentHash
+    let tables = try options.files.map { try MappedFile($0).sha256() }
+    return SHA256.of(([weights, corpus] + tables + [entry.name, options.text, file.split, "\(file.microBatch)", version]).joined(separator: " "))
+  }
+}
+
+/// Why a run has no end, and of which run it is.
+struct Failure: Codable {
+  var experiment: String
+  var steps: Int
+  var reason: String
+
+  func write(_ path: String) throws { try AtomicFile.write(String(decoding: try JSONEncoder().encode(self), as: UTF8.self), to: path) }
+}
+
+extension ConfigurationNode {
+  /// Paths among the texts of a table that are files.
+  var files: [String] {
+    guard case .table(let table) = self else { return [] }
+    return table.sorted { $0.key < $1.key }.compactMap { entry in
+      guard case .string(let path) = entry.value, !path.isEmpty else { return nil }
+      var isFolder: ObjCBool = false
+      return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue ? path : nil
+    }
   }
 }
 
@@ -143,11 +184,33 @@ extension ComparisonRunner.Item {
   var folder: RunFolder { RunFolder(configuration.folder) }
   /// The last checkpoint: arms are compared at equal budget, not each at its best.
   var checkpointPath: String { folder.checkpointPath(step: plan.steps) }
-  var failurePath: String { configuration.folder + "/failed.txt" }
-  var isTrained: Bool { hasFailed || folder.isWhole(step: plan.steps) }
-  var hasFailed: Bool { FileManager.default.fileExists(atPath: failurePath) }
-  /// Why it has no result; nil when it has.
-  var failure: String? { FileManager.default.contents(atPath: failurePath).map { String(decoding: $0, as: UTF8.self) } }
+  var failurePath: String { configuration.folder + "/failed.json" }
+
+  /// Why it has no result; nil when it has, or when another configuration failed.
+  var failure: String? {
+    guard let bytes = FileManager.default.contents(atPath: failurePath), let failure = try? JSONDecoder().decode(Failure.self, from: bytes),
+      failure.experiment == configuration.experimentHash, failure.steps == plan.steps
+    else { return nil }
+    return failure.reason
+  }
+
+  /// Whether its last checkpoint is there, made as planned.
+  /// - Throws: `ConfigurationError` when its folder holds a run of another configuration, corpus or budget.
+  func isTrained() throws -> Bool {
+    if failure != nil { return true }
+    guard let newest = try folder.newestIntact().checkpoint else { return false }
+    func refuse(_ what: String) -> ConfigurationError {
+      ConfigurationError(
+        "name", "names a comparison whose run \(configuration.folder) \(what). Give the comparison another name, or remove that folder.")
+    }
+    let state = newest.state
+    guard state.experimentHash == configuration.experimentHash else { throw refuse("was made with other settings") }
+    guard state.dataHash == (try Corpus(configuration.data.corpus).manifest.contentHash) else { throw refuse("was trained on other data") }
+    guard state.schedule["steps"].map({ Int($0) }) == plan.steps else {
+      throw refuse("was planned for \(state.schedule["steps"].map { Int($0) } ?? 0) steps, and the budget makes it \(plan.steps)")
+    }
+    return folder.isWhole(step: plan.steps)
+  }
 }
 
 extension ComparisonFile {

@@ -49,16 +49,18 @@ public struct PairedDifference: Codable, Sendable, Equatable {
   public var sameSign: Int
   public var verdict: Verdict
 
+  /// - Parameter wanted: how many seeds there should be; with fewer nothing is concluded.
   public init(
     measure: String, value: String, arm: String, reference: String, differences: [Double], seeds: [Int], overItems: Interval? = nil,
-    better: MeasuredValue.Better
+    better: MeasuredValue.Better, wanted: Int? = nil
   ) {
     (self.measure, self.value, self.arm, self.reference) = (measure, value, arm, reference)
     (self.differences, self.seeds, self.overItems) = (differences, seeds, overItems)
     let mean = differences.reduce(0, +) / Double(max(differences.count, 1))
     interval = Interval.ofMean(differences)
     sameSign = differences.filter { mean > 0 ? $0 > 0 : $0 < 0 }.count
-    guard let interval, !interval.holdsZero else {
+    // Seeds that are missing may be those that went wrong, and equal differences leave an interval without width.
+    guard let interval, !interval.holdsZero, interval.low < interval.high, differences.count >= wanted ?? 0 else {
       verdict = .notResolved
       return
     }

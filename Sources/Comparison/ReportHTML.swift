@@ -87,7 +87,8 @@ struct ReportHTML {
 
   /// Classification against generation: how the arms trade one for the other.
   private var scatter: Chart? {
-    guard let across = results.summaries.first(where: { $0.better == .higher }) else { return nil }
+    let labelled = ["probe", "finetune", "knn"].compactMap { name in results.summaries.first { $0.measure == name && $0.better == .higher } }
+    guard let across = labelled.first else { return nil }
     let upwards = results.summaries.filter { $0.measure == "left-to-right" }
     guard let up = upwards.first(where: { $0.value.hasSuffix("bitsPerByte") }) ?? upwards.first else { return nil }
     func of(_ arm: String, _ like: ComparisonResults.Summary) -> ComparisonResults.Summary? {
@@ -119,9 +120,9 @@ struct ReportHTML {
     }
   }
 
-  /// Every further column over the first.
+  /// The second column over the first.
   private func overlay(_ overlay: ComparisonResults.Overlay) -> [Chart] {
-    (1..<overlay.columns.count).map { column in
+    [1].map { column in
       Chart(
         title: "\(overlay.measure): \(overlay.table)", xLabel: overlay.columns[0], yLabel: overlay.columns[column],
         series: armNames.compactMap { arm in

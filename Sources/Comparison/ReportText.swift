@@ -5,8 +5,8 @@ import Measures
 func number(_ value: Double) -> String {
   guard value.isFinite else { return "–" }
   let size = abs(value)
-  if size >= 1e5 {
-    for (scale, unit) in [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] where size >= scale {
+  if size >= 9995 {
+    for (scale, unit) in [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] where size >= 0.9995 * scale {
       return String(format: "%.3g %@", value / scale, unit)
     }
   }

@@ -82,7 +82,7 @@ public struct FeatureMeasure: Measure {
       let total = spectrum.singularValues.reduce(0, +)
       let shares = spectrum.singularValues.map { total > 0 ? $0 / total : 0 }
       result.values += [
-        MeasuredValue("features.\(kind).effectiveRank", spectrum.effectiveRank, unit: "of \(width)", better: .higher),
+        MeasuredValue("features.\(kind).effectiveRank", spectrum.effectiveRank, unit: "of \(width)", better: .neither),
         MeasuredValue("features.\(kind).largestShare", shares.first ?? 0), MeasuredValue("features.\(kind).rows", Double(spectrum.rows)),
       ]
       result.tables["spectrum.\(kind)"] = MeasuredTable(

@@ -12,7 +12,7 @@ public struct LossMeasure: Measure {
   public struct Options: MeasureOptions {
     /// At most so many samples of the split; 0 for all.
     public var samples = 0
-    /// Another objective than the model's own.
+    /// The question of this objective with its default options, in place of the model's own.
     public var objective = ""
 
     public init() {}
@@ -40,7 +40,7 @@ public struct LossMeasure: Measure {
       corpus, split: context.split, context: length, lookahead: objective.lookahead, order: .sequential, framing: cut.framing,
       documents: cut.documents)
     let evaluator = Evaluator(
-      objective: objective, bank: bank, length: length, microBatch: context.microBatch, threads: context.pool.threads, seed: context.seed,
+      objective: objective, bank: bank, length: length, microBatch: context.microBatch, pool: context.pool, seed: context.seed,
       communicator: context.communicator)
     let samples = options.samples == 0 ? data.samplesPerEpoch : min(options.samples, data.samplesPerEpoch)
     let (sums, counts) = try evaluator.sumsAndCounts(data, samples: samples)

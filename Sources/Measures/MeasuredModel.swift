@@ -67,7 +67,8 @@ public struct MeasuredModel: Sendable {
     guard let entry = fitting.first(where: { $0.name == wanted }) else {
       throw ConfigurationError("objective", is: wanted, rule: "for this model it must be one of \(fitting.map(\.name).joined(separator: ", ")).")
     }
-    let options = wanted == objective.name ? objective.options : entry.defaultOptions
+    // Asked by name, every model gets the same question: the objective's defaults.
+    let options = name == nil ? objective.options : entry.defaultOptions
     let made = try entry.make(options, configuration, vocabulary)
     let bank = ParameterBank(made.networks)
     let source = try HuggingFaceSource(path)
@@ -91,7 +92,7 @@ public struct MeasuredModel: Sendable {
     guard let entry = ObjectiveRegistry.entry(named: name ?? objective.name) else {
       throw ConfigurationError("objective", is: name ?? objective.name, rule: "lockstep objectives lists those there are.")
     }
-    return try SampleCut(frame, entry, entry.name == objective.name ? objective.options : entry.defaultOptions, vocabulary)
+    return try SampleCut(frame, entry, name == nil ? objective.options : entry.defaultOptions, vocabulary)
   }
 
   /// [CLS] … [SEP] around samples, as in training.

@@ -42,15 +42,20 @@ public struct LeftToRightMeasure: Measure {
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let causal = context.model.configuration.visibility == .causal
     let mask = context.model.vocabulary.mask ?? 0
-    return try context.measureWindows(Self.name, options.windows, name: "leftToRight") { Self.readings($0, $1, mask: causal ? nil : mask) }
+    let frame = try context.model.framing() == .clsSep ? 1 : 0
+    return try context.measureWindows(Self.name, options.windows, name: "leftToRight") {
+      Self.readings($0, $1, mask: causal ? nil : mask, end: $0.count - frame)
+    }
   }
 
   /// - Parameter mask: nil for a causal model.
-  static func readings(_ tokens: [Int32], _ asked: [Int], mask: Int32?) -> [(Reading, Double)] {
+  ///   - end: where the text ends: before the closing frame.
+  static func readings(_ tokens: [Int32], _ asked: [Int], mask: Int32?, end: Int) -> [(Reading, Double)] {
     guard let mask else { return [(Reading(tokens: tokens, rows: asked.map { $0 - 1 }, targets: asked.map { tokens[$0] }), 1)] }
     return asked.map { t in
       var shown = tokens
-      for i in asked where i >= t { shown[i] = mask }
+      // Whatever the future holds is hidden, separators as well; only the closing frame stands.
+      for i in t..<end { shown[i] = mask }
       return (Reading(tokens: shown, rows: [t], targets: [tokens[t]]), 1)
     }
   }
@@ -134,6 +139,7 @@ public struct PseudoPerplexityMeasure: Measure {
       }
     }
     result.values.removeAll { $0.unit == "bits a byte" }
+    for i in result.values.indices { result.values[i].better = .neither }
     result.notes.append("Pseudo-perplexity is not a probability of the text and may rank models the other way round; compare left-to-right or any-order.")
     return result
   }
@@ -183,8 +189,8 @@ extension MeasureContext {
     ]
     if let corpus, corpus.manifest.shards(split).textBytes > 0 {
       let data = corpus.manifest.shards(split)
-      // Bytes the tokens stand for: the split's mean bytes a token.
-      let perToken = Double(data.textBytes) / Double(max(data.tokens, 1))
+      // Bytes the tokens stand for: the split's mean over tokens of text, ends of documents not counted.
+      let perToken = Double(data.textBytes) / Double(max(data.tokens - data.documents, 1))
       let bits = MeasuredValue.Items(sums: items.sums.map { $0 / naturalLogarithm(2) }, counts: items.counts.map { $0 * perToken })
       values.append(
         MeasuredValue(

@@ -52,6 +52,11 @@ public struct DiverseAutoregressive: Objective {
     guard (1...64).contains(options.offsets) else {
       throw ConfigurationError("objective.offsets", is: options.offsets, rule: "it must lie in 1...64.")
     }
+    guard options.told != .heads || options.offsets == 1 || model.tableWidth == model.width else {
+      throw ConfigurationError(
+        "model.embeddingWidth", is: model.tableWidth,
+        rule: "objective.told = \"heads\" reads states of the model's width, so it must be model.width = \(model.width), or told another.")
+    }
     self.options = options
     prediction = OffsetPrediction(
       model, offsets: options.offsets, told: options.told, targetsPerRow: options.estimator == .summed ? options.offsets : 1)

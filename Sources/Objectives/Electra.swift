@@ -109,10 +109,10 @@ public struct Electra: Objective {
       random: context.random(0))
   }
 
-  /// Both networks; the discriminator's head is a row of weights.
+  /// Both networks with their heads.
   public func trainingFlops(_ example: TrainingExample) -> Double {
     generator.configuration.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count)
-      + encoder.configuration.trainingFlops(example.inputs[0], logits: 0)
+      + encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
   }
 
   final class Workspace: ObjectiveWorkspace {

@@ -97,8 +97,8 @@ public struct Electric: Objective {
   public func trainingFlops(_ example: TrainingExample) -> Double {
     let tower = generator.rightward.configuration
     return 2 * tower.trainingFlops(example.inputs[1], logits: 0)
-      + 6 * Double(tower.vocabulary * 2 * generator.width) * Double(example.targets[0].rows.count)
-      + encoder.configuration.trainingFlops(example.inputs[0], logits: 0)
+      + 6 * Double(tower.tableWidth * (tower.vocabulary + 2 * generator.width)) * Double(example.targets[0].rows.count)
+      + encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
   }
 
   final class Workspace: ObjectiveWorkspace {

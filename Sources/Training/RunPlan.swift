@@ -41,7 +41,10 @@ public struct RunPlan: Sendable {
   }
 
   /// Targets and required flops of the first `steps` steps: functions of the configuration and the data.
-  public static func work(_ configuration: RunConfiguration, _ inputs: RunInputs, steps: Int) throws -> (targets: Double, flops: Double) {
+  public static func work(
+    _ configuration: RunConfiguration, _ inputs: RunInputs, steps: Int
+  ) throws -> (targets: Double, flops: Double, epochs: Double) {
+    let inputs = inputs.repeated(for: configuration)
     let model = TrainingRun.model(configuration, inputs.vocabulary)
     let objective = try TrainingRun.objective(configuration, model: model, vocabulary: inputs.vocabulary)
     let plan = BatchPlan(batch: configuration.batch, microBatch: configuration.microBatch, ranks: 1, threads: 1)
@@ -53,7 +56,7 @@ public struct RunPlan: Sendable {
         flops += objective.trainingFlops(example)
       }
     }
-    return (targets, flops)
+    return (targets, flops, Double(steps * configuration.batch) / Double(max(inputs.training.samplesPerEpoch, 1)))
   }
 
   /// This rank's sgemm rate in flops a second.

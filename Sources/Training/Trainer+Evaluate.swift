@@ -34,12 +34,12 @@ public struct Evaluator {
 
   /// An evaluator with memory of its own.
   public init(
-    objective: any Objective, bank: ParameterBank, length: Int, microBatch: Int, threads: Int, seed: UInt64,
+    objective: any Objective, bank: ParameterBank, length: Int, microBatch: Int, pool: WorkerPool, seed: UInt64,
     communicator: any Communicator
   ) {
     self.init(
-      objective: objective, bank: bank, microBatch: microBatch, seed: seed, communicator: communicator, pool: WorkerPool(threads: threads),
-      workers: (0..<threads).map { _ in Worker(objective, samples: microBatch, length: length, sum: nil) })
+      objective: objective, bank: bank, microBatch: microBatch, seed: seed, communicator: communicator, pool: pool,
+      workers: (0..<pool.threads).map { _ in Worker(objective, samples: microBatch, length: length, sum: nil) })
   }
 
   /// Loss of each term, Σ w·ℓ / Σ w.

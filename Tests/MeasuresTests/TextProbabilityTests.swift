@@ -49,7 +49,7 @@ import Testing
   /// Given the first token, the probabilities of all texts of a length add up to 1: nothing is seen that is still to be predicted.
   @Test(arguments: [true, false])
   func leftToRightIsADistribution(causal: Bool) throws {
-    let sums = try losses(context(causal: causal), texts(4)) { LeftToRightMeasure.readings($0, $1, mask: causal ? nil : 4) }
+    let sums = try losses(context(causal: causal), texts(4)) { LeftToRightMeasure.readings($0, $1, mask: causal ? nil : 4, end: $0.count) }
     #expect(sums.count == 125)
     #expect(abs(sums.reduce(0) { $0 + exp(-$1) } - 1) < 1e-5)
     #expect(Set(sums.map { ($0 * 1e6).rounded() }).count > 60)
@@ -81,7 +81,7 @@ import Testing
     }
     // n = 1 and n = 2 are equally likely; N = 2.
     let exact = 2 * (0.5 * (parts[0] + parts[1]) / 2 + 0.5 * parts[2])
-    let forward = try losses(context, [text]) { LeftToRightMeasure.readings($0, $1, mask: 4) }[0]
+    let forward = try losses(context, [text]) { LeftToRightMeasure.readings($0, $1, mask: 4, end: $0.count) }[0]
     let backward = try losses(context, [text]) { tokens, _ in
       [(Reading(tokens: [0, 4, 4], rows: [2], targets: [tokens[2]]), 1), (Reading(tokens: [0, 4, 3], rows: [1], targets: [tokens[1]]), 1)]
     }[0]
@@ -92,8 +92,8 @@ import Testing
   }
 
   @Test func threadsDoNotChangeABit() throws {
-    let one = try losses(context(causal: false), texts(3)) { LeftToRightMeasure.readings($0, $1, mask: 4) }
-    let three = try losses(context(causal: false, threads: 3), texts(3)) { LeftToRightMeasure.readings($0, $1, mask: 4) }
+    let one = try losses(context(causal: false), texts(3)) { LeftToRightMeasure.readings($0, $1, mask: 4, end: $0.count) }
+    let three = try losses(context(causal: false, threads: 3), texts(3)) { LeftToRightMeasure.readings($0, $1, mask: 4, end: $0.count) }
     #expect(one == three)
   }
 

@@ -66,7 +66,9 @@ public struct PassageBottleneck: Sendable {
     var layer = c
     layer.layers = 1
     let decoder = layer.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
-    let bag = hasBag ? 6 * rows * Double(c.vocabulary * c.width) : 0
+    // Backward through the logits touches one row an id and sample; the head's transform runs at every row.
+    let (logits, transform) = (Double(c.vocabulary * c.width), c.headTransform ? Double(c.width * c.width) : 0)
+    let bag = hasBag ? rows * (2 * logits + 6 * transform) + 4 * logits * Double(example.inputs[0].positions.count) : 0
     return c.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count) + decoder + bag
   }
 
