@@ -63,7 +63,9 @@ public struct ComparisonFile: Sendable {
   public init(toml text: String, place: String, settings: [String] = []) throws(ConfigurationError) {
     var root = try ConfigurationNode.parse(text, place: place)
     for setting in settings { root = try root.setting(setting) }
-    self.text = settings.isEmpty ? text : text + "\n" + settings.map { "# --set \($0)" }.joined(separator: "\n") + "\n"
+    // Where it lies is no part of what was compared.
+    let told = settings.filter { !$0.hasPrefix("folder=") }
+    self.text = told.isEmpty ? text : text + "\n" + told.map { "# --set \($0)" }.joined(separator: "\n") + "\n"
     guard case .table(var table) = root else { throw ConfigurationError(place, "is no table.") }
     let (shared, own) = (table.removeValue(forKey: "run") ?? .table([:]), table.removeValue(forKey: "arms"))
     guard case .table = shared else { throw ConfigurationError("run", "is no table; it holds what all arms share, such as run.model.width = 64.") }
