@@ -100,7 +100,8 @@ private struct HuggingFaceSettings {
       width: width, layers: try count("n_layer", "num_hidden_layers"), heads: try count("n_head", "num_attention_heads"),
       feedForward: try count("n_inner", default: 4 * width), normEpsilon: try float("layer_norm_epsilon", default: 1e-5),
       activation: try activation("activation_function", default: "gelu_new"), tiedHead: try flag("tie_word_embeddings", default: true),
-      dropout: try float("resid_pdrop", default: 0.1), attentionDropout: try float("attn_pdrop", default: 0.1))
+      dropout: try float("resid_pdrop", default: 0.1), attentionDropout: try float("attn_pdrop", default: 0.1),
+      initializerRange: try float("initializer_range", default: 0.02))
   }
 
   func bert() throws(CheckpointError) -> ModelConfiguration {
@@ -133,7 +134,8 @@ private struct HuggingFaceSettings {
       activation: try activation("hidden_act", default: "gelu"), tiedHead: try flag("tie_word_embeddings", default: true),
       tokenTypes: try count("type_vocab_size", default: 2), headTransform: true,
       dropout: try float("hidden_dropout_prob", default: 0.1),
-      attentionDropout: try float("attention_probs_dropout_prob", default: 0.1))
+      attentionDropout: try float("attention_probs_dropout_prob", default: 0.1),
+      initializerRange: try float("initializer_range", default: 0.02))
   }
 
   func llama() throws(CheckpointError) -> ModelConfiguration {
@@ -151,7 +153,7 @@ private struct HuggingFaceSettings {
       width: width, layers: try count("num_hidden_layers"), heads: heads, feedForward: try count("intermediate_size"), norm: .rms,
       normEpsilon: try float("rms_norm_eps", default: 1e-6), activation: .swiglu, positions: .rotary, rotaryBase: try rotaryBase(),
       tiedHead: try flag("tie_word_embeddings", default: false), bias: false,
-      attentionDropout: try float("attention_dropout", default: 0))
+      attentionDropout: try float("attention_dropout", default: 0), initializerRange: try float("initializer_range", default: 0.02))
   }
 
   /// The base stands at the top, or in `rope_parameters` in files of newer versions of the library.
@@ -171,6 +173,7 @@ private struct HuggingFaceSettings {
       // What files of earlier versions do not say.
       let later: [JSONValue.Member] = [
         .init("embeddingWidth", .integer(0)), .init("head", .string(ModelConfiguration.Head.vocabulary.rawValue)),
+        .init("initializerRange", .number("0.02")),
       ]
       let members = (document.members ?? []).filter { $0.name != "model_type" } + later.filter { document[$0.name] == nil }
       return try JSONDecoder().decode(ModelConfiguration.self, from: Data(JSONValue.object(members).compact.utf8))

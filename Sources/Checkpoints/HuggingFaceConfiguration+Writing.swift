@@ -45,7 +45,7 @@ public enum HuggingFaceConfiguration {
     [
       .init("activation_function", .string(model.activation == .gelu ? "gelu" : "gelu_new")),
       .init("attn_pdrop", .float(model.attentionDropout)), .init("embd_pdrop", .float(model.dropout)),
-      .init("resid_pdrop", .float(model.dropout)), .init("initializer_range", .number("0.02")),
+      .init("resid_pdrop", .float(model.dropout)), .init("initializer_range", .float(model.initializerRange)),
       .init("layer_norm_epsilon", .float(model.normEpsilon)), .init("n_embd", .integer(model.width)),
       .init("n_head", .integer(model.heads)),
       .init("n_inner", model.feedForward == 4 * model.width ? .null : .integer(model.feedForward)),
@@ -59,7 +59,7 @@ public enum HuggingFaceConfiguration {
     [
       .init("attention_probs_dropout_prob", .float(model.attentionDropout)), .init("hidden_dropout_prob", .float(model.dropout)),
       .init("hidden_act", .string(model.activation == .gelu ? "gelu" : "gelu_new")), .init("hidden_size", .integer(model.width)),
-      .init("initializer_range", .number("0.02")), .init("intermediate_size", .integer(model.feedForward)),
+      .init("initializer_range", .float(model.initializerRange)), .init("intermediate_size", .integer(model.feedForward)),
       .init("layer_norm_eps", .float(model.normEpsilon)), .init("max_position_embeddings", .integer(model.context)),
       .init("num_attention_heads", .integer(model.heads)), .init("num_hidden_layers", .integer(model.layers)),
       .init("position_embedding_type", .string("absolute")), .init("type_vocab_size", .integer(model.tokenTypes)),
@@ -70,7 +70,7 @@ public enum HuggingFaceConfiguration {
     [
       .init("attention_bias", .bool(false)), .init("attention_dropout", .float(model.attentionDropout)),
       .init("head_dim", .integer(model.headWidth)), .init("hidden_act", .string("silu")), .init("hidden_size", .integer(model.width)),
-      .init("initializer_range", .number("0.02")), .init("intermediate_size", .integer(model.feedForward)),
+      .init("initializer_range", .float(model.initializerRange)), .init("intermediate_size", .integer(model.feedForward)),
       .init("max_position_embeddings", .integer(model.context)), .init("mlp_bias", .bool(false)),
       .init("num_attention_heads", .integer(model.heads)), .init("num_hidden_layers", .integer(model.layers)),
       .init("num_key_value_heads", .integer(model.heads)), .init("pretraining_tp", .integer(1)),
@@ -86,7 +86,8 @@ public enum HuggingFaceConfiguration {
       .init("context", .integer(model.context)), .init("dropout", .float(model.dropout)),
       .init("embeddingWidth", .integer(model.embeddingWidth)), .init("head", .string(model.head.rawValue)),
       .init("feedForward", .integer(model.feedForward)), .init("headTransform", .bool(model.headTransform)),
-      .init("heads", .integer(model.heads)), .init("inputWidth", .integer(model.inputWidth)),
+      .init("heads", .integer(model.heads)), .init("initializerRange", .float(model.initializerRange)),
+      .init("inputWidth", .integer(model.inputWidth)),
       .init("layers", .integer(model.layers)), .init("norm", .string(model.norm.rawValue)),
       .init("normEpsilon", .float(model.normEpsilon)), .init("normPlacement", .string(model.normPlacement.rawValue)),
       .init("positions", .string(model.positions.rawValue)), .init("rotaryBase", .float(model.rotaryBase)),

@@ -55,6 +55,9 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   /// Width of the embedding's tables and norm, 0 for `width`. Where they differ, a linear map leads from the one to the other (ELECTRA).
   public var embeddingWidth: Int
   public var head: Head
+  /// Standard deviation of initial weights; in pre-norm models those that end a residual branch have it divided by √(2·layers). 0.02 suits
+  /// widths of some hundreds; about 1/√width suits small models, which otherwise see next to nothing of their input for long.
+  public var initializerRange: Float
 
   public var headWidth: Int { width / heads }
   /// The width that `embeddingWidth` stands for.
@@ -65,7 +68,7 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     norm: Norm = .layer, normPlacement: NormPlacement = .pre, normEpsilon: Float = 1e-5, activation: Activation = .geluTanh,
     positions: Positions = .learned, rotaryBase: Float = 10_000, tiedHead: Bool = true, bias: Bool = true, tokenTypes: Int = 0,
     headTransform: Bool = false, dropout: Float = 0, attentionDropout: Float = 0, inputWidth: Int = 0,
-    embeddingWidth: Int = 0, head: Head = .vocabulary
+    embeddingWidth: Int = 0, head: Head = .vocabulary, initializerRange: Float = 0.02
   ) {
     self.visibility = visibility
     self.vocabulary = vocabulary
@@ -90,6 +93,7 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     self.inputWidth = inputWidth
     self.embeddingWidth = embeddingWidth
     self.head = head
+    self.initializerRange = initializerRange
   }
 
   /// Exactly GPT-2 (`GPT2LMHeadModel`).
@@ -139,6 +143,7 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     require((1...1_048_576).contains(feedForward), "feedForward", feedForward, "it must lie in 1...1048576.")
     require(normEpsilon > 0 && normEpsilon < 1, "normEpsilon", normEpsilon, "it must lie between 0 and 1.")
     require(rotaryBase > 1 && rotaryBase.isFinite, "rotaryBase", rotaryBase, "it must be above 1 and finite.")
+    require(initializerRange > 0 && initializerRange <= 1, "initializerRange", initializerRange, "it must be above 0 and at most 1.")
     require((0..<1).contains(dropout), "dropout", dropout, "it must be at least 0 and below 1.")
     require((0..<1).contains(attentionDropout), "attentionDropout", attentionDropout, "it must be at least 0 and below 1.")
     require((0...16).contains(tokenTypes), "tokenTypes", tokenTypes, "it must lie in 0...16.")

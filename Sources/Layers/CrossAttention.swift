@@ -19,7 +19,7 @@ public struct CrossAttention: Sendable {
     dropout = c.attentionDropout
     func linear(_ part: String, _ outputs: Int) -> Linear {
       Linear(
-        "\(name).\(part)", inputs: c.width, outputs: outputs, bias: c.bias, inputMajor: false, deviation: 0.02, into: &layout)
+        "\(name).\(part)", inputs: c.width, outputs: outputs, bias: c.bias, inputMajor: false, deviation: c.initializerRange, into: &layout)
     }
     out = linear("out", c.width)
     q = linear("q", c.width)

@@ -29,11 +29,11 @@ public struct InputEmbedding: Sendable {
     values =
       c.inputWidth > 0
       ? Linear(
-        "\(name).values", inputs: c.inputWidth, outputs: width, bias: true, inputMajor: false, deviation: 0.02, into: &layout) : nil
+        "\(name).values", inputs: c.inputWidth, outputs: width, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout) : nil
     denseGroup = layout.group(from: start)
     func table(_ what: String, _ rows: Int, uses: Int) -> Int? {
       rows == 0
-        ? nil : layout.append(ParameterSpec("\(name).\(what)", [rows, width], decay: true, .normal(0.02), uses: uses))
+        ? nil : layout.append(ParameterSpec("\(name).\(what)", [rows, width], decay: true, .normal(c.initializerRange), uses: uses))
     }
     type = table("type", c.tokenTypes, uses: readers)
     position = table("position", c.positions == .learned ? c.context : 0, uses: readers)

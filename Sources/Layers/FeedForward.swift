@@ -16,7 +16,7 @@ public struct FeedForward: Sendable {
       "\(name).down", inputs: c.feedForward, outputs: c.width, bias: c.bias, inputMajor: inputMajor, deviation: c.residualDeviation,
       into: &layout)
     up = Linear(
-      "\(name).up", inputs: c.width, outputs: Self.upWidth(c), bias: c.bias, inputMajor: inputMajor, deviation: 0.02, into: &layout)
+      "\(name).up", inputs: c.width, outputs: Self.upWidth(c), bias: c.bias, inputMajor: inputMajor, deviation: c.initializerRange, into: &layout)
   }
 
   public static func upWidth(_ c: ModelConfiguration) -> Int { c.activation == .swiglu ? 2 * c.feedForward : c.feedForward }
@@ -49,9 +49,9 @@ public struct FeedForward: Sendable {
 }
 
 extension ModelConfiguration {
-  /// Deviation of the projections that write into the residual stream: 0.02 / √(2·layers) for pre-norm models, as GPT-2's
-  /// paper scales them, 0.02 for post-norm ones, as BERT.
+  /// Deviation of the projections that write into the residual stream: `initializerRange` / √(2·layers) for pre-norm models, as GPT-2's
+  /// paper scales them, `initializerRange` for post-norm ones, as BERT.
   public var residualDeviation: Float {
-    normPlacement == .pre ? 0.02 / Float(2 * layers).squareRoot() : 0.02
+    normPlacement == .pre ? initializerRange / Float(2 * layers).squareRoot() : initializerRange
   }
 }

@@ -14,8 +14,8 @@ public struct ReplacedTokenHead: Sendable {
 
   public init(_ name: String, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
     let start = layout.entries.count
-    output = Linear("\(name).output", inputs: c.width, outputs: 1, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
-    dense = Linear("\(name).dense", inputs: c.width, outputs: c.width, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
+    output = Linear("\(name).output", inputs: c.width, outputs: 1, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout)
+    dense = Linear("\(name).dense", inputs: c.width, outputs: c.width, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout)
     group = layout.group(from: start)
     activation = c.activation == .geluTanh ? .geluTanh : .gelu
   }

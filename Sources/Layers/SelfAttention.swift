@@ -20,7 +20,7 @@ public struct SelfAttention: Sendable {
       "\(name).out", inputs: c.width, outputs: c.width, bias: c.bias, inputMajor: inputMajor, deviation: c.residualDeviation,
       into: &layout)
     qkv = Linear(
-      "\(name).qkv", inputs: c.width, outputs: 3 * c.width, bias: c.bias, inputMajor: inputMajor, deviation: 0.02, into: &layout)
+      "\(name).qkv", inputs: c.width, outputs: 3 * c.width, bias: c.bias, inputMajor: inputMajor, deviation: c.initializerRange, into: &layout)
   }
 
   /// - Parameter cache: for generation: the rows are the next positions of one sequence, and attend to all earlier ones.

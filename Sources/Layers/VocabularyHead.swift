@@ -33,12 +33,12 @@ public struct VocabularyHead: Sendable {
     bias = c.headTransform ? layout.append(ParameterSpec("\(name).bias", [c.vocabulary], decay: false, .zeros)) : nil
     biasGroup = layout.group(from: start)
     weight =
-      tied ? -1 : layout.append(ParameterSpec("\(name).weight", [c.vocabulary, c.tableWidth], decay: true, .normal(0.02)))
+      tied ? -1 : layout.append(ParameterSpec("\(name).weight", [c.vocabulary, c.tableWidth], decay: true, .normal(c.initializerRange)))
     let second = layout.entries.count
     norm = c.headTransform ? Norm("\(name).norm", width: c.tableWidth, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
     transform =
       c.headTransform
-      ? Linear("\(name).transform", inputs: width, outputs: c.tableWidth, bias: c.bias, inputMajor: false, deviation: 0.02, into: &layout)
+      ? Linear("\(name).transform", inputs: width, outputs: c.tableWidth, bias: c.bias, inputMajor: false, deviation: c.initializerRange, into: &layout)
       : nil
     transformGroup = layout.group(from: second)
     group = start..<layout.entries.count

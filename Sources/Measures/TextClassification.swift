@@ -45,7 +45,7 @@ struct TextClassification: Objective {
     self.options = options
     feature = TextFeature(rawValue: options.feature) ?? .mean
     var layout = ParameterLayout()
-    classifier = Linear("classifier", inputs: model.width, outputs: options.classes, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
+    classifier = Linear("classifier", inputs: model.width, outputs: options.classes, bias: true, inputMajor: false, deviation: model.initializerRange, into: &layout)
     group = layout.group(from: 0)
     encoder = Transformer(model, head: false, into: &layout)
     networks = NetworkSet(trained: layout)

@@ -64,7 +64,7 @@ public struct Transformer: Sendable {
         c.tableWidth == c.width
         ? nil
         : Linear(
-          "\(prefix)embedding.projection", inputs: c.tableWidth, outputs: c.width, bias: true, inputMajor: false, deviation: 0.02,
+          "\(prefix)embedding.projection", inputs: c.tableWidth, outputs: c.width, bias: true, inputMajor: false, deviation: c.initializerRange,
           into: &layout)
       projectionGroup = layout.group(from: start)
     }

@@ -183,6 +183,7 @@ public struct RunConfiguration: Sendable {
     m.norm = reader.choice("model.norm", default: m.norm)
     m.normPlacement = reader.choice("model.normPlacement", default: m.normPlacement)
     m.normEpsilon = Float(reader.number("model.normEpsilon", default: shortest(m.normEpsilon)))
+    m.initializerRange = Float(reader.number("model.initializerRange", default: shortest(m.initializerRange)))
     m.activation = reader.choice("model.activation", default: m.activation)
     m.positions = reader.choice("model.positions", default: m.positions)
     m.rotaryBase = Float(reader.number("model.rotaryBase", default: shortest(m.rotaryBase)))

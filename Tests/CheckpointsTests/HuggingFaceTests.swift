@@ -53,6 +53,29 @@ import Testing
     for (name, model) in expected { #expect(try ModelConfiguration(huggingFace: goldenFolder + "/" + name) == model) }
   }
 
+  /// Every family writes and reads the range of its initial weights, and the shape no class fits does; older files mean 0.02.
+  @Test func initializerRangeIsKept() throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("range-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var rotary = ModelConfiguration.bert(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1)
+    rotary.positions = .rotary
+    for shape in [
+      ModelConfiguration.gpt2(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1),
+      .bert(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1),
+      .llama(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1, feedForward: 6), rotary,
+    ] {
+      var model = shape
+      model.initializerRange = 0.125
+      let text = String(decoding: HuggingFaceConfiguration.json(for: model, vocabulary: nil), as: UTF8.self)
+      try text.write(toFile: folder + "/config.json", atomically: true, encoding: .utf8)
+      #expect(try ModelConfiguration(huggingFace: folder) == model)
+      let older = text.split(separator: "\n").filter { !$0.contains("initializer") }.joined(separator: "\n")
+      try older.write(toFile: folder + "/config.json", atomically: true, encoding: .utf8)
+      #expect(try ModelConfiguration(huggingFace: folder).initializerRange == 0.02)
+    }
+  }
+
   // MARK: - Classes
 
   @Test func theThreeFamiliesHaveTheirClassAndLayout() {

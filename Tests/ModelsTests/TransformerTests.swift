@@ -154,4 +154,22 @@ import Testing
     // Twelve C² a layer, the way from the embedding, and the head where it is asked.
     #expect(d.trainingFlopsPerToken(length: 8, headFraction: 0.5) == 6.0 * Double(3 * 12 * 256 + 64 + 136) + 12 * 3 * 16 * 8)
   }
+
+  /// All weights are drawn with the model's deviation, those that end a residual branch of a pre-norm model with 1/√(2·layers) of it.
+  @Test(arguments: [0.02, 0.125] as [Float], ModelConfiguration.NormPlacement.allCases)
+  func initialDeviation(range: Float, placement: ModelConfiguration.NormPlacement) {
+    var c = ModelConfiguration.gpt2(vocabulary: 500, context: 64, width: 64, layers: 2, heads: 2)
+    (c.initializerRange, c.normPlacement) = (range, placement)
+    var layout = ParameterLayout()
+    _ = Transformer(c, into: &layout)
+    let store = ParameterStore(layout)
+    store.initialize(seed: 5)
+    for (index, entry) in layout.entries.enumerated() where entry.spec.decay {
+      let values = store.view(index).array
+      let deviation = (values.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(values.count)).squareRoot()
+      let endsBranch = entry.spec.name.hasSuffix("attention.out.weight") || entry.spec.name.hasSuffix("down.weight")
+      let expected = Double(range) * (endsBranch && placement == .pre ? 0.5 : 1)
+      #expect(abs(deviation / expected - 1) < 0.05, "\(entry.spec.name): \(deviation), not \(expected)")
+    }
+  }
 }

@@ -40,12 +40,13 @@ private func problems(_ text: String, _ settings: [String] = []) -> String {
   }
 
   @Test func resolvedFileReadsBackToItself() throws {
-    let c = try RunConfiguration(toml: smallest, place: "test.toml", settings: ["objective.name=mlm", "objective.maskRatio=0.4"])
+    let c = try RunConfiguration(toml: smallest, place: "test.toml", settings: ["objective.name=mlm", "objective.maskRatio=0.4", "model.initializerRange=0.1"])
     let again = try RunConfiguration(toml: c.toml, place: "resolved")
     #expect(again.toml == c.toml)
     #expect(again.experimentHash == c.experimentHash)
     #expect((again.objectiveOptions as? MaskedLanguageModel.Options)?.maskRatio == 0.4)
-    #expect(again.model.headTransform)
+    #expect(again.model.headTransform && again.model.initializerRange == 0.1)
+    #expect(problems(smallest, ["model.initializerRange=0"]) == "model.initializerRange is 0.0; it must be above 0 and at most 1.")
   }
 
   @Test func machineAndDurationDoNotChangeTheExperiment() throws {

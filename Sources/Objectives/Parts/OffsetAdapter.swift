@@ -32,7 +32,7 @@ struct OffsetAdapter: Sendable {
     feedForward = FeedForward(name, shape, inputMajor: false, into: &layout)
     norm = Norm("\(name).norm", width: model.width, kind: model.norm, epsilon: model.normEpsilon, into: &layout)
     group = layout.group(from: start)
-    embedding = layout.append(ParameterSpec("\(name).embedding", [rows, model.width], decay: true, .normal(0.02)))
+    embedding = layout.append(ParameterSpec("\(name).embedding", [rows, model.width], decay: true, .normal(model.initializerRange)))
   }
 
   struct Saved {
