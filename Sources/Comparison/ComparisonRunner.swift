@@ -10,8 +10,8 @@ import Training
 
 /// Runs what is missing of a comparison: trainings that have not finished, measures that have not been taken of them.
 ///
-/// While there are at least as many open runs as ranks, each rank takes one by itself, which needs no communication; the rest is
-/// run by all ranks together. It makes no difference to any bit. All methods are collective.
+/// Each rank takes runs by itself, as many flops as any other, which needs no communication; what cannot be dealt out evenly is run by
+/// all ranks together. It makes no difference to any bit. All methods are collective.
 public final class ComparisonRunner {
   /// One training of the comparison.
   public struct Item: Sendable {
@@ -65,22 +65,34 @@ public final class ComparisonRunner {
 
   private func train(_ open: [Item]) throws -> Bool {
     let (total, ranks) = (items.count, communicator.size)
-    var done = total - open.count
-    if done > 0 { say("\(done) of \(total) are trained already") }
-    var rest = open[...]
-    while !rest.isEmpty {
-      let alone = ranks > 1 && rest.count >= ranks
-      let group = Array(rest.prefix(alone ? ranks : 1))
-      rest = rest.dropFirst(group.count)
-      let began = ContinuousClock.now
-      if alone { try train(group[communicator.rank], SingleRank()) } else { try train(group[0], communicator) }
+    if total > open.count { say("\(total - open.count) of \(total) are trained already") }
+    // As many as can be dealt out whole; what is left over is run by all ranks together.
+    let dealt = ranks == 1 ? 0 : open.count / ranks * ranks
+    let alone = Array(open.prefix(dealt))
+    let share = dealByCost(alone.map(\.plan.flops), over: ranks)
+    let mine = zip(alone, share).filter { $0.1 == communicator.rank }.map(\.0)
+    let isDone = try train(mine, SingleRank(), "of this rank's")
+    communicator.stallSeconds = nil
+    // A rank that was asked to stop has saved; the others learn of it here.
+    guard try communicator.sum(isDone ? 0 : 1) == 0 else { return false }
+    return try train(Array(open.dropFirst(dealt)), communicator, ranks > 1 ? "that all ranks run together" : "open")
+  }
+
+  /// - Returns: false when a rank of `communicator` was asked to stop.
+  private func train(_ runs: [Item], _ communicator: any Communicator, _ whose: String) throws -> Bool {
+    let began = ContinuousClock.now
+    let all = runs.reduce(0) { $0 + $1.plan.flops }
+    var done = 0.0
+    for (index, item) in runs.enumerated() {
+      let start = ContinuousClock.now
+      try train(item, communicator)
       communicator.stallSeconds = nil
-      // A rank that was asked to stop has saved; the others learn of it here.
+      done += item.plan.flops
       guard try communicator.sum(StopRequest.isPending ? 1 : 0) == 0 else { return false }
-      done += group.count
-      let seconds = (ContinuousClock.now - began).inSeconds
-      let rounds = alone ? (rest.count + ranks - 1) / ranks : rest.count
-      say("trained \(group.map(\.name).joined(separator: ", ")) in \(duration(seconds)) (\(done) of \(total); about \(duration(seconds * Double(rounds))) to go)")
+      let now = ContinuousClock.now
+      say(
+        "trained \(item.name) in \(duration((now - start).inSeconds)) (\(index + 1) of \(runs.count) \(whose); about "
+          + "\(duration((now - began).inSeconds * (all / done - 1))) to go)")
     }
     return true
   }
@@ -157,6 +169,19 @@ public final class ComparisonRunner {
     let tables = try options.files.map { try MappedFile($0).sha256() }
     return SHA256.of(([weights, corpus] + tables + [entry.name, options.text, file.split, "\(file.microBatch)", version]).joined(separator: " "))
   }
+}
+
+/// A rank for each item so that no rank has much more to do than another: the dearest item first, each to the rank with least so far.
+///
+/// - Complexity: O(n · (log n + ranks)).
+func dealByCost(_ costs: [Double], over ranks: Int) -> [Int] {
+  var (loads, share) = ([Double](repeating: 0, count: ranks), [Int](repeating: 0, count: costs.count))
+  for item in costs.indices.sorted(by: { (-costs[$0], $0) < (-costs[$1], $1) }) {
+    let rank = loads.indices.min { (loads[$0], $0) < (loads[$1], $1) } ?? 0
+    share[item] = rank
+    loads[rank] += costs[item]
+  }
+  return share
 }
 
 /// Why a run has no end, and of which run it is.

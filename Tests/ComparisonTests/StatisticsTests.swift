@@ -60,4 +60,17 @@ import Testing
     #expect(number(0.123456) == "0.1235" && number(12) == "12" && number(1_234_567) == "1.23 M" && number(-0.5) == "-0.5")
     #expect(escaped("<a href=\"x\">&") == "&lt;a href=&quot;x&quot;&gt;&amp;")
   }
+
+  @Test func noRankHasMuchMoreToDoThanAnother() {
+    // Two cheap arms, one dear one, five seeds: by turns a rank would get all the dear ones.
+    let costs = (0..<15).map { $0 % 3 == 0 ? 10.0 : 5.0 }
+    for ranks in 1...4 {
+      let share = dealByCost(costs, over: ranks)
+      let loads = (0..<ranks).map { rank in zip(costs, share).filter { $0.1 == rank }.reduce(0) { $0 + $1.0 } }
+      #expect((loads.max() ?? 0) - (loads.min() ?? 0) <= 5)
+      #expect(Set(share) == Set(0..<ranks))
+    }
+    #expect(dealByCost([1, 1, 1], over: 2) == [0, 1, 0])
+    #expect(dealByCost([], over: 3) == [])
+  }
 }
