@@ -102,7 +102,7 @@ public struct ComparisonResults: Codable, Sendable {
       // In the order in which the measure gives them; an arm may have values that others have not.
       var names: [MeasuredValue] = []
       for value in found.flatMap({ $0.results.flatMap(\.result.values) }) where !names.contains(where: { $0.name == value.name }) { names.append(value) }
-      for value in names where value.better != .neither {
+      for value in names {
         func of(_ results: [(seed: Int, result: MeasureResult)]) -> [Int: MeasuredValue] {
           Dictionary(uniqueKeysWithValues: results.compactMap { r in r.result.values.first { $0.name == value.name }.map { (r.seed, $0) } })
         }
@@ -115,6 +115,8 @@ public struct ComparisonResults: Codable, Sendable {
               measure: measure.entry.name, value: value.name, unit: value.unit, better: value.better, arm: arm, seeds: seeds, values: numbers,
               interval: Interval.ofMean(numbers)))
         }
+        // What has no better direction describes; nothing is decided by it.
+        guard value.better != .neither else { continue }
         // Where the reference has no such value, the first arm that has one stands in for it.
         for (first, reference) in perArm.enumerated() where file.allPairs || first == 0 {
           for other in perArm.dropFirst(first + 1) where !value.unit.contains("a token") || tokenizers[other.arm] == tokenizers[reference.arm] {

@@ -22,6 +22,7 @@ struct ReportHTML {
       body.append(table(section.arms, class: "numbers"))
       body.append(table(section.pairs, class: "numbers"))
     }
+    for described in text.descriptions { body += ["<h2>\(escaped(described.title))</h2>", table(described, class: "numbers")] }
     if !results.gaps.isEmpty { body += ["<h2>Not measured</h2>", table(text.gaps, class: "")] }
     if !results.notes.isEmpty { body += ["<h2>Notes</h2><ul>"] + results.notes.map { "<li>\(escaped($0))</li>" } + ["</ul>"] }
     body += ["<h2>How to read this</h2>", "<p>\(escaped(ReportText.explanation))</p>"]
@@ -74,7 +75,7 @@ struct ReportHTML {
       let mean = d.differences.reduce(0, +) / Double(max(d.differences.count, 1))
       return "<li><b>\(escaped(d.arm))</b> is <span class=\"\(d.verdict.rawValue)\">\(d.verdict.rawValue)</span> than <b>\(escaped(d.reference))</b> in \(escaped(d.measure)), \(escaped(d.value)): \(number(mean)) \(d.interval.map { "[\(number($0.low)), \(number($0.high))]" } ?? ""), \(d.sameSign) of \(d.differences.count) seeds</li>"
     }
-    return ["<h2>Verdicts</h2><ul>"] + items + ["<li class=\"unresolved\">\(open) of \(results.differences.count) differences are not resolved at this size, or have no better direction</li></ul>"]
+    return ["<h2>Verdicts</h2><ul>"] + items + ["<li class=\"unresolved\">\(open) of \(results.differences.count) differences are not resolved at this size</li></ul>"]
   }
 
   // MARK: - Figures

@@ -57,7 +57,7 @@ struct ReportText {
 
   var sections: [Section] {
     var keys: [(measure: String, value: String)] = []
-    for s in results.summaries where !keys.contains(where: { $0 == (s.measure, s.value) }) { keys.append((s.measure, s.value)) }
+    for s in results.summaries where s.better != .neither && !keys.contains(where: { $0 == (s.measure, s.value) }) { keys.append((s.measure, s.value)) }
     return keys.compactMap { key in
       let arms = results.summaries.filter { $0.measure == key.measure && $0.value == key.value }
       guard let first = arms.first else { return nil }
@@ -80,6 +80,25 @@ struct ReportText {
     }
   }
 
+  /// What describes without being better or worse, a table a measure: its values by arm, mean ± half the 95 % interval over seeds.
+  var descriptions: [Table] {
+    let known = results.summaries.filter { $0.better == .neither }
+    func unique(_ names: [String]) -> [String] { names.reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }
+    return unique(known.map(\.measure)).map { measure in
+      let own = known.filter { $0.measure == measure }
+      let arms = unique(own.map(\.arm))
+      return Table(
+        title: "\(measure): what describes", columns: ["value"] + arms,
+        rows: unique(own.map(\.value)).map { value in
+          [value] + arms.map { arm in
+            guard let s = own.first(where: { $0.arm == arm && $0.value == value }) else { return "–" }
+            let half = s.interval.map { $0.high - $0.mean } ?? 0
+            return number(s.mean) + (half > 0 ? " ± \(number(half))" : "")
+          }
+        })
+    }
+  }
+
   var gaps: Table { Table(title: "Not measured", columns: ["arm", "what", "why"], rows: results.gaps.map { [$0.arm, $0.measure, $0.reason] }) }
 
   // MARK: - Markdown
@@ -97,6 +116,10 @@ struct ReportText {
       lines += ["## \(section.title)", ""]
       add(section.arms)
       add(section.pairs)
+    }
+    for table in descriptions {
+      lines += ["## \(table.title)", ""]
+      add(table)
     }
     if !results.gaps.isEmpty {
       lines += ["## Not measured", ""]
