@@ -43,6 +43,7 @@ public enum MeasureRegistry {
     MeasureEntry(FinetuneMeasure.self),
     MeasureEntry(MaskVarianceMeasure.self),
     MeasureEntry(FeatureMeasure.self),
+    MeasureEntry(CooccurrenceMeasure.self),
     MeasureEntry(RetrievalMeasure.self),
   ]
 

@@ -50,6 +50,10 @@ public struct MaskedLanguageModel: TokenObjective {
   public static let summary = "Masked language modelling, 15 % of tokens, 80/10/10, with a bidirectional encoder: looks around."
   public static let paper = "Devlin et al. 2018, BERT, arXiv 1810.04805"
   public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static func linkage(_ options: Options) -> Linkage? {
+    let last = options.ratioSchedule == .linear ? options.finalMaskRatio : options.maskRatio
+    return .masked(share: min(options.maskRatio, last)...max(options.maskRatio, last))
+  }
 
   public let options: Options
   public let prediction: TokenPrediction

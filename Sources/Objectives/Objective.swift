@@ -22,6 +22,9 @@ public protocol Objective: Sendable {
   /// How a corpus must be cut into samples; `any` unless the objective says otherwise.
   static func samples(_ options: Options) -> SampleForm
 
+  /// Which tokens of a text the main network's predictions link; nil, the default, where that is no matter of visible and hidden tokens.
+  static func linkage(_ options: Options) -> Linkage?
+
   /// What the main network is asked for: which models the objective can evaluate.
   static var head: ModelConfiguration.Head { get }
 
@@ -80,6 +83,7 @@ extension Objective {
   public var exported: ModelConfiguration { encoder.configuration }
   public var companions: [Companion] { [] }
   public static func samples(_ options: Options) -> SampleForm { .any }
+  public static func linkage(_ options: Options) -> Linkage? { nil }
 }
 
 extension ModelConfiguration {

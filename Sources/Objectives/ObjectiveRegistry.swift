@@ -10,6 +10,8 @@ public struct ObjectiveEntry: Sendable {
   public let head: ModelConfiguration.Head
   /// What the objective needs of its samples under these options.
   public let samples: @Sendable (any ObjectiveOptions) -> SampleForm
+  /// Which tokens of a text predictions link under these options.
+  public let linkage: @Sendable (any ObjectiveOptions) -> Linkage?
   /// Names of the options, for strict configurations.
   public let defaultOptions: any ObjectiveOptions
   public let make: @Sendable (any ObjectiveOptions, ModelConfiguration, Vocabulary) throws(ConfigurationError) -> any Objective
@@ -26,6 +28,10 @@ public struct ObjectiveEntry: Sendable {
     samples = { options in
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
       return O.samples(options)
+    }
+    linkage = { options in
+      guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
+      return O.linkage(options)
     }
     defaultOptions = O.Options()
     make = { (options, model, vocabulary) throws(ConfigurationError) in

@@ -1,9 +1,13 @@
 import Core
 import Evaluation
+import Kernels
 import Objectives
 import Testing
 
 @Suite struct CooccurrenceMatrixTests {
+  // LAPACK's bits depend on the number of threads.
+  init() { BLAS.useOneThread() }
+
   /// A matrix with about a quarter of its places filled; the first columns are used by few rows.
   private func random(_ rows: Int, _ columns: Int, seed: UInt64 = 3) -> [NodePair: Double] {
     let r = CounterGenerator(seed: seed, purpose: .evaluation)
@@ -72,6 +76,9 @@ import Testing
 }
 
 @Suite struct CorpusCooccurrenceTests {
+  // LAPACK's bits depend on the number of threads.
+  init() { BLAS.useOneThread() }
+
   private let world = SmallWorld.mixture(seed: 0)
 
   /// Texts of a small world, drawn: documents of five tokens.
@@ -98,12 +105,31 @@ import Testing
     return options
   }
 
-  private static let schemes: [PairScheme] = [.ahead(offsets: 1), .ahead(offsets: 2), .ahead(offsets: 4), .masked(hidden: 1), .masked(hidden: 2)]
+  private static let schemes: [PairScheme] = [
+    .ahead(offsets: 1), .ahead(offsets: 2), .ahead(offsets: 4), .masked(hidden: 1), .masked(hidden: 2), .maskedEvenly(lowest: 1, highest: 3),
+  ]
+
+  /// A drawn number of hidden tokens is the mixture of the fixed ones: the counts of its pairs lie as near to their mean as chance allows.
+  @Test func drawnNumbersAreTheMixture() throws {
+    let documents = texts(2000)
+    func counts(_ scheme: PairScheme) throws -> PairCounts { try PairSampler(documents, scheme, options { $0.pairs = 60_000 }).counts(0..<60_000) }
+    let parts = try [counts(.masked(hidden: 1)), counts(.masked(hidden: 2)), counts(.masked(hidden: 3))]
+    let mixed = try counts(.maskedEvenly(lowest: 1, highest: 3))
+    #expect(mixed.total == 60_000 && PairScheme.maskedEvenly(lowest: 1, highest: 3).targetsPerCondition == 2)
+    var far = 0
+    for pair in Set(parts.flatMap(\.pairs.keys)).union(mixed.pairs.keys) {
+      let mean = parts.reduce(0.0) { $0 + Double($1.pairs[pair] ?? 0) } / 3
+      if abs(Double(mixed.pairs[pair] ?? 0) - mean) > 5 * max(mean, 4).squareRoot() { far += 1 }
+    }
+    #expect(far == 0)
+    #expect(try counts(.maskedEvenly(lowest: 2, highest: 2)).total == 60_000)
+  }
 
   /// With whole contexts as conditions the estimate is that of the exact matrix: the same components, and σ₂ within what 40,000 pairs
   /// allow (rare conditions, seen once, add spurious dependence).
   @Test func estimatesOfASmallWorldAreItsFigures() throws {
     let documents = texts(30_000)
+    // The last scheme is a mixture, which the small world has not.
     for (scheme, exact) in zip(
       Self.schemes, [.ahead(offsets: 1), .ahead(offsets: 2), .ahead(offsets: 4), .masked(hidden: 1), .masked(hidden: 2)] as [SmallWorldScheme])
     {
@@ -160,7 +186,7 @@ import Testing
       #expect(report.targetsPerCondition == scheme.targetsPerCondition)
       // m places ahead, or the places between the neighbours, are different targets.
       if report.targetsPerCondition == 1 { #expect(abs(report.collision - 0.25) < 0.01) }
-      #expect(report.collisionRate == report.collision * Double(report.targetsPerCondition))
+      #expect(report.collisionRate == report.collision * report.targetsPerCondition)
     }
     let aside = try PairSampler(documents, .ahead(offsets: 1), options { ($0.pairs, $0.window) = (60, 20) }).counts(0..<60)
     #expect(abs(aside.collision - 0.25) < 0.25)

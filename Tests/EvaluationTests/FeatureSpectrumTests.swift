@@ -1,9 +1,13 @@
 import Core
 import Evaluation
 import Glibc
+import Kernels
 import Testing
 
 @Suite struct FeatureSpectrumTests {
+  // LAPACK's bits depend on the number of threads.
+  init() { BLAS.useOneThread() }
+
   /// Standard deviations 3, 4 and 0 along the axes, and a shift that must not count.
   private let axes: [Float] = [3, 0, 7, -3, 0, 7, 0, 4, 7, 0, -4, 7].map { $0 + 100 }
 

@@ -1,6 +1,7 @@
 import Core
 import Evaluation
 import Foundation
+import Kernels
 import Testing
 
 private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -33,6 +34,9 @@ private struct Golden: Decodable {
 
 /// The co-occurrence matrix of small worlds by exact enumeration.
 @Suite struct SmallWorldTests {
+  // LAPACK's bits depend on the number of threads.
+  init() { BLAS.useOneThread() }
+
   private static let table = SmallWorldTable()
 
   private func near(_ a: Double, _ b: Double, _ tolerance: Double) -> Bool { abs(a - b) <= tolerance }

@@ -3,6 +3,9 @@ import Kernels
 import Testing
 
 @Suite struct SymmetricEigenTests {
+  // LAPACK's bits depend on the number of threads.
+  init() { BLAS.useOneThread() }
+
   private func numbers(_ count: Int, seed: UInt64 = 1) -> [Double] {
     let r = CounterGenerator(seed: seed, purpose: .evaluation)
     return (0..<count).map { r.uniformDouble($0) - 0.5 }

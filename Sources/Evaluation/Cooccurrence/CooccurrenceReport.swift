@@ -18,8 +18,8 @@ public struct CooccurrenceReport: Codable, Sendable, Equatable {
   public var tails: [Double]
   /// The probability that two pairs with conditions of one shape ask for the same target.
   public var collision: Double
-  /// 1 for next-token prediction, m, or the number of hidden tokens.
-  public var targetsPerCondition: Int
+  /// 1 for next-token prediction, m, or the mean number of hidden tokens.
+  public var targetsPerCondition: Double
   /// Their product: how many of a condition's targets another condition of its shape shares on average.
   public var collisionRate: Double
 
@@ -31,7 +31,7 @@ public struct CooccurrenceReport: Codable, Sendable, Equatable {
     squaredSum = matrix.squaredSum
     tails = singularValues.reduce(into: [matrix.squaredSum]) { $0.append(max(($0.last ?? 0) - $1 * $1, 0)) }
     (collision, targetsPerCondition) = (counts.collision, scheme.targetsPerCondition)
-    collisionRate = collision * Double(targetsPerCondition)
+    collisionRate = collision * targetsPerCondition
   }
 
   /// Counts `options.pairs` pairs of `documents`, divided over the ranks, and describes them; the same on every rank, and for any number

@@ -70,13 +70,23 @@ public struct PairSampler: Sendable {
       // Every place equally often, however few offsets are left in the window.
       let asked = last + law.draw(r.uniformDouble(2), of: min(offsets, options.window - 1 - last))
       return pair(start, left: (max(0, last - options.neighbours + 1)...last), right: [], asked)
-    case .masked(let hidden):
+    case .masked, .maskedEvenly:
+      let hidden = hidden(r)
       let holes = randomSubset(Array(0..<options.window), count: hidden, random.at(position: UInt64(index), site: UInt32(attempt) << 1 | 1))
       let asked = holes[r.below(hidden, 1)]
       let visible = (0..<options.window).filter { !holes.contains($0) }
       return pair(
         start, left: visible.filter { $0 < asked }.suffix(options.neighbours), right: visible.filter { $0 > asked }.prefix(options.neighbours),
         asked)
+    }
+  }
+
+  /// The number of hidden tokens; the generator's first two words are the window and the place.
+  private func hidden(_ r: CounterGenerator) -> Int {
+    switch scheme {
+    case .ahead: 0
+    case .masked(let hidden): hidden
+    case .maskedEvenly(let lowest, let highest): lowest + r.below(highest - lowest + 1, 2)
     }
   }
 

@@ -7,12 +7,15 @@ public enum PairScheme: Codable, Sendable, Equatable {
   case ahead(offsets: Int, law: OffsetLaw = .uniform)
   /// The visible neighbours of one of `hidden` hidden tokens.
   case masked(hidden: Int)
+  /// The same with a number of hidden tokens drawn evenly from `lowest` … `highest` for every window.
+  case maskedEvenly(lowest: Int, highest: Int)
 
-  /// Targets that a condition is asked for together.
-  public var targetsPerCondition: Int {
+  /// Targets that a condition is asked for together, on average.
+  public var targetsPerCondition: Double {
     switch self {
-    case .ahead(let offsets, _): offsets
-    case .masked(let hidden): hidden
+    case .ahead(let offsets, _): Double(offsets)
+    case .masked(let hidden): Double(hidden)
+    case .maskedEvenly(let lowest, let highest): Double(lowest + highest) / 2
     }
   }
 }
@@ -36,7 +39,7 @@ public struct PairOptions: Codable, Sendable, Equatable {
   public init() {}
 
   /// - Throws: `ConfigurationError` naming every option that is out of range.
-  func validate(_ scheme: PairScheme) throws(ConfigurationError) {
+  public func validate(_ scheme: PairScheme) throws(ConfigurationError) {
     var problems: [ConfigurationError.Problem] = []
     func require(_ key: String, _ value: Int, _ range: ClosedRange<Int>) {
       if !range.contains(value) {
@@ -51,6 +54,9 @@ public struct PairOptions: Codable, Sendable, Equatable {
     switch scheme {
     case .ahead(let offsets, _): require("offsets", offsets, 1...max(window - 1, 1))
     case .masked(let hidden): require("hidden", hidden, 1...max(window - 1, 1))
+    case .maskedEvenly(let lowest, let highest):
+      require("lowest", lowest, 1...max(highest, 1))
+      require("highest", highest, 1...max(window - 1, 1))
     }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
   }
