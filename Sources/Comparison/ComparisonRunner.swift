@@ -66,6 +66,8 @@ public final class ComparisonRunner {
   private func train(_ open: [Item]) throws -> Bool {
     let (total, ranks) = (items.count, communicator.size)
     if total > open.count { say("\(total - open.count) of \(total) are trained already") }
+    // Once for all runs instead of once a run.
+    for remark in Set(open.compactMap(\.configuration.model.huggingFaceObstacle)).sorted() { say("warning: \(remark)") }
     // As many as can be dealt out whole; what is left over is run by all ranks together.
     let dealt = ranks == 1 ? 0 : open.count / ranks * ranks
     let alone = Array(open.prefix(dealt))
@@ -118,7 +120,8 @@ public final class ComparisonRunner {
   private func train(_ item: Item, _ communicator: any Communicator) throws {
     let inputs = try CorpusInputs.open(item.configuration)
     let run = try TrainingRun(
-      item.configuration, inputs, communicator: communicator, threads: threads, command: CommandLine.arguments, version: version)
+      item.configuration, inputs, communicator: communicator, threads: threads, command: CommandLine.arguments, version: version,
+      remarksOnShape: false)
     do {
       _ = try run.execute()
     } catch let error as NumericsError {

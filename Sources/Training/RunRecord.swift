@@ -34,7 +34,7 @@ final class RunRecord {
   /// Seconds and steps since the last logged step, for rates over the interval.
   private var interval = (seconds: 0.0, steps: 0, tokens: 0.0, flops: 0.0)
 
-  init(_ configuration: RunConfiguration, model: ModelConfiguration, steps: Int, plan: BatchPlan) throws {
+  init(_ configuration: RunConfiguration, model: ModelConfiguration, steps: Int, plan: BatchPlan, remarksOnShape: Bool) throws {
     self.configuration = configuration
     self.model = model
     self.steps = steps
@@ -46,7 +46,7 @@ final class RunRecord {
     claim = try folder.claim()
     for name in try folder.prepare() { warn("removed \(name), which an interrupted run had left half-written.") }
     try checkExperiment()
-    noteShape()
+    if remarksOnShape { noteShape() }
   }
 
   func warn(_ text: String) { _ = warnOnce(text) }

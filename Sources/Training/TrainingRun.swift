@@ -79,9 +79,10 @@ public final class TrainingRun {
   ///   - command, version: of the program, for the record of a start.
   ///   - acceptArithmetic: go on with other arithmetic than the checkpoint's.
   ///   - keepsRecord: false for a run that writes nothing, such as a replay.
+  ///   - remarksOnShape: false for a caller of many runs, who says once what there is to say of their shape.
   public init(
     _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, command: [String] = [],
-    version: String = "", acceptArithmetic: Bool = false, keepsRecord: Bool = true
+    version: String = "", acceptArithmetic: Bool = false, keepsRecord: Bool = true, remarksOnShape: Bool = true
   ) throws {
     let inputs = inputs.repeated(for: configuration)
     self.configuration = configuration
@@ -99,7 +100,7 @@ public final class TrainingRun {
     trainer = Trainer(
       objective, length: model.context, plan: plan, options: Self.options(configuration, steps: steps), communicator: communicator)
     accounting = SampleAccounting(communicator, samplesPerEpoch: inputs.training.samplesPerEpoch)
-    record = keepsRecord && communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan) : nil
+    record = keepsRecord && communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan, remarksOnShape: remarksOnShape) : nil
     record?.termNamesSource = objective.terms.map(\.name)
     saver = CheckpointSaver(configuration.machine, communicator: communicator, pool: trainer.pool, record: record)
   }

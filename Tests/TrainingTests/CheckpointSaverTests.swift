@@ -23,7 +23,7 @@ private final class Bench {
       place: "test")
     record = try RunRecord(
       configuration, model: TrainingRun.model(configuration, Vocabulary(size: 50)), steps: 100,
-      plan: BatchPlan(batch: 32, microBatch: 8, ranks: 1, threads: 2))
+      plan: BatchPlan(batch: 32, microBatch: 8, ranks: 1, threads: 2), remarksOnShape: true)
     saver = CheckpointSaver(configuration.machine, communicator: SingleRank(), pool: pool, record: record, retrySeconds: retrySeconds)
     var layout = ParameterLayout()
     layout.append(ParameterSpec("w", [300, 9000], decay: true, .zeros))
