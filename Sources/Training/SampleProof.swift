@@ -70,7 +70,9 @@ public struct SampleProof: Codable, Sendable, Equatable {
     let lines = chain.live.filter { $0.endStep <= trusted }
     // Digests of steps 0 ..< s, for every s where a line or an account begins or ends.
     var upTo: [Int: SampleDigest] = [:]
-    let ends = lines.flatMap { [$0.firstStep, $0.endStep] } + accounts.flatMap { [$0.account.firstStep, $0.step] }
+    // Nor is anything for an account that counts from nowhere or ends where no line does.
+    let counted = accounts.filter { (0...$0.step).contains($0.account.firstStep) && chain.boundaries.contains($0.step) }
+    let ends = lines.flatMap { [$0.firstStep, $0.endStep] } + counted.flatMap { [$0.account.firstStep, $0.step] }
     for step in Set(ends).sorted() {
       _ = expected.advance(to: step)
       upTo[step] = expected.total
@@ -80,11 +82,14 @@ public struct SampleProof: Codable, Sendable, Equatable {
       note(line.firstStep, "steps \(line.firstStep)–\(line.endStep) (start \(line.launch), \(line.ranks) ranks)", line.digest, wanted(line.firstStep, line.endStep))
       samples += line.digest.samples
     }
-    for (step, account) in accounts {
+    for (step, account) in accounts where !(0...step).contains(account.firstStep) {
+      failures.append(Failure(step: 0, sentence: "the checkpoint of step \(step) counts its samples from step \(account.firstStep)"))
+    }
+    for (step, account) in counted {
       note(account.firstStep, "the checkpoint of step \(step)", account.digest, wanted(account.firstStep, step))
-      if !chain.boundaries.contains(step) {
-        failures.append(Failure(step: chain.endStep(before: step), sentence: "no line of the ledger ends at step \(step), which has a checkpoint"))
-      }
+    }
+    for (step, _) in accounts where !chain.boundaries.contains(step) {
+      failures.append(Failure(step: chain.endStep(before: step), sentence: "no line of the ledger ends at step \(step), which has a checkpoint"))
     }
     if let step = expected.repeatedAt { failures.append(Failure(step: step, sentence: "the order of its epoch names a sample twice")) }
   }

@@ -4,6 +4,7 @@ import Core
 import Data
 import Foundation
 import Objectives
+import Storage
 import Testing
 
 @testable import Training
@@ -146,6 +147,22 @@ import Testing
         entries[1] = .steps(steps)
       }
       #expect(try run.prove().failures.first?.sentence.contains("19 samples instead of 18") == true)
+    }
+  }
+
+  /// An account from nowhere is refused, not followed through a million million steps.
+  @Test(arguments: [-1, 1_000_000_000_000]) func forgedAccountIsFound(step: Int) throws {
+    try with { run in
+      try run.train()
+      let path = run.folder.checkpointPath(step: 12) + "/state.json"
+      try run.replace("\"firstStep\":0", by: "\"firstStep\":\(step)", in: path)
+      // Sealed again, as only a forger does it.
+      let seal = ",\n\"sha256\":\""
+      let body = try #require(run.text(path).components(separatedBy: seal).first)
+      try (body + seal + SHA256.of(body) + "\"}\n").write(toFile: path, atomically: true, encoding: .utf8)
+      let proof = try run.prove()
+      #expect(proof.holds == false)
+      #expect(proof.failures.contains { $0.sentence == "the checkpoint of step 12 counts its samples from step \(step)" })
     }
   }
 
