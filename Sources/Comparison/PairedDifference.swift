@@ -7,8 +7,6 @@ public enum Verdict: String, Codable, Sendable {
   case worse
   /// The interval holds 0.
   case notResolved = "not resolved at this size"
-  /// The measure has no better direction, and the interval does not hold 0.
-  case different
 }
 
 /// An estimate with its 95 % interval.
@@ -65,7 +63,7 @@ public struct PairedDifference: Codable, Sendable, Equatable {
       return
     }
     switch better {
-    case .neither: verdict = .different
+    case .neither: preconditionFailure("\(value) has no better direction: it is described, not compared")
     case .lower: verdict = mean < 0 ? .better : .worse
     case .higher: verdict = mean > 0 ? .better : .worse
     }

@@ -23,16 +23,16 @@ public struct DupMAE: Objective {
     /// Share of eligible positions that each row of the decoder does not see.
     public var decoderMaskRatio = 0.5
     /// How the decoder's queries are made of the [CLS] vector: raw or embedded.
-    public var query = "embedded"
+    public var query = PassageBottleneck.Query.embedded
     /// λ of the bag of words.
     public var bagWeight = 0.1
     /// What a word that comes c times among n weighs: assigned (1/n) or accumulated (c/n).
-    public var bagCounts = "assigned"
+    public var bagCounts = BagCounts.assigned
 
     public init() {}
   }
 
-  enum BagCounts: String, CaseIterable { case assigned, accumulated }
+  public enum BagCounts: String, Codable, Sendable, CaseIterable { case assigned, accumulated }
 
   public static let name = "dupmae"
   public static let summary = "retromae, and the bag of words of the passage from its ordinary tokens: for retrieval."
@@ -45,7 +45,6 @@ public struct DupMAE: Objective {
   public let terms: [LossTerm]
   public let bottleneck: PassageBottleneck
   private let masks: PassageMasks
-  private let bagCounts: BagCounts
 
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     self.options = options
@@ -55,9 +54,8 @@ public struct DupMAE: Objective {
     guard (0...100).contains(options.bagWeight) else {
       throw ConfigurationError("objective.bagWeight", is: options.bagWeight, rule: "it must lie in 0...100.")
     }
-    bagCounts = try optionChoice("bagCounts", options.bagCounts)
     terms = [LossTerm("encoder"), LossTerm("decoder"), LossTerm("bag", weight: options.bagWeight)]
-    bottleneck = try PassageBottleneck(model, query: try optionChoice("query", options.query), bag: true, objective: Self.name)
+    bottleneck = try PassageBottleneck(model, query: options.query, bag: true, objective: Self.name)
   }
 
   public var networks: NetworkSet { bottleneck.networks }
@@ -65,7 +63,7 @@ public struct DupMAE: Objective {
 
   /// Weights that add up to less than one make less than log V of the bag.
   public func trivialLoss(term: Int) -> Double? {
-    term == 2 && bagCounts == .assigned ? nil : naturalLogarithm(ofCount: encoder.configuration.vocabulary)
+    term == 2 && options.bagCounts == .assigned ? nil : naturalLogarithm(ofCount: encoder.configuration.vocabulary)
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
@@ -85,7 +83,7 @@ public struct DupMAE: Objective {
       for i in words {
         let id = clean.tokens[sample * clean.stride + i]
         if let known = place[id] {
-          if bagCounts == .accumulated { weights[known] += 1 }
+          if options.bagCounts == .accumulated { weights[known] += 1 }
         } else {
           place[id] = rows.count
           rows.append(sample * clean.length + i)

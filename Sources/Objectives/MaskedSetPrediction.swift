@@ -16,14 +16,14 @@ public struct MaskedSetPrediction: TokenObjective {
     /// Share of eligible entities that are hidden.
     public var maskRatio = 0.25
     /// How the share becomes a number: rounded to nearest, or floored; at least 1.
-    public var maskCount = "rounded"
+    public var maskCount = MaskCount.rounded
     /// Documents are pairs of a role, which is always shown, and an entity.
     public var roles = false
 
     public init() {}
   }
 
-  enum MaskCount: String, CaseIterable { case rounded, floored }
+  public enum MaskCount: String, Codable, Sendable, CaseIterable { case rounded, floored }
 
   public static let name = "mpp"
   public static let summary = "Masked prediction of the members of sets without order, each with an optional role: looks around."
@@ -35,14 +35,12 @@ public struct MaskedSetPrediction: TokenObjective {
   public let options: Options
   public let prediction: TokenPrediction
   private let tokens: MaskableTokens
-  private let maskCount: MaskCount
 
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     self.options = options
     guard (0.01...0.9).contains(options.maskRatio) else {
       throw ConfigurationError("objective.maskRatio", is: options.maskRatio, rule: "it must lie in 0.01...0.9.")
     }
-    maskCount = try optionChoice("maskCount", options.maskCount)
     guard model.positions == .none else {
       throw ConfigurationError(
         "model.positions", "is \(model.positions.rawValue), but \(Self.name) reads sets, whose members have no order; set it to \"none\".")
@@ -74,7 +72,7 @@ public struct MaskedSetPrediction: TokenObjective {
   private func count(of eligible: [Int]) -> Int {
     let share = options.maskRatio * Double(eligible.count)
     // 0.3 · 10 is a little below 3 in binary; what is meant is 3.
-    return max(1, Int(maskCount == .rounded ? share.rounded() : (share + 1e-9).rounded(.down)))
+    return max(1, Int(options.maskCount == .rounded ? share.rounded() : (share + 1e-9).rounded(.down)))
   }
 
   /// Entities as rows of half the length, their roles as companions.

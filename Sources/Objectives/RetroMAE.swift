@@ -25,7 +25,7 @@ public struct RetroMAE: Objective {
     /// Share of eligible positions that each row of the decoder does not see.
     public var decoderMaskRatio = 0.5
     /// How the decoder's queries are made of the [CLS] vector: raw or embedded.
-    public var query = "raw"
+    public var query = PassageBottleneck.Query.raw
 
     public init() {}
   }
@@ -47,7 +47,7 @@ public struct RetroMAE: Objective {
     masks = try PassageMasks(
       maskRatio: options.maskRatio, maskShare: options.maskShare, randomShare: options.randomShare,
       decoderMaskRatio: options.decoderMaskRatio, vocabulary, objective: Self.name)
-    bottleneck = try PassageBottleneck(model, query: try optionChoice("query", options.query), bag: false, objective: Self.name)
+    bottleneck = try PassageBottleneck(model, query: options.query, bag: false, objective: Self.name)
   }
 
   public var networks: NetworkSet { bottleneck.networks }

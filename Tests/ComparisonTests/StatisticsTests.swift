@@ -33,7 +33,6 @@ import Testing
     #expect(difference([-1, -1.1, -0.9, -1.2, -0.8], .lower).verdict == .better)
     #expect(difference([-1, -1.1, -0.9, -1.2, -0.8], .higher).verdict == .worse)
     #expect(difference([1, 1.1, 0.9], .higher).verdict == .better)
-    #expect(difference([1, 1.1, 0.9], .neither).verdict == .different)
     // All of one sign, and still not resolved.
     let open = difference([0.1, 2, 0.2], .higher)
     #expect(open.verdict == .notResolved && open.sameSign == 3)

@@ -75,11 +75,11 @@ struct PassageGolden: Sendable, CustomTestStringConvertible {
     let vocabulary = Vocabulary(size: model.vocabulary, pad: 0, mask: 1, cls: 2, sep: 3)
     guard record.bagCounts.isEmpty else {
       var options = DupMAE.Options()
-      (options.query, options.bagCounts) = (record.query, record.bagCounts)
+      (options.query, options.bagCounts) = (try #require(.init(rawValue: record.query)), try #require(.init(rawValue: record.bagCounts)))
       return try DupMAE(options, model: model, vocabulary: vocabulary)
     }
     var options = RetroMAE.Options()
-    options.query = record.query
+    options.query = try #require(.init(rawValue: record.query))
     return try RetroMAE(options, model: model, vocabulary: vocabulary)
   }
 }

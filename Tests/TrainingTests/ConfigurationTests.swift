@@ -35,6 +35,12 @@ private func problems(_ text: String, _ settings: [String] = []) -> String {
   @Test func choicesOfAnObjectiveAreNamed() throws {
     let settings = ["objective.name=ar-diverse", "objective.told=whisper", "objective.law=inverse"]
     #expect(problems(smallest, settings) == "objective.told is \"whisper\"; it must be one of heads, embedding, none.")
+    for (key, name, choices) in [
+      ("query", "retromae", "raw, embedded"), ("bagCounts", "dupmae", "assigned, accumulated"), ("maskCount", "mpp", "rounded, floored"),
+    ] {
+      let found = problems(smallest, ["objective.name=\(name)", "objective.\(key)=up"])
+      #expect(found == "objective.\(key) is \"up\"; it must be one of \(choices).")
+    }
     let c = try RunConfiguration(toml: smallest, place: "test.toml", settings: ["objective.name=ar-diverse", "objective.told=embedding"])
     #expect((c.objectiveOptions as? DiverseAutoregressive.Options)?.told == .embedding)
   }

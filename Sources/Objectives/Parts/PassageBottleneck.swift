@@ -14,7 +14,7 @@ import Tensors
 /// Reference: Xiao et al., "RetroMAE", 2022, arXiv 2205.12035; Xiao et al., "RetroMAE v2: Duplex masked auto-encoder", 2022, arXiv 2211.08769.
 public struct PassageBottleneck: Sendable {
   /// How a query is made of the [CLS] vector.
-  public enum Query: String, Sendable, CaseIterable {
+  public enum Query: String, Codable, Sendable, CaseIterable {
     /// h₀ plus the position's embedding (RetroMAE).
     case raw
     /// h₀ through the embedding block in place of a token: position, type, norm, dropout (DupMAE).
