@@ -144,15 +144,15 @@ public struct MaskVarianceMeasure: Measure {
       let values = summary.texts.map(value)
       let (mean, error) = meanAndError(values)
       let items = MeasuredValue.Items(sums: values, counts: [Double](repeating: 1, count: values.count))
-      return MeasuredValue("maskVariance.\(name)", mean, better: name == "ratio" ? .lower : .neither, standardError: error, items: items)
+      return MeasuredValue("maskVariance.\(name)", mean, better: .neither, standardError: error, items: items)
     }
     func overall(_ name: String, _ statistic: ([Int]) -> Double) -> MeasuredValue {
-      MeasuredValue("maskVariance.\(name)", statistic(every), better: name == "ratio" ? .lower : .neither, standardError: jackknifeError(every.count, statistic))
+      MeasuredValue("maskVariance.\(name)", statistic(every), better: .neither, standardError: jackknifeError(every.count, statistic))
     }
     func interval(_ name: String, _ statistic: @escaping ([Int]) -> Double) -> [MeasuredValue] {
       let (low, high) = bootstrapInterval(every.count, seed: seed, statistic)
       return [
-        MeasuredValue("maskVariance.\(name)", statistic(every), better: name == "ratio" ? .lower : .neither),
+        MeasuredValue("maskVariance.\(name)", statistic(every), better: .neither),
         MeasuredValue("maskVariance.\(name).low", low), MeasuredValue("maskVariance.\(name).high", high),
       ]
     }
