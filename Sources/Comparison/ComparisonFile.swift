@@ -199,3 +199,15 @@ extension ConfigurationNode {
     merged(with: .table([section: .table([key: value])]))
   }
 }
+
+extension ComparisonFile {
+  /// Reads what measures read, before anything is trained.
+  /// - Throws: `ConfigurationError` with the mistakes of all measures.
+  public func checkFiles() throws(ConfigurationError) {
+    var problems: [ConfigurationError.Problem] = []
+    for measure in measures {
+      do throws(ConfigurationError) { try measure.measure.checkFiles() } catch { problems += error.problems }
+    }
+    guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+  }
+}

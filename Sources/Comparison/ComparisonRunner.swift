@@ -105,8 +105,12 @@ public final class ComparisonRunner {
     let mine = stride(from: communicator.rank, to: open.count, by: communicator.size).map { open[$0] }
     for (index, work) in mine.enumerated() where !StopRequest.isPending {
       let began = ContinuousClock.now
-      try measure(work.item, work.measure)
-      say("measured \(work.item.name), \(file.measures[work.measure].entry.name), in \(duration((ContinuousClock.now - began).inSeconds)) (\(index + 1) of \(mine.count) on this rank)")
+      let what = "\(work.item.name), \(file.measures[work.measure].entry.name)"
+      if let obstacle = try measure(work.item, work.measure) {
+        say("not measured: \(what): \(obstacle)")
+        continue
+      }
+      say("measured \(what), in \(duration((ContinuousClock.now - began).inSeconds)) (\(index + 1) of \(mine.count) on this rank)")
     }
     return try communicator.sum(StopRequest.isPending ? 1 : 0) == 0
   }
@@ -132,7 +136,8 @@ public final class ComparisonRunner {
   }
 
   /// Takes one measure on this rank. What this model or its data do not allow is noted in place of a result.
-  private func measure(_ item: Item, _ index: Int) throws {
+  /// - Returns: what stood in the way; nil for a result.
+  private func measure(_ item: Item, _ index: Int) throws -> String? {
     let (entry, measure, _) = file.measures[index]
     let key = try resultKey(item, index)
     var stored = StoredResult(key: key, obstacle: nil, result: nil)
@@ -157,6 +162,7 @@ public final class ComparisonRunner {
       stored.obstacle = error.description
     }
     try stored.write(file.resultPath(item, entry.name))
+    return stored.obstacle
   }
 
   private func isMeasured(_ item: Item, _ index: Int) throws -> Bool {

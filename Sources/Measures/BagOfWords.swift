@@ -55,6 +55,8 @@ public struct BagOfWordsMeasure: Measure {
     weighting = Weighting(rawValue: options.weighting) ?? .binary
   }
 
+  public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
+
   public func obstacle(_ model: MeasuredModel) -> String? { nil }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {

@@ -59,6 +59,8 @@ public struct FinetuneMeasure: Measure {
     self.options = options
   }
 
+  public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
+
   public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {

@@ -39,6 +39,28 @@ extension LabelledTextOptions {
     return problems
   }
 
+  /// Reads the files once, and says which option is wrong where that fails.
+  func checkFiles(_ measure: String) throws(ConfigurationError) {
+    do { _ = try LabelledText.read(self, seed: 1) } catch {
+      let (key, value) = blamed("\(error)")
+      throw ConfigurationError(problems: [.init(key: "measures.\(measure).\(key)", sentence: "is \(value), but \(error)")])
+    }
+  }
+
+  /// The column whose reading alone fails so, or else the file.
+  private func blamed(_ error: String) -> (key: String, value: String) {
+    for path in [train, test] where !path.isEmpty {
+      for (key, columns, value) in [("textColumn", textColumns, textColumn), ("labelColumn", [TableColumn(labelColumn)], labelColumn)] {
+        do { _ = try TableFile.rows(of: path, TableLayout(columns: columns, hasHeader: header)) } catch let found where "\(found)" == error {
+          // A file that cannot be read at all fails so for every column.
+          let other = try? TableFile.rows(of: path, TableLayout(columns: [.number(1)], hasHeader: header))
+          if other != nil { return (key, value) }
+        } catch {}
+      }
+    }
+    return !test.isEmpty && error.contains(test) ? ("test", test) : ("train", train)
+  }
+
   var textColumns: [TableColumn] {
     textColumn.split(separator: ",", omittingEmptySubsequences: false).map { TableColumn($0.trimmingCharacters(in: .whitespaces)) }
   }

@@ -77,6 +77,8 @@ public struct ProbeMeasure: Measure {
     self.options = options
   }
 
+  public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
+
   public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {

@@ -16,11 +16,19 @@ public protocol Measure: Sendable {
   /// - Throws: `ConfigurationError` naming `measures.<name>.<key>`.
   init(_ options: Options) throws(ConfigurationError)
 
+  /// Reads the files that options name, where there are any, so that mistakes are told before hours of training. On one rank.
+  /// - Throws: `ConfigurationError` naming `measures.<name>.<key>`.
+  func checkFiles() throws(ConfigurationError)
+
   /// Why this model cannot be measured so, as the end of a sentence that begins with the model; nil when it can.
   func obstacle(_ model: MeasuredModel) -> String?
 
   /// Collective: the same result on every rank.
   func callAsFunction(_ context: MeasureContext) throws -> MeasureResult
+}
+
+extension Measure {
+  public func checkFiles() throws(ConfigurationError) {}
 }
 
 /// Options of a measure: Codable, with a default for everything.

@@ -31,6 +31,7 @@ struct Compare: ParsableCommand {
       let threads = try Job.together(communicator) { try Job.threads(self.threads, communicator) }
       let (comparison, plans) = try Job.together(communicator) {
         let comparison = try ComparisonFile(toml: text, place: file, settings: settings)
+        if communicator.rank == 0 { try comparison.checkFiles() }
         return (comparison, try comparison.arms.map { try comparison.plan($0) })
       }
       let speaks = communicator.rank == 0
