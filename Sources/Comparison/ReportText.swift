@@ -93,7 +93,8 @@ struct ReportText {
           [value] + arms.map { arm in
             guard let s = own.first(where: { $0.arm == arm && $0.value == value }) else { return "–" }
             let half = s.interval.map { $0.high - $0.mean } ?? 0
-            return number(s.mean) + (half > 0 ? " ± \(number(half))" : "")
+            // Equal values leave a last digit of their mean.
+            return number(s.mean) + (half > 1e-9 * abs(s.mean) ? " ± \(number(half))" : "")
           }
         })
     }
