@@ -102,14 +102,11 @@ public struct ComparisonResults: Codable, Sendable {
       // In the order in which the measure gives them; an arm may have values that others have not.
       var names: [MeasuredValue] = []
       for value in found.flatMap({ $0.results.flatMap(\.result.values) }) where !names.contains(where: { $0.name == value.name }) { names.append(value) }
-      for named in names {
-        var value = named
+      for value in names {
         func of(_ results: [(seed: Int, result: MeasureResult)]) -> [Int: MeasuredValue] {
           Dictionary(uniqueKeysWithValues: results.compactMap { r in r.result.values.first { $0.name == value.name }.map { (r.seed, $0) } })
         }
         let perArm = found.map { (arm: $0.arm, values: of($0.results)) }.filter { !$0.values.isEmpty }
-        // What is the same for all arms and seeds, such as a baseline without the model, decides nothing.
-        if perArm.count > 1, Set(perArm.flatMap { $0.values.values.map(\.value) }).count == 1 { value.better = .neither }
         for (arm, bySeed) in perArm {
           let seeds = bySeed.keys.sorted()
           let numbers = seeds.compactMap { bySeed[$0]?.value }

@@ -10,8 +10,8 @@ import Training
 
 /// Runs what is missing of a comparison: trainings that have not finished, measures that have not been taken of them.
 ///
-/// Each rank takes runs by itself, as many flops as any other, which needs no communication; what cannot be dealt out evenly is run by
-/// all ranks together. It makes no difference to any bit. All methods are collective.
+/// Each rank takes runs by itself, dealt by flops as evenly as whole runs allow, which needs no communication; those left over, fewer than
+/// ranks, are run by all together. It makes no difference to any bit. All methods are collective.
 public final class ComparisonRunner {
   /// One training of the comparison.
   public struct Item: Sendable {

@@ -70,8 +70,14 @@ public struct BagOfWordsMeasure: Measure {
     let (x, words) = try bags(data, weighting, minimumTexts: minimumTexts, place: place)
     let split = try data.validationSplit(seed: context.seed, place: place)
     let probe = try LinearProbe(x, data, split: split, context)
+    // It knows nothing of the model, so no model is better in it.
+    let score = data.score(probe.predictions).values("bagOfWords").map { value in
+      var value = value
+      value.better = .neither
+      return value
+    }
     let values =
-      data.score(probe.predictions).values("bagOfWords") + [
+      score + [
         MeasuredValue("bagOfWords.strength", probe.strength), MeasuredValue("bagOfWords.words", Double(words)),
         MeasuredValue("bagOfWords.majorityAccuracy", data.majorityAccuracy),
       ]

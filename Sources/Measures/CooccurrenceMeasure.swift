@@ -24,7 +24,7 @@ public struct CooccurrenceMeasure: Measure {
     public var positionAware = true
     /// Leading singular values.
     public var rank = 32
-    /// Of a split with more tokens, documents evenly spread over it are read.
+    /// Of a split with more tokens, whole documents evenly spread over it are read.
     public var mostTokens = 10_000_000
 
     public init() {}
@@ -66,7 +66,7 @@ public struct CooccurrenceMeasure: Measure {
       ["i", "singularValue", "tail"],
       report.singularValues.indices.map { [Double($0 + 1), report.singularValues[$0], report.tails[$0 + 1]] })
     result.notes.append(
-      "cooccurrence describes the objective on this text, not what was trained: equal for all seeds. Finite sampling adds to Σσ² and to components; compare equal numbers of pairs only.")
+      "cooccurrence describes the objective on this text, not what was trained: equal for all seeds. Finite sampling adds to Σσ² and to components; compare equal numbers of pairs, and schemes with about as many conditions, only.")
     return result
   }
 

@@ -51,6 +51,8 @@ public struct MaskedLanguageModel: TokenObjective {
   public static let paper = "Devlin et al. 2018, BERT, arXiv 1810.04805"
   public static let visibility = ModelConfiguration.Visibility.bidirectional
   public static func linkage(_ options: Options) -> Linkage? {
+    // Words and spans hide neighbours together, which no share of single tokens says.
+    guard options.spans == .none, !options.wholeWords else { return nil }
     let last = options.ratioSchedule == .linear ? options.finalMaskRatio : options.maskRatio
     return .masked(share: min(options.maskRatio, last)...max(options.maskRatio, last))
   }

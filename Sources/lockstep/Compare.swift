@@ -11,7 +11,7 @@ struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Trains several arms side by side at equal budget and several seeds, measures them, and writes a report with verdicts.",
     discussion: """
-      Example: mpirun -n 2 lockstep compare comparisons/ahead-or-around.toml --set seeds=3
+      Example: mpirun -n 2 lockstep compare configs/compare/ahead-or-around.toml --set seeds=3
 
       The same command again goes on: what is trained stays, what is measured stays, and the report is written anew. \
       report.html, report.md and report.json come to lie in folder/name. docs/comparisons.md says how to read them.

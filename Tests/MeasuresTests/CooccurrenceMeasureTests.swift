@@ -27,6 +27,11 @@ import Testing
     var falling = MaskedLanguageModel.Options()
     (falling.ratioSchedule, falling.maskRatio, falling.finalMaskRatio) = (.linear, 0.4, 0.1)
     #expect(try linkage("mlm", falling) == .masked(share: 0.1...0.4))
+    var words = MaskedLanguageModel.Options()
+    words.wholeWords = true
+    #expect(try linkage("mlm", words) == nil)
+    (words.wholeWords, words.spans) = (false, .fixed)
+    #expect(try linkage("mlm", words) == nil)
     #expect(try linkage("mlm-explored") == .masked(share: (1 / 7.0)...(1 / 7.0)))
     #expect(try linkage("mlm-varlen") == .masked(share: 0...1))
     var varied = VariableLengthMasks.Options()
