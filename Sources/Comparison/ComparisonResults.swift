@@ -76,7 +76,7 @@ public struct ComparisonResults: Codable, Sendable {
     var notes: [String] = []
     for result in stored.flatMap({ $0 }).compactMap({ $0?.result }) { for note in result.notes where !notes.contains(note) { notes.append(note) } }
     self.notes = notes
-    curves = try items.map { item in
+    curves = items.map { item in
       let records = (try? MetricsLog.records(at: item.configuration.folder + "/metrics.jsonl")) ?? []
       return Curve(arm: item.arm, seed: item.seed, points: records.compactMap { r in r.validationLoss.map { [Double(r.step), $0] } })
     }

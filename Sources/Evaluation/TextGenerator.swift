@@ -34,11 +34,11 @@ public final class TextGenerator {
   /// - Parameters:
   ///   - stop: ends the text when chosen; it is not returned.
   ///   - excluded: ids never chosen.
-  ///   - onToken: sees each token as it comes; returning false ends the text.
+  ///   - onToken: sees each token as it comes; returning false ends the text; what it throws ends it too.
   public func generate(
     _ prompt: [Int32], count: Int, _ sampler: TokenSampler, stop: Int32?, excluding excluded: Set<Int32>,
-    onToken: (Int32) -> Bool = { _ in true }
-  ) -> [Int32] {
+    onToken: (Int32) throws -> Bool = { _ in true }
+  ) rethrows -> [Int32] {
     precondition(!prompt.isEmpty, "a prompt needs at least one token")
     let context = model.configuration.context
     var (history, result) = (prompt, [Int32]())
@@ -48,7 +48,7 @@ public final class TextGenerator {
       if token == stop { break }
       result.append(token)
       history.append(token)
-      if !onToken(token) || result.count == count { break }
+      if try !onToken(token) || result.count == count { break }
       let full = caches[0].count + 1 > context
       logits = full ? read(Array(history.suffix(max(context / 2, 1))), restart: true) : read([token], restart: false)
     }

@@ -11,14 +11,19 @@ public final class MappedFile: @unchecked Sendable {
   public let count: Int
   private let base: UnsafeRawPointer?
 
-  /// - Throws: `FileError` when the file cannot be opened, measured or mapped.
-  public init(_ path: String) throws(FileError) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  /// - Parameter most: bytes that such a file may have, asked before anything is mapped.
+  /// - Throws: `FileError` when the file cannot be opened, measured or mapped, is no regular file, or is larger than `most`.
+  public init(_ path: String, atMost most: Int = .max) throws(FileError) {
+    // Without O_NONBLOCK, opening a named pipe waits for a writer that may never come.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FileError("open", path, reason: systemReason()) }
     defer { close(descriptor) }
     var info = stat()
     guard fstat(descriptor, &info) == 0 else { throw FileError("measure", path, reason: systemReason()) }
     guard info.st_mode & S_IFMT == S_IFREG else { throw FileError("read", path, reason: "it is not a regular file") }
+    guard info.st_size <= most else {
+      throw FileError("read", path, reason: "it has \(info.st_size) bytes, more than the \(most) that such a file may have")
+    }
     self.path = path
     self.count = Int(info.st_size)
     if count == 0 {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Collectives
 import Core
 import Foundation
+import Storage
 import Objectives
 import Training
 
@@ -65,7 +66,7 @@ struct Benchmark: ParsableCommand {
       try Job.run { communicator in
         let result = try measure(communicator)
         guard communicator.rank == 0 else { return }
-        if json { print(try prettyJSON(result)) } else { show(result) }
+        if json { try StandardOutput.line(prettyJSON(result)) } else { try show(result) }
       }
     }
 
@@ -82,16 +83,16 @@ struct Benchmark: ParsableCommand {
       return try benchmark.run(objective, model: model, plan: plan, communicator: communicator, sum: arithmetic)
     }
 
-    private func show(_ r: StepBenchmarkResult) {
-      func row(_ name: String, _ value: String) { print(name.padding(toLength: 16, withPad: " ", startingAt: 0) + value) }
-      row("objective", "\(r.objective), \(r.params) parameters, \(r.ranks) ranks × \(r.threads) threads")
-      row("step", String(format: "%.4f s median (%.4f to %.4f) of %d", r.stepSMedian, r.stepSMin, r.stepSMax, r.steps))
-      row("tokens", String(format: "%.0f a second", r.tokensPerS))
-      row("sgemm", String(format: "%.1f GFLOP/s, measured before and after", r.sgemmGflops))
-      row("MFU", String(format: "%.1f %% of that rate", 100 * r.mfu))
-      row("exposed wait", String(format: "%.2f ms a step for the sum over ranks", 1000 * r.exposedCommS))
-      row("memory", String(format: "%.1f MB at most, %.1f allowed", Double(r.peakRssBytes) / 1e6, Double(r.allowedRssBytes) / 1e6))
-      for (stop, seconds) in r.stops.sorted(by: { $0.value > $1.value }) { row("  \(stop)", String(format: "%.2f ms", 1000 * seconds)) }
+    private func show(_ r: StepBenchmarkResult) throws {
+      func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 16, withPad: " ", startingAt: 0) + value) }
+      try row("objective", "\(r.objective), \(r.params) parameters, \(r.ranks) ranks × \(r.threads) threads")
+      try row("step", String(format: "%.4f s median (%.4f to %.4f) of %d", r.stepSMedian, r.stepSMin, r.stepSMax, r.steps))
+      try row("tokens", String(format: "%.0f a second", r.tokensPerS))
+      try row("sgemm", String(format: "%.1f GFLOP/s, measured before and after", r.sgemmGflops))
+      try row("MFU", String(format: "%.1f %% of that rate", 100 * r.mfu))
+      try row("exposed wait", String(format: "%.2f ms a step for the sum over ranks", 1000 * r.exposedCommS))
+      try row("memory", String(format: "%.1f MB at most, %.1f allowed", Double(r.peakRssBytes) / 1e6, Double(r.allowedRssBytes) / 1e6))
+      for (stop, seconds) in r.stops.sorted(by: { $0.value > $1.value }) { try row("  \(stop)", String(format: "%.2f ms", 1000 * seconds)) }
     }
   }
 
@@ -111,18 +112,18 @@ struct Benchmark: ParsableCommand {
         benchmark.pairs = options.steps
         let result = try benchmark.run(make, model: model, plan: plan, communicator: communicator)
         guard communicator.rank == 0 else { return }
-        if json { print(try prettyJSON(result)) } else { show(result) }
+        if json { try StandardOutput.line(prettyJSON(result)) } else { try show(result) }
       }
     }
 
-    private func show(_ r: OverheadResult) {
-      print("\(r.objective), \(r.params) parameters, \(r.ranks) ranks × \(r.threads) threads, \(r.batch) samples of \(r.context), \(r.pairs) pairs")
-      print(String(format: "step          %.4f s", r.stepS))
-      func row(_ name: String, _ value: Double, _ quartiles: [Double]) {
-        print(String(format: "\(name)  %+.2f %%  (quartiles %+.2f to %+.2f)", 100 * value, 100 * quartiles[0], 100 * quartiles[1]))
+    private func show(_ r: OverheadResult) throws {
+      try StandardOutput.line("\(r.objective), \(r.params) parameters, \(r.ranks) ranks × \(r.threads) threads, \(r.batch) samples of \(r.context), \(r.pairs) pairs")
+      try StandardOutput.line(String(format: "step          %.4f s", r.stepS))
+      func row(_ name: String, _ value: Double, _ quartiles: [Double]) throws {
+        try StandardOutput.line(String(format: "\(name)  %+.2f %%  (quartiles %+.2f to %+.2f)", 100 * value, 100 * quartiles[0], 100 * quartiles[1]))
       }
-      row("exact sum   ", r.exactSum, r.exactSumQuartiles)
-      row("replica hash", r.replicaHash, r.replicaHashQuartiles)
+      try row("exact sum   ", r.exactSum, r.exactSumQuartiles)
+      try row("replica hash", r.replicaHash, r.replicaHashQuartiles)
     }
   }
 }

@@ -50,7 +50,7 @@ struct Compare: ParsableCommand {
       guard speaks else { return }
       let results = try ComparisonResults(comparison, plans: plans, runner.items, version: Version.number)
       try results.write(to: comparison.path)
-      for line in results.verdictLines { print(line) }
+      for line in results.verdictLines { try StandardOutput.line(line) }
       StandardError.write("the report is \(comparison.path)/report.html\n")
     }
   }

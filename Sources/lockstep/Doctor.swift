@@ -2,6 +2,7 @@ import ArgumentParser
 import Collectives
 import Core
 import Foundation
+import Storage
 import Kernels
 import Training
 
@@ -30,7 +31,7 @@ struct Doctor: ParsableCommand {
   ]
 
   func run() throws {
-    if core { return print(BLAS.identity.coreName) }
+    if core { return try StandardOutput.line(BLAS.identity.coreName) }
     let rule = InterfaceRule.current()
     InterfaceRule.keepToTheNetworkOfMpirun(rule)
     let deadline = DoctorDeadline(seconds: max(1, patience), rule)
@@ -40,7 +41,7 @@ struct Doctor: ParsableCommand {
       var report = DoctorReport()
       for check in Self.checks { try report.add(check.findings(job), job) }
       let broken = try communicator.maximum(report.isBroken ? 1 : 0)
-      if communicator.rank == 0 { print(json ? try prettyJSON(report.findings) : report.text) }
+      if communicator.rank == 0 { try StandardOutput.line(json ? try prettyJSON(report.findings) : report.text) }
       if broken > 0 { throw Failure.Reported(code: .usage) }
     }
   }
@@ -63,7 +64,7 @@ private final class DoctorDeadline: @unchecked Sendable {
                   → Name the network that joins the hosts: --mca btl_tcp_if_include SUBNET --mca oob_tcp_if_include SUBNET; let a firewall pass any port between them.
 
           """
-        FileHandle.standardError.write(Data(text.utf8))
+        StandardError.write(text)
         _exit(Core.ExitCode.usage.rawValue)
       }
     }

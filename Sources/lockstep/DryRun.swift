@@ -2,6 +2,7 @@ import Collectives
 import Core
 import Data
 import Foundation
+import Storage
 import Models
 import Objectives
 import Training
@@ -21,20 +22,20 @@ struct DryRun {
     let plan = try Job.together(communicator) { try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads) }
     let sgemm = try communicator.sum(RunPlan.measureSgemm(threads: threads))
     guard communicator.rank == 0 else { return }
-    func row(_ name: String, _ value: String) { Swift.print(name.padding(toLength: 22, withPad: " ", startingAt: 0) + value) }
-    row("objective", configuration.objective)
-    row("model", "\(plan.model.layers) layers, width \(plan.model.width), \(plan.model.heads) heads, context \(plan.model.context), vocabulary \(plan.model.vocabulary)")
-    row("opens as", plan.model.huggingFaceClass?.architecture ?? "no Hugging Face class")
-    if let obstacle = plan.model.huggingFaceObstacle { row("", obstacle) }
-    row("parameters", grouped(plan.parameters))
-    row("samples an epoch", grouped(inputs.training.samplesPerEpoch))
-    row("steps", "\(grouped(plan.steps)) of \(configuration.batch) samples (\(grouped(plan.steps * configuration.batch * plan.model.context)) tokens)")
-    row("micro-batches", "\(configuration.batch / configuration.microBatch) a step over \(communicator.size) ranks × \(threads) threads")
-    row("memory a rank", "\(megabytes(plan.memoryBytes)) (weights, moments, sum \(megabytes(20 * plan.parameters)); activations and scratch \(megabytes(plan.workspaceBytes)))")
-    row("a checkpoint", "\(megabytes(plan.checkpointBytes)), and as much memory on rank 0 while it is written; up to \(configuration.machine.keepLast + 2) are kept: \(megabytes((configuration.machine.keepLast + 2) * plan.checkpointBytes))")
-    row("sgemm here", String(format: "%.1f GFLOP/s over all ranks", sgemm / 1e9))
+    func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 22, withPad: " ", startingAt: 0) + value) }
+    try row("objective", configuration.objective)
+    try row("model", "\(plan.model.layers) layers, width \(plan.model.width), \(plan.model.heads) heads, context \(plan.model.context), vocabulary \(plan.model.vocabulary)")
+    try row("opens as", plan.model.huggingFaceClass?.architecture ?? "no Hugging Face class")
+    if let obstacle = plan.model.huggingFaceObstacle { try row("", obstacle) }
+    try row("parameters", grouped(plan.parameters))
+    try row("samples an epoch", grouped(inputs.training.samplesPerEpoch))
+    try row("steps", "\(grouped(plan.steps)) of \(configuration.batch) samples (\(grouped(plan.steps * configuration.batch * plan.model.context)) tokens)")
+    try row("micro-batches", "\(configuration.batch / configuration.microBatch) a step over \(communicator.size) ranks × \(threads) threads")
+    try row("memory a rank", "\(megabytes(plan.memoryBytes)) (weights, moments, sum \(megabytes(20 * plan.parameters)); activations and scratch \(megabytes(plan.workspaceBytes)))")
+    try row("a checkpoint", "\(megabytes(plan.checkpointBytes)), and as much memory on rank 0 while it is written; up to \(configuration.machine.keepLast + 2) are kept: \(megabytes((configuration.machine.keepLast + 2) * plan.checkpointBytes))")
+    try row("sgemm here", String(format: "%.1f GFLOP/s over all ranks", sgemm / 1e9))
     let seconds = plan.flops / (0.7 * sgemm)
-    row("expected time", "about \(duration(seconds)) at 70 % of that rate")
+    try row("expected time", "about \(duration(seconds)) at 70 % of that rate")
   }
 
   private func grouped(_ value: Int) -> String {

@@ -3,6 +3,7 @@ import Collectives
 import Core
 import Data
 import Foundation
+import Storage
 import Kernels
 import Measures
 import Tensors
@@ -89,28 +90,28 @@ struct Evaluate: ParsableCommand {
   }
 
   private func show(_ report: Report, order: [String]) throws {
-    if json { return print(try prettyJSON(report)) }
-    print("model        \(report.model), trained by \(report.objective)")
-    if let corpus = report.corpus { print("corpus       \(corpus), \(report.split)") }
+    if json { return try StandardOutput.line(prettyJSON(report)) }
+    try StandardOutput.line("model        \(report.model), trained by \(report.objective)")
+    if let corpus = report.corpus { try StandardOutput.line("corpus       \(corpus), \(report.split)") }
     for name in order {
       guard let result = report.measures[name] else { continue }
-      print("\n\(name)")
+      try StandardOutput.line("\n\(name)")
       for value in result.values {
         let label = value.name.padding(toLength: max(28, value.name.count), withPad: " ", startingAt: 0)
         let error = value.standardError.map { String(format: " ± %.4g", $0) } ?? ""
-        print("  \(label) \(Self.text(value.value))\(error)\(value.unit.isEmpty ? "" : "  \(value.unit)")")
+        try StandardOutput.line("  \(label) \(Self.text(value.value))\(error)\(value.unit.isEmpty ? "" : "  \(value.unit)")")
       }
-      for table in result.tables.sorted(by: { $0.key < $1.key }) { show(table.key, table.value) }
-      for note in result.notes { print("  \(note)") }
+      for table in result.tables.sorted(by: { $0.key < $1.key }) { try show(table.key, table.value) }
+      for note in result.notes { try StandardOutput.line("  \(note)") }
     }
   }
 
-  private func show(_ name: String, _ table: MeasuredTable) {
-    print("  \(name)")
-    func line(_ cells: [String]) { print("    " + cells.map { $0.padding(toLength: max(14, $0.count), withPad: " ", startingAt: 0) }.joined(separator: " ")) }
-    line(table.columns)
-    for row in table.rows.prefix(20) { line(row.map(Self.text)) }
-    if table.rows.count > 20 { print("    … \(table.rows.count - 20) more rows with --json") }
+  private func show(_ name: String, _ table: MeasuredTable) throws {
+    try StandardOutput.line("  \(name)")
+    func line(_ cells: [String]) throws { try StandardOutput.line("    " + cells.map { $0.padding(toLength: max(14, $0.count), withPad: " ", startingAt: 0) }.joined(separator: " ")) }
+    try line(table.columns)
+    for row in table.rows.prefix(20) { try line(row.map(Self.text)) }
+    if table.rows.count > 20 { try StandardOutput.line("    … \(table.rows.count - 20) more rows with --json") }
   }
 
   /// Whole numbers as such, others with six significant digits.
@@ -132,11 +133,11 @@ struct Evaluate: ParsableCommand {
             child.label.map { ($0, "\(child.value)") }
           }))
     }
-    if json { return print(try prettyJSON(rows)) }
+    if json { return try StandardOutput.line(prettyJSON(rows)) }
     for row in rows {
-      print("\(row.name.padding(toLength: max(20, row.name.count), withPad: " ", startingAt: 0)) \(row.summary)")
+      try StandardOutput.line("\(row.name.padding(toLength: max(20, row.name.count), withPad: " ", startingAt: 0)) \(row.summary)")
       let options = row.options.sorted { $0.key < $1.key }.map { "\(row.name).\($0.key)=\($0.value)" }.joined(separator: ", ")
-      if !options.isEmpty { print("                     --set \(options)") }
+      if !options.isEmpty { try StandardOutput.line("                     --set \(options)") }
     }
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Core
 import Foundation
+import Storage
 import Measures
 
 struct Export: ParsableCommand {
@@ -32,6 +33,6 @@ struct Export: ParsableCommand {
       data: "\(state.tokensSeen) tokens of the corpus named in the run's configuration.", command: "lockstep train config.toml",
       metrics: measures, limits: "A pretrained model without alignment or safety training; it repeats what its corpus says.")
     try HuggingFaceExport.export(checkpoint, to: target, format: dtype == .bf16 ? .bfloat16 : .float32, card: card)
-    print("wrote \(target)")
+    try StandardOutput.line("wrote \(target)")
   }
 }

@@ -36,7 +36,8 @@ enum Failure {
     let parsed = Lockstep.exitCode(for: error)
     let text = Lockstep.fullMessage(for: error)
     if parsed == .success {
-      if !text.isEmpty { print(text) }
+      if text.isEmpty { exit(0) }
+      do { try StandardOutput.line(text) } catch { end(error) }
       exit(0)
     }
     StandardError.write(text + "\n")

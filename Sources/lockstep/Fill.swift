@@ -2,6 +2,7 @@ import ArgumentParser
 import Core
 import Evaluation
 import Foundation
+import Storage
 import Kernels
 import Measures
 import Tokenizers
@@ -44,11 +45,11 @@ struct Fill: ParsableCommand {
           .init(token: loaded.tokenizer.text([$0.id], skipSpecial: false), id: $0.id, probability: $0.probability)
         })
     }
-    if json { return print(try prettyJSON(rows)) }
+    if json { return try StandardOutput.line(prettyJSON(rows)) }
     for (index, row) in rows.enumerated() {
-      print("[MASK] \(index + 1)")
+      try StandardOutput.line("[MASK] \(index + 1)")
       for candidate in row.candidates {
-        print(String(format: "  %6.2f %%  ", 100 * candidate.probability) + candidate.token.debugDescription)
+        try StandardOutput.line(String(format: "  %6.2f %%  ", 100 * candidate.probability) + candidate.token.debugDescription)
       }
     }
   }

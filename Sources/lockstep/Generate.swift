@@ -51,21 +51,21 @@ struct Generate: ParsableCommand {
     let generator = TextGenerator(loaded.transformer, loaded.parameters)
     for index in 0..<samples {
       let options = try SamplingOptions(temperature: temperature, topK: topK, topP: topP, seed: seed &+ UInt64(index))
-      if samples > 1, !json { print("--- sample \(index + 1)") }
-      if !json { show(text) }
+      if samples > 1, !json { try StandardOutput.line("--- sample \(index + 1)") }
+      if !json { try show(text) }
       var printed = ids.count
       var all = ids
-      let added = generator.generate(
+      let added = try generator.generate(
         ids, count: tokens, TokenSampler(options), stop: ignoreEnd ? nil : stop, excluding: excluded
       ) { token in
         all.append(token)
-        if !json { printed = stream(all, from: printed, loaded.tokenizer) }
+        if !json { printed = try stream(all, from: printed, loaded.tokenizer) }
         return true
       }
       if json {
-        print(try prettyJSON(Sample(prompt: text, text: loaded.tokenizer.text(added), ids: added)))
+        try StandardOutput.line(prettyJSON(Sample(prompt: text, text: loaded.tokenizer.text(added), ids: added)))
       } else {
-        show(String(decoding: loaded.tokenizer.decode(all[printed...], skipSpecial: true), as: UTF8.self) + "\n")
+        try show(String(decoding: loaded.tokenizer.decode(all[printed...], skipSpecial: true), as: UTF8.self) + "\n")
       }
     }
   }
@@ -81,7 +81,7 @@ struct Generate: ParsableCommand {
     let room = loaded.configuration.context - start.count - (frame ? 2 : 0)
     guard room > 0 else { throw ConfigurationError("--prompt", is: "\(start.count) tokens long", rule: "the model reads \(loaded.configuration.context), frame included.") }
     let masks = [Int32](repeating: mask, count: min(tokens, room))
-    guard !masks.isEmpty else { return show(text + "\n") }
+    guard !masks.isEmpty else { return try show(text + "\n") }
     if masks.count < tokens { StandardError.write("note: a masked model writes inside its context; \(masks.count) tokens fit.\n") }
     let framed = (frame ? [vocabulary.cls].compactMap { $0 } : []) + start + masks + (frame ? [vocabulary.sep].compactMap { $0 } : [])
     let generator = MaskedTextGenerator(loaded.transformer, loaded.parameters)
@@ -90,23 +90,23 @@ struct Generate: ParsableCommand {
       let filled = try generator.fill(framed, mask: mask, order: order, passes: passes, TokenSampler(options), excluding: Set(vocabulary.special))
       let added = Array(filled[(start.count + (frame ? 1 : 0))...].prefix(masks.count))
       if json {
-        print(try prettyJSON(Sample(prompt: text, text: loaded.tokenizer.text(added), ids: added)))
+        try StandardOutput.line(prettyJSON(Sample(prompt: text, text: loaded.tokenizer.text(added), ids: added)))
       } else {
-        if samples > 1 { print("--- sample \(index + 1)") }
-        show(String(decoding: loaded.tokenizer.decode(start + added, skipSpecial: true), as: UTF8.self) + "\n")
+        if samples > 1 { try StandardOutput.line("--- sample \(index + 1)") }
+        try show(String(decoding: loaded.tokenizer.decode(start + added, skipSpecial: true), as: UTF8.self) + "\n")
       }
     }
   }
 
   /// Prints tokens once their bytes are whole characters. - Returns: how many tokens have been printed.
-  private func stream(_ all: [Int32], from printed: Int, _ tokenizer: any Tokenizer) -> Int {
+  private func stream(_ all: [Int32], from printed: Int, _ tokenizer: any Tokenizer) throws -> Int {
     let bytes = tokenizer.decode(all[printed...], skipSpecial: true)
     guard let text = String(validating: bytes, as: UTF8.self) else { return printed }
-    show(text)
+    try show(text)
     return all.count
   }
 
-  private func show(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
+  private func show(_ text: String) throws { try StandardOutput.write(text) }
 }
 
 extension MaskedTextGenerator.Order: ExpressibleByArgument {}

@@ -40,7 +40,7 @@ struct Inspect: ParsableCommand {
   }
 
   private func show(_ value: some Encodable, lines: [String], intact: Bool) throws {
-    if json { print(try prettyJSON(value)) } else { for line in lines { print(line) } }
+    if json { try StandardOutput.line(prettyJSON(value)) } else { for line in lines { try StandardOutput.line(line) } }
     if !intact { throw Failure.Reported(code: .data) }
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Core
 import Foundation
+import Storage
 
 /// The program. Everything that goes wrong anywhere becomes one sentence and one exit code here, and nowhere else.
 @main
@@ -23,7 +24,7 @@ struct Lockstep: ParsableCommand {
   @Flag(name: .long, help: "Print the version with those of BLAS and MPI.") var version = false
 
   func run() throws {
-    if version { return print(Version.text) }
+    if version { return try StandardOutput.line(Version.text) }
     throw CleanExit.helpRequest(self)
   }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Core
 import Foundation
+import Storage
 import Objectives
 
 struct Objectives: ParsableCommand {
@@ -27,12 +28,12 @@ struct Objectives: ParsableCommand {
             child.label.map { ($0, "\(child.value)") }
           }))
     }
-    if json { return print(try prettyJSON(rows)) }
+    if json { return try StandardOutput.line(prettyJSON(rows)) }
     for row in rows {
-      print("\(row.name.padding(toLength: 16, withPad: " ", startingAt: 0))\(row.summary)")
-      print("                \(row.paper)")
+      try StandardOutput.line("\(row.name.padding(toLength: 16, withPad: " ", startingAt: 0))\(row.summary)")
+      try StandardOutput.line("                \(row.paper)")
       let options = row.options.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" }.joined(separator: ", ")
-      if !options.isEmpty { print("                options: \(options)") }
+      if !options.isEmpty { try StandardOutput.line("                options: \(options)") }
     }
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Core
 import Data
 import Foundation
+import Storage
 import Metrics
 import Tokenizers
 
@@ -49,11 +50,10 @@ struct Prepare: ParsableCommand {
     let outcome = try preparation.run(progress: meter.show)
     meter.finish()
     if let vocabulary, outcome.manifest.vocabulary.size < vocabulary {
-      FileHandle.standardError.write(
-        Data("the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) asked for\n".utf8))
+      StandardError.write("the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) asked for\n")
     }
-    for note in outcome.notes { FileHandle.standardError.write(Data("\(note)\n".utf8)) }
-    for line in try CorpusInspection(output, verify: false).lines { print(line) }
+    for note in outcome.notes { StandardError.write("\(note)\n") }
+    for line in try CorpusInspection(output, verify: false).lines { try StandardOutput.line(line) }
   }
 
   private func plan() throws -> TokenizerPlan {
@@ -139,5 +139,5 @@ private final class PreparationMeter {
     return left > 1 ? text + ", \(ProgressText.duration(left)) left" : text
   }
 
-  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  private func write(_ text: String) { StandardError.write(text) }
 }

@@ -3,6 +3,7 @@ import Checkpoints
 import Collectives
 import Core
 import Foundation
+import Storage
 import Kernels
 import Training
 
@@ -48,7 +49,7 @@ struct Replay: ParsableCommand {
     }
   }
 
-  private static func warn(_ text: String) { FileHandle.standardError.write(Data("warning: \(text)\n".utf8)) }
+  private static func warn(_ text: String) { StandardError.write("warning: \(text)\n") }
 
   private func open(_ communicator: any Communicator) throws -> RunConfiguration {
     let folder = RunFolder(path)
@@ -74,8 +75,8 @@ struct Replay: ParsableCommand {
   }
 
   private func show(_ report: ReplayReport) throws {
-    if json { return print(try prettyJSON(report)) }
-    for line in report.lines(path) { print(line) }
+    if json { return try StandardOutput.line(prettyJSON(report)) }
+    for line in report.lines(path) { try StandardOutput.line(line) }
     if let difference = report.arithmeticDifference, !report.matches {
       Self.warn("the step was run with other arithmetic: \(difference). That alone changes bits.")
     }

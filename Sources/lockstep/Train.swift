@@ -24,7 +24,7 @@ struct Train: ParsableCommand {
   @Flag(help: "Go on although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
 
   func run() throws {
-    if printFolder { return print(try RunConfiguration(toml: try ConfigurationFile.text(config), place: config, settings: settings).folder) }
+    if printFolder { return try StandardOutput.line(RunConfiguration(toml: try ConfigurationFile.text(config), place: config, settings: settings).folder) }
     StopRequest.install()
     try Job.run { communicator in
       BLAS.useOneThread()

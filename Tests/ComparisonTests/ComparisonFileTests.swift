@@ -1,4 +1,5 @@
 import Core
+import Measures
 import Optimizers
 import Testing
 import Training
