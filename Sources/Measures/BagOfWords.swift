@@ -81,7 +81,7 @@ public struct BagOfWordsMeasure: Measure {
         MeasuredValue("bagOfWords.strength", probe.strength), MeasuredValue("bagOfWords.words", Double(words)),
         MeasuredValue("bagOfWords.majorityAccuracy", data.majorityAccuracy),
       ]
-    return MeasureResult(values, notes: [data.description] + probe.notes)
+    return MeasureResult(values, notes: [data.description] + probe.notes, predictions: [Predictions("bagOfWords", probe.predictions, data)])
   }
 
   /// Training texts, then test texts. - Throws: `DataError` when no word is left.

@@ -1,3 +1,4 @@
+import Checkpoints
 import Collectives
 import Core
 import Data
@@ -13,7 +14,9 @@ import Training
 ///
 /// *Concretely:* `TextClassification` under the one trainer: AdamW (β₂ = 0.999), the learning rate rising over the first tenth of
 /// the steps and falling linearly to 0, `epochs` passes in an order drawn by the seed. The accuracy after the last step is the
-/// result, whatever it was before. Weights live in memory and go with the measure: the model is not changed.
+/// result, whatever it was before. The model is not changed: weights live in memory and go with the measure, or become a folder of
+/// their own (`MeasureContext.classifierFolder`); then the feature and the head are those of the `…ForSequenceClassification` class
+/// that opens it.
 /// Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805, section 4.1.
 public struct FinetuneMeasure: Measure {
   public struct Options: LabelledTextOptions {
@@ -70,18 +73,41 @@ public struct FinetuneMeasure: Measure {
     let data = try LabelledText.read(options, seed: context.seed, context.communicator)
     let tokenizer = try TokenizerLoader.load(context.model.path)
     let texts = try EncodedTexts((data.train + data.test).map(\.text), tokenizer, context.model)
+    if let folder = context.classifierFolder, context.communicator.rank == 0 { try SequenceClassifier.check(target: folder) }
     return try measure(data, texts, context)
   }
 
+  /// The feature and the layers behind it: the options', or those of the class that opens the saved folder.
+  private func head(_ data: LabelledText, framed: Bool, _ context: MeasureContext) throws -> (TextFeature, ClassificationHead.Kind, SequenceClassifier?) {
+    guard context.classifierFolder != nil else {
+      return (try TextFeature.chosen(options.feature, framed: framed, measure: Self.name)[0], .linear, nil)
+    }
+    let classifier = try SequenceClassifier(context.model.configuration, classes: data.classes)
+    switch classifier.family {
+    case .gpt2, .llama: return (.last, .score, classifier)
+    case .bert, .electra, .electraGenerator:
+      guard framed else {
+        throw ConfigurationError(
+          "--save", "needs a model that was trained on samples with [CLS]: \(classifier.architecture) classifies by it.")
+      }
+      return (.cls, classifier.family == .bert ? .pooler : .dense, classifier)
+    }
+  }
+
   func measure(_ data: LabelledText, _ texts: EncodedTexts, _ context: MeasureContext) throws -> MeasureResult {
-    _ = try TextFeature.chosen(options.feature, framed: texts.framed, measure: Self.name)
-    let tuning = try Finetuning(options, data, texts, context)
+    let (feature, head, classifier) = try head(data, framed: texts.framed, context)
+    let tuning = try Finetuning(options, (feature, head), data, texts, context)
     let (rows, predictions) = try tuning.run()
     var notes = [data.description] + texts.notes(context: context.model.configuration.context)
+    if let classifier, let folder = context.classifierFolder {
+      if context.communicator.rank == 0 { try tuning.save(classifier, to: folder) }
+      notes.append("Saved in \(folder): \(classifier.architecture) with its own head (\(head.rawValue) on the feature \(feature.rawValue)).")
+    }
     if options.untrained { notes.append("Weights were drawn anew: this is training from nothing.") }
     return MeasureResult(
       data.score(predictions).values("finetune") + [MeasuredValue("finetune.majorityAccuracy", data.majorityAccuracy)],
-      tables: ["finetune.epochs": MeasuredTable(["epoch", "training loss", "test accuracy"], rows)], notes: notes)
+      tables: ["finetune.epochs": MeasuredTable(["epoch", "training loss", "test accuracy"], rows)], notes: notes,
+      predictions: [Predictions("finetune", predictions, data)])
   }
 }
 
@@ -96,12 +122,16 @@ private struct Finetuning {
   private let epochs: Int
   private let steps: Int
 
-  init(_ options: FinetuneMeasure.Options, _ data: LabelledText, _ texts: EncodedTexts, _ context: MeasureContext) throws {
+  init(
+    _ options: FinetuneMeasure.Options, _ head: (feature: TextFeature, kind: ClassificationHead.Kind), _ data: LabelledText,
+    _ texts: EncodedTexts, _ context: MeasureContext
+  ) throws {
     (self.data, self.texts, self.context, epochs) = (data, texts, context, options.epochs)
     var shape = context.model.configuration
     (shape.dropout, shape.attentionDropout) = (Float(options.dropout), Float(options.dropout))
     var wanted = TextClassification.Options()
-    (wanted.classes, wanted.feature, wanted.framed) = (data.classes.count, options.feature, texts.framed)
+    (wanted.classes, wanted.feature, wanted.framed) = (data.classes.count, head.feature.rawValue, texts.framed)
+    wanted.head = head.kind
     objective = try TextClassification(wanted, model: shape, vocabulary: context.model.vocabulary)
     let count = data.train.count
     source = LabelledSamples(
@@ -126,6 +156,10 @@ private struct Finetuning {
       guard let from = model.parameters.layout.entry(named: entry.name) else { continue }
       trainer.bank.trained.view(entry.index).copy(from: model.parameters.view(from.index))
     }
+  }
+
+  func save(_ classifier: SequenceClassifier, to folder: String) throws {
+    try classifier.save(trainer.bank.trained, context.model.vocabulary, tokenizer: context.model.path, to: folder)
   }
 
   /// - Returns: epoch, mean training loss and test accuracy, a row an epoch; the last predictions.

@@ -72,6 +72,8 @@ struct LabelledText: Sendable, Equatable {
     let text: [UInt8]
     /// Index into `classes`.
     let label: Int
+    /// Where it begins in its file, from 1.
+    var line = 1
   }
 
   /// Labels as they stand in the files, in rising order: of numbers where all are, otherwise of bytes.
@@ -172,7 +174,7 @@ struct LabelledText: Sendable, Equatable {
           "\(path), line \(row.line)", "has the label \(row.label), which no training example has; those have \(classes.prefix(20).joined(separator: ", ")).",
           remedy: "Use the same labels in both files, or more training examples.")
       }
-      examples.append(Example(text: row.text, label: label))
+      examples.append(Example(text: row.text, label: label, line: row.line))
     }
     return examples
   }
@@ -209,21 +211,22 @@ struct LabelledText: Sendable, Equatable {
     let trainCount: Int
     let labels: [Int]
     let lengths: [Int]
+    let lines: [Int]
     /// All texts, one behind the other.
     let text: Data
 
     init(_ all: LabelledText) {
       let examples = all.train + all.test
       (classes, trainCount) = (all.classes, all.train.count)
-      (labels, lengths) = (examples.map(\.label), examples.map(\.text.count))
+      (labels, lengths, lines) = (examples.map(\.label), examples.map(\.text.count), examples.map(\.line))
       text = Data(examples.flatMap(\.text))
     }
 
     var unpacked: LabelledText {
       var (start, examples) = (0, [Example]())
       let bytes = [UInt8](text)
-      for (label, length) in zip(labels, lengths) {
-        examples.append(Example(text: Array(bytes[start..<start + length]), label: label))
+      for (index, length) in lengths.enumerated() {
+        examples.append(Example(text: Array(bytes[start..<start + length]), label: labels[index], line: lines[index]))
         start += length
       }
       return LabelledText(classes: classes, train: Array(examples[..<trainCount]), test: Array(examples[trainCount...]))

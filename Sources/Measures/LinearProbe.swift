@@ -88,14 +88,15 @@ public struct ProbeMeasure: Measure {
 
   static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, place: String, _ context: MeasureContext) throws -> MeasureResult {
     let split = try data.validationSplit(seed: context.seed, place: place)
-    var (values, notes) = ([MeasuredValue](), [data.description] + frozen.notes)
+    var (values, notes, said) = ([MeasuredValue](), [data.description] + frozen.notes, [Predictions]())
     for (feature, x) in zip(frozen.features, frozen.examples) {
       let probe = try LinearProbe(x, data, split: split, context) { Standardization($0, rows: $1)($0) }
       values += data.score(probe.predictions).values("probe.\(feature.rawValue)")
       values.append(MeasuredValue("probe.\(feature.rawValue).strength", probe.strength))
+      said.append(Predictions("probe.\(feature.rawValue)", probe.predictions, data))
       notes += probe.notes.map { "\(feature.rawValue): \($0)" }
     }
     values.append(MeasuredValue("probe.majorityAccuracy", data.majorityAccuracy))
-    return MeasureResult(values, notes: notes)
+    return MeasureResult(values, notes: notes, predictions: said)
   }
 }

@@ -43,9 +43,15 @@ public struct MeasureResult: Codable, Sendable, Equatable {
   public var tables: [String: MeasuredTable]
   /// What a reader must know, such as that a number is no probability of the text.
   public var notes: [String]
+  /// What classifiers said of each example. No part of reports: `lockstep evaluate --predictions` writes it.
+  public var predictions: [Predictions] = []
 
-  public init(_ values: [MeasuredValue], tables: [String: MeasuredTable] = [:], notes: [String] = []) {
-    (self.values, self.tables, self.notes) = (values, tables, notes)
+  private enum CodingKeys: String, CodingKey { case values, tables, notes }
+
+  public init(
+    _ values: [MeasuredValue], tables: [String: MeasuredTable] = [:], notes: [String] = [], predictions: [Predictions] = []
+  ) {
+    (self.values, self.tables, self.notes, self.predictions) = (values, tables, notes, predictions)
   }
 
   public subscript(_ name: String) -> Double? { values.first { $0.name == name }?.value }

@@ -19,13 +19,16 @@ public final class MeasureContext {
   /// Samples computed together: a part of the arithmetic.
   public let microBatch: Int
   public let seed: UInt64
+  /// Where `finetune` saves what it trained; nil to drop it.
+  public let classifierFolder: String?
 
   public init(
     _ model: MeasuredModel, corpus: Corpus?, split: CorpusSplit = .validation, communicator: any Communicator, threads: Int, microBatch: Int = 8,
-    seed: UInt64 = 1
+    seed: UInt64 = 1, classifierFolder: String? = nil
   ) {
     (self.model, self.corpus, self.split) = (model, corpus, split)
     (self.communicator, self.microBatch, self.seed) = (communicator, microBatch, seed)
+    self.classifierFolder = classifierFolder
     pool = WorkerPool(threads: threads)
   }
 

@@ -7,10 +7,13 @@ public struct MeasureEntry: Sendable {
   public let summary: String
   public let defaultOptions: any MeasureOptions
   public let make: @Sendable (any MeasureOptions) throws(ConfigurationError) -> any Measure
+  /// It predicts a class for each example of labelled text.
+  public let classifies: Bool
   private let decode: @Sendable (any Decoder) throws -> any MeasureOptions
 
   public init<M: Measure>(_: M.Type) {
     (name, summary, defaultOptions) = (M.name, M.summary, M.Options())
+    classifies = M.Options.self is any LabelledTextOptions.Type
     make = { options throws(ConfigurationError) in
       guard let options = options as? M.Options else { preconditionFailure("options of another measure than \(M.name)") }
       return try M(options)

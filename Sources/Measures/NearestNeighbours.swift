@@ -48,7 +48,7 @@ public struct NearestNeighboursMeasure: Measure {
   }
 
   static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, neighbours: Int, _ context: MeasureContext) throws -> MeasureResult {
-    var (values, notes) = ([MeasuredValue](), [data.description] + frozen.notes)
+    var (values, notes, said) = ([MeasuredValue](), [data.description] + frozen.notes, [Predictions]())
     if neighbours > data.train.count { notes.append("All \(data.train.count) training examples vote: there are no \(neighbours).") }
     let (labels, classes, trainCount) = (data.trainLabels, data.classes.count, data.train.count)
     for (feature, x) in zip(frozen.features, frozen.examples) {
@@ -56,10 +56,12 @@ public struct NearestNeighboursMeasure: Measure {
       let votes = try context.rows(data.test.count, columns: 1, workspace: {}) { index, _ in
         [Double(Self.vote(unit, trainCount + index, labels: labels, classes: classes, neighbours: neighbours))]
       }
-      values += data.score(votes.map { Int($0[0]) }).values("knn.\(feature.rawValue)")
+      let predictions = votes.map { Int($0[0]) }
+      values += data.score(predictions).values("knn.\(feature.rawValue)")
+      said.append(Predictions("knn.\(feature.rawValue)", predictions, data))
     }
     values.append(MeasuredValue("knn.majorityAccuracy", data.majorityAccuracy))
-    return MeasureResult(values, notes: notes)
+    return MeasureResult(values, notes: notes, predictions: said)
   }
 
   /// Rows of length 1; a row of zeros stays.

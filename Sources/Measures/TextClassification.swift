@@ -8,8 +8,8 @@ import Tensors
 
 /// Classification of texts, all weights trained: what `finetune` gives to the trainer.
 ///
-/// *Concretely:* the mean h of the last layer's states over the rows of a `TextFeature`, dropped out, goes through a linear layer to
-/// one score a class; loss = Σ w·CE / Σ w over the batch, w = 1 for every sample with a label. The label of a sample is the first
+/// *Concretely:* the mean h of the last layer's states over the rows of a `TextFeature` goes through a `ClassificationHead` to one
+/// score a class; loss = Σ w·CE / Σ w over the batch, w = 1 for every sample with a label. The label of a sample is the first
 /// number of its lookahead, where that belongs to a document. Nothing is hidden: `corrupt` draws nothing.
 ///
 /// Not in the registry: a corpus has no labels.
@@ -19,6 +19,8 @@ struct TextClassification: Objective {
     var feature = TextFeature.mean.rawValue
     /// [CLS] and [SEP] stand around each text.
     var framed = false
+    /// The layers between the mean state and the scores.
+    var head = ClassificationHead.Kind.linear
   }
 
   static let name = "text-classification"
@@ -32,11 +34,7 @@ struct TextClassification: Objective {
   let encoder: Transformer
   let terms = [LossTerm("loss")]
   private let feature: TextFeature
-  private let classifier: Linear
-  private let group: Range<Int>
-
-  /// A dropout site apart from those of the transformer.
-  private static let site: UInt32 = 8
+  private let classifier: ClassificationHead
 
   init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     guard options.classes >= 2 else { throw ConfigurationError("objective.classes", is: options.classes, rule: "it must be 2 or more.") }
@@ -45,8 +43,7 @@ struct TextClassification: Objective {
     self.options = options
     feature = TextFeature(rawValue: options.feature) ?? .mean
     var layout = ParameterLayout()
-    classifier = Linear("classifier", inputs: model.width, outputs: options.classes, bias: true, inputMajor: false, deviation: model.initializerRange, into: &layout)
-    group = layout.group(from: 0)
+    classifier = ClassificationHead("classifier", options.head, classes: options.classes, model, into: &layout)
     encoder = Transformer(model, head: false, into: &layout)
     networks = NetworkSet(trained: layout)
   }
@@ -66,13 +63,14 @@ struct TextClassification: Objective {
   final class Workspace: ObjectiveWorkspace {
     let transformer: Transformer.Workspace
     /// A row a sample.
-    let pooled: TensorView, gradient: TensorView, scores: TensorView
+    let pooled: TensorView, gradient: TensorView
+    let head: ClassificationHead.Saved
 
     init(_ model: Transformer, classes: Int, samples: Int, length: Int, forBackward: Bool, _ arena: Arena) {
       transformer = Transformer.Workspace(model, samples: samples, length: length, forBackward: forBackward, arena)
       pooled = arena.matrix(samples, model.configuration.width)
       gradient = arena.matrix(samples, model.configuration.width)
-      scores = arena.matrix(samples, classes)
+      head = ClassificationHead.Saved(model.configuration, classes: classes, samples: samples, arena)
     }
   }
 
@@ -88,16 +86,14 @@ struct TextClassification: Objective {
   func scores(_ input: SequenceInput, _ pass: Pass, _ w: Workspace) -> TensorView {
     let hidden = encoder.forward(input, pass, w.transformer)
     let count = input.positions.count
-    let (pooled, scores) = (w.pooled.first(count), w.scores.first(count))
+    let pooled = w.pooled.first(count)
     for sample in 0..<count {
       let (rows, to) = (rows(of: sample, input), pooled.base + sample * pooled.columns)
       pooled.rows(sample..<sample + 1).fill(0)
       for row in rows { for j in 0..<pooled.columns { to[j] += hidden[row, j] } }
       for j in 0..<pooled.columns { to[j] /= Float(rows.count) }
     }
-    drop(pooled, input, pass)
-    classifier.forward(pooled, pass, into: scores)
-    return scores
+    return classifier.forward(pooled, input, pass, w.head)
   }
 
   func lossAndGradient(_ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace) -> [Double] {
@@ -109,11 +105,9 @@ struct TextClassification: Objective {
     var (ids, weights) = ([Int32](repeating: 0, count: count), [Float](repeating: 0, count: count))
     for (i, row) in targets.rows.enumerated() { (ids[row], weights[row]) = (targets.ids[i], targets.weights[i]) }
     let loss = softmaxCrossEntropy(logits: scores, targets: ids[...], weights: weights[...], scale: scales[0], gradient: trained.sink != nil)
-    guard let sink = trained.sink else { return [loss] }
+    guard trained.sink != nil else { return [loss] }
     let gradient = w.gradient.first(count)
-    classifier.backward(x: w.pooled.first(count), dy: scores, trained, in: group, into: gradient)
-    sink.add(group)
-    drop(gradient, input, trained)
+    classifier.backward(x: w.pooled.first(count), dScores: scores, input, trained, w.head, into: gradient)
     let hidden = w.transformer.hidden.first(input.rows)
     hidden.fill(0)
     for sample in 0..<count {
@@ -130,11 +124,6 @@ struct TextClassification: Objective {
     // A sample of nothing but padding has no label; any row will do.
     let rows = feature.rows(of: input.realRows(of: sample), framed: options.framed)
     return rows.isEmpty ? start..<start + 1 : start + rows.lowerBound..<start + rows.upperBound
-  }
-
-  private func drop(_ x: TensorView, _ input: SequenceInput, _ pass: Pass) {
-    guard let random = pass.dropout else { return }
-    dropout(x, rate: encoder.configuration.dropout, rowsPerSample: 1, positions: input.positions, site: Self.site &+ pass.siteOffset, random)
   }
 }
 

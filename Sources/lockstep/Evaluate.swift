@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Collectives
 import Core
 import Data
@@ -26,6 +27,8 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Samples computed together.") var microBatch = 8
   @Option(help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads = 0
   @Option(help: "Seed of masks and draws.") var seed: UInt64 = 1
+  @Option(help: "With --measure finetune: the folder to save the classifier in, for the …ForSequenceClassification class of transformers.") var save: String?
+  @Option(help: "A file for what probe, knn, finetune and bag-of-words say of each test example: a table with tabs.") var predictions: String?
   @Flag(help: "One JSON object instead of a table.") var json = false
   @Flag(help: "List the measures there are, with their options, and stop.") var list = false
 
@@ -47,11 +50,16 @@ struct Evaluate: ParsableCommand {
       try communicator.broadcast(
         UnsafeMutableRawBufferPointer(start: opened.parameters.memory, count: 4 * opened.parameters.layout.count), from: 0)
       let context = MeasureContext(
-        opened, corpus: corpus, split: split, communicator: communicator, threads: threads, microBatch: microBatch, seed: seed)
+        opened, corpus: corpus, split: split, communicator: communicator, threads: threads, microBatch: microBatch, seed: seed,
+        classifierFolder: save)
       var report = Report(
         model: opened.path, objective: opened.objective.name, corpus: corpus?.folder, split: split.rawValue, seed: seed, measures: [:])
       for (name, measure) in chosen { report.measures[name] = try measure(context) }
-      if communicator.rank == 0 { try show(report, order: chosen.map(\.name)) }
+      guard communicator.rank == 0 else { return }
+      if let predictions {
+        try AtomicFile.write(Predictions.table(chosen.flatMap { report.measures[$0.name]?.predictions ?? [] }), to: predictions)
+      }
+      try show(report, order: chosen.map(\.name))
     }
   }
 
@@ -59,6 +67,7 @@ struct Evaluate: ParsableCommand {
     guard let path = model else { throw ConfigurationError("MODEL", "is missing; name a run folder, a checkpoint, or a folder saved by Hugging Face.") }
     guard (1...100_000).contains(microBatch) else { throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...100000.") }
     let chosen = try chosenMeasures()
+    try checkOutputs(chosen.map(\.name))
     let resolved = try LoadedModel.resolve(path)
     let opened = try corpus.map { try Corpus($0) }
     if let opened { try TokenizerMatch.requireFit(model: resolved, corpus: opened) }
@@ -67,6 +76,25 @@ struct Evaluate: ParsableCommand {
       if let reason = measure.obstacle(model) { throw ConfigurationError("--measure", "is \(name), but \(resolved) \(reason).") }
     }
     return (model, opened, chosen)
+  }
+
+  /// What can be known to fail before anything is measured.
+  private func checkOutputs(_ names: [String]) throws {
+    if let save {
+      guard names.contains(FinetuneMeasure.name) else {
+        throw ConfigurationError("--save", is: save, rule: "only --measure finetune trains something to save.")
+      }
+      try SequenceClassifier.check(target: save)
+    }
+    guard let predictions else { return }
+    let classifying = MeasureRegistry.entries.filter(\.classifies).map(\.name)
+    guard names.contains(where: classifying.contains) else {
+      throw ConfigurationError("--predictions", is: predictions, rule: "one of \(classifying.joined(separator: ", ")) must be measured.")
+    }
+    let folder = (predictions as NSString).deletingLastPathComponent
+    guard access(folder.isEmpty ? "." : folder, W_OK) == 0 else {
+      throw FileError("write", predictions, reason: systemReason(), remedy: "Name a file in a folder that exists and can be written.")
+    }
   }
 
   /// The measures asked for with their options, every mistake in them at once.

@@ -17,7 +17,7 @@ struct Lockstep: ParsableCommand {
       Example: lockstep prepare --input book.txt --output corpora/book && mpirun -n 2 lockstep train configs/quickstart.toml
       """,
     subcommands: [
-      Prepare.self, Train.self, Evaluate.self, Compare.self, Generate.self, Fill.self, Inspect.self, Replay.self, Export.self, Objectives.self, Benchmark.self,
+      Prepare.self, Train.self, Evaluate.self, Compare.self, Generate.self, Fill.self, Embed.self, Inspect.self, Replay.self, Export.self, Objectives.self, Benchmark.self,
       Doctor.self,
     ])
 

@@ -21,8 +21,18 @@ extension TextClassification: ReferencedObjective {
       let sum = rows.map { hidden.taking(rows: [sample * input.length + $0]) }
       return sum.dropFirst().reduce(sum[0]) { $0 + $1 } * (1 / Double(rows.count))
     }
-    let dropped = scope.dropped(Value.stacked(pooled), rate: encoder.configuration.dropout, positions: input.positions, site: 8)
-    let scores = scope.linear("classifier", dropped, inputMajor: false)
+    func dropped(_ x: Value, _ site: UInt32) -> Value {
+      scope.dropped(x, rate: encoder.configuration.dropout, positions: input.positions, site: site)
+    }
+    let x = Value.stacked(pooled)
+    let last =
+      switch options.head {
+      case .linear: dropped(x, 8)
+      case .score: x
+      case .pooler: dropped(scope.linear("classifier.dense", x, inputMajor: false).hyperbolicTangent(), 8)
+      case .dense: dropped(scope.activation(.gelu, scope.linear("classifier.dense", dropped(x, 9), inputMajor: false)), 8)
+      }
+    let scores = scope.linear("classifier", last, inputMajor: false)
     return [scope.crossEntropy(scores.taking(rows: targets.rows), targets: targets.ids, weights: targets.weights)]
   }
 }
@@ -35,9 +45,9 @@ extension LabelledSamples {
 
 /// The objective of fine-tuning against the double-precision reference, and what its samples are.
 @Suite struct TextClassificationTests {
-  private func objective(_ feature: String, causal: Bool, dropout: Float) throws -> TextClassification {
+  private func objective(_ feature: String, _ head: ClassificationHead.Kind = .linear, causal: Bool, dropout: Float) throws -> TextClassification {
     var options = TextClassification.Options()
-    (options.classes, options.feature, options.framed) = (3, feature, true)
+    (options.classes, options.feature, options.framed, options.head) = (3, feature, true, head)
     var shape: ModelConfiguration =
       causal ? .gpt2(vocabulary: 23, context: 11, width: 6, layers: 2, heads: 3) : .bert(vocabulary: 23, context: 11, width: 6, layers: 2, heads: 3)
     (shape.feedForward, shape.dropout, shape.attentionDropout) = (7, dropout, dropout)
@@ -46,7 +56,15 @@ extension LabelledSamples {
 
   @Test(arguments: ["cls", "mean", "last"], [true, false])
   func gradientIsThatOfTheReference(feature: String, causal: Bool) throws {
-    let objective = try objective(feature, causal: causal, dropout: 0.125)
+    try check(try objective(feature, causal: causal, dropout: 0.125))
+  }
+
+  @Test(arguments: [("cls", ClassificationHead.Kind.pooler), ("cls", .dense), ("last", .score)])
+  func gradientOfEveryHeadIsThatOfTheReference(feature: String, head: ClassificationHead.Kind) throws {
+    try check(try objective(feature, head, causal: head == .score, dropout: 0.125))
+  }
+
+  private func check(_ objective: TextClassification) throws {
     let context = StepContext(seed: 1, step: 3, steps: 10)
     let batch = LabelledSamples.check.samples(at: 7..<10)
     let example = objective.corrupt(batch, context)

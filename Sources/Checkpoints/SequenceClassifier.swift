@@ -1,0 +1,137 @@
+import Core
+import Foundation
+import Storage
+import Tensors
+
+/// A fine-tuned classifier as the `…ForSequenceClassification` class of its model family opens it.
+///
+/// The parameters are those of the encoder and of `classifier`: `classifier.weight`, and where the class has them `classifier.bias`,
+/// `classifier.dense.weight` and `classifier.dense.bias`.
+public struct SequenceClassifier: Sendable {
+  public let family: HuggingFaceClass
+  private let configuration: ModelConfiguration
+  private let classes: [String]
+
+  /// - Parameter classes: names of the classes, in the order of the scores.
+  /// - Throws: `CheckpointError` when no class of the library computes the encoder.
+  public init(_ configuration: ModelConfiguration, classes: [String]) throws(CheckpointError) {
+    guard let family = configuration.huggingFaceClass else {
+      let obstacle = configuration.huggingFaceObstacle ?? "No Hugging Face class computes this model."
+      throw CheckpointError("save a classifier of", "this model", "\(obstacle.dropLast())", exitCode: .usage)
+    }
+    (self.family, self.configuration, self.classes) = (family, configuration, classes)
+  }
+
+  /// The class in `architectures`.
+  public var architecture: String { Self.architecture(family) }
+
+  public static func architecture(_ family: HuggingFaceClass) -> String {
+    switch family {
+    case .gpt2: "GPT2ForSequenceClassification"
+    case .bert: "BertForSequenceClassification"
+    case .llama: "LlamaForSequenceClassification"
+    case .electra, .electraGenerator: "ElectraForSequenceClassification"
+    }
+  }
+
+  /// The tensors of the file and the parameters that they are.
+  func tensors() -> [HuggingFaceTensor] {
+    let width = configuration.width
+    let base =
+      switch family {
+      case .gpt2: "transformer."
+      case .bert: "bert."
+      case .llama: "model."
+      case .electra, .electraGenerator: "electra."
+      }
+    var list = HuggingFaceNames.tensors(for: configuration, as: family).filter { $0.fileName.hasPrefix(base) }
+    func add(_ fileName: String, _ name: String, _ shape: [Int]) {
+      list.append(HuggingFaceTensor(fileName: fileName, internalName: name, rows: nil, shape: shape))
+    }
+    func addLinear(_ fileName: String, _ name: String, _ outputs: Int) {
+      add(fileName + ".weight", name + ".weight", [outputs, width])
+      add(fileName + ".bias", name + ".bias", [outputs])
+    }
+    switch family {
+    case .gpt2, .llama: add("score.weight", "classifier.weight", [classes.count, width])
+    case .bert:
+      addLinear("bert.pooler.dense", "classifier.dense", width)
+      addLinear("classifier", "classifier", classes.count)
+    case .electra, .electraGenerator:
+      addLinear("classifier.dense", "classifier.dense", width)
+      addLinear("classifier.out_proj", "classifier", classes.count)
+    }
+    return list
+  }
+
+  /// `config.json`: that of the encoder, with this class and its labels.
+  ///
+  /// A causal class reads the last token that is no padding, so it needs an id of padding: [PAD], or else the end of a document.
+  func configurationJSON(_ vocabulary: Vocabulary) throws(CheckpointError) -> [UInt8] {
+    let plain = HuggingFaceConfiguration.json(for: configuration, vocabulary: vocabulary, as: family)
+    guard let members = (try? JSONValue.parse(plain))?.members else {
+      preconditionFailure("the configuration that was just written is no JSON object")
+    }
+    let padding = vocabulary.pad ?? vocabulary.endOfDocument
+    let labels = classes.enumerated()
+    let replaced: [JSONValue.Member] = [
+      .init("architectures", .array([.string(architecture)])),
+      .init("id2label", .object(labels.map { .init("\($0)", .string($1)) })),
+      .init("label2id", .object(labels.map { .init($1, .integer($0)) })),
+      .init("pad_token_id", padding.map { .integer($0) } ?? .null),
+      .init("problem_type", .string("single_label_classification")),
+    ]
+    let names = Set(replaced.map(\.name))
+    let all = members.filter { !names.contains($0.name) } + replaced
+    return Array(JSONValue.object(all.sorted { $0.name < $1.name }).pretty.utf8)
+  }
+
+  /// Throws where `save` would fail for a reason that is known before the training.
+  public static func check(target: String) throws(CheckpointError) {
+    guard !Folders.exists(target), !Folders.isFile(target) else {
+      throw CheckpointError("save to", target, "it exists already", remedy: "Name a new folder.", exitCode: .usage)
+    }
+  }
+
+  /// Writes the folder, which appears when it is complete.
+  ///
+  /// - Parameters:
+  ///   - tokenizer: the folder whose tokeniser files are copied.
+  ///   - target: must not exist.
+  /// - Throws: `CheckpointError`.
+  public func save(_ parameters: ParameterStore, _ vocabulary: Vocabulary, tokenizer: String, to target: String) throws(CheckpointError) {
+    try Self.check(target: target)
+    let temporary = target + ".tmp-\(UUID().uuidString)"
+    do throws(CheckpointError) {
+      try Folders.create(temporary)
+      try SafetensorsWriter.write(parts(of: parameters), to: temporary + "/" + CheckpointFile.model)
+      try write(try configurationJSON(vocabulary), to: temporary + "/" + CheckpointFile.configuration)
+      for name in Self.tokenizerFiles where Folders.isFile(tokenizer + "/" + name) {
+        try write(try Folders.read(tokenizer + "/" + name), to: temporary + "/" + name)
+      }
+      try Folders.sync(temporary)
+      try Folders.rename(temporary, to: target)
+    } catch {
+      Folders.removeIfPossible(temporary)
+      throw error
+    }
+  }
+
+  /// What `AutoTokenizer` may read.
+  static let tokenizerFiles = [
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt",
+  ]
+
+  private func parts(of store: ParameterStore) -> [NamedTensor] {
+    tensors().map { tensor in
+      guard let view = tensor.view(in: store) else {
+        preconditionFailure("the classifier declares no parameter \(tensor.internalName), which \(tensor.fileName) is made of")
+      }
+      return NamedTensor(tensor.fileName, shape: tensor.shape, view: view, of: store)
+    }
+  }
+
+  private func write(_ bytes: [UInt8], to path: String) throws(CheckpointError) {
+    try CheckpointError.wrapping { () throws(FileError) in try AtomicFile.write(bytes, to: path) }
+  }
+}

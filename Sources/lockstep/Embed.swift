@@ -1,0 +1,54 @@
+import ArgumentParser
+import Collectives
+import Core
+import Data
+import Foundation
+import Kernels
+import Measures
+import Storage
+import Training
+
+struct Embed: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Writes a vector for each text of a file, from the hidden states of a model's last layer.",
+    discussion: """
+      Example: lockstep embed runs/quickstart --input sentences.txt --output sentences.npy
+
+      The file has one text per line (.txt), or is .jsonl, .csv or .tsv, each also .gz. The output is a matrix of 32-bit floats, \
+      [texts, hidden size]: .npy for numpy.load, or .safetensors with the tensor "embeddings".
+      """)
+
+  @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String
+  @Option(help: "The file with the texts.") var input: String
+  @Option(help: "The file to write, ending in .npy or .safetensors.") var output: String
+  @Option(help: "mean (over the positions of the text), cls or last.") var feature = TextFeature.mean
+  @Option(help: "The text's field in JSON lines, or column in CSV and TSV.") var field = "text"
+  @Option(help: "Texts computed together.") var microBatch = 8
+  @Option(help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
+
+  func run() throws {
+    try Job.run { communicator in
+      BLAS.useOneThread()
+      let (opened, threads) = try Job.together(communicator) {
+        try check()
+        return (try MeasuredModel(try LoadedModel.resolve(model)), try Job.threads(self.threads, communicator))
+      }
+      let context = MeasureContext(opened, corpus: nil, communicator: communicator, threads: threads, microBatch: microBatch)
+      let table = TableLayout(columns: [TableColumn(field)])
+      let embedding = try TextEmbedding(
+        ofTextsIn: input, .byEnding(text: .lines, field: field, table: table), feature: feature, context)
+      guard communicator.rank == 0 else { return }
+      try EmbeddingFile.write(embedding, to: output)
+      for note in embedding.notes { StandardError.write("note: \(note)\n") }
+      try StandardOutput.line("wrote \(output): \(embedding.rows) × \(embedding.columns)")
+    }
+  }
+
+  /// What can be known to fail before anything is computed.
+  private func check() throws {
+    guard (1...100_000).contains(microBatch) else { throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...100000.") }
+    try EmbeddingFile.check(output)
+  }
+}
+
+extension TextFeature: ExpressibleByArgument {}
