@@ -4,8 +4,8 @@
 # A closed pipe must not end a script that has a job to stop; what the script starts has the default again.
 trap : PIPE
 # A closed stream would be taken by the next file that is opened.
-{ : >&1; } 2>/dev/null || exec >/dev/null
-{ : >&2; } 2>/dev/null || exec 2>/dev/null
+[ -e /proc/self/fd/1 ] || exec >/dev/null
+[ -e /proc/self/fd/2 ] || exec 2>/dev/null
 
 # say TEXT: a message on standard error. Where it cannot be written, nothing depends on it.
 say() { printf '%s\n' "$*" >&2 2>/dev/null || true; }
