@@ -22,6 +22,15 @@ let mpiPackage = getenv("LOCKSTEP_MPI").map { String(cString: $0) } == "mpich" ?
   let cpuFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-fno-math-errno"])]
 #endif
 
+/// The program brings Swift's runtime with it, so that nodes of a cluster need nothing of Swift. The compiler alone would do
+/// with the first flag if every module, tests included, were compiled with it; tests need the shared runtime, so the libraries
+/// behind Foundation are named here. lld is part of Swift's toolchain and, unlike gold, links them without a warning.
+/// `LOCKSTEP_STDLIB=shared swift build` is for toolchains without static libraries.
+let staticRuntime: [LinkerSetting] =
+  getenv("LOCKSTEP_STDLIB").map { String(cString: $0) } == "shared"
+  ? []
+  : [.unsafeFlags(["-static-stdlib", "-lCoreFoundation", "-l_FoundationCShims", "-l_FoundationCollections", "-l_FoundationICU", "-use-ld=lld"])]
+
 // MARK: - One policy for every target
 
 let policy: [SwiftSetting] = [
@@ -96,7 +105,8 @@ let package = Package(
         "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints", "Metrics",
         "Training", "Evaluation", "Measures", "Comparison", argumentParser,
       ],
-      swiftSettings: policy + cpuFlags),
+      swiftSettings: policy + cpuFlags,
+      linkerSettings: staticRuntime),
 
     // MARK: - Tests
     module(

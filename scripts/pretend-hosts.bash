@@ -6,7 +6,7 @@
 # /tmp, /dev/shm and $HOSTS/local.
 
 HOSTS=/run/hosts
-project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+project=$(unset CDPATH && cd "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd)
 
 # hosts_up NAME...: starts the hosts, 10.77.0.1 and up, and writes $HOSTS/agent.
 hosts_up() {
