@@ -63,7 +63,7 @@ public final class GradientReducer {
     let largest = buckets.map(\.count).max() ?? 0
     let slots = communicator.size > 1 && sum.arithmetic == .exact ? Self.mostActive : 0
     // Parts differ by one unit at most, so all ranks' contributions to the largest part need little more than a bucket.
-    received = (0..<slots).map { _ in .allocate(capacity: largest + communicator.size * Self.partUnit) }
+    received = (0..<slots).map { _ in allocate(Int64.self, count: largest + communicator.size * Self.partUnit) }
   }
 
   deinit { for memory in received { memory.deallocate() } }

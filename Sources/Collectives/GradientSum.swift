@@ -49,7 +49,7 @@ public final class GradientSum: @unchecked Sendable {
     provisional = arithmetic == .exact
     overflowed = [Bool](repeating: false, count: layout.entries.count)
     elements = layout.count + 2 * layout.entries.count
-    memory = .allocate(capacity: elements)
+    memory = allocate(Int64.self, count: elements)
     memory.initialize(repeating: 0, count: elements)
     rounded = ParameterStore(layout)
     locks = (0...(elements / Self.stripe)).map { _ in Stripe() }

@@ -1,4 +1,5 @@
 import COpenBLAS
+import Glibc
 import Tensors
 
 /// The library that multiplies, as it describes itself.
@@ -7,6 +8,8 @@ public struct BLASIdentity: Sendable, Equatable {
   public let configuration: String
   /// The kernel chosen for this CPU, such as `Haswell` or `SkylakeX`.
   public let coreName: String
+  /// Whether OpenBLAS chooses its kernel when it is loaded; else it was built for one.
+  public var isDynamic: Bool { configuration.contains("DYNAMIC_ARCH") }
 }
 
 public enum BLAS {
@@ -18,6 +21,24 @@ public enum BLAS {
   public static let identity = BLASIdentity(
     configuration: String(cString: openblas_get_config()).split(separator: " ").joined(separator: " "),
     coreName: String(cString: openblas_get_corename()))
+
+  /// The cores this OpenBLAS holds, of those there are for this architecture; nil where it hides them.
+  public static let availableCores: Set<String>? = {
+    // Each is a table of functions, which the library exports under the core's name.
+    let names = BLASCore.all(CPU.native).map(\.name).filter { dlsym(nil, "gotoblas_\($0.uppercased())") != nil }
+    return names.isEmpty ? nil : Set(names)
+  }()
+
+  /// Address space that OpenBLAS takes for each thread at its first product, and never gives back.
+  public static let bytesPerThread = 128 << 20
+
+  /// Whether the system would give OpenBLAS what so many threads need. Where it does not, OpenBLAS tries for ever.
+  public static func fits(threads: Int) -> Bool {
+    let pieces = (0..<threads).map { _ in mmap(nil, bytesPerThread, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) }
+    let given = pieces.filter { $0 != nil && $0 != MAP_FAILED }
+    for piece in given { munmap(piece, bytesPerThread) }
+    return given.count == threads
+  }
 }
 
 /// C ← α · op(A) · op(B) + β · C.

@@ -1,3 +1,4 @@
+import Core
 import Glibc
 
 /// Memory of one owner, taken once: layers ask for their matrices before the first step and keep them.
@@ -48,10 +49,24 @@ public final class Arena {
 
 /// Zeroed memory straight from the system, page-aligned, so that what is never touched is never paid for.
 func mapFloats(bytes: Int) -> UnsafeMutablePointer<Float> {
-  guard let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), base != MAP_FAILED else {
-    preconditionFailure("the system refused \(bytes >> 20) MiB of memory; `lockstep train --dry-run` shows what a run needs")
-  }
+  guard let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), base != MAP_FAILED else { refuse(bytes) }
   // Large pages save first-touch faults and TLB misses where the system has them; it may ignore the request.
   madvise(base, bytes, 14)
   return base.assumingMemoryBound(to: Float.self)
+}
+
+/// Memory for `count` values, uninitialised; freed with `deallocate`. For what is too large to be sure of.
+public func allocate<Value>(_ type: Value.Type, count: Int) -> UnsafeMutablePointer<Value> {
+  var base: UnsafeMutableRawPointer?
+  let bytes = max(count, 1) * MemoryLayout<Value>.stride
+  guard posix_memalign(&base, 64, bytes) == 0, let base else { refuse(bytes) }
+  return base.bindMemory(to: type, capacity: max(count, 1))
+}
+
+/// Ends the process with a sentence: a model that does not fit cannot be trained smaller. mpirun ends the other ranks.
+private func refuse(_ bytes: Int) -> Never {
+  let sentence = "error: the system refused \(bytes >> 20) MiB of memory: see ulimit -v, the limit of the control group, and vm.overcommit_memory; "
+    + "lockstep train --dry-run shows what a run needs.\n"
+  _ = sentence.withCString { write(2, $0, strlen($0)) }
+  _exit(ExitCode.usage.rawValue)
 }

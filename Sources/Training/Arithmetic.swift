@@ -86,13 +86,18 @@ public struct Arithmetic: Codable, Sendable, Equatable {
     let records = try Self.gather(self, over: communicator)
     guard let first = records[0], records.contains(where: { $0.map { $0.difference(from: first) != nil } ?? false }) else { return }
     // Every rank is here, because all compare the same records.
+    let kernels = try Self.gather(
+      HostKernels(
+        host: ProcessInfo.processInfo.hostName, cpu: String(CPU.current.name.prefix(200)), core: core, usable: ComputeKernel.usable()),
+      over: communicator)
+    if let sentence = HostKernels.disagreement(kernels.compactMap { $0 }) { throw DivergenceError(sentence) }
     let processors = try Self.gather(Processor.current(), over: communicator)
     for (rank, record) in records.enumerated().dropFirst() {
       var pair: (here: Processor, there: Processor)?
       if let here = processors[rank], let there = processors[0] { pair = (here, there) }
       guard let record, let difference = record.difference(from: first, processors: pair) else { continue }
       throw DivergenceError(
-        "rank \(rank) and rank 0 would not compute the same bits: on rank \(rank), \(difference). Install the same build everywhere; OPENBLAS_CORETYPE, exported by launch/run --core, pins one OpenBLAS kernel.")
+        "rank \(rank) and rank 0 would not compute the same bits: on rank \(rank), \(difference). Install the same build everywhere, over the same system packages.")
     }
   }
 

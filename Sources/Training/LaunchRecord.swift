@@ -27,7 +27,18 @@ struct LaunchRecord: Codable {
   var arithmeticBreak: ArithmeticBreak?
   var dataHash: String
   var experimentHash: String
+  /// Of all ranks, with the kernels that ran.
   var sgemmGflops: Double
+  /// The kernels that ran, and the best ones of rank 0's CPU.
+  var kernel: ComputeKernel
+  /// Of all ranks, with the best kernels of their CPUs: what shares of the machine's rate are of.
+  var bestSgemmGflops: Double
+
+  /// Which kernels compute, and how fast.
+  var kernelSentence: String {
+    let rate = String(format: "OpenBLAS's %@ kernels, %.0f GFLOP/s over all ranks", kernel.core, sgemmGflops)
+    return kernel.isBest ? "computing with \(rate)" : String(format: "computing with %@; the best of this CPU, %@, give %.0f", rate, kernel.best, bestSgemmGflops)
+  }
 
   func encoded() throws -> [UInt8] {
     let encoder = JSONEncoder()

@@ -1,4 +1,5 @@
-import Foundation
+import Kernels
+import Storage
 
 /// The CPU of a host, for the record of a start and for sentences. Nothing is decided by it: the probe of `Arithmetic` is.
 public struct Processor: Codable, Sendable, Equatable {
@@ -10,22 +11,12 @@ public struct Processor: Codable, Sendable, Equatable {
     (self.model, self.features) = (model, features)
   }
 
-  /// The CPU this process runs on.
-  public static func current() -> Processor {
-    Processor(cpuinfo: (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? "")
+  init(_ cpu: CPU) {
+    self.init(model: cpu.name, features: cpu.features.filter(Self.isVector).sorted())
   }
 
-  /// - Parameter text: what `/proc/cpuinfo` holds; the first processor counts.
-  init(cpuinfo text: String) {
-    var values: [String: String] = [:]
-    for line in text.split(separator: "\n") {
-      let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
-      if parts.count == 2, values[parts[0]] == nil { values[parts[0]] = parts[1] }
-    }
-    model = values["model name"] ?? values["CPU part"] ?? "unknown"
-    let flags = (values["flags"] ?? values["Features"] ?? "").split(separator: " ").map(String.init)
-    features = Set(flags.filter(Self.isVector)).sorted()
-  }
+  /// The CPU this process runs on.
+  public static func current() -> Processor { Processor(CPU.current) }
 
   private static func isVector(_ flag: String) -> Bool {
     ["f16c", "sme", "bf16", "i8mm"].contains(flag) || ["sse", "ssse", "avx", "fma", "amx", "asimd", "sve"].contains { flag.hasPrefix($0) }
@@ -42,4 +33,9 @@ public struct Processor: Codable, Sendable, Equatable {
     if parts.isEmpty, model != other.model { parts.append("the CPU is \(model) here and \(other.model) there") }
     return parts.isEmpty ? nil : parts.joined(separator: ", ")
   }
+}
+
+extension CPU {
+  /// The CPU this process runs on. The first processor's lines suffice; a large host has thousands.
+  public static let current = CPU(cpuinfo: SystemText.read("/proc/cpuinfo", atMost: 1 << 14) ?? "")
 }

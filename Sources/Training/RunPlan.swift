@@ -1,3 +1,4 @@
+import Collectives
 import Core
 import Kernels
 import Models
@@ -9,6 +10,7 @@ public struct RunPlan: Sendable {
   public let model: ModelConfiguration
   public let steps: Int
   public let parameters: Int
+  let threads: Int
   /// Activations, scratch and one layer's gradient for all threads of a rank.
   public let workspaceBytes: Int
   /// Resident memory of a rank: 20 bytes a parameter (24 in several ranks), auxiliary networks, workspaces, and 64 MB for libraries and buffers.
@@ -28,6 +30,7 @@ public struct RunPlan: Sendable {
     _ = objective.workspace(samples: configuration.microBatch, length: model.context, counting)
     let auxiliary = objective.networks.auxiliaries.reduce(0) { $0 + $1.layout.parameterCount }
     self.model = objective.exported
+    self.threads = threads
     steps = configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: model.context)
     parameters = layout.parameterCount
     workspaceBytes = threads * 4 * (counting.used + layout.largestGroup)
@@ -59,11 +62,19 @@ public struct RunPlan: Sendable {
     return (targets, flops, Double(steps * configuration.batch) / Double(max(inputs.training.samplesPerEpoch, 1)))
   }
 
-  /// This rank's sgemm rate in flops a second.
-  public static func measureSgemm(threads: Int) -> Double {
+  /// This process's sgemm rate in flops a second.
+  public static func measureSgemm(threads: Int, seconds: Double = 0.3) -> Double {
     BLAS.useOneThread()
     let pool = WorkerPool(threads: threads)
     defer { pool.stop() }
-    return Yardstick.sgemm(pool)
+    return Yardstick.sgemm(pool, seconds: seconds)
+  }
+
+  /// The rates of all ranks with the kernels that run, and with the best ones. Collective.
+  public static func measureRate(threads: Int, over communicator: any Communicator) throws -> MachineRate {
+    BLAS.useOneThread()
+    let pool = WorkerPool(threads: threads)
+    defer { pool.stop() }
+    return try MachineRate.measure(pool, over: communicator, seconds: 0.3)
   }
 }

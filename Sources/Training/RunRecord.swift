@@ -145,7 +145,7 @@ final class RunRecord {
 
   /// Opens the logs and leaves the record of this start.
   func start(_ launch: LaunchRecord) throws {
-    sgemm = launch.sgemmGflops * 1e9
+    sgemm = launch.bestSgemmGflops * 1e9
     firstStep = launch.step
     for name in LaunchRecord.unreadable(in: folder) { warn("\(folder.launchesPath)/\(name) is no record of a start; it is passed over.") }
     self.launch = try launch.encoded()
@@ -158,6 +158,7 @@ final class RunRecord {
         folder: folder.path, host: ProcessInfo.processInfo.hostName, wallTime: launch.time, resumedStep: firstStep)
       try events?.appendText("configuration", markdown: "```toml\n\(configuration.toml)\n```", wallTime: launch.time, step: firstStep)
     }
+    if firstStep < steps { display.note(launch.kernelSentence) }
     if firstStep > 0, firstStep < steps { display.note("resuming \(folder.path) after step \(firstStep) of \(steps)") }
     started = .now
   }

@@ -17,8 +17,13 @@ public struct StepBenchmarkResult: Codable, Sendable {
   public var stepSMedian: Double
   public var stepSMin: Double
   public var stepSMax: Double
-  /// The whole job's sgemm rate, measured before and after the steps.
+  /// OpenBLAS's kernels that ran, and the best ones of this CPU.
+  public var kernel: String
+  public var bestKernel: String
+  /// The whole job's sgemm rate, measured before and after the steps, and with the best kernels.
   public var sgemmGflops: Double
+  public var bestSgemmGflops: Double
+  /// Required flops over what the best kernels could do in the time.
   public var mfu: Double
   public var exposedCommS: Double
   public var peakRssBytes: Int
@@ -33,7 +38,9 @@ public struct StepBenchmarkResult: Codable, Sendable {
   public var stops: [String: Double]
 
   enum CodingKeys: String, CodingKey {
-    case params, ranks, threads, objective, mfu, steps, batch, context, stops
+    case params, ranks, threads, objective, kernel, mfu, steps, batch, context, stops
+    case bestKernel = "best_kernel"
+    case bestSgemmGflops = "best_sgemm_gflops"
     case tokensPerS = "tokens_per_s"
     case stepSMedian = "step_s_median"
     case stepSMin = "step_s_min"
@@ -73,12 +80,12 @@ public struct StepBenchmark {
     }
     // Read before the yardstick takes matrices of its own.
     let resident = try communicator.maximum(Yardstick.peakResidentBytes)
-    let sgemm = try communicator.sum((before + Yardstick.sgemm(trainer.pool)) / 2)
-    return summary(outcomes, trainer, model, sgemm: sgemm, resident: resident)
+    let rate = try MachineRate.measure(trainer.pool, over: communicator, running: (before + Yardstick.sgemm(trainer.pool)) / 2, seconds: 0.3)
+    return summary(outcomes, trainer, model, rate: rate, resident: resident)
   }
 
   private func summary(
-    _ outcomes: [StepOutcome], _ trainer: Trainer, _ model: ModelConfiguration, sgemm: Double, resident: Int
+    _ outcomes: [StepOutcome], _ trainer: Trainer, _ model: ModelConfiguration, rate: MachineRate, resident: Int
   ) -> StepBenchmarkResult {
     let (plan, communicator) = (trainer.plan, trainer.communicator)
     let times = outcomes.map(\.stepSeconds).sorted()
@@ -93,7 +100,8 @@ public struct StepBenchmark {
     return StepBenchmarkResult(
       params: parameters, ranks: communicator.size, threads: plan.threads, objective: type(of: trainer.objective).name,
       tokensPerS: tokens / median, stepSMedian: median, stepSMin: times[0], stepSMax: times[times.count - 1],
-      sgemmGflops: sgemm / 1e9, mfu: flops / median / sgemm,
+      kernel: ComputeKernel.current.core, bestKernel: ComputeKernel.current.best, sgemmGflops: rate.running / 1e9,
+      bestSgemmGflops: rate.best / 1e9, mfu: flops / median / rate.best,
       exposedCommS: outcomes.map(\.exposedSeconds).sorted()[outcomes.count / 2],
       peakRssBytes: resident, workspaceBytes: workspace,
       allowedRssBytes: (communicator.size > 1 ? 24 : 20) * parameters + workspace + 64_000_000, steps: outcomes.count, batch: plan.batch, microBatch: plan.microBatch,

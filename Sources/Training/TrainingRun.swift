@@ -182,12 +182,13 @@ public final class TrainingRun {
 
   /// The record of this start. Collective.
   private func launch(_ step: Int, _ arithmetic: Arithmetic, _ change: ArithmeticBreak?) throws -> LaunchRecord {
-    let sgemm = try communicator.sum(Yardstick.sgemm(trainer.pool, seconds: 0.2))
+    let rate = try MachineRate.measure(trainer.pool, over: communicator)
     return LaunchRecord(
       step: step, ranks: communicator.size, threads: trainer.plan.threads, hosts: try LaunchRecord.hosts(over: communicator),
       time: Date().timeIntervalSince1970, command: command, version: version, mpi: MPICommunicator.libraryVersion,
       processor: Processor.current(), arithmetic: arithmetic, arithmeticBreak: change, dataHash: inputs.dataHash,
-      experimentHash: configuration.experimentHash, sgemmGflops: sgemm / 1e9)
+      experimentHash: configuration.experimentHash, sgemmGflops: rate.running / 1e9,
+      kernel: .current, bestSgemmGflops: rate.best / 1e9)
   }
 
   /// Each rank opened the corpus on its own host. - Throws: `DivergenceError` on every rank when two hold different data.

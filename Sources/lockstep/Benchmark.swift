@@ -8,7 +8,7 @@ import Training
 
 struct Benchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measures this machine and this build.", subcommands: [StepCommand.self, OverheadsCommand.self])
+    abstract: "Measures this machine and this build.", subcommands: [StepCommand.self, OverheadsCommand.self, ProductsCommand.self])
 
   /// The model and the batch that are measured.
   struct Case: ParsableArguments {
@@ -53,7 +53,7 @@ struct Benchmark: ParsableCommand {
     }
   }
 
-  struct StepCommand: ParsableCommand {
+  struct StepCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
       commandName: "step", abstract: "Times optimiser steps on random tokens, beside the machine's own sgemm rate.",
       discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --width 384 --layers 6 --json")
@@ -76,6 +76,7 @@ struct Benchmark: ParsableCommand {
           throw ConfigurationError("--sum", is: sum, rule: "it must be exact or float.")
         }
         let (make, model, plan) = try options.prepare(ranks: communicator.size)
+        try Job.requireBuffers(plan.threads)
         return (try make(), model, plan, arithmetic)
       }
       var benchmark = StepBenchmark()
@@ -88,15 +89,17 @@ struct Benchmark: ParsableCommand {
       try row("objective", "\(r.objective), \(r.params) parameters, \(r.ranks) ranks × \(r.threads) threads")
       try row("step", String(format: "%.4f s median (%.4f to %.4f) of %d", r.stepSMedian, r.stepSMin, r.stepSMax, r.steps))
       try row("tokens", String(format: "%.0f a second", r.tokensPerS))
+      try row("kernels", r.kernel == r.bestKernel ? "\(r.kernel), the best of this CPU" : "\(r.kernel); the best of this CPU are \(r.bestKernel)")
       try row("sgemm", String(format: "%.1f GFLOP/s, measured before and after", r.sgemmGflops))
-      try row("MFU", String(format: "%.1f %% of that rate", 100 * r.mfu))
+      if r.kernel != r.bestKernel { try row("", String(format: "%.1f GFLOP/s with %@", r.bestSgemmGflops, r.bestKernel)) }
+      try row("MFU", String(format: "%.1f %% of %@ rate", 100 * r.mfu, r.kernel == r.bestKernel ? "that" : "the best"))
       try row("exposed wait", String(format: "%.2f ms a step for the sum over ranks", 1000 * r.exposedCommS))
       try row("memory", String(format: "%.1f MB at most, %.1f allowed", Double(r.peakRssBytes) / 1e6, Double(r.allowedRssBytes) / 1e6))
       for (stop, seconds) in r.stops.sorted(by: { $0.value > $1.value }) { try row("  \(stop)", String(format: "%.2f ms", 1000 * seconds)) }
     }
   }
 
-  struct OverheadsCommand: ParsableCommand {
+  struct OverheadsCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
       commandName: "overheads",
       abstract: "What the promise costs: steps with the exact sum and a float sum, with and without comparing replicas, turn and turn about.",
@@ -107,7 +110,10 @@ struct Benchmark: ParsableCommand {
 
     func run() throws {
       try Job.run { communicator in
-        let (make, model, plan) = try Job.together(communicator) { try options.prepare(ranks: communicator.size) }
+        let (make, model, plan) = try Job.together(communicator) {
+          try Job.requireBuffers(options.threads)
+          return try options.prepare(ranks: communicator.size)
+        }
         var benchmark = OverheadBenchmark()
         benchmark.pairs = options.steps
         let result = try benchmark.run(make, model: model, plan: plan, communicator: communicator)
@@ -124,6 +130,23 @@ struct Benchmark: ParsableCommand {
       }
       try row("exact sum   ", r.exactSum, r.exactSumQuartiles)
       try row("replica hash", r.replicaHash, r.replicaHashQuartiles)
+    }
+  }
+
+  /// What another process of this program measures its best kernels with.
+  struct ProductsCommand: ComputingCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "products", abstract: "Only prints single-precision flops a second of matrix products.", shouldDisplay: false)
+
+    @Option(help: "Computing threads.") var threads = 1
+    @Option(help: "Seconds to measure for.") var seconds = 0.3
+    var hearsOfKernels: Bool { false }
+
+    func run() throws {
+      guard (1...1024).contains(threads) else { throw ConfigurationError("--threads", is: threads, rule: "it must lie in 1...1024.") }
+      guard seconds > 0, seconds <= 60 else { throw ConfigurationError("--seconds", is: seconds, rule: "it must lie in 0...60.") }
+      try Job.requireBuffers(threads)
+      try StandardOutput.line("\(RunPlan.measureSgemm(threads: threads, seconds: seconds))")
     }
   }
 }

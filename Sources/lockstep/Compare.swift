@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Collectives
 import Comparison
 import Core
@@ -7,7 +8,7 @@ import Kernels
 import Storage
 import Training
 
-struct Compare: ParsableCommand {
+struct Compare: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Trains several arms side by side at equal budget and several seeds, measures them, and writes a report with verdicts.",
     discussion: """
@@ -21,6 +22,14 @@ struct Compare: ParsableCommand {
   @Option(name: .customLong("set"), help: "Overrides a key: --set budget.steps=50. May be repeated.") var settings: [String] = []
   @Option(help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads = 0
   @Flag(help: "Only say what each arm would do with the budget.") var dryRun = false
+
+  var continuedRun: (core: String, folder: String)? {
+    guard let text = try? String(contentsOfFile: file, encoding: .utf8), let comparison = try? ComparisonFile(toml: text, place: file, settings: settings),
+      let names = try? FileManager.default.contentsOfDirectory(atPath: comparison.path + "/runs")
+    else { return nil }
+    // All runs of a comparison are computed alike, so any of them tells.
+    return names.sorted().lazy.compactMap { RecordedKernel.newest(in: RunFolder("\(comparison.path)/runs/\($0)")) }.first.map { ($0, comparison.path) }
+  }
 
   func run() throws {
     StopRequest.install()

@@ -6,7 +6,7 @@ import Storage
 import Kernels
 import Training
 
-struct Doctor: ParsableCommand {
+struct Doctor: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Says whether this machine, or this job under mpirun, is fit to train, and what to do where it is not.",
     discussion: """
@@ -22,7 +22,8 @@ struct Doctor: ParsableCommand {
   @Option(help: "Computing threads a rank, as given to train.") var threads: Int?
   @Option(help: "Seconds after which ranks that cannot speak to each other are given up.") var patience = 60
   @Flag(help: "JSON instead of lines.") var json = false
-  @Flag(help: "Only print OpenBLAS's kernel for this host's CPU, in one word.") var core = false
+  @Flag(help: "Only print the OpenBLAS kernels that are used on this host, in one word.") var core = false
+  @Flag(help: "Only print this host's name and the OpenBLAS kernels it can use, best first; those of the run alone where it goes on.") var cores = false
 
   /// What is looked at, in the order of the report.
   private static let checks: [any DoctorCheck] = [
@@ -30,8 +31,15 @@ struct Doctor: ParsableCommand {
     SharedMemoryCheck(), LimitsCheck(), NetworkCheck(), ClockCheck(), ConfigurationCheck(), CorpusCheck(), RunFolderCheck(), SharedFolderCheck(),
   ]
 
+  var hearsOfKernels: Bool { false }
+  var continuedRun: (core: String, folder: String)? { config.flatMap { lockstep.continuedRun(of: $0, settings: settings) } }
+
   func run() throws {
-    if core { return try StandardOutput.line(BLAS.identity.coreName) }
+    if core { return try StandardOutput.line(ComputeKernel.current.core) }
+    if cores {
+      let usable = ComputeKernel.current.reason == .run || continuedRun != nil ? [ComputeKernel.current.core] : ComputeKernel.usable()
+      return try StandardOutput.line("\(DoctorJob.hostName()): \(usable.joined(separator: " "))")
+    }
     let rule = InterfaceRule.current()
     InterfaceRule.keepToTheNetworkOfMpirun(rule)
     let deadline = DoctorDeadline(seconds: max(1, patience), rule)

@@ -4,20 +4,11 @@ import Foundation
 import Kernels
 import Training
 
-/// What this host's processor says of itself.
-private enum Processor {
-  static var flags: Set<String> {
-    let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-    let line = text.split(separator: "\n").first { $0.hasPrefix("flags") || $0.hasPrefix("Features") } ?? ""
-    return Set(line.split(separator: " ").map(String.init))
-  }
-}
-
 /// The instructions the build was made for.
 struct CPUCheck: DoctorCheck {
   func findings(_ job: DoctorJob) -> [Finding] {
     #if arch(x86_64)
-      let missing = ["avx2", "fma", "bmi2"].filter { !Processor.flags.contains($0) }
+      let missing = CPU.current.missing(["avx2", "fma", "bmi2"])
       if !missing.isEmpty {
         return [
           .problem(
@@ -26,24 +17,34 @@ struct CPUCheck: DoctorCheck {
         ]
       }
     #endif
-    return [.ok("CPU", "has the instructions this build uses")]
+    return [.ok("CPU", "\(CPU.current.name), has the instructions this build uses")]
   }
 }
 
-/// Whether OpenBLAS chose kernels as new as the processor.
+/// Whether the kernels that are used are the best of this CPU, and right.
 struct BLASCheck: DoctorCheck {
   func findings(_ job: DoctorJob) -> [Finding] {
-    let identity = BLAS.identity
-    guard Processor.flags.contains("avx512f"), ["Haswell", "Zen", "Sandybridge", "Nehalem", "Prescott"].contains(identity.coreName) else {
-      return [.ok("BLAS", "\(identity.configuration), kernels \(identity.coreName)")]
+    let (identity, kernel) = (BLAS.identity, ComputeKernel.current)
+    var findings = kernel.rejected.map { name in
+      Finding.warning(
+        "BLAS", "OpenBLAS's \(name) kernels compute wrong products on this CPU, or cannot be chosen; \(kernel.core) is used instead.",
+        remedy: "Install another version of OpenBLAS.", of: .rank)
     }
-    let pinned = ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"]
-    let reason = pinned.map { "OPENBLAS_CORETYPE pins OpenBLAS to \($0): it" } ?? "OpenBLAS does not know this CPU and"
-    return [
-      .warning(
-        "BLAS", "\(reason) uses its \(identity.coreName) kernels, though the CPU has AVX-512.",
-        remedy: "Try launch/run --core SkylakeX and compare lockstep benchmark step; a run must stay with the kernels it began with.", of: .rank)
-    ]
+    switch kernel.reason {
+    case .asked where !kernel.isBest:
+      findings.append(
+        .warning(
+          "BLAS", "OPENBLAS_CORETYPE pins OpenBLAS to its \(kernel.core) kernels; \(kernel.best) are faster on this CPU.",
+          remedy: "Leave it out (launch/run --core), unless other hosts need it; a run must stay with the kernels it began with.", of: .rank))
+    case .run where !kernel.isBest:
+      findings.append(
+        .warning(
+          "BLAS", "the run goes on with the \(kernel.core) kernels it was computed with; \(kernel.best) are faster on this CPU.",
+          remedy: "OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on.", of: .rank))
+    default: break
+    }
+    let quality = kernel.isBest ? ", the best of this CPU" : ""
+    return findings.isEmpty ? [.ok("BLAS", "\(identity.configuration), kernels \(kernel.core)\(quality), products checked")] : findings
   }
 }
 
@@ -51,10 +52,11 @@ struct BLASCheck: DoctorCheck {
 struct MemoryCheck: DoctorCheck {
   func findings(_ job: DoctorJob) -> [Finding] {
     guard job.speaksForHost else { return [] }
-    guard let available = Memory.availableBytes() else {
+    let limits = HostLimits.current
+    guard let available = limits.availableBytes else {
       return [.warning("memory", "/proc/meminfo does not say what is available.", remedy: "Mount /proc.")]
     }
-    let here = String(format: "%.1f GB available", Double(available) / 1e9)
+    let here = String(format: "%.1f GB available of %@", Double(available) / 1e9, limits.memoryOwner)
     if let plan = job.plan {
       do {
         try Memory.require(plan, ranksHere: job.communicator.localSize, savesHere: job.communicator.rank == 0)
@@ -119,19 +121,13 @@ struct LimitsCheck: DoctorCheck {
           remedy: "ulimit -l unlimited, in /etc/security/limits.conf or LimitMEMLOCK of sshd and slurmd."))
     }
     if let plan = job.plan {
-      let (size, memory) = (limit(RLIMIT_FSIZE), limit(RLIMIT_AS))
+      let size = limit(RLIMIT_FSIZE)
       // The moments are the largest file.
       if job.place.rank == 0, size < UInt64(8 * plan.parameters) {
         findings.append(
           .problem(
             "file size", "a file may have \(size) bytes, and a checkpoint has one of \(8 * plan.parameters).",
             remedy: "ulimit -f unlimited"))
-      }
-      if memory < UInt64(plan.memoryBytes) {
-        findings.append(
-          .problem(
-            "address space", "a rank may take \(memory) bytes of memory, and the run needs \(plan.memoryBytes).",
-            remedy: "ulimit -v unlimited, or more memory from the scheduler."))
       }
     }
     return findings.isEmpty ? [.ok("limits", "\(files) open files")] : findings

@@ -48,8 +48,15 @@ struct ArithmeticCheck: DoctorCheck {
 /// CPUs for the threads of a rank.
 struct BindingCheck: DoctorCheck {
   func findings(_ job: DoctorJob) -> [Finding] {
-    let (allowed, all) = (Job.allowedProcessors(), ProcessInfo.processInfo.processorCount)
+    let (allowed, all) = (HostLimits.current.allowedProcessors ?? ProcessInfo.processInfo.activeProcessorCount, ProcessInfo.processInfo.processorCount)
     let ranks = job.communicator.localSize
+    if let quota = HostLimits.current.quota, Double(job.threads * ranks) > quota {
+      return [
+        .problem(
+          "binding", String(format: "%d threads share %.1f CPUs, which is the quota of their control group: they are stopped for a part of each period.", job.threads * ranks, quota),
+          remedy: "Fewer threads (--threads) or ranks, or a larger quota (docker run --cpus, CPUQuota of systemd).")
+      ]
+    }
     if job.threads > allowed, allowed < all {
       return [
         .problem(

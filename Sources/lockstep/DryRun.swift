@@ -20,7 +20,7 @@ struct DryRun {
   func print() throws {
     let inputs = try Job.together(communicator) { try CorpusInputs.open(configuration) }
     let plan = try Job.together(communicator) { try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads) }
-    let sgemm = try communicator.sum(RunPlan.measureSgemm(threads: threads))
+    let rate = try RunPlan.measureRate(threads: threads, over: communicator)
     guard communicator.rank == 0 else { return }
     func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 22, withPad: " ", startingAt: 0) + value) }
     try row("objective", configuration.objective)
@@ -33,9 +33,13 @@ struct DryRun {
     try row("micro-batches", "\(configuration.batch / configuration.microBatch) a step over \(communicator.size) ranks × \(threads) threads")
     try row("memory a rank", "\(megabytes(plan.memoryBytes)) (weights, moments, sum \(megabytes(20 * plan.parameters)); activations and scratch \(megabytes(plan.workspaceBytes)))")
     try row("a checkpoint", "\(megabytes(plan.checkpointBytes)), and as much memory on rank 0 while it is written; up to \(configuration.machine.keepLast + 2) are kept: \(megabytes((configuration.machine.keepLast + 2) * plan.checkpointBytes))")
-    try row("sgemm here", String(format: "%.1f GFLOP/s over all ranks", sgemm / 1e9))
-    let seconds = plan.flops / (0.7 * sgemm)
-    try row("expected time", "about \(duration(seconds)) at 70 % of that rate")
+    let kernel = ComputeKernel.current
+    try row("kernels", kernel.isBest ? "OpenBLAS's \(kernel.core), the best of this CPU" : "OpenBLAS's \(kernel.core); the best of this CPU are \(kernel.best)")
+    try row("sgemm here", String(format: "%.1f GFLOP/s over all ranks", rate.running / 1e9))
+    try row("expected time", "about \(duration(plan.flops / (0.7 * rate.running))) at 70 % of that rate")
+    if !kernel.isBest {
+      try row("", String(format: "about %@ with %@, which give %.1f GFLOP/s", duration(plan.flops / (0.7 * rate.best)), kernel.best, rate.best / 1e9))
+    }
   }
 
   private func grouped(_ value: Int) -> String {

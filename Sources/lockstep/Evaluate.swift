@@ -10,7 +10,7 @@ import Measures
 import Tensors
 import Training
 
-struct Evaluate: ParsableCommand {
+struct Evaluate: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures a model on a prepared corpus, over all ranks: its loss and perplexity, and whatever else --list names.",
     discussion: """
@@ -40,6 +40,8 @@ struct Evaluate: ParsableCommand {
     var seed: UInt64
     var measures: [String: MeasureResult]
   }
+
+  var computes: Bool { !list }
 
   func run() throws {
     if list { return try showList() }

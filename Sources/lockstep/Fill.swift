@@ -7,7 +7,7 @@ import Kernels
 import Measures
 import Tokenizers
 
-struct Fill: ParsableCommand {
+struct Fill: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Lists the likeliest tokens behind each [MASK] of a text, with a bidirectional model.",
     discussion: "Example: lockstep fill runs/bert --text \"the [MASK] of the land\" --top 5")

@@ -9,7 +9,7 @@ import Models
 import Storage
 import Tokenizers
 
-struct Generate: ParsableCommand {
+struct Generate: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Continues a prompt with a causal model, or fills a stretch of masks behind it with a masked one.",
     discussion: "Example: lockstep generate runs/quickstart --prompt \"In the beginning\" --temperature 0.8 --top-p 0.95 --tokens 200")

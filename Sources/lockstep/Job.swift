@@ -1,6 +1,8 @@
 import Collectives
 import Core
 import Foundation
+import Kernels
+import Training
 
 /// The ranks of a command: starts MPI, runs the body, and makes sure that an error on any rank ends every rank.
 enum Job {
@@ -70,23 +72,16 @@ enum Job {
   /// host where they are not bound apart.
   static func threads(_ wanted: Int, _ communicator: any Communicator) throws(ConfigurationError) -> Int {
     guard (0...1024).contains(wanted) else { throw ConfigurationError("--threads", is: wanted, rule: "it must lie in 0...1024.") }
-    if wanted > 0 { return wanted }
-    let allowed = allowedProcessors()
     let all = ProcessInfo.processInfo.processorCount
-    let unbound = allowed >= all && communicator.localSize > 1
-    return max(1, unbound ? allowed / communicator.localSize : allowed)
+    let threads = wanted > 0 ? wanted : HostLimits.current.threads(ranks: communicator.localSize, all: all)
+    try requireBuffers(threads)
+    return threads
   }
 
-  /// CPUs in this process's affinity mask, as the kernel lists them: `0-3,8`.
-  static func allowedProcessors() -> Int {
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-    guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Cpus_allowed_list:") }),
-      let list = line.split(separator: ":").last?.trimmingCharacters(in: .whitespaces)
-    else { return ProcessInfo.processInfo.activeProcessorCount }
-    let counts = list.split(separator: ",").map { part -> Int in
-      let ends = part.split(separator: "-").compactMap { Int($0) }
-      return ends.count == 2 ? ends[1] - ends[0] + 1 : ends.count
-    }
-    return max(1, counts.reduce(0, +))
+  /// Refuses threads that OpenBLAS could not get memory for: it would try for ever at their first product.
+  static func requireBuffers(_ threads: Int) throws(ConfigurationError) {
+    guard !BLAS.fits(threads: threads) else { return }
+    throw ConfigurationError(
+      "--threads", is: threads, rule: "OpenBLAS needs \(BLAS.bytesPerThread >> 20) MB of address space for each, and the system refuses that. \(HostLimits.current.refusal)")
   }
 }

@@ -31,6 +31,7 @@ struct Lockstep: ParsableCommand {
   static func main() {
     do {
       var command = try parseAsRoot()
+      try (command as? any ComputingCommand)?.settleKernels()
       try command.run()
     } catch {
       Failure.end(error)

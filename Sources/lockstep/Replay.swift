@@ -7,7 +7,7 @@ import Storage
 import Kernels
 import Training
 
-struct Replay: ParsableCommand {
+struct Replay: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Computes one past step of a run again, sample by sample, and compares it bit for bit with what was recorded.",
     discussion: """
@@ -27,6 +27,8 @@ struct Replay: ParsableCommand {
   @Option(name: .customLong("set"), help: "Overrides a key of [machine]: --set machine.threads=2. May be repeated.") var settings: [String] = []
   @Option(help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads: Int?
   @Flag(help: "One JSON object instead of a table.") var json = false
+
+  var continuedRun: (core: String, folder: String)? { RecordedKernel.ofStep(step, in: RunFolder(path)).map { ($0, path) } }
 
   func run() throws {
     try Job.run { communicator in

@@ -6,7 +6,7 @@ import Kernels
 import Storage
 import Training
 
-struct Train: ParsableCommand {
+struct Train: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Runs a job; goes on by itself where a run folder holds a checkpoint.",
     discussion: """
@@ -22,6 +22,9 @@ struct Train: ParsableCommand {
   @Flag(help: "Only print the run's folder.") var printFolder = false
   @Flag(help: "Only say what the run would need: parameters, memory, disk, time.") var dryRun = false
   @Flag(help: "Go on although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
+
+  var computes: Bool { !printFolder }
+  var continuedRun: (core: String, folder: String)? { lockstep.continuedRun(of: config, settings: settings) }
 
   func run() throws {
     if printFolder { return try StandardOutput.line(RunConfiguration(toml: try ConfigurationFile.text(config), place: config, settings: settings).folder) }
