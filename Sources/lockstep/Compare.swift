@@ -23,7 +23,7 @@ struct Compare: ParsableCommand {
   @Flag(help: "Only say what each arm would do with the budget.") var dryRun = false
 
   func run() throws {
-    StopRequest.install()
+    if dryRun { StopRequest.remove() } else { StopRequest.install() }
     try Job.run { communicator in
       BLAS.useOneThread()
       let text = try shared(communicator)
