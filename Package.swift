@@ -62,6 +62,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
+    .target(name: "CProcess"),
 
     // MARK: - The line, bottom up (scripts/check-imports has the table of who may import whom)
     module("Core", []),
@@ -73,7 +74,7 @@ let package = Package(
     module("Objectives", ["Core", "Tensors", "Kernels", "Layers", "Models"]),
     module("Tokenizers", ["Core", "Storage"]),
     module("Data", ["Core", "Storage", "Tokenizers"]),
-    module("Collectives", ["Core", "Tensors", "Kernels", "CMPIShim"]),
+    module("Collectives", ["Core", "Tensors", "Kernels", "CMPIShim", "CProcess"]),
     module("Optimizers", ["Core", "Tensors", "Kernels"]),
     module("Checkpoints", ["Core", "Storage", "Tensors"]),
     module("Metrics", ["Core", "Storage"]),
@@ -81,7 +82,7 @@ let package = Package(
       "Training",
       [
         "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives",
-        "Optimizers", "Checkpoints", "Metrics", "TOMLKit",
+        "Optimizers", "Checkpoints", "Metrics", "TOMLKit", "CProcess",
       ]),
     module(
       "Evaluation",
@@ -103,7 +104,7 @@ let package = Package(
       name: "lockstep",
       dependencies: [
         "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints", "Metrics",
-        "Training", "Evaluation", "Measures", "Comparison", argumentParser,
+        "Training", "Evaluation", "Measures", "Comparison", "CProcess", argumentParser,
       ],
       swiftSettings: policy + cpuFlags,
       linkerSettings: staticRuntime),

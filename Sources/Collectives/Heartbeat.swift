@@ -1,3 +1,4 @@
+import CProcess
 import Core
 import Foundation
 import Glibc
@@ -16,6 +17,7 @@ public enum Heartbeat {
 
   static func beat(at place: Place) {
     last.withLock { $0 = place }
+    lockstep_note_place(Int64(place.step ?? -1), place.stop)
     beat()
   }
 

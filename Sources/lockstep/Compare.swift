@@ -32,7 +32,7 @@ struct Compare: ComputingCommand {
   }
 
   func run() throws {
-    StopRequest.install()
+    if dryRun { StopRequest.remove() } else { StopRequest.install() }
     try Job.run { communicator in
       BLAS.useOneThread()
       let text = try shared(communicator)

@@ -13,7 +13,7 @@ struct Train: ComputingCommand {
       Example: mpirun -n 2 lockstep train configs/quickstart.toml --set duration.steps=500 --set machine.logSteps=1
 
       The run folder is machine.runs/name. The same command again resumes, on any number of ranks, with the same bits. \
-      SIGUSR1, and Ctrl-C without mpirun or under launch/run, save a checkpoint and end with exit code 75.
+      SIGUSR1, SIGHUP (a terminal that is closed), and Ctrl-C without mpirun or under launch/run, save a checkpoint and end with exit code 75.
       """)
 
   @Argument(help: "The configuration, a TOML file.") var config: String
@@ -27,8 +27,8 @@ struct Train: ComputingCommand {
   var continuedRun: (core: String, folder: String)? { lockstep.continuedRun(of: config, settings: settings) }
 
   func run() throws {
+    if printFolder || dryRun { StopRequest.remove() } else { StopRequest.install() }
     if printFolder { return try StandardOutput.line(RunConfiguration(toml: try ConfigurationFile.text(config), place: config, settings: settings).folder) }
-    StopRequest.install()
     try Job.run { communicator in
       BLAS.useOneThread()
       let configuration = try ConfigurationFile.read(config, settings: settings, communicator)
