@@ -16,7 +16,7 @@ struct Evaluate: ComputingCommand {
     discussion: """
       Examples:
         mpirun -n 2 lockstep evaluate runs/quickstart --corpus corpora/quickstart --json
-        lockstep evaluate runs/bert --corpus corpora/books --measure left-to-right --measure any-order --set left-to-right.windows=200
+        lockstep evaluate runs/bert-quickstart --corpus corpora/quickstart --measure left-to-right --measure any-order --set left-to-right.windows=200
       """)
 
   @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String?

@@ -10,7 +10,7 @@ import Tokenizers
 struct Fill: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Lists the likeliest tokens behind each [MASK] of a text, with a bidirectional model.",
-    discussion: "Example: lockstep fill runs/bert --text \"the [MASK] of the land\" --top 5")
+    discussion: "Example: lockstep fill runs/bert-quickstart --text \"the [MASK] of the land\" --top 5")
 
   @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String
   @Option(help: "The text, with [MASK] where a token is asked for.") var text: String

@@ -14,7 +14,7 @@ struct Lockstep: ParsableCommand {
       3 data, 4 replicas or a replay diverged, 5 input or output failed, 6 the numbers broke, 7 a rank stalled, 75 stopped on request \
       with a checkpoint: run the same command again.
 
-      Example: lockstep prepare --input book.txt --output corpora/book && mpirun -n 2 lockstep train configs/quickstart.toml
+      Example: lockstep prepare --input book.txt --output corpora/book --validation-tail 0.1 && mpirun -n 2 lockstep train configs/quickstart.toml
       """,
     subcommands: [
       Prepare.self, Train.self, Evaluate.self, Compare.self, Generate.self, Fill.self, Embed.self, Inspect.self, Replay.self, Export.self, Objectives.self, Benchmark.self,

@@ -14,7 +14,7 @@ struct Prepare: ParsableCommand {
 
       Examples: lockstep prepare --input book.txt --output corpora/book --validation-tail 0.1
         lockstep prepare --input news/ --column description --vocabulary 8192 --output corpora/news
-        lockstep prepare --input notes.jsonl.gz --field text --tokenizer models/gpt2 --output corpora/notes
+        lockstep prepare --input letters.jsonl.gz --field text --tokenizer models/gpt2 --output corpora/letters
       """)
 
   @Option(help: "A file or a folder; may be repeated.") var input: [String]
