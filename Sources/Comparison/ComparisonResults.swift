@@ -86,6 +86,9 @@ public struct ComparisonResults: Codable, Sendable {
     public var result: MeasureResult
   }
 
+}
+
+extension ComparisonResults {
   /// Reads what the runner left.
   public init(_ file: ComparisonFile, plans: [ArmPlan], _ items: [ComparisonRunner.Item], version: String) throws {
     let found = try FoundResults(file, items)

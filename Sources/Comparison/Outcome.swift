@@ -26,41 +26,43 @@ struct Outcome {
 
   /// Which contestants lead.
   struct Lead: Equatable {
-    /// The best mean, and every contestant that is not resolved from it: indices of contestants.
-    var members: [Int]
-    /// The best mean.
+    /// The arm with the best mean, and every arm that is not resolved from it: indices of contestants.
+    var arms: [Int]
+    /// The arm with the best mean.
     var first: Int
+    /// Baselines that are better than that arm, or not resolved from it.
+    var baselines: [Int]
     /// Whether there are too few seeds for intervals, so that the mean alone decides and only the best of them is named.
     var isByMeanAlone: Bool
-    /// Whether everyone else has been told apart from the leader.
-    var isResolved: Bool
   }
 
-  /// nil where there is nothing to compare: one contestant, other tokenisers, or none with all seeds.
+  var arms: [Contestant] { contestants.filter { !$0.isBaseline } }
+
+  /// nil where there is nothing to compare: one arm, other tokenisers, or none with all seeds.
   var lead: Lead? {
     // What has lost seeds may have lost those that went wrong.
-    let complete = contestants.indices.filter { (contestants[$0].isBaseline || contestants[$0].values.count == seeds) && contestants[$0].mean.isFinite }
-    guard !isIncomparable, contestants.count > 1, complete.contains(where: { !contestants[$0].isBaseline }),
-      let best = complete.max(by: { better.isBetter(contestants[$1].mean, than: contestants[$0].mean) })
+    let complete = contestants.indices.filter { !contestants[$0].isBaseline && contestants[$0].values.count == seeds && contestants[$0].mean.isFinite }
+    guard !isIncomparable, arms.count > 1, let best = complete.max(by: { better.isBetter(contestants[$1].mean, than: contestants[$0].mean) })
     else { return nil }
     let (first, isByMeanAlone) = (contestants[best], seeds < Interval.fewestValues)
     let members = complete.filter { index in
       let other = contestants[index]
       if index == best { return true }
-      // Two numbers without seeds, or means without intervals, are told apart by their value.
-      if isByMeanAlone || other.isBaseline && first.isBaseline { return other.mean == first.mean }
-      return PairedDifference(
-        measure: measure, value: value, arm: other.name, reference: first.name, differences: Self.differences(other, first), seeds: [],
-        better: better
-      ).verdict == .notResolved
+      // Without intervals the means are all there is.
+      if isByMeanAlone { return other.mean == first.mean }
+      return verdict(zip(other.values, first.values).map { $0 - $1 }) == .notResolved
     }
-    return Lead(members: members, first: best, isByMeanAlone: isByMeanAlone, isResolved: !isByMeanAlone && members.count == 1)
+    let baselines = contestants.indices.filter { index in
+      let baseline = contestants[index]
+      guard baseline.isBaseline else { return false }
+      if isByMeanAlone { return !better.isBetter(first.mean, than: baseline.mean) }
+      return verdict(first.values.map { $0 - baseline.mean }) != .better
+    }
+    return Lead(arms: members, first: best, baselines: baselines, isByMeanAlone: isByMeanAlone)
   }
 
-  private static func differences(_ a: Contestant, _ b: Contestant) -> [Double] {
-    if a.isBaseline { return b.values.map { a.mean - $0 } }
-    if b.isBaseline { return a.values.map { $0 - b.mean } }
-    return zip(a.values, b.values).map { $0 - $1 }
+  private func verdict(_ differences: [Double]) -> Verdict {
+    PairedDifference(measure: measure, value: value, arm: "", reference: "", differences: differences, seeds: [], better: better).verdict
   }
 }
 

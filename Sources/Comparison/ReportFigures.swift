@@ -13,7 +13,7 @@ struct ReportFigures {
   private var hasIntervals: Bool { seeds >= Interval.fewestValues }
 
   /// Values of all arms, what they trade for one another, and how they learned.
-  var main: [any Figure] { outcomes.filter { !$0.isIncomparable }.map(dots) + [tradeOff].compactMap { $0 } + curves }
+  var main: [any Figure] { outcomes.filter { !$0.isIncomparable && $0.arms.count > 1 }.map(dots) + [tradeOff].compactMap { $0 } + curves }
 
   /// Tables of measures, drawn.
   var further: [any Figure] { results.overlays.map(overlay) }

@@ -12,7 +12,7 @@ enum ReportStyle {
     .scroll{overflow-x:auto}table{border-collapse:collapse;margin:8px 0 12px;font-size:13.5px}
     th,td{padding:5px 12px 5px 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;font-variant-numeric:tabular-nums}
     th{border-bottom:2px solid var(--soft);font-weight:600;vertical-align:bottom}td:last-child,th:last-child{padding-right:0}
-    td small,th small{display:block;font-size:11.5px;font-weight:400;white-space:nowrap}
+    td small,th small{display:block;font-size:11.5px;font-weight:400;white-space:nowrap}th small{font-size:12px}
     .results{font-size:15px}.results th{max-width:15em}.results b{font-weight:700}.results tr.baseline td{font-style:italic}
     .results tr.first-baseline td{border-top:2px solid var(--soft)}
     .better{color:var(--better);font-weight:600}.worse{color:var(--worse);font-weight:600}.unresolved{color:var(--soft)}

@@ -69,7 +69,7 @@ struct ReportText {
   }
 
   var subtitle: String {
-    "\(results.plans.count) arms, \(number(results.budgetAmount)) \(results.budgetUnit) each, \(seedCount)" + (results.seeds.count > 1 ? " that pair the arms." : ".")
+    "\(results.plans.count) arms, \(number(results.budgetAmount)) \(results.budgetUnit) each, \(seedCount)" + (results.seeds.count > 1 ? ", the same for every arm." : ".")
   }
 
   /// What is wrong with too few seeds; nil where there are enough.
@@ -82,9 +82,10 @@ struct ReportText {
   /// How the first table marks the best.
   var tableKey: String {
     let arrows = "↑ higher is better, ↓ lower is better."
-    guard hasIntervals else { return "Bold: the best mean of a column, by the mean alone. \(arrows)" }
-    return "Bold: the best mean of a column and whatever is not resolved from it, so that one bold number leads alone. Brackets: 95 % over \(seedCount). \(arrows)"
-      + (results.baselines.isEmpty ? "" : " Italic: baselines, which no training changes.")
+    let baselines = results.baselines.isEmpty ? "" : " Italic: baselines, which no training changes, in bold where no arm is better."
+    guard hasIntervals else { return "Bold: the arm with the best mean of a column, by the mean alone. \(arrows)\(baselines)" }
+    return "Bold: the arm with the best mean of a column, and every arm that is not resolved from it, so that one bold arm leads alone. "
+      + "Brackets: 95 % over \(seedCount). \(arrows)\(baselines)"
   }
 
   static let explanation = """
@@ -100,7 +101,7 @@ struct ReportText {
 
   /// Arms and baselines in rows, facts in columns.
   var outcomeTable: Table {
-    let columns = [Cell(text: "")] + outcomes.map { Cell(text: "\($0.title) \($0.better.arrow)", note: ValueNames.unit($0.unit, of: $0.value)) }
+    let columns = [Cell(text: "")] + outcomes.map(heading)
     let baselines = results.baselines.reduce(into: [String]()) { if !$0.contains($1.name) { $0.append($1.name) } }
     func row(_ name: String, isBaseline: Bool) -> [Cell] {
       [Cell(text: name)]
@@ -108,14 +109,17 @@ struct ReportText {
           guard let index = outcome.contestants.firstIndex(where: { $0.name == name && $0.isBaseline == isBaseline }) else { return Cell(text: "–") }
           let contestant = outcome.contestants[index]
           let lost = isBaseline || contestant.values.count == results.seeds.count ? "" : " \(contestant.values.count) of \(results.seeds.count) seeds"
-          return Cell(
-            text: number(contestant.mean), note: (contestant.interval.map(range) ?? "") + lost, isBest: outcome.lead?.members.contains(index) ?? false)
+          let isBest = outcome.lead.map { $0.arms.contains(index) || $0.baselines.contains(index) } ?? false
+          return Cell(text: number(contestant.mean), note: (contestant.interval.map(range) ?? "") + lost, isBest: isBest)
         }
     }
     return Table("Results", columns, results.plans.map { row($0.arm, isBaseline: false) } + baselines.map { row($0, isBaseline: true) })
   }
 
-  var baselineNames: Set<String> { Set(results.baselines.map(\.name)) }
+  private func heading(_ outcome: Outcome) -> Cell {
+    let unit = ValueNames.unit(outcome.unit, of: outcome.value)
+    return Cell(text: ValueNames.measure(outcome.measure), note: "\(ValueNames.value(outcome.value))\(unit.isEmpty ? "" : ", \(unit)") \(outcome.better.arrow)")
+  }
 
   // MARK: - Verdicts
 
@@ -127,24 +131,24 @@ struct ReportText {
   private func leadSentence(_ outcome: Outcome) -> String {
     if outcome.isIncomparable { return "Values per token do not compare between tokenisers." }
     guard let lead = outcome.lead else {
-      return outcome.contestants.count < 2 ? "Only \(outcome.contestants.first?.name ?? "no arm") has it, so there is nothing to compare." : "No arm has all seeds, so nothing is concluded."
+      return outcome.arms.count < 2 ? "Only \(outcome.arms.first?.name ?? "no arm") has it, so no arms are compared." : "No arm has all seeds, so nothing is concluded."
     }
-    let names = lead.members.map { outcome.contestants[$0].name }
     let best = outcome.contestants[lead.first]
-    let who = best.isBaseline ? "the baseline \(best.name)" : best.name
-    if lead.isByMeanAlone { return "\(capitalised(who)) has the best \(best.isBaseline ? "number" : "mean"), \(number(best.mean)); \(seedCount == "one seed" ? "one seed is" : "two seeds are") too few for an interval." }
-    if names.count == 1 { return "\(capitalised(who)) is best, \(number(best.mean))\(best.interval.map { " " + range($0) } ?? ""), and resolved from all others." }
-    return "\(capitalised(who)) has the best mean, \(number(best.mean)), and is not resolved from \(list(names.filter { $0 != best.name }))."
+    let others = lead.arms.filter { $0 != lead.first }.map { outcome.contestants[$0].name }
+    if lead.isByMeanAlone { return "\(best.name) has the best mean, \(number(best.mean)); \(seedCount) \(results.seeds.count == 1 ? "is" : "are") too few for an interval." }
+    if others.isEmpty { return "\(best.name) is best, \(number(best.mean))\(best.interval.map { " " + range($0) } ?? ""), and resolved from every other arm." }
+    return "\(best.name) has the best mean, \(number(best.mean)), and is not resolved from \(list(others))."
   }
 
-  /// A name stays as it is; only our own words begin a sentence.
-  private func capitalised(_ who: String) -> String { who.hasPrefix("the baseline ") ? "T" + who.dropFirst() : who }
-
+  /// The arms by their verdict against each baseline.
   private func baselineSentences(_ outcome: Outcome) -> [String] {
     outcome.contestants.filter(\.isBaseline).map { baseline in
       let own = results.differences.filter { $0.isAgainstBaseline && $0.reference == baseline.name && $0.measure == outcome.measure && $0.value == outcome.value }
-      let parts = own.map { d in "\(d.arm) \(signed(d.mean))\(d.interval.map { " " + range($0) } ?? "") (\(d.verdict == .tooFewSeeds ? "no verdict" : d.verdict.rawValue))" }
-      return "Against \(baseline.name), \(number(baseline.mean)): \(parts.joined(separator: ", "))."
+      let parts = [Verdict.better, .worse, .notResolved, .tooFewSeeds].compactMap { verdict -> String? in
+        let arms = own.filter { $0.verdict == verdict }.map(\.arm)
+        return arms.isEmpty ? nil : verdict == .tooFewSeeds ? "no verdict on \(list(arms))" : "\(list(arms)) \(verdict.rawValue)"
+      }
+      return "Against \(baseline.name), \(number(baseline.mean)): \(parts.joined(separator: "; "))."
     }
   }
 
