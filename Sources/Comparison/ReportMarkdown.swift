@@ -16,7 +16,7 @@ extension ReportText {
     if !results.notes.isEmpty { lines += ["## Notes", ""] + notes.map { "- \(Self.plain($0))" } + [""] }
     lines += ["## How to read this", "", Self.explanation, ""]
     let fence = Self.fence(results.file)
-    lines += ["## The comparison's file", "", fence + "toml", results.file.trimmingCharacters(in: .newlines), fence, "", "Lockstep \(results.version)."]
+    lines += ["## The comparison's file", "", fence + "toml", Self.withoutControls(results.file.trimmingCharacters(in: .newlines)), fence, "", "Lockstep \(results.version)."]
     return lines.joined(separator: "\n") + "\n"
   }
 
@@ -44,6 +44,16 @@ extension ReportText {
       }
     }
     return result.replacing("](", with: "]\\(")
+  }
+
+  /// A terminal would obey control characters; line ends and tabs are none of these.
+  private static func withoutControls(_ text: String) -> String {
+    var result = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      let isControl = scalar.value < 0x20 && scalar != "\n" && scalar != "\t" || (0x7F...0x9F).contains(scalar.value)
+      result.append(isControl ? "\u{FFFD}" : scalar)
+    }
+    return String(result)
   }
 
   /// Longer than any run of backticks in the text.

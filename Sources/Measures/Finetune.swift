@@ -68,7 +68,7 @@ public struct FinetuneMeasure: Measure {
 
   public func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem] {
     guard options.batch % microBatch != 0 else { return [] }
-    let sentence = "is \(options.batch); it must be a multiple of the samples computed together (--micro-batch, microBatch), \(microBatch)."
+    let sentence = "is \(options.batch); it must be a multiple of the samples computed together, \(microBatch) (--micro-batch; microBatch in a comparison)."
     return [.init(key: "measures.finetune.batch", sentence: sentence)]
   }
 

@@ -135,7 +135,10 @@ import Testing
       #expect(isXML(svg))
       #expect(name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") })
     }
-    #expect(!text.markdown.contains("<script") && !text.markdown.contains("\u{1B}"))
+    #expect(!text.markdown.contains("\u{1B}"))
+    // The file itself stands between fences longer than any in it.
+    let fenced = try #require(text.markdown.range(of: "## The comparison's file"))
+    #expect(!text.markdown[..<fenced.lowerBound].contains("<script"))
     // Every line of a table has as many cells as its heading.
     for row in text.markdown.split(separator: "\n") where row.hasPrefix("| ") {
       #expect(row.replacing("\\|", with: "").filter { $0 == "|" }.count >= 3)
@@ -167,7 +170,7 @@ import Testing
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let results = ReportFixture().results
     try FileManager.default.createDirectory(atPath: folder + "/figures", withIntermediateDirectories: true)
-    for name in ["99-old.svg", "mine.svg"] { FileManager.default.createFile(atPath: "\(folder)/figures/\(name)", contents: Data()) }
+    for name in ["99-old.svg", "mine.svg"] { try Data().write(to: URL(fileURLWithPath: "\(folder)/figures/\(name)")) }
     let start = ComparisonStart(
       began: 0, seconds: 90, ranks: 2, threads: 1, hosts: 1, processors: ["A CPU"], kernel: "Haswell", blas: "OpenBLAS 0", version: "0")
     try results.write(to: folder, starts: [start])
