@@ -1,5 +1,6 @@
 import Core
 import Data
+import Foundation
 import Objectives
 import Training
 
@@ -14,6 +15,8 @@ public struct ArmPlan: Codable, Sendable, Equatable {
   public var flops: Double
   public var parameters: Int
   public var epochs: Double
+  /// Names the question of its loss: losses of arms with equal names compare.
+  public var lossQuestion: String
   /// Digest of its tokeniser: figures by the token compare only where it is the same.
   public var tokenizer: String
 }
@@ -55,6 +58,15 @@ extension ComparisonFile {
     return ArmPlan(
       arm: arm.name, objective: probe.objective, steps: steps, tokens: Double(steps) * perStep.tokens,
       predictions: Double(steps) * perStep.predictions, flops: Double(steps) * perStep.flops, parameters: run.parameters,
-      epochs: epochs * Double(steps) / Double(sampled), tokenizer: try Corpus(probe.data.corpus).manifest.tokenizerSHA256)
+      epochs: epochs * Double(steps) / Double(sampled), lossQuestion: try lossQuestion(probe, inputs.dataHash),
+      tokenizer: try Corpus(probe.data.corpus).manifest.tokenizerSHA256)
+  }
+
+  /// The objective with its options and the text it is asked of.
+  private func lossQuestion(_ run: RunConfiguration, _ dataHash: String) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    let options = String(decoding: try encoder.encode(run.objectiveOptions), as: UTF8.self)
+    return "\(run.objective) \(options) on \(dataHash.prefix(12))"
   }
 }

@@ -205,8 +205,12 @@ extension ComparisonFile {
   /// - Throws: `ConfigurationError` with the mistakes of all measures.
   public func checkFiles() throws(ConfigurationError) {
     var problems: [ConfigurationError.Problem] = []
+    var contexts: [Int] = []
+    for arm in arms { contexts.append(try arm.configuration(seeds[0], 1).model.context) }
     for measure in measures {
       do throws(ConfigurationError) { try measure.measure.checkFiles() } catch { problems += error.problems }
+      // What only shorter arms cannot be asked is listed as not measured of them.
+      problems += measure.measure.problems(microBatch: microBatch, context: contexts.max() ?? 0)
     }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
   }

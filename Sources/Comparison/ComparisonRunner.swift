@@ -4,6 +4,7 @@ import Core
 import Data
 import Foundation
 import Measures
+import Metrics
 import Storage
 import Tensors
 import Training
@@ -26,16 +27,18 @@ public final class ComparisonRunner {
   private let communicator: any Communicator
   private let threads: Int
   private let version: String
-  private let say: (String) -> Void
+  /// On rank 0.
+  private let progress: ComparisonProgress?
+  private var startLog: ComparisonStarts?
   public let items: [Item]
 
   /// - Parameters:
-  ///   - say: gets a line for each thing done, on rank 0.
+  ///   - progress: is told of each thing done; given on rank 0 alone.
   /// - Throws: errors of configurations and corpora, which are the same on every rank.
   public init(
-    _ file: ComparisonFile, plans: [ArmPlan], communicator: any Communicator, threads: Int, version: String, say: @escaping (String) -> Void
+    _ file: ComparisonFile, plans: [ArmPlan], communicator: any Communicator, threads: Int, version: String, progress: ComparisonProgress?
   ) throws {
-    (self.file, self.communicator, self.threads, self.version, self.say) = (file, communicator, threads, version, say)
+    (self.file, self.communicator, self.threads, self.version, self.progress) = (file, communicator, threads, version, progress)
     // Seeds outside, arms inside: after each seed every arm has been run as often.
     items = try file.seeds.flatMap { seed in
       try zip(file.arms, plans).map { arm, plan in
@@ -44,14 +47,53 @@ public final class ComparisonRunner {
     }
   }
 
+  private func say(_ line: String) { progress?.note(line) }
+
+  /// Everything that could stop the comparison later and can be known before anything is written. Only rank 0 looks, whose disk decides.
+  /// - Throws: `ConfigurationError` when its folder holds runs of another configuration, corpus or budget, `DivergenceError` when it
+  ///   holds one begun with other arithmetic, `FileError` when the report could not be written.
+  public func check() throws {
+    guard communicator.rank == 0 else { return }
+    try file.checkOutput()
+    for item in items { _ = try item.isTrained() }
+    for item in items where item.failure == nil {
+      for (entry, _, _) in file.measures where entry.readsModel { _ = try StoredResult.read(file.resultPath(item, entry.name)) }
+    }
+    _ = try ComparisonStarts.read(file.startsPath)
+  }
+
+  /// The starts that did some of the work, this one included. On rank 0.
+  public func starts() throws -> [ComparisonStart] { try ComparisonStarts.read(file.startsPath) }
+
+  /// Takes the comparison's folder, then trains and measures what is missing.
   /// - Returns: false when it was asked to stop before everything was done.
-  /// - Throws: `ConfigurationError` when its folder holds runs of another configuration, corpus or budget.
+  /// - Throws: what `check` throws, and errors of training and measuring.
   public func callAsFunction() throws -> Bool {
     // A rank may wait for another as long as a run takes.
     communicator.stallSeconds = nil
+    let claim = communicator.rank == 0 ? try RunFolder(file.path).claim() : nil
+    defer { withExtendedLifetime(claim) {} }
+    let start = try ComparisonStart.current(communicator, threads: threads, version: version)
+    if communicator.rank == 0 { startLog = try ComparisonStarts(file.startsPath, start) }
     guard try train(try open(items) { try !$0.isTrained() }) else { return false }
-    let pairs = items.flatMap { item in file.measures.indices.map { (item: item, measure: $0) } }
-    return try measure(try open(pairs) { try !self.isMeasured($0.item, $0.measure) }, of: pairs.count)
+    let all = tasks
+    return try measure(try open(all) { try !self.isMeasured($0) }, of: all.count)
+  }
+
+  /// A measure to be taken of a run, or of the data alone.
+  private struct Task {
+    /// Whose model is read; of a measure that reads none, one whose corpus stands for all.
+    var item: Item
+    var measure: Int
+    var readsModel: Bool
+  }
+
+  private var tasks: [Task] {
+    let ofData = file.measures.indices.filter { !file.measures[$0].entry.readsModel }
+    let ofModels = file.measures.indices.filter { file.measures[$0].entry.readsModel }
+    let whole = items.first { $0.failure == nil }
+    return ofData.compactMap { measure in whole.map { Task(item: $0, measure: measure, readsModel: false) } }
+      + items.flatMap { item in ofModels.map { Task(item: item, measure: $0, readsModel: true) } }
   }
 
   // MARK: - Dealing
@@ -73,50 +115,54 @@ public final class ComparisonRunner {
     let alone = Array(open.prefix(dealt))
     let share = dealByCost(alone.map(\.plan.flops), over: ranks)
     let mine = zip(alone, share).filter { $0.1 == communicator.rank }.map(\.0)
+    let rest = Array(open.dropFirst(dealt))
+    let work = mine.reduce(0) { $0 + $1.plan.flops } + rest.reduce(0) { $0 + $1.plan.flops } / Double(ranks)
+    progress?.beginTraining(runs: mine.count + rest.count, work: work, measures: tasks.count)
     let isDone = try train(mine, SingleRank(), "of this rank's")
     communicator.stallSeconds = nil
     // A rank that was asked to stop has saved; the others learn of it here.
     guard try communicator.sum(isDone ? 0 : 1) == 0 else { return false }
-    return try train(Array(open.dropFirst(dealt)), communicator, ranks > 1 ? "that all ranks run together" : "open")
+    return try train(rest, communicator, ranks > 1 ? "that all ranks run together" : "open")
   }
 
   /// - Returns: false when a rank of `communicator` was asked to stop.
   private func train(_ runs: [Item], _ communicator: any Communicator, _ whose: String) throws -> Bool {
-    let began = ContinuousClock.now
-    let all = runs.reduce(0) { $0 + $1.plan.flops }
-    var done = 0.0
     for (index, item) in runs.enumerated() {
       let start = ContinuousClock.now
+      progress?.beginRun(item.name)
       try train(item, communicator)
       communicator.stallSeconds = nil
-      done += item.plan.flops
+      progress?.endRun(work: item.plan.flops / Double(communicator.size))
       guard try communicator.sum(StopRequest.isPending ? 1 : 0) == 0 else { return false }
-      let now = ContinuousClock.now
+      try startLog?.note()
+      let left = progress?.trainingLeft.map { "; about \(ProgressText.duration($0)) of training left" } ?? ""
       say(
-        "trained \(item.name) in \(duration((now - start).inSeconds)) (\(index + 1) of \(runs.count) \(whose); about "
-          + "\(duration((now - began).inSeconds * (all / done - 1))) to go)")
+        "trained \(item.name) in \(ProgressText.duration((ContinuousClock.now - start).inSeconds)) (\(index + 1) of \(runs.count) \(whose)\(left))")
     }
     return true
   }
 
   /// Each rank takes its share of the measures by itself: no bit of one depends on ranks.
-  private func measure(_ open: [(item: Item, measure: Int)], of total: Int) throws -> Bool {
+  private func measure(_ open: [Task], of total: Int) throws -> Bool {
     if total > open.count { say("\(total - open.count) of \(total) are measured already") }
     let mine = stride(from: communicator.rank, to: open.count, by: communicator.size).map { open[$0] }
     for (index, work) in mine.enumerated() where !StopRequest.isPending {
       let began = ContinuousClock.now
-      let what = "\(work.item.name), \(file.measures[work.measure].entry.name)"
-      if let obstacle = try measure(work.item, work.measure) {
-        say("not measured: \(what): \(obstacle)")
+      let open = mine[index...].map { file.measures[$0.measure].entry.name }
+      let (name, of) = (open[0], work.readsModel ? work.item.name : "baseline")
+      progress?.beginMeasure(name, of: of, number: index + 1, count: mine.count, open: open)
+      let obstacle = try measure(work)
+      let seconds = (ContinuousClock.now - began).inSeconds
+      progress?.endMeasure(name, seconds: seconds)
+      try startLog?.note()
+      if let obstacle {
+        say("not measured: \(of), \(name): \(printable(obstacle))")
         continue
       }
-      say("measured \(what), in \(duration((ContinuousClock.now - began).inSeconds)) (\(index + 1) of \(mine.count) on this rank)")
+      let left = progress?.measuringLeft(Array(open.dropFirst())).map { "; about \(ProgressText.duration($0)) left" } ?? ""
+      say("measured \(of), \(name), in \(ProgressText.duration(seconds)) (\(index + 1) of \(mine.count) on this rank\(left))")
     }
     return try communicator.sum(StopRequest.isPending ? 1 : 0) == 0
-  }
-
-  private func duration(_ seconds: Double) -> String {
-    seconds < 90 ? String(format: "%.1f s", seconds) : seconds < 5400 ? String(format: "%.1f min", seconds / 60) : String(format: "%.1f h", seconds / 3600)
   }
 
   // MARK: - One item
@@ -126,6 +172,10 @@ public final class ComparisonRunner {
     let run = try TrainingRun(
       item.configuration, inputs, communicator: communicator, threads: threads, command: CommandLine.arguments, version: version,
       remarksOnShape: false)
+    if let progress {
+      let work = item.plan.flops / Double(communicator.size)
+      run.onStep = { progress.step($0, of: item.plan.steps, work: work) }
+    }
     do {
       _ = try run.execute()
     } catch let error as NumericsError {
@@ -137,9 +187,10 @@ public final class ComparisonRunner {
 
   /// Takes one measure on this rank. What this model or its data do not allow is noted in place of a result.
   /// - Returns: what stood in the way; nil for a result.
-  private func measure(_ item: Item, _ index: Int) throws -> String? {
-    let (entry, measure, _) = file.measures[index]
-    let key = try resultKey(item, index)
+  private func measure(_ task: Task) throws -> String? {
+    let item = task.item
+    let (entry, measure, _) = file.measures[task.measure]
+    let key = try resultKey(task)
     var stored = StoredResult(key: key, obstacle: nil, result: nil)
     do {
       let corpus = try Corpus(item.configuration.data.corpus)
@@ -150,9 +201,7 @@ public final class ComparisonRunner {
         let context = MeasureContext(
           model, corpus: corpus, split: CorpusSplit(rawValue: file.split) ?? .validation, communicator: SingleRank(), threads: threads,
           microBatch: file.microBatch)
-        let result = try measure(context)
-        let broken = result.values.first { !$0.value.isFinite }
-        if let broken { stored.obstacle = "\(broken.name) is \(broken.value)" } else { stored.result = result }
+        stored.result = try measure(context)
       }
     } catch let error as ConfigurationError {
       stored.obstacle = error.description
@@ -161,22 +210,26 @@ public final class ComparisonRunner {
     } catch let error as NumericsError {
       stored.obstacle = error.description
     }
-    try stored.write(file.resultPath(item, entry.name))
+    try stored.write(file.resultPath(task.readsModel ? item : nil, entry.name))
     return stored.obstacle
   }
 
-  private func isMeasured(_ item: Item, _ index: Int) throws -> Bool {
-    if item.failure != nil { return true }
-    return StoredResult.read(file.resultPath(item, file.measures[index].entry.name))?.key == (try resultKey(item, index))
+  private func isMeasured(_ task: Task) throws -> Bool {
+    if task.item.failure != nil { return true }
+    let path = file.resultPath(task.readsModel ? task.item : nil, file.measures[task.measure].entry.name)
+    return try StoredResult.read(path)?.key == (try resultKey(task))
   }
 
   /// What a result depends on: the weights, the text, the tables that options name, the options and the program.
-  private func resultKey(_ item: Item, _ index: Int) throws -> String {
-    let (entry, _, options) = file.measures[index]
-    let weights = try Checkpoint(opening: item.checkpointPath).files[CheckpointFile.model]?.sha256 ?? ""
-    let corpus = try Corpus(item.configuration.data.corpus).manifest.contentHash
+  private func resultKey(_ task: Task) throws -> String {
+    let (entry, _, options) = file.measures[task.measure]
     let tables = try options.files.map { try MappedFile($0).sha256() }
-    return SHA256.of(([weights, corpus] + tables + [entry.name, options.text, file.split, "\(file.microBatch)", version]).joined(separator: " "))
+    // The number changes with what a stored result says of its values.
+    let own = tables + [entry.name, options.text, file.split, "\(file.microBatch)", version, "2"]
+    guard task.readsModel else { return SHA256.of(own.joined(separator: " ")) }
+    let weights = try Checkpoint(opening: task.item.checkpointPath).files[CheckpointFile.model]?.sha256 ?? ""
+    let corpus = try Corpus(task.item.configuration.data.corpus).manifest.contentHash
+    return SHA256.of(([weights, corpus] + own).joined(separator: " "))
   }
 }
 
@@ -193,86 +246,3 @@ func dealByCost(_ costs: [Double], over ranks: Int) -> [Int] {
   return share
 }
 
-/// Why a run has no end, and of which run it is.
-struct Failure: Codable {
-  var experiment: String
-  var steps: Int
-  var reason: String
-
-  func write(_ path: String) throws { try AtomicFile.write(String(decoding: try JSONEncoder().encode(self), as: UTF8.self), to: path) }
-}
-
-extension ConfigurationNode {
-  /// Paths among the texts of a table that are files.
-  var files: [String] {
-    guard case .table(let table) = self else { return [] }
-    return table.sorted { $0.key < $1.key }.compactMap { entry in
-      guard case .string(let path) = entry.value, !path.isEmpty else { return nil }
-      var isFolder: ObjCBool = false
-      return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue ? path : nil
-    }
-  }
-}
-
-extension ComparisonRunner.Item {
-  var folder: RunFolder { RunFolder(configuration.folder) }
-  /// The last checkpoint: arms are compared at equal budget, not each at its best.
-  var checkpointPath: String { folder.checkpointPath(step: plan.steps) }
-  var failurePath: String { configuration.folder + "/failed.json" }
-
-  /// Why it has no result; nil when it has, or when another configuration failed.
-  var failure: String? {
-    guard let bytes = FileManager.default.contents(atPath: failurePath), let failure = try? JSONDecoder().decode(Failure.self, from: bytes),
-      failure.experiment == configuration.experimentHash, failure.steps == plan.steps
-    else { return nil }
-    return failure.reason
-  }
-
-  /// Whether its last checkpoint is there, made as planned.
-  /// - Throws: `ConfigurationError` when its folder holds a run of another configuration, corpus or budget.
-  func isTrained() throws -> Bool {
-    if failure != nil { return true }
-    guard let newest = try folder.newestIntact().checkpoint else { return false }
-    func refuse(_ what: String) -> ConfigurationError {
-      ConfigurationError(
-        "name", "names a comparison whose run \(configuration.folder) \(what). Give the comparison another name, or remove that folder.")
-    }
-    let state = newest.state
-    guard state.experimentHash == configuration.experimentHash else { throw refuse("was made with other settings") }
-    guard state.dataHash == (try Corpus(configuration.data.corpus).manifest.contentHash) else { throw refuse("was trained on other data") }
-    guard state.schedule["steps"].map({ Int($0) }) == plan.steps else {
-      throw refuse("was planned for \(state.schedule["steps"].map { Int($0) } ?? 0) steps, and the budget makes it \(plan.steps)")
-    }
-    return folder.isWhole(step: plan.steps)
-  }
-}
-
-extension ComparisonFile {
-  func resultPath(_ item: ComparisonRunner.Item, _ measure: String) -> String { "\(path)/measures/\(item.name)/\(measure).json" }
-}
-
-/// A measure's result on disk, with what it was taken of.
-struct StoredResult: Codable {
-  var key: String
-  /// Why the model could not be measured so.
-  var obstacle: String?
-  var result: MeasureResult?
-
-  static func read(_ path: String) -> StoredResult? {
-    FileManager.default.contents(atPath: path).flatMap { try? JSONDecoder().decode(StoredResult.self, from: $0) }
-  }
-
-  func write(_ path: String) throws {
-    try makeFolders((path as NSString).deletingLastPathComponent)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    try AtomicFile.write(String(decoding: try encoder.encode(self), as: UTF8.self) + "\n", to: path)
-  }
-}
-
-/// - Throws: `FileError` naming the folder.
-func makeFolders(_ path: String) throws(FileError) {
-  do { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
-    throw FileError("create the folder", path, reason: error.localizedDescription, remedy: "Is there a file of that name, or no permission?")
-  }
-}

@@ -7,6 +7,8 @@ public enum Verdict: String, Codable, Sendable {
   case worse
   /// The interval holds 0.
   case notResolved = "not resolved at this size"
+  /// There is no interval.
+  case tooFewSeeds = "too few seeds for a verdict"
 }
 
 /// An estimate with its 95 % interval.
@@ -19,27 +21,37 @@ public struct Interval: Codable, Sendable, Equatable {
 
   var holdsZero: Bool { low <= 0 && high >= 0 }
 
-  /// mean ± t · s / √n of the values, with n − 1 degrees of freedom; nil for fewer than two.
-  public static func ofMean(_ values: [Double]) -> Interval? {
+  /// Values that an interval takes at least. With two, Student's t is 12.7 and the interval is as wide as chance makes two numbers lie
+  /// apart: it says nothing.
+  public static let fewestValues = 3
+
+  /// mean ± t · s / √n of the values, with n − 1 degrees of freedom, cut at the least and the most that a value can be, which
+  /// costs no coverage; nil for fewer than three.
+  public static func ofMean(_ values: [Double], least: Double? = nil, most: Double? = nil) -> Interval? {
     let n = Double(values.count)
-    guard n >= 2 else { return nil }
+    guard values.count >= fewestValues, values.allSatisfy(\.isFinite) else { return nil }
     let mean = values.reduce(0, +) / n
     let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / (n - 1)
     let half = StudentT.quantile(0.975, freedom: n - 1) * (variance / n).squareRoot()
-    return Interval(mean: mean, low: mean - half, high: mean + half)
+    // A mean of equal values may be a last digit beyond what they can be.
+    let low = max(mean - half, min(least ?? -.infinity, mean))
+    return Interval(mean: mean, low: low, high: min(mean + half, max(most ?? .infinity, mean)))
   }
 }
 
-/// One arm against another on one value, seed by seed.
+/// One arm against another, or against a baseline that is the same for every seed, on one value, seed by seed.
 public struct PairedDifference: Codable, Sendable, Equatable {
   public var measure: String
   public var value: String
   public var arm: String
+  /// The name of an arm, or of a baseline.
   public var reference: String
+  public var isAgainstBaseline: Bool
   /// arm − reference of each seed that both have.
   public var differences: [Double]
   public var seeds: [Int]
-  /// Over seeds; nil for fewer than two.
+  public var mean: Double { differences.reduce(0, +) / Double(max(differences.count, 1)) }
+  /// Over seeds; nil for fewer than three.
   public var interval: Interval?
   /// Over texts, seeds averaged: the paired bootstrap; nil where there are no items.
   public var overItems: Interval?
@@ -47,16 +59,23 @@ public struct PairedDifference: Codable, Sendable, Equatable {
   public var sameSign: Int
   public var verdict: Verdict
 
-  /// - Parameter wanted: how many seeds there should be; with fewer nothing is concluded.
+  /// - Parameters:
+  ///   - wanted: how many seeds there should be; with fewer nothing is concluded.
+  ///   - span: how far apart two values can be, where there is such a limit.
   public init(
-    measure: String, value: String, arm: String, reference: String, differences: [Double], seeds: [Int], overItems: Interval? = nil,
-    better: MeasuredValue.Better, wanted: Int? = nil
+    measure: String, value: String, arm: String, reference: String, isAgainstBaseline: Bool = false, differences: [Double], seeds: [Int],
+    overItems: Interval? = nil, better: MeasuredValue.Better, wanted: Int? = nil, span: Double? = nil
   ) {
     (self.measure, self.value, self.arm, self.reference) = (measure, value, arm, reference)
+    self.isAgainstBaseline = isAgainstBaseline
     (self.differences, self.seeds, self.overItems) = (differences, seeds, overItems)
     let mean = differences.reduce(0, +) / Double(max(differences.count, 1))
-    interval = Interval.ofMean(differences)
+    interval = Interval.ofMean(differences, least: span.map { -$0 }, most: span)
     sameSign = differences.filter { mean > 0 ? $0 > 0 : $0 < 0 }.count
+    guard differences.count >= Interval.fewestValues else {
+      verdict = .tooFewSeeds
+      return
+    }
     // Seeds that are missing may be those that went wrong, and equal differences leave an interval without width.
     guard let interval, !interval.holdsZero, interval.low < interval.high, differences.count >= wanted ?? 0 else {
       verdict = .notResolved

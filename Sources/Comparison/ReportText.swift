@@ -1,9 +1,11 @@
 import Foundation
 import Measures
+import Metrics
 
 /// A number for a person: four significant digits, whole numbers as such, large ones with k, M, G.
 func number(_ value: Double) -> String {
-  guard value.isFinite else { return "–" }
+  if value.isNaN { return "NaN" }
+  if value.isInfinite { return value > 0 ? "∞" : "−∞" }
   let size = abs(value)
   if size >= 9995 {
     for (scale, unit) in [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] where size >= 0.9995 * scale {
@@ -14,135 +16,210 @@ func number(_ value: Double) -> String {
   return String(format: "%.4g", value)
 }
 
-func number(_ interval: Interval) -> String { "\(number(interval.mean)) [\(number(interval.low)), \(number(interval.high))]" }
+/// A difference with its sign.
+func signed(_ value: Double) -> String { (value > 0 ? "+" : "") + number(value) }
+
+func range(_ interval: Interval) -> String { "[\(number(interval.low)), \(number(interval.high))]" }
+func number(_ interval: Interval) -> String { "\(number(interval.mean)) \(range(interval))" }
+
+/// "a", "a and b", "a, b and c".
+func list(_ names: [String]) -> String {
+  guard let last = names.last, names.count > 1 else { return names.first ?? "" }
+  return names.dropLast().joined(separator: ", ") + " and " + last
+}
 
 /// The sentences and tables that all forms of the report share.
 struct ReportText {
+  struct Cell: Equatable {
+    var text: String
+    /// In smaller type, such as an interval.
+    var note = ""
+    var isBest = false
+    var verdict: Verdict?
+  }
+
   struct Table {
     var title: String
-    var columns: [String]
-    var rows: [[String]]
+    var columns: [Cell]
+    var rows: [[Cell]]
+
+    init(_ title: String, _ columns: [Cell], _ rows: [[Cell]]) { (self.title, self.columns, self.rows) = (title, columns, rows) }
+    init(_ title: String, _ columns: [String], _ rows: [[String]]) {
+      self.init(title, columns.map { Cell(text: $0) }, rows.map { $0.map { Cell(text: $0) } })
+    }
   }
 
   let results: ComparisonResults
+  let starts: [ComparisonStart]
+  let outcomes: [Outcome]
+
+  init(_ results: ComparisonResults, starts: [ComparisonStart]) {
+    (self.results, self.starts, outcomes) = (results, starts, results.outcomes)
+  }
+
+  var hasIntervals: Bool { results.seeds.count >= Interval.fewestValues }
+
+  /// "one seed", "two seeds", "5 seeds".
+  private var seedCount: String {
+    switch results.seeds.count {
+    case 1: "one seed"
+    case 2: "two seeds"
+    default: "\(results.seeds.count) seeds"
+    }
+  }
 
   var subtitle: String {
-    let seeds = results.seeds.count == 1 ? "1 seed: no interval can be given" : "\(results.seeds.count) paired seeds"
-    return "\(results.plans.count) arms, \(number(results.budgetAmount)) \(results.budgetUnit) each, \(seeds)."
+    "\(results.plans.count) arms, \(number(results.budgetAmount)) \(results.budgetUnit) each, \(seedCount)" + (results.seeds.count > 1 ? ", the same for every arm." : ".")
+  }
+
+  /// What is wrong with too few seeds; nil where there are enough.
+  var seedWarning: String? {
+    hasIntervals
+      ? nil
+      : "\(results.seeds.count == 1 ? "One seed is" : "Two seeds are") too few for an interval: means are shown, and no verdict is given. Three seeds or more give both."
+  }
+
+  /// How the first table marks the best.
+  var tableKey: String {
+    let arrows = "↑ higher is better, ↓ lower is better."
+    let baselines = results.baselines.isEmpty ? "" : " Italic: baselines, which no training changes, in bold where no arm is better."
+    guard hasIntervals else { return "Bold: the arm with the best mean of a column, by the mean alone. \(arrows)\(baselines)" }
+    return "Bold: the arm with the best mean of a column, and every arm that is not resolved from it, so that one bold arm leads alone. "
+      + "Brackets: 95 % over \(seedCount). \(arrows)\(baselines)"
   }
 
   static let explanation = """
-    An arm's value is the mean over seeds with its 95 % interval (Student's t). A difference is arm minus reference, paired by seed: \
-    equal seeds share the order of the data and the masks' random numbers. The verdict is the interval's: better or worse when it \
-    excludes 0, otherwise not resolved at this size. The interval over texts is a paired bootstrap over the measured texts with the \
-    seeds' mean, so it speaks of these trained models, not of new seeds. No correction is made for the number of comparisons: of twenty \
-    true ties, one is expected to look resolved.
+    An arm's value is the mean over seeds with its 95 % interval (Student's t, from three seeds on, cut at what the value can be: an accuracy stays in \
+    0 … 1). A difference is arm minus reference, paired by seed: equal seeds share the order of the data and the masks' random numbers. The verdict \
+    is the interval's: better or worse when it excludes 0, otherwise not resolved at this size, which is not the same as no difference. A baseline is one \
+    number for all seeds. The interval over texts is a paired bootstrap over the measured texts with the seeds' mean, so it speaks of these trained \
+    models, not of new seeds. No correction is made for the number of comparisons: of twenty true ties, one is expected to look resolved. A fact is \
+    counted once: perplexity restates bits per byte and has no verdict of its own.
     """
+
+  // MARK: - The first table
+
+  /// Arms and baselines in rows, facts in columns.
+  var outcomeTable: Table {
+    let columns = [Cell(text: "")] + outcomes.map(heading)
+    let baselines = results.baselines.reduce(into: [String]()) { if !$0.contains($1.name) { $0.append($1.name) } }
+    func row(_ name: String, isBaseline: Bool) -> [Cell] {
+      [Cell(text: name)]
+        + outcomes.map { outcome in
+          guard let index = outcome.contestants.firstIndex(where: { $0.name == name && $0.isBaseline == isBaseline }) else { return Cell(text: "–") }
+          let contestant = outcome.contestants[index]
+          let lost = isBaseline || contestant.values.count == results.seeds.count ? "" : " \(contestant.values.count) of \(results.seeds.count) seeds"
+          let isBest = outcome.lead.map { $0.arms.contains(index) || $0.baselines.contains(index) } ?? false
+          return Cell(text: number(contestant.mean), note: (contestant.interval.map(range) ?? "") + lost, isBest: isBest)
+        }
+    }
+    return Table("Results", columns, results.plans.map { row($0.arm, isBaseline: false) } + baselines.map { row($0, isBaseline: true) })
+  }
+
+  private func heading(_ outcome: Outcome) -> Cell {
+    let unit = ValueNames.unit(outcome.unit, of: outcome.value)
+    return Cell(text: ValueNames.measure(outcome.measure), note: "\(ValueNames.value(outcome.value))\(unit.isEmpty ? "" : ", \(unit)") \(outcome.better.arrow)")
+  }
+
+  // MARK: - Verdicts
+
+  /// For each fact: who leads, and how the arms stand to the baselines.
+  var verdicts: [(title: String, sentence: String)] {
+    outcomes.map { outcome in ("\(outcome.title) (\(outcome.better.sentence))", ([leadSentence(outcome)] + baselineSentences(outcome)).joined(separator: " ")) }
+  }
+
+  private func leadSentence(_ outcome: Outcome) -> String {
+    if outcome.isIncomparable { return "Values per token do not compare between tokenisers." }
+    guard let lead = outcome.lead else {
+      return outcome.arms.count < 2 ? "Only \(outcome.arms.first?.name ?? "no arm") has it, so no arms are compared." : "No arm has all seeds, so nothing is concluded."
+    }
+    let best = outcome.contestants[lead.first]
+    let others = lead.arms.filter { $0 != lead.first }.map { outcome.contestants[$0].name }
+    if lead.isByMeanAlone { return "\(best.name) has the best mean, \(number(best.mean)); \(seedCount) \(results.seeds.count == 1 ? "is" : "are") too few for an interval." }
+    if others.isEmpty { return "\(best.name) is best, \(number(best.mean))\(best.interval.map { " " + range($0) } ?? ""), and resolved from every other arm." }
+    return "\(best.name) has the best mean, \(number(best.mean)), and is not resolved from \(list(others))."
+  }
+
+  /// The arms by their verdict against each baseline.
+  private func baselineSentences(_ outcome: Outcome) -> [String] {
+    outcome.contestants.filter(\.isBaseline).map { baseline in
+      let own = results.differences.filter { $0.isAgainstBaseline && $0.reference == baseline.name && $0.measure == outcome.measure && $0.value == outcome.value }
+      let parts = [Verdict.better, .worse, .notResolved, .tooFewSeeds].compactMap { verdict -> String? in
+        let arms = own.filter { $0.verdict == verdict }.map(\.arm)
+        return arms.isEmpty ? nil : verdict == .tooFewSeeds ? "no verdict on \(list(arms))" : "\(list(arms)) \(verdict.rawValue)"
+      }
+      return "Against \(baseline.name), \(number(baseline.mean)): \(parts.joined(separator: "; "))."
+    }
+  }
+
+  // MARK: - Details
 
   var plans: Table {
     Table(
-      title: "Arms", columns: ["arm", "objective", "steps", "tokens read", "predictions", "flops", "parameters", "epochs"],
-      rows: results.plans.map {
+      "Arms and budget", ["arm", "objective", "steps", "tokens read", "predictions", "flops", "parameters", "epochs"],
+      results.plans.map {
         [$0.arm, $0.objective, String($0.steps), number($0.tokens), number($0.predictions), number($0.flops), number(Double($0.parameters)), String(format: "%.2f", $0.epochs)]
       })
   }
 
-  /// One value of a measure: the arms, and each pair of them.
-  struct Section {
-    var title: String
-    var better: MeasuredValue.Better
-    var arms: Table
-    var pairs: Table
+  /// Every pair of a fact.
+  func pairs(_ outcome: Outcome) -> Table {
+    let own = results.differences.filter { $0.measure == outcome.measure && $0.value == outcome.value }
+    return Table(
+      outcome.title, ["arm", "against", "difference", "95 % interval", "same sign", "over texts", "verdict"].map { Cell(text: $0) },
+      own.map { p in
+        let plain = [
+          p.arm, p.reference + (p.isAgainstBaseline ? " (baseline)" : ""), signed(p.mean), p.interval.map(range) ?? "–",
+          "\(p.sameSign) of \(p.differences.count)", p.overItems.map(range) ?? "–",
+        ]
+        return plain.map { Cell(text: $0) } + [Cell(text: p.verdict.rawValue, verdict: p.verdict)]
+      })
   }
 
-  var sections: [Section] {
-    var keys: [(measure: String, value: String)] = []
-    for s in results.summaries where s.better != .neither && !keys.contains(where: { $0 == (s.measure, s.value) }) { keys.append((s.measure, s.value)) }
-    return keys.compactMap { key in
-      let arms = results.summaries.filter { $0.measure == key.measure && $0.value == key.value }
-      guard let first = arms.first else { return nil }
-      let pairs = results.differences.filter { $0.measure == key.measure && $0.value == key.value }
-      let unit = first.unit.isEmpty ? "" : ", \(first.unit)"
-      return Section(
-        title: "\(key.measure): \(key.value)\(unit) (\(first.better.rawValue) is better)", better: first.better,
-        arms: Table(
-          title: "", columns: ["arm", "mean", "95 % interval", "seeds"],
-          rows: arms.map { [$0.arm, number($0.mean), $0.interval.map { "\(number($0.low)) … \(number($0.high))" } ?? "–", $0.values.map(number).joined(separator: ", ")] }),
-        pairs: Table(
-          title: "", columns: ["arm", "against", "difference", "95 % interval", "same sign", "over texts", "verdict"],
-          rows: pairs.map { p in
-            let mean = p.differences.reduce(0, +) / Double(max(p.differences.count, 1))
-            return [
-              p.arm, p.reference, number(mean), p.interval.map { "\(number($0.low)) … \(number($0.high))" } ?? "–",
-              "\(p.sameSign) of \(p.differences.count)", p.overItems.map { "\(number($0.low)) … \(number($0.high))" } ?? "–", p.verdict.rawValue,
-            ]
-          }))
-    }
+  /// Every value of an outcome, seed by seed.
+  func seeds(_ outcome: Outcome) -> Table {
+    Table(
+      outcome.title, ["arm", "mean", "95 % interval", "seeds"],
+      outcome.contestants.filter { !$0.isBaseline }.map {
+        [$0.name, number($0.mean), $0.interval.map(range) ?? "–", zip($0.seeds, $0.values).map { "\($0): \(number($1))" }.joined(separator: ", ")]
+      })
   }
 
-  /// What describes without being better or worse, a table a measure: its values by arm, mean ± half the 95 % interval over seeds.
+  /// What is no fact of its own, a table a measure: its values by arm, mean ± half the 95 % interval over seeds.
   var descriptions: [Table] {
-    let known = results.summaries.filter { $0.better == .neither }
+    let known = results.summaries.filter { !$0.isFact }
     func unique(_ names: [String]) -> [String] { names.reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }
-    return unique(known.map(\.measure)).map { measure in
+    let described = unique(known.map(\.measure)).map { measure -> Table in
       let own = known.filter { $0.measure == measure }
       let arms = unique(own.map(\.arm))
       return Table(
-        title: "\(measure): what describes", columns: ["value"] + arms,
-        rows: unique(own.map(\.value)).map { value in
-          [value] + arms.map { arm in
-            guard let s = own.first(where: { $0.arm == arm && $0.value == value }) else { return "–" }
-            let half = s.interval.map { $0.high - $0.mean } ?? 0
-            // Equal values leave a last digit of their mean.
-            return number(s.mean) + (half > 1e-9 * abs(s.mean) ? " ± \(number(half))" : "")
-          }
+        ValueNames.measure(measure), [""] + arms,
+        unique(own.map(\.value)).map { value in
+          let unit = own.first { $0.value == value }.map { ValueNames.unit($0.unit, of: value) } ?? ""
+          return [ValueNames.value(value) + (unit.isEmpty ? "" : ", \(unit)")]
+            + arms.map { arm in own.first { $0.arm == arm && $0.value == value }.map(spread) ?? "–" }
         })
     }
+    return described
+      + results.withoutModel.map { found in
+        Table(
+          "\(ValueNames.measure(found.measure)): without any model, once for all arms", ["", "value"],
+          found.result.values.map { [ValueNames.value($0.name), number($0.value)] })
+      }
   }
 
-  var gaps: Table { Table(title: "Not measured", columns: ["arm", "what", "why"], rows: results.gaps.map { [$0.arm, $0.measure, $0.reason] }) }
-
-  // MARK: - Markdown
-
-  var markdown: String {
-    var lines = ["# \(results.name)", "", subtitle, "", Self.explanation, ""]
-    func add(_ table: Table) {
-      guard !table.rows.isEmpty else { return }
-      func row(_ cells: [String]) -> String { "| " + cells.map { $0.replacing("|", with: "\\|").replacing("\n", with: " ") }.joined(separator: " | ") + " |" }
-      lines += [row(table.columns), "|" + table.columns.map { _ in "---|" }.joined()] + table.rows.map(row) + [""]
-    }
-    lines += ["## Arms", ""]
-    add(plans)
-    for section in sections {
-      lines += ["## \(section.title)", ""]
-      add(section.arms)
-      add(section.pairs)
-    }
-    for table in descriptions {
-      lines += ["## \(table.title)", ""]
-      add(table)
-    }
-    if !results.gaps.isEmpty {
-      lines += ["## Not measured", ""]
-      add(gaps)
-    }
-    if !results.notes.isEmpty { lines += ["## Notes", ""] + results.notes.map { "- \($0)" } + [""] }
-    lines += ["## The comparison's file", "", "```toml", results.file.trimmingCharacters(in: .newlines), "```", "", "Lockstep \(results.version)."]
-    return lines.joined(separator: "\n") + "\n"
+  private func spread(_ s: ComparisonResults.Summary) -> String {
+    let half = s.interval.map { ($0.high - $0.low) / 2 } ?? 0
+    // Equal values leave a last digit of their mean.
+    return number(s.mean) + (half > 1e-9 * abs(s.mean) ? " ± \(number(half))" : "")
   }
-}
 
-extension ComparisonResults {
-  /// The paired differences as lines for a terminal.
-  public var verdictLines: [String] {
-    let rows = differences.map { d in
-      let mean = d.differences.reduce(0, +) / Double(max(d.differences.count, 1))
-      let interval = d.interval.map { "[\(number($0.low)), \(number($0.high))]" } ?? "(one seed)"
-      return ["\(d.arm) - \(d.reference)", d.value, number(mean), interval, "\(d.sameSign)/\(d.differences.count)", d.verdict.rawValue]
-    }
-    let widths = (0..<6).map { column in rows.map { $0[column].count }.max() ?? 0 }
-    return rows.map { row in
-      zip(row, widths).map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }.joined(separator: "  ").trimmingCharacters(in: .whitespaces)
+  var gaps: Table { Table("Not measured", ["arm", "what", "why"], results.gaps.map { [$0.arm, ValueNames.measure($0.measure), $0.reason] }) }
+
+  var notes: [String] {
+    results.notes.map { note in
+      let who = note.arms.isEmpty ? "" : note.arms.count == results.plans.count && note.arms.count > 1 ? "all arms, " : list(note.arms) + ", "
+      return "\(who)\(who.isEmpty ? ValueNames.measure(note.measure) : ValueNames.measure(note.measure).lowercased()): \(note.text)"
     }
   }
 }

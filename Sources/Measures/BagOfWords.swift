@@ -38,6 +38,8 @@ public struct BagOfWordsMeasure: Measure {
   public static let name = "bag-of-words"
   public static let summary = "Logistic regression on the words of labelled text, without the model: the baseline of probe and finetune."
 
+  public static let readsModel = false
+
   private let options: Options
   private let weighting: Weighting
 
@@ -56,6 +58,8 @@ public struct BagOfWordsMeasure: Measure {
   }
 
   public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
+
+  public var labelledData: String? { options.examples }
 
   public func obstacle(_ model: MeasuredModel) -> String? { nil }
 
@@ -79,7 +83,7 @@ public struct BagOfWordsMeasure: Measure {
     let values =
       score + [
         MeasuredValue("bagOfWords.strength", probe.strength), MeasuredValue("bagOfWords.words", Double(words)),
-        MeasuredValue("bagOfWords.majorityAccuracy", data.majorityAccuracy),
+        MeasuredValue("bagOfWords.majorityAccuracy", data.majorityAccuracy, least: 0, most: 1),
       ]
     return MeasureResult(values, notes: [data.description] + probe.notes, predictions: [Predictions("bagOfWords", probe.predictions, data)])
   }

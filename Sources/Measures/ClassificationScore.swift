@@ -25,8 +25,8 @@ struct ClassificationScore {
   func values(_ name: String) -> [MeasuredValue] {
     let items = MeasuredValue.Items(sums: correct, counts: [Double](repeating: 1, count: correct.count))
     return [
-      MeasuredValue("\(name).accuracy", accuracy, better: .higher, standardError: ratioError(items), items: items),
-      MeasuredValue("\(name).macroF1", macroF1, better: .higher),
+      MeasuredValue("\(name).accuracy", accuracy, better: .higher, standardError: ratioError(items), least: 0, most: 1, items: items),
+      MeasuredValue("\(name).macroF1", macroF1, better: .higher, least: 0, most: 1),
     ]
   }
 }

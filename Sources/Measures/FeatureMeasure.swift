@@ -82,8 +82,8 @@ public struct FeatureMeasure: Measure {
       let total = spectrum.singularValues.reduce(0, +)
       let shares = spectrum.singularValues.map { total > 0 ? $0 / total : 0 }
       result.values += [
-        MeasuredValue("features.\(kind).effectiveRank", spectrum.effectiveRank, unit: "of \(width)", better: .neither),
-        MeasuredValue("features.\(kind).largestShare", shares.first ?? 0), MeasuredValue("features.\(kind).rows", Double(spectrum.rows)),
+        MeasuredValue("features.\(kind).effectiveRank", spectrum.effectiveRank, unit: "of \(width)", better: .neither, least: 1, most: Double(width)),
+        MeasuredValue("features.\(kind).largestShare", shares.first ?? 0, least: 0, most: 1), MeasuredValue("features.\(kind).rows", Double(spectrum.rows)),
       ]
       result.tables["spectrum.\(kind)"] = MeasuredTable(
         ["i", "singularValue", "share"], shares.indices.map { [Double($0 + 1), spectrum.singularValues[$0], shares[$0]] })

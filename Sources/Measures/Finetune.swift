@@ -64,12 +64,19 @@ public struct FinetuneMeasure: Measure {
 
   public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
 
+  public var labelledData: String? { options.examples }
+
+  public func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem] {
+    guard options.batch % microBatch != 0 else { return [] }
+    let sentence = "is \(options.batch); it must be a multiple of the samples computed together, \(microBatch) (--micro-batch; microBatch in a comparison)."
+    return [.init(key: "measures.finetune.batch", sentence: sentence)]
+  }
+
   public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    guard options.batch % context.microBatch == 0 else {
-      throw ConfigurationError("measures.finetune.batch", is: options.batch, rule: "it must be a multiple of --micro-batch = \(context.microBatch).")
-    }
+    let problems = problems(microBatch: context.microBatch, context: context.model.configuration.context)
+    guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     let data = try LabelledText.read(options, seed: context.seed, context.communicator)
     let tokenizer = try TokenizerLoader.load(context.model.path)
     let texts = try EncodedTexts((data.train + data.test).map(\.text), tokenizer, context.model)
@@ -105,7 +112,7 @@ public struct FinetuneMeasure: Measure {
     }
     if options.untrained { notes.append("Weights were drawn anew: this is training from nothing.") }
     return MeasureResult(
-      data.score(predictions).values("finetune") + [MeasuredValue("finetune.majorityAccuracy", data.majorityAccuracy)],
+      data.score(predictions).values("finetune") + [MeasuredValue("finetune.majorityAccuracy", data.majorityAccuracy, least: 0, most: 1)],
       tables: ["finetune.epochs": MeasuredTable(["epoch", "training loss", "test accuracy"], rows)], notes: notes,
       predictions: [Predictions("finetune", predictions, data)])
   }

@@ -39,6 +39,11 @@ extension LabelledTextOptions {
     return problems
   }
 
+  /// Names the examples: equal for measures that ask the same ones.
+  var examples: String {
+    [train, test, textColumn, labelColumn, "\(header)", "\(trainExamples)", "\(testExamples)"].joined(separator: "\u{1F}")
+  }
+
   /// Reads the files once, and says which option is wrong where that fails.
   func checkFiles(_ measure: String) throws(ConfigurationError) {
     do { _ = try LabelledText.read(self, seed: 1) } catch {

@@ -79,6 +79,8 @@ public struct ProbeMeasure: Measure {
 
   public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
 
+  public var labelledData: String? { options.examples }
+
   public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
@@ -96,7 +98,7 @@ public struct ProbeMeasure: Measure {
       said.append(Predictions("probe.\(feature.rawValue)", probe.predictions, data))
       notes += probe.notes.map { "\(feature.rawValue): \($0)" }
     }
-    values.append(MeasuredValue("probe.majorityAccuracy", data.majorityAccuracy))
+    values.append(MeasuredValue("probe.majorityAccuracy", data.majorityAccuracy, least: 0, most: 1))
     return MeasureResult(values, notes: notes, predictions: said)
   }
 }

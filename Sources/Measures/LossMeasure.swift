@@ -24,6 +24,11 @@ public struct LossMeasure: Measure {
   private let options: Options
 
   public init(_ options: Options) throws(ConfigurationError) {
+    if !options.objective.isEmpty, ObjectiveRegistry.entry(named: options.objective) == nil {
+      throw ConfigurationError(
+        "measures.loss.objective", is: options.objective,
+        rule: "it must be one of \(ObjectiveRegistry.entries.map(\.name).joined(separator: ", ")).")
+    }
     guard options.samples >= 0 else { throw ConfigurationError("measures.loss.samples", is: options.samples, rule: "it must be 0 (all) or more.") }
     self.options = options
   }
@@ -54,14 +59,18 @@ public struct LossMeasure: Measure {
     let total = zip(objective.terms, losses).reduce(0) { $0 + $1.0.weight * $1.1 }
     // Losses of different objectives are different questions, unless one question is asked by name.
     let better: MeasuredValue.Better = options.objective.isEmpty ? .neither : .lower
-    var values = [MeasuredValue("loss", total, unit: "nats a target", better: better)]
-    if losses.count > 1 { values += zip(objective.terms, losses).map { MeasuredValue("loss.\($0.name)", $1, unit: "nats a target") } }
+    let unit = "nats per target" + (options.objective.isEmpty ? "" : " of \(options.objective)")
+    var values = [MeasuredValue("loss", total, unit: unit, better: better, least: 0)]
+    if losses.count > 1 { values += zip(objective.terms, losses).map { MeasuredValue("loss.\($0.name)", $1, unit: unit, least: 0) } }
     values += [MeasuredValue("samples", Double(samples)), MeasuredValue("targets", counts[0])]
     guard type(of: objective).visibility == .causal, losses.count == 1 else {
       return MeasureResult(values, notes: ["The loss of masked tokens is not a probability of the text; compare it with equal masks only."])
     }
-    values.append(MeasuredValue("perplexity", exp(losses[0]), unit: "a token", better: .lower))
-    values.append(MeasuredValue("bitsPerByte", sums[0] / log(2) / data.bytes(ofTargets: counts[0]), unit: "bits a byte", better: .lower))
+    // One fact in three forms.
+    values[0].restates = "bitsPerByte"
+    values.append(MeasuredValue("perplexity", exp(losses[0]), unit: "per token", better: .lower, least: 1, restates: "bitsPerByte"))
+    values.append(
+      MeasuredValue("bitsPerByte", sums[0] / log(2) / data.bytes(ofTargets: counts[0]), unit: "bits per byte", better: .lower, least: 0))
     return MeasureResult(values)
   }
 }

@@ -170,7 +170,7 @@ public struct MaskVarianceMeasure: Measure {
     values.append(difference)
     values += [
       MeasuredValue("texts", Double(every.count)), MeasuredValue("sets", Double(options.sets)),
-      MeasuredValue("hidden", Double(size), unit: "tokens a mask"), MeasuredValue("dimensions", Double(dimensions)),
+      MeasuredValue("hidden", Double(size), unit: "tokens per mask"), MeasuredValue("dimensions", Double(dimensions)),
     ]
     let basis = isExact ? "Inner products are exact." : "Inner products are those of a random sketch, right on average over seeds."
     return MeasureResult(

@@ -12,6 +12,10 @@ public protocol Measure: Sendable {
   static var name: String { get }
   /// One line for `lockstep evaluate --list`.
   static var summary: String { get }
+  /// Whether the result depends on the model. A baseline that reads the data alone says false, and is computed once for many models.
+  static var readsModel: Bool { get }
+  /// Names the labelled examples that are asked: results of measures with equal names are of the same examples. nil without labels.
+  var labelledData: String? { get }
 
   /// - Throws: `ConfigurationError` naming `measures.<name>.<key>`.
   init(_ options: Options) throws(ConfigurationError)
@@ -19,6 +23,9 @@ public protocol Measure: Sendable {
   /// Reads the files that options name, where there are any, so that mistakes are told before hours of training. On one rank.
   /// - Throws: `ConfigurationError` naming `measures.<name>.<key>`.
   func checkFiles() throws(ConfigurationError)
+
+  /// What cannot be measured with this many samples together or this context whatever the weights are, known before training.
+  func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem]
 
   /// Why this model cannot be measured so, as the end of a sentence that begins with the model; nil when it can.
   func obstacle(_ model: MeasuredModel) -> String?
@@ -28,7 +35,10 @@ public protocol Measure: Sendable {
 }
 
 extension Measure {
+  public static var readsModel: Bool { true }
+  public var labelledData: String? { nil }
   public func checkFiles() throws(ConfigurationError) {}
+  public func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem] { [] }
 }
 
 /// Options of a measure: Codable, with a default for everything.
@@ -68,6 +78,11 @@ public struct MeasuredValue: Codable, Sendable, Equatable {
   public var better: Better
   /// Standard error over the items measured, where there is one.
   public var standardError: Double?
+  /// The smallest and the largest number it can be, where there are such: an interval is cut there.
+  public var least: Double?
+  public var most: Double?
+  /// The name of another value of the same result that says the same in another form, as bits per byte do for a perplexity.
+  public var restates: String?
   /// What the number was made of, item by item: a sum and a count each. Two models measured on the same items can be paired.
   public var items: Items?
 
@@ -78,9 +93,13 @@ public struct MeasuredValue: Codable, Sendable, Equatable {
     public init(sums: [Double], counts: [Double]) { (self.sums, self.counts) = (sums, counts) }
   }
 
-  public init(_ name: String, _ value: Double, unit: String = "", better: Better = .neither, standardError: Double? = nil, items: Items? = nil) {
+  public init(
+    _ name: String, _ value: Double, unit: String = "", better: Better = .neither, standardError: Double? = nil, least: Double? = nil,
+    most: Double? = nil, restates: String? = nil, items: Items? = nil
+  ) {
     (self.name, self.value, self.unit, self.better) = (name, value, unit, better)
     (self.standardError, self.items) = (standardError, items)
+    (self.least, self.most, self.restates) = (least, most, restates)
   }
 }
 

@@ -5,6 +5,8 @@ import Training
 public struct MeasureEntry: Sendable {
   public let name: String
   public let summary: String
+  /// Whether the result depends on the model.
+  public let readsModel: Bool
   public let defaultOptions: any MeasureOptions
   public let make: @Sendable (any MeasureOptions) throws(ConfigurationError) -> any Measure
   /// It predicts a class for each example of labelled text.
@@ -12,7 +14,7 @@ public struct MeasureEntry: Sendable {
   private let decode: @Sendable (any Decoder) throws -> any MeasureOptions
 
   public init<M: Measure>(_: M.Type) {
-    (name, summary, defaultOptions) = (M.name, M.summary, M.Options())
+    (name, summary, readsModel, defaultOptions) = (M.name, M.summary, M.readsModel, M.Options())
     classifies = M.Options.self is any LabelledTextOptions.Type
     make = { options throws(ConfigurationError) in
       guard let options = options as? M.Options else { preconditionFailure("options of another measure than \(M.name)") }

@@ -40,6 +40,8 @@ public struct NearestNeighboursMeasure: Measure {
 
   public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
 
+  public var labelledData: String? { options.examples }
+
   public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
@@ -60,7 +62,7 @@ public struct NearestNeighboursMeasure: Measure {
       values += data.score(predictions).values("knn.\(feature.rawValue)")
       said.append(Predictions("knn.\(feature.rawValue)", predictions, data))
     }
-    values.append(MeasuredValue("knn.majorityAccuracy", data.majorityAccuracy))
+    values.append(MeasuredValue("knn.majorityAccuracy", data.majorityAccuracy, least: 0, most: 1))
     return MeasureResult(values, notes: notes, predictions: said)
   }
 

@@ -54,6 +54,13 @@ public struct RetrievalMeasure: Measure {
     self.options = options
   }
 
+  public func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem] {
+    let longest = RetrievalSequence.length(pairs: options.pairs, distractors: options.distractors) + 3
+    guard longest > context else { return [] }
+    let sentence = "is \(options.pairs), with \(options.distractors) distractors: up to \(longest) tokens, and the model reads \(context)."
+    return [.init(key: "measures.\(Self.name).pairs", sentence: sentence)]
+  }
+
   public func obstacle(_ model: MeasuredModel) -> String? {
     model.predictionObstacle(needsMask: model.configuration.visibility != .causal)
   }
@@ -62,12 +69,8 @@ public struct RetrievalMeasure: Measure {
     let pool = try tokens(context)
     try pool.check(pairs: options.pairs, distractors: options.distractors)
     let framing = try context.model.framing()
-    let longest = RetrievalSequence.length(pairs: options.pairs, distractors: options.distractors) + 3
-    guard longest <= context.model.configuration.context else {
-      throw ConfigurationError(
-        "measures.\(Self.name).pairs",
-        "is \(options.pairs), with \(options.distractors) distractors: up to \(longest) tokens, and the model reads \(context.model.configuration.context).")
-    }
+    let problems = problems(microBatch: context.microBatch, context: context.model.configuration.context)
+    guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     let cells = cells
     guard let reader = RetrievalReader(context.model, framing) else { preconditionFailure("\(Self.name) needs a vocabulary head") }
     let (sequences, random) = (options.sequences, CounterGenerator(seed: context.seed, purpose: .evaluation))
@@ -123,7 +126,7 @@ public struct RetrievalMeasure: Measure {
       let values = rows.map { $0[column] }
       let (mean, error) = meanAndError(values)
       let items = MeasuredValue.Items(sums: values, counts: [Double](repeating: 1, count: values.count))
-      return MeasuredValue("retrieval.\(name)", mean, unit: unit, better: better, standardError: error, items: items)
+      return MeasuredValue("retrieval.\(name)", mean, unit: unit, better: better, standardError: error, least: 0, most: column < 2 ? 1 : nil, items: items)
     }
     let byPairs = cells.enumerated().map { index, cell in
       let chosen = rows[index * options.sequences..<(index + 1) * options.sequences]
@@ -143,7 +146,7 @@ public struct RetrievalMeasure: Measure {
     return MeasureResult(
       [
         proportion("exact", 0, unit: "of sequences", .higher), proportion("bestOfOffered", 1, unit: "of sequences", .higher),
-        proportion("loss", 2, unit: "nats a value", .lower), MeasuredValue("sequences", Double(rows.count)),
+        proportion("loss", 2, unit: "nats per value", .lower), MeasuredValue("sequences", Double(rows.count)),
       ],
       tables: [
         "byPairs": MeasuredTable(["pairs", "distractors", "exact", "standardError", "bestOfOffered", "loss"], byPairs),

@@ -138,8 +138,8 @@ public struct PseudoPerplexityMeasure: Measure {
         return (Reading(tokens: shown, rows: [i], targets: [tokens[i]]), 1)
       }
     }
-    result.values.removeAll { $0.unit == "bits a byte" }
-    for i in result.values.indices { result.values[i].better = .neither }
+    result.values.removeAll { $0.name.hasSuffix(".bitsPerByte") }
+    for i in result.values.indices { (result.values[i].better, result.values[i].restates) = (.neither, nil) }
     result.notes.append("Pseudo-perplexity is not a probability of the text and may rank models the other way round; compare left-to-right or any-order.")
     return result
   }
@@ -183,19 +183,20 @@ extension MeasureContext {
     }
     let loss = total / targets
     var values = [
-      MeasuredValue("\(name).perplexity", exponential(loss), unit: "a token", better: .lower),
-      MeasuredValue("\(name).loss", loss, unit: "nats a token", standardError: ratioError(items), items: items),
+      MeasuredValue("\(name).perplexity", exponential(loss), unit: "per token", better: .lower, least: 1),
+      MeasuredValue("\(name).loss", loss, unit: "nats per token", standardError: ratioError(items), least: 0, items: items),
       MeasuredValue("\(name).tokens", targets),
     ]
     if let corpus, corpus.manifest.shards(split).textBytes > 0 {
       let data = corpus.manifest.shards(split)
       // Bytes the tokens stand for: the split's mean over tokens of text, ends of documents not counted.
       let perToken = Double(data.textBytes) / Double(max(data.tokens - data.documents, 1))
+      for i in 0..<2 { values[i].restates = "\(name).bitsPerByte" }
       let bits = MeasuredValue.Items(sums: items.sums.map { $0 / naturalLogarithm(2) }, counts: items.counts.map { $0 * perToken })
       values.append(
         MeasuredValue(
-          "\(name).bitsPerByte", total / naturalLogarithm(2) / (targets * perToken), unit: "bits a byte", better: .lower,
-          standardError: ratioError(bits), items: bits))
+          "\(name).bitsPerByte", total / naturalLogarithm(2) / (targets * perToken), unit: "bits per byte", better: .lower,
+          standardError: ratioError(bits), least: 0, items: bits))
     }
     return MeasureResult(values)
   }

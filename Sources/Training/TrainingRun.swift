@@ -64,6 +64,8 @@ public final class TrainingRun {
   private var bestLoss: Double?
   private var bestStep: Int?
   let saver: CheckpointSaver
+  /// Called after every step with the number of finished ones, for a caller of many runs who shows where all of them stand.
+  public var onStep: ((Int) -> Void)?
   private let command: [String]
   private let version: String
   private let acceptArithmetic: Bool
@@ -176,6 +178,7 @@ public final class TrainingRun {
       step += 1
       accounting.add(outcome.samples)
       try afterStep(outcome, finished: step)
+      onStep?(step)
     } while step < steps && !outcome.stopRequested
     return step
   }

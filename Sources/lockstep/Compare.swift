@@ -15,7 +15,8 @@ struct Compare: ComputingCommand {
       Example: mpirun -n 2 lockstep compare configs/compare/ahead-or-around.toml --set seeds=3
 
       The same command again goes on: what is trained stays, what is measured stays, and the report is written anew. \
-      report.html, report.md and report.json come to lie in folder/name. docs/comparisons.md says how to read them.
+      report.html, report.md, report.json, tables as CSV, and figures as SVG and CSV come to lie in folder/name. \
+      docs/comparisons.md says how to read them.
       """)
 
   @Argument(help: "The comparison, a TOML file.") var file: String
@@ -36,6 +37,7 @@ struct Compare: ComputingCommand {
     try Job.run { communicator in
       BLAS.useOneThread()
       let text = try shared(communicator)
+      try requireEqualSettings(communicator)
       try communicator.learnNames()
       let threads = try Job.together(communicator) { try Job.threads(self.threads, communicator) }
       let (comparison, plans) = try Job.together(communicator) {
@@ -48,9 +50,10 @@ struct Compare: ComputingCommand {
       if dryRun { return }
       try Arithmetic.current().requireEqual(over: communicator)
       let runner = try Job.together(communicator) {
-        try ComparisonRunner(comparison, plans: plans, communicator: communicator, threads: threads, version: Version.number) { line in
-          if speaks { StandardError.write("\(line)\n") }
-        }
+        let runner = try ComparisonRunner(
+          comparison, plans: plans, communicator: communicator, threads: threads, version: Version.number, progress: speaks ? .standardError() : nil)
+        try runner.check()
+        return runner
       }
       guard try runner() else {
         if speaks { StandardError.write("stopped as asked; run the same command again to go on\n") }
@@ -58,8 +61,9 @@ struct Compare: ComputingCommand {
       }
       guard speaks else { return }
       let results = try ComparisonResults(comparison, plans: plans, runner.items, version: Version.number)
-      try results.write(to: comparison.path)
-      for line in results.verdictLines { try StandardOutput.line(line) }
+      try results.write(to: comparison.path, starts: try runner.starts())
+      for line in results.verdictLines { try StandardOutput.line(printable(line)) }
+      if let warning = results.seedWarning { StandardError.write("\(warning)\n") }
       StandardError.write("the report is \(comparison.path)/report.html\n")
     }
   }
@@ -70,6 +74,16 @@ struct Compare: ComputingCommand {
       communicator.rank == 0 ? Array(try ConfigurationFile.text(file).utf8) : []
     }
     return String(decoding: try communicator.broadcast(local), as: UTF8.self)
+  }
+
+  /// Each rank was given its own command line. - Throws: `ConfigurationError` on every rank when two have other settings.
+  private func requireEqualSettings(_ communicator: any Communicator) throws {
+    let digest = SHA256.of(settings.joined(separator: "\u{1F}"))
+    let all = try communicator.gatherAll(Array(digest.utf8))
+    guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
+    try Job.together(communicator) {
+      throw ConfigurationError("--set", "is not the same on rank \(other) as on rank 0; give every rank the same command line.")
+    }
   }
 
   private func show(_ comparison: ComparisonFile, _ plans: [ArmPlan]) {

@@ -22,7 +22,21 @@ import Testing
     let interval = try #require(Interval.ofMean([1, 2, 3, 4, 5]))
     #expect(abs(interval.mean - 3) < 1e-12)
     #expect(abs((interval.high - interval.low) / 2 - 2.776445 * (2.5 / 5).squareRoot()) < 1e-4)
-    #expect(Interval.ofMean([1]) == nil)
+    // Two values lie as far apart as chance has it.
+    #expect(Interval.ofMean([1]) == nil && Interval.ofMean([1, 2]) == nil && Interval.ofMean([1, 2, .nan]) == nil)
+  }
+
+  /// Accuracies near 1 of few seeds: Student's t alone would end at 1.09.
+  @Test func intervalsStayInsideWhatAValueCanBe() throws {
+    let near = try #require(Interval.ofMean([0.99, 1, 0.9], least: 0, most: 1))
+    #expect(near.high == 1 && near.low > 0.8 && near.low < 0.85)
+    let far = try #require(Interval.ofMean([0.01, 0.2, 0], least: 0, most: 1))
+    #expect(far.low == 0 && far.high > 0.3)
+    let same = try #require(Interval.ofMean([1, 1, 1], least: 0, most: 1))
+    #expect(same.low == 1 && same.high == 1)
+    let difference = PairedDifference(
+      measure: "m", value: "v", arm: "a", reference: "b", differences: [0.9, -0.9, 1], seeds: [1, 2, 3], better: .higher, span: 1)
+    #expect(difference.interval?.low == -1 && difference.interval?.high == 1)
   }
 
   private func difference(_ values: [Double], _ better: MeasuredValue.Better) -> PairedDifference {
@@ -36,7 +50,8 @@ import Testing
     // All of one sign, and still not resolved.
     let open = difference([0.1, 2, 0.2], .higher)
     #expect(open.verdict == .notResolved && open.sameSign == 3)
-    #expect(difference([5], .higher).verdict == .notResolved)
+    #expect(difference([5], .higher).verdict == .tooFewSeeds && difference([5, 5.1], .higher).verdict == .tooFewSeeds)
+    #expect(difference([5, 5.1], .higher).interval == nil)
     #expect(difference([-1, 2, 3], .higher).sameSign == 2)
   }
 
@@ -58,6 +73,7 @@ import Testing
   @Test func numbersForPeople() {
     #expect(number(0.123456) == "0.1235" && number(12) == "12" && number(1_234_567) == "1.23 M" && number(-0.5) == "-0.5")
     #expect(escaped("<a href=\"x\">&") == "&lt;a href=&quot;x&quot;&gt;&amp;")
+    #expect(escaped("it's\u{1}\u{7F}é漢") == "it&#39;s\u{FFFD}\u{FFFD}é漢")
   }
 
   @Test func noRankHasMuchMoreToDoThanAnother() {

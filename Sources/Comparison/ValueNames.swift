@@ -1,0 +1,80 @@
+import Measures
+
+/// Names of measures and values as a reader takes them: those of commands and JSON are for programs.
+enum ValueNames {
+  private static let measures = [
+    "loss": "Loss", "left-to-right": "Left to right", "any-order": "Any order (upper bound)", "pseudo-perplexity": "Pseudo-perplexity",
+    "probe": "Linear probe", "knn": "Nearest neighbours", "bag-of-words": "Bag of words", "finetune": "Fine-tuning",
+    "mask-variance": "Variance over masks", "features": "Features", "cooccurrence": "Co-occurrence", "retrieval": "Retrieval",
+  ]
+
+  /// First parts of values that repeat the measure.
+  private static let prefixes: Set = [
+    "leftToRight", "anyOrder", "pseudo", "probe", "knn", "bagOfWords", "finetune", "maskVariance", "features", "cooccurrence", "retrieval",
+  ]
+
+  /// Parts whose words are others than those of the key.
+  private static let parts = [
+    "macroF1": "macro F1", "mean": "mean state", "last": "last state", "cls": "state of [CLS]", "all": "all states", "sigma2": "σ₂",
+    "squaredSum": "Σσ²", "exact": "exactly retrieved", "bestOfOffered": "best of those offered", "strength": "penalty chosen",
+    "largestShare": "share of the largest singular value", "majorityAccuracy": "accuracy of the most frequent class",
+    "singularValue": "singular value", "standardError": "standard error", "i": "rank of the singular value",
+  ]
+
+  static func measure(_ name: String) -> String { measures[name] ?? words(name) }
+
+  /// The value without its measure: `probe.mean.accuracy` is "accuracy, mean state".
+  static func value(_ name: String) -> String {
+    var found = name.split(separator: ".").map(String.init)
+    if found.count > 1, prefixes.contains(found[0]) { found.removeFirst() }
+    // What was measured first, then of what.
+    let isQuantityLast = ["accuracy", "macroF1", "strength", "effectiveRank", "largestShare", "rows"].contains(found.last ?? "")
+    return (isQuantityLast ? found.reversed() : found).map(part).joined(separator: ", ")
+  }
+
+  /// Measure and value.
+  static func full(_ measure: String, _ value: String) -> String {
+    let (title, rest) = (self.measure(measure), self.value(value))
+    return title.lowercased() == rest.lowercased() ? title : "\(title): \(rest)"
+  }
+
+  /// A column of a measure's table.
+  static func column(_ name: String) -> String { part(name) }
+
+  private static func part(_ name: String) -> String { parts[name] ?? words(name) }
+
+  /// A key in camel case as words: a letter in upper case begins one, unless the one before is in upper case too.
+  private static func words(_ name: String) -> String {
+    var (result, wasUpper) = ("", true)
+    for character in name {
+      if character.isUppercase, !wasUpper, !result.isEmpty { result += " " }
+      result += character.isUppercase && !wasUpper ? character.lowercased() : String(character)
+      wasUpper = character.isUppercase || !character.isLetter
+    }
+    return result
+  }
+
+  /// The unit, unless the value's name says it.
+  static func unit(_ unit: String, of value: String) -> String { self.value(value).contains(unit) ? "" : unit }
+}
+
+extension MeasuredValue.Better {
+  /// For headings and axes.
+  var sentence: String {
+    switch self {
+    case .lower: "lower is better"
+    case .higher: "higher is better"
+    case .neither: ""
+    }
+  }
+
+  var arrow: String {
+    switch self {
+    case .lower: "↓"
+    case .higher: "↑"
+    case .neither: ""
+    }
+  }
+
+  func isBetter(_ a: Double, than b: Double) -> Bool { self == .lower ? a < b : a > b }
+}
