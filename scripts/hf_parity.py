@@ -20,8 +20,10 @@ import safetensors.torch
 import torch
 import transformers
 
+import hf_own_vocabulary as own
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-LOCKSTEP = ROOT / ".build" / "release" / "lockstep"
+LOCKSTEP = pathlib.Path(os.environ.get("LOCKSTEP") or ROOT / ".build" / "release" / "lockstep")
 CONTEXT = 64
 MODELS = {
     "ar": ("ar", 'architecture = "gpt2"', transformers.AutoModelForCausalLM),
@@ -144,6 +146,8 @@ def compare_models(folder, corpus, text):
             compare_generation(trained[name], model, tokenizer, text)
         else:
             compare_filling(trained[name], model, tokenizer, text)
+            own.compare_pipeline(check, run, LOCKSTEP, trained[name], source, text)
+        own.compare_truncation(check, model, tokenizer, CONTEXT, text)
         record(folder / "goldens" / f"trained-{name}", source, model, tokenizer, text)
         compare_export(folder, trained[name], kind)
     return trained
@@ -157,6 +161,7 @@ def compare_export(folder, run_folder, kind):
     check(same, f"export --dtype bf16 rounds all {len(floats)} tensors as torch does")
     model = load(kind, target, dtype="auto")
     check(model.dtype == torch.bfloat16, "the exported model loads as bfloat16")
+    own.run_card(check, target)
 
 
 def compare_imports(folder, corpus, tokenizer):
@@ -189,6 +194,7 @@ def compare_electra(folder, corpus, text):
             unexpected = left.pop("unexpected_keys", [])
             fits = not left and all(allowed and key.startswith(allowed) for key in unexpected)
             check(fits, f"{type(model).__name__} loads {'the export' if place == target else 'the checkpoint'} whole")
+    own.run_card(check, target)
     generator, tokenizer = load(transformers.AutoModelForMaskedLM, target / "generator"), transformers.AutoTokenizer.from_pretrained(target / "generator")
     check(type(generator).__name__ == "ElectraForMaskedLM", "the generator is an ElectraForMaskedLM")
     compare_filling(target / "generator", generator, tokenizer, text)
@@ -222,6 +228,7 @@ def main():
     parser.add_argument("--text", type=pathlib.Path, help="a text to train on instead of the project's documents")
     parser.add_argument("--corpus", type=pathlib.Path, help="a prepared corpus of that text instead of preparing one")
     parser.add_argument("--keep", type=pathlib.Path, help="a new folder to work in and leave behind")
+    parser.add_argument("--no-logits", dest="logits", action="store_false", help="leave out the logits and gradients, which need a build of the tests")
     options = parser.parse_args()
     transformers.logging.set_verbosity_error()
     text = options.text.read_text(encoding="utf-8") if options.text else own_text()
@@ -239,7 +246,10 @@ def main():
         compare_electra(folder, corpus, text)
         print("from transformers", flush=True)
         compare_imports(folder, corpus, transformers.AutoTokenizer.from_pretrained(checkpoint(trained["ar"])))
-        compare_logits(folder)
+        print("with their own vocabulary", flush=True)
+        own.compare_own_vocabulary(check, run, LOCKSTEP, folder, text, CONTEXT)
+        if options.logits:
+            compare_logits(folder)
     print("all as it should be" if failures == 0 else f"{failures} comparisons failed")
     sys.exit(1 if failures else 0)
 

@@ -25,13 +25,14 @@ public enum HuggingFaceExport {
       try Folders.create(temporary)
       try writeWeights(of: checkpoint, to: temporary + "/" + CheckpointFile.model, format: format)
       let companions = try CompanionFiles.all(in: checkpoint)
-      try copyFiles(of: checkpoint, to: temporary, configuration: CheckpointFile.configuration, format: format)
+      try copyFiles(of: checkpoint, to: temporary, configuration: CheckpointFile.configuration, format: format, context: model.context)
       for companion in companions {
         let folder = temporary + "/" + companion.name
         try Folders.create(folder)
         try SafetensorsWriter.write(
           try CompanionFiles.tensors(companion, in: checkpoint, main: model), to: folder + "/" + CheckpointFile.model, format: format)
-        try copyFiles(of: checkpoint, to: folder, configuration: companion.name + CompanionFiles.suffix, format: format)
+        try copyFiles(
+          of: checkpoint, to: folder, configuration: companion.name + CompanionFiles.suffix, format: format, context: companion.configuration.context)
         try Folders.sync(folder)
       }
       if let card { try write(Array(card.markdown.utf8), to: temporary + "/README.md") }
@@ -43,9 +44,10 @@ public enum HuggingFaceExport {
     }
   }
 
-  /// The small files of a checkpoint, and of its configurations one, as `config.json`.
+  /// The small files of a checkpoint, and of its configurations one, as `config.json`. Checkpoints of older versions do not say how much
+  /// their model reads.
   private static func copyFiles(
-    of checkpoint: Checkpoint, to folder: String, configuration: String, format: FloatFormat
+    of checkpoint: Checkpoint, to folder: String, configuration: String, format: FloatFormat, context: Int
   ) throws(CheckpointError) {
     for name in checkpoint.files.keys.sorted() where !name.hasSuffix(".safetensors") {
       guard name != configuration else {
@@ -53,7 +55,11 @@ public enum HuggingFaceExport {
         continue
       }
       guard name != CheckpointFile.configuration, !name.hasSuffix(CompanionFiles.suffix) else { continue }
-      try write(try checkpoint.bytes(name), to: folder + "/" + name)
+      let bytes = try checkpoint.bytes(name)
+      let isTokenizer = name == CheckpointFile.tokenizerConfiguration
+      try write(
+        isTokenizer ? HuggingFaceConfiguration.tokenizerJSON(bytes, context: context, path: checkpoint.path + "/" + name) : bytes,
+        to: folder + "/" + name)
     }
   }
 

@@ -1,4 +1,5 @@
 import Core
+import Foundation
 
 /// What `README.md` of a published model says.
 public struct ModelCard: Sendable, Equatable {
@@ -15,6 +16,8 @@ public struct ModelCard: Sendable, Equatable {
   public var data: String
   /// The command that trained it.
   public var command: String
+  /// The run's configuration, in TOML.
+  public var configuration: String?
   /// Name and value of each measure, in order.
   public var metrics: [(name: String, value: String)]
   /// What it should not be used for or is known to do badly.
@@ -22,7 +25,7 @@ public struct ModelCard: Sendable, Equatable {
 
   public init(
     title: String, family: HuggingFaceClass, tags: [String] = [], license: String? = nil, languages: [String] = [], summary: String,
-    data: String, command: String, metrics: [(name: String, value: String)] = [], limits: String
+    data: String, command: String, configuration: String? = nil, metrics: [(name: String, value: String)] = [], limits: String
   ) {
     self.title = title
     self.family = family
@@ -32,6 +35,7 @@ public struct ModelCard: Sendable, Equatable {
     self.summary = summary
     self.data = data
     self.command = command
+    self.configuration = configuration
     self.metrics = metrics
     self.limits = limits
   }
@@ -42,29 +46,60 @@ public struct ModelCard: Sendable, Equatable {
   public var markdown: String {
     var text = frontMatter + "\n# \(title)\n\n\(summary)\n\n## Data\n\n\(data)\n\n"
     text += "## Training\n\n```sh\n\(command)\n```\n\n"
+    if let configuration { text += "with this configuration:\n\n```toml\n\(configuration.trimmingCharacters(in: .newlines))\n```\n\n" }
     if !metrics.isEmpty {
       text += "## Metrics\n\n| measure | value |\n|---|---|\n"
       text += metrics.map { "| \($0.name) | \($0.value) |\n" }.joined() + "\n"
     }
-    return text + "## Use\n\n```python\n\(usage)\n```\n\n## Limits\n\n\(limits)\n"
+    return text + "## Use\n\nThe weights are those of `\(family.architecture)` of the transformers library.\n\n```python\n\(usage)\n```\n\n## Limits\n\n\(limits)\n"
   }
 
   private var frontMatter: String {
     var lines = ["---", "library_name: transformers", "pipeline_tag: \(family.pipeline)"]
     if let license { lines.append("license: \(Self.quoted(license))") }
     if !languages.isEmpty { lines += ["language:"] + languages.map { "- \(Self.quoted($0))" } }
-    lines += ["tags:"] + (["lockstep", family.modelType] + tags).map { "- \(Self.quoted($0))" }
+    lines += ["tags:"] + distinctTags.map { "- \(Self.quoted($0))" }
     return (lines + ["---", ""]).joined(separator: "\n")
   }
 
-  private var usage: String {
-    let auto = family.autoClass
-    return """
-      from transformers import \(auto), AutoTokenizer
+  private var distinctTags: [String] {
+    var seen = Set<String>()
+    return (["lockstep", family.modelType] + tags).filter { seen.insert($0).inserted }
+  }
 
-      model = \(auto).from_pretrained(".")
-      tokenizer = AutoTokenizer.from_pretrained(".")
+  /// Python that runs as it stands beside the model's files.
+  private var usage: String {
+    switch family {
+    case .gpt2, .llama:
       """
+      from transformers import pipeline
+
+      folder = "."  # this folder, or the model's name on the Hub
+      generate = pipeline("text-generation", model=folder)
+      print(generate("The", max_new_tokens=20)[0]["generated_text"])
+      """
+    case .bert, .electraGenerator:
+      """
+      from transformers import pipeline
+
+      folder = "."  # this folder, or the model's name on the Hub
+      fill = pipeline("fill-mask", model=folder)
+      for candidate in fill(f"The {fill.tokenizer.mask_token} of"):
+          print(candidate["score"], candidate["token_str"])
+      """
+    case .electra:
+      """
+      import torch
+      from transformers import AutoModelForPreTraining, AutoTokenizer
+
+      folder = "."  # this folder, or the model's name on the Hub
+      model, tokenizer = AutoModelForPreTraining.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+      inputs = tokenizer("The end of the text", truncation=True, return_tensors="pt")
+      with torch.no_grad():
+          replaced = model(**inputs).logits.sigmoid()  # the probability that each token is not the text's own
+      print(replaced)
+      """
+    }
   }
 
   /// YAML reads words such as `no` and `1.0` as something else than text, so every text is quoted.

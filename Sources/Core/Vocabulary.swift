@@ -11,6 +11,8 @@ public struct Vocabulary: Codable, Sendable, Equatable {
   public var unknown: Int32?
   /// Every id that is not ordinary text, in rising order, without repetition. Never masked, never drawn as a random replacement.
   public var special: [Int32]
+  /// Rows of the embedding of the model that the corpus is trained from, where it has more than there are tokens. No part of `corpus.json`.
+  public var rows: Int?
   /// Where tokens join into words; nil where no tokeniser has said so. No part of `corpus.json`: whoever opens a corpus asks its tokeniser.
   public var words: WordEdges?
 

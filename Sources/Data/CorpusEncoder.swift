@@ -16,6 +16,8 @@ struct EncodedBatch: Sendable {
   var validation = EncodedSide()
   var emptyDocuments = 0
   var invalidDocuments = 0
+  /// Documents that write special tokens out.
+  var specialDocuments = 0
   var sourceBytes = 0
 }
 
@@ -42,14 +44,17 @@ extension DocumentBatch {
   }
 
   /// Encodes every document and appends the vocabulary's end of document to each.
-  func encoded(by tokenizer: any Tokenizer, split: SplitDecision) throws -> EncodedBatch {
+  /// - Parameter specialIsText: special tokens that a document writes out are text like any other.
+  func encoded(
+    by tokenizer: any Tokenizer, specialIsText: Bool, _ specials: WrittenSpecials, split: SplitDecision
+  ) throws -> EncodedBatch {
     var batch = EncodedBatch(sourceBytes: sourceBytes)
     let end = tokenizer.vocabulary.endOfDocument
     var start = split.start(ofBatch: index)
     func encode(_ part: UnsafeBufferPointer<UInt8>, into side: inout EncodedSide) {
       if part.isEmpty { return }
       let before = side.ids.count
-      tokenizer.encode(part, into: &side.ids)
+      tokenizer.encode(part, specialIsText: specialIsText, into: &side.ids)
       if let end { side.ids.append(end) }
       if side.ids.count > before { side.documents.append((side.ids.count, part.count)) }
     }
@@ -57,6 +62,7 @@ extension DocumentBatch {
       let parts = split.parts(text, start: start)
       start += text.count
       if !isValidUTF8(text) { batch.invalidDocuments += 1 }
+      if specials.areIn(text) { batch.specialDocuments += 1 }
       encode(UnsafeBufferPointer(rebasing: text[parts.train]), into: &batch.train)
       encode(UnsafeBufferPointer(rebasing: text[parts.validation]), into: &batch.validation)
     }

@@ -38,9 +38,9 @@ public struct CorpusPreparation: Sendable {
       }
       let partial = try PartialFolder(beside: target)
       do {
-        let manifest = try build(in: partial.path, files, sources, recipe: recipe, meter)
+        let (manifest, special) = try build(in: partial.path, files, sources, recipe: recipe, meter)
         try partial.commit()
-        return PreparationOutcome(manifest: manifest, alreadyPrepared: false, notes: notes(manifest, ignored: ignored))
+        return PreparationOutcome(manifest: manifest, alreadyPrepared: false, notes: notes(manifest, ignored: ignored, special: special))
       } catch {
         partial.discard()
         throw error
@@ -98,7 +98,7 @@ public struct CorpusPreparation: Sendable {
 
   private func build(
     in folder: String, _ files: [SourceFile], _ sources: [CorpusManifest.Source], recipe: String, _ meter: ProgressMeter
-  ) throws -> CorpusManifest {
+  ) throws -> (CorpusManifest, specialDocuments: Int) {
     func reader() -> DocumentReader { DocumentReader(files, choice: options.format, scratch: folder + "/.inflated") }
     let split = try decideSplit(reader(), meter)
     let tokenizer = try makeTokenizer(reader, split, meter)
@@ -109,10 +109,10 @@ public struct CorpusPreparation: Sendable {
       vocabulary: tokenizer.vocabulary, split: split.manifestEntry, train: [], validation: [], sources: sources)
     try AtomicFile.write(json, to: folder + "/" + Corpus.tokenizerFile)
     try AtomicFile.write(configuration, to: folder + "/" + Corpus.tokenizerConfigFile)
-    try encode(reader(), by: tokenizer, split, into: folder, &manifest, meter)
+    let special = try encode(reader(), by: tokenizer, split, into: folder, &manifest, meter)
     try checkSides(manifest)
     try AtomicFile.write(manifest.encoded(), to: folder + "/" + CorpusManifest.fileName)
-    return manifest
+    return (manifest, special)
   }
 
   /// Settles the rule; reads the corpus once unless it is by hash.
@@ -167,10 +167,11 @@ public struct CorpusPreparation: Sendable {
     }
   }
 
+  /// - Returns: how many documents write special tokens out.
   private func encode(
     _ reader: DocumentReader, by tokenizer: any Tokenizer, _ split: SplitDecision, into folder: String,
     _ manifest: inout CorpusManifest, _ meter: ProgressMeter
-  ) throws {
+  ) throws -> Int {
     meter.begin(.encoding)
     func sequence(_ side: CorpusSplit) -> ShardSequence {
       ShardSequence(
@@ -178,12 +179,17 @@ public struct CorpusPreparation: Sendable {
         tokenizerHash: manifest.tokenizerSHA256)
     }
     var (train, validation) = (sequence(.train), sequence(.validation))
-    var (empty, invalid) = (0, 0)
-    try orderedWork(threads: options.threads, next: reader.next, transform: { try $0.encoded(by: tokenizer, split: split) }) { batch in
+    var (empty, invalid, special) = (0, 0, 0)
+    let (specials, specialIsText) = (WrittenSpecials(tokenizer), !options.readsSpecialTokens)
+    @Sendable func encoded(_ batch: DocumentBatch) throws -> EncodedBatch {
+      try batch.encoded(by: tokenizer, specialIsText: specialIsText, specials, split: split)
+    }
+    try orderedWork(threads: options.threads, next: reader.next, transform: encoded) { batch in
       try train.append(batch.train)
       try validation.append(batch.validation)
       empty += batch.emptyDocuments
       invalid += batch.invalidDocuments
+      special += batch.specialDocuments
       meter.documents += batch.train.documents.count + batch.validation.documents.count
       meter.tokens += batch.train.ids.count + batch.validation.ids.count
       try meter.advance(to: batch.sourceBytes)
@@ -192,6 +198,7 @@ public struct CorpusPreparation: Sendable {
     (manifest.train, manifest.validation) = (try train.finish(), try validation.finish())
     (manifest.emptyDocuments, manifest.invalidDocuments) = (empty, invalid)
     try meter.end()
+    return special
   }
 
   private func checkSides(_ manifest: CorpusManifest) throws(DataError) {
@@ -209,12 +216,19 @@ public struct CorpusPreparation: Sendable {
     }
   }
 
-  private func notes(_ manifest: CorpusManifest, ignored: Int) -> [String] {
+  private func notes(_ manifest: CorpusManifest, ignored: Int, special: Int) -> [String] {
     let rule = manifest.split.rule == "tail" ? "the last of the text" : "documents chosen by their hash"
     var notes = ["validation: \(rule), share \(manifest.split.fraction)"]
     if manifest.emptyDocuments > 0 { notes.append("\(manifest.emptyDocuments) empty documents were left out") }
     if manifest.invalidDocuments > 0 {
       notes.append("\(manifest.invalidDocuments) documents are not valid UTF-8; their bytes were kept as they are")
+    }
+    if special > 0 {
+      let subject = special == 1 ? "1 document writes" : "\(special) documents write"
+      notes.append(
+        options.readsSpecialTokens
+          ? "\(subject) special tokens out; they were read as those tokens"
+          : "\(subject) special tokens out, such as [MASK] or <|endoftext|>; they are text like any other (--special-tokens reads them as tokens)")
     }
     if ignored > 0 { notes.append("\(ignored) files were passed over for their endings") }
     return notes

@@ -12,6 +12,8 @@ public struct PreparationOptions: Sendable {
   public var shardTokens: Int
   /// What `tokenizer_config.json` says of the longest input.
   public var maximumLength: Int
+  /// Special tokens that a text writes out, such as `<|endoftext|>`, are those tokens; otherwise they are text.
+  public var readsSpecialTokens = false
   /// Threads that encode. The shards do not depend on it.
   public var threads: Int
   /// Replace a corpus that was made from other inputs or options.
@@ -39,7 +41,7 @@ public struct PreparationOptions: Sendable {
 
   /// What decides the shards, as text. Threads and force are not part of it.
   var recipe: String {
-    "format \(format.name)\nsplit \(split.name)\nshardTokens \(shardTokens)\nmaximumLength \(maximumLength)\n"
+    "format \(format.name)\nsplit \(split.name)\nshardTokens \(shardTokens)\nmaximumLength \(maximumLength)\n" + (readsSpecialTokens ? "special tokens are read\n" : "")
   }
 }
 

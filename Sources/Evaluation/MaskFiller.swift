@@ -24,9 +24,10 @@ public struct MaskFiller {
 
   public init(_ model: Transformer, _ parameters: ParameterStore) { (self.model, self.parameters) = (model, parameters) }
 
-  /// The `top` most likely tokens for each `mask` in `tokens`.
+  /// The `top` most likely tokens for each `mask` in `tokens`, their probabilities among all rows of the model.
+  /// - Parameter vocabulary: number of tokens; rows beyond stand for none and are not proposed.
   /// - Throws: `DataError` when there is no mask, or the text is longer than the context.
-  public func fill(_ tokens: [Int32], mask: Int32, top: Int) throws(DataError) -> [FilledMask] {
+  public func fill(_ tokens: [Int32], mask: Int32, top: Int, vocabulary: Int) throws(DataError) -> [FilledMask] {
     let context = model.configuration.context
     let masked = tokens.indices.filter { tokens[$0] == mask }
     guard !masked.isEmpty else { throw DataError("the text", "has no [MASK] to fill.", remedy: "Write [MASK] where a token is asked for.") }
@@ -48,14 +49,14 @@ public struct MaskFiller {
     let hidden = model.forward(input, pass, workspace)
     guard let head = model.head, let saved = workspace.head else { preconditionFailure("filling needs a vocabulary head") }
     return masked.map { position in
-      FilledMask(position: position, candidates: candidates(head.logits(hidden, rows: [position], pass, saved), top))
+      FilledMask(position: position, candidates: candidates(head.logits(hidden, rows: [position], pass, saved), top, vocabulary))
     }
   }
 
-  private func candidates(_ logits: TensorView, _ top: Int) -> [FilledMask.Candidate] {
+  private func candidates(_ logits: TensorView, _ top: Int, _ vocabulary: Int) -> [FilledMask.Candidate] {
     let ranked = TokenSampler.ranked(logits, excluding: [])
     let peak = Double(ranked.first?.logit ?? 0)
     let total = ranked.reduce(0) { $0 + exp(Double($1.logit) - peak) }
-    return ranked.prefix(top).map { .init(id: $0.id, probability: exp(Double($0.logit) - peak) / total) }
+    return ranked.lazy.filter { $0.id < Int32(vocabulary) }.prefix(top).map { .init(id: $0.id, probability: exp(Double($0.logit) - peak) / total) }
   }
 }

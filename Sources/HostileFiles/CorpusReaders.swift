@@ -49,6 +49,16 @@ extension FileReader {
       _ = try scratch.write(bytes, to: "tokenizer/tokenizer_config.json")
       try exercise(try TokenizerLoader.load(path))
     },
+    // Three files in one, parted by bytes of zero, beside a pair that is sound.
+    FileReader("tokenizer-companions", place: "companions") { bytes, scratch in
+      _ = try scratch.write(Array(#"{"a":0,"b":1,"ab":2,"<x>":3,"Ġ":4}"#.utf8), to: "companions/vocab.json")
+      let path = try scratch.write(Array("a b\n".utf8), to: "companions/merges.txt")
+      let parts = bytes.split(separator: 0, maxSplits: 2, omittingEmptySubsequences: false)
+      for (index, name) in ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"].enumerated() {
+        _ = try scratch.write(index < parts.count ? Array(parts[index]) : Array("{}".utf8), to: "companions/" + name)
+      }
+      try exercise(try TokenizerLoader.load(path))
+    },
     FileReader("vocabulary", place: "vocab.json") { bytes, _ in
       let cut = bytes.firstIndex(of: 0) ?? bytes.count
       try exercise(try BytePairTokenizer(vocabularyJSON: Array(bytes[..<cut]), mergesText: Array(bytes[cut...].dropFirst())))
@@ -56,19 +66,23 @@ extension FileReader {
     FileReader("wordpiece", place: "vocab.txt") { bytes, _ in try exercise(try WordPieceTokenizer(vocabularyText: bytes)) },
   ]
 
-  private static let sample = "Hello, it's 1234 [MASK] héllo\u{301} \u{1F600}\n\n  <|endoftext|>aaab"
+  private static let sample = "Hello, it's 1234 [MASK] héllo\u{301} \u{1F600}\n\n  <|endoftext|>aaab" + String(repeating: "\u{301}\u{323}\u{344}", count: 30)
 
   /// What a program does with a tokenizer it was given.
   private static func exercise(_ tokenizer: some Tokenizer) throws {
     let ids = tokenizer.encode(sample)
     try demand(ids.allSatisfy { (0..<Int32(tokenizer.vocabulary.size)).contains($0) }, "an id outside the vocabulary")
+    let plain = tokenizer.encode(sample, specialIsText: true)
+    try demand(plain.allSatisfy { (0..<Int32(tokenizer.vocabulary.size)).contains($0) }, "an id outside the vocabulary")
     _ = tokenizer.decode(ids + [-1, Int32.max], skipSpecial: false)
+    _ = tokenizer.encode(withMasks: sample)
+    _ = (tokenizer.noteOnBlank(beforeMaskIn: sample), tokenizer.noteOnBlank(endOf: "a "))
     let grown = tokenizer.addingSpecials(SpecialRole.allCases)
     _ = grown.encode(sample)
     _ = tokenizer.tokenizerConfigJSON(maximumLength: 8)
     // What is written must be what was read.
     let again = try TokenizerLoader.load(json: tokenizer.tokenizerJSON())
-    try demand(again.encode(sample) == ids, "the tokenizer that was written encodes otherwise than the one that was read")
+    try demand(again.encode(sample) == ids && again.encode(sample, specialIsText: true) == plain, "the tokenizer that was written encodes otherwise than the one that was read")
     if grown.vocabulary.cls != nil, grown.vocabulary.sep != nil { _ = try grown.framedTokenizerJSON() }
   }
 }

@@ -38,6 +38,9 @@ public struct LoadedModel {
     }
   }
 
+  /// Rows that stand for no token, such as those that fill an embedding up to a multiple of 64. Nothing may be written with them.
+  public var emptyRows: Range<Int32> { Int32(tokenizer.vocabulary.size)..<Int32(configuration.vocabulary) }
+
   /// The folder with the weights.
   public static func resolve(_ path: String) throws -> String {
     guard FileManager.default.fileExists(atPath: path) else {

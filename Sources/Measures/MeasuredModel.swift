@@ -52,7 +52,7 @@ public struct MeasuredModel: Sendable {
   }
 
   /// The configuration of the run a checkpoint belongs to; nil for folders that are in no run.
-  static func run(of checkpoint: String) throws -> RunConfiguration? {
+  public static func run(of checkpoint: String) throws -> RunConfiguration? {
     let folder = URL(fileURLWithPath: checkpoint).deletingLastPathComponent().deletingLastPathComponent().path
     let place = RunFolder(folder).configurationPath
     guard FileManager.default.fileExists(atPath: checkpoint + "/state.json"), let text = try RunFolder(folder).configuration() else { return nil }

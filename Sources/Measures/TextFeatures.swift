@@ -63,7 +63,7 @@ struct EncodedTexts: Sendable {
     }
     var cut = 0
     tokens = try texts.map { text in
-      let ids = tokenizer.encode(text)
+      let ids = tokenizer.encode(text, specialIsText: true)
       guard !ids.isEmpty else {
         throw DataError(
           "the text \(String(decoding: text.prefix(40), as: UTF8.self).debugDescription)", "has no tokens under the model's tokeniser.",

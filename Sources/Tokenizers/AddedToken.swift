@@ -18,19 +18,43 @@ struct AddedToken: Sendable, Equatable {
     (self.id, self.content, self.isNormalized, self.isSpecial) = (id, content, isNormalized, isSpecial)
   }
 
+  /// The token that Lockstep makes for a role.
+  ///
+  /// - Parameter maskStripsLeft: of a byte-level BPE, whose tokens begin with their blank: in "the [MASK] of" the blank belongs to
+  ///   the token asked for. RoBERTa's mask does the same.
+  init(_ role: SpecialRole, id: Int32, maskStripsLeft: Bool) {
+    self.init(id: id, content: Array(role.spelling.utf8))
+    leftStrip = maskStripsLeft && role == .mask
+  }
+
   /// - Throws: `DataError` when a part is missing or has another type.
   init(_ json: ByteJSON, place: String) throws(DataError) {
     guard let id = json["id"]?.integer.flatMap({ Int32(exactly: $0) }), id >= 0, let content = json["content"]?.bytes, !content.isEmpty
     else {
       throw DataError(place, "an entry of added_tokens has no usable id and content.", remedy: "Each needs an id of 0 or more and a text.")
     }
-    self.init(id: id, content: content)
-    singleWord = try json.flag("single_word", false, place: place)
-    leftStrip = try json.flag("lstrip", false, place: place)
-    rightStrip = try json.flag("rstrip", false, place: place)
-    isSpecial = try json.flag("special", false, place: place)
-    isNormalized = try json.flag("normalized", !isSpecial, place: place)
+    try self.init(id: id, content: content, flags: json, special: false, place: place)
   }
+
+  /// - Parameters:
+  ///   - flags: an object with `single_word`, `lstrip`, `rstrip`, `special` and `normalized`, each of which may be absent.
+  ///   - special: what an absent `special` means.
+  /// - Throws: `DataError` when a flag is not true or false, or the token is longer than any in use.
+  init(id: Int32, content: [UInt8], flags: ByteJSON, special: Bool, place: String) throws(DataError) {
+    guard content.count <= Self.longest else {
+      throw DataError(
+        place, "the added token \"\(String(decoding: content.prefix(40), as: UTF8.self))…\" has \(content.count) bytes; at most \(Self.longest) are read.")
+    }
+    self.init(id: id, content: content)
+    singleWord = try flags.flag("single_word", false, place: place)
+    leftStrip = try flags.flag("lstrip", false, place: place)
+    rightStrip = try flags.flag("rstrip", false, place: place)
+    isSpecial = try flags.flag("special", special, place: place)
+    isNormalized = try flags.flag("normalized", !isSpecial, place: place)
+  }
+
+  /// Bytes of the longest added token. Looking for one costs its length at each place that begins like it.
+  static let longest = 1024
 
   var json: ByteJSON {
     .members([

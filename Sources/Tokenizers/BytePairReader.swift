@@ -4,14 +4,16 @@ import Core
 struct BytePairReader {
   let json: ByteJSON
   let place: String
+  /// Spellings that are special tokens where the vocabulary has them.
+  var usual: [String] = []
 
-  func tokenizer(configurations: [ByteJSON]) throws(DataError) -> BytePairTokenizer {
+  func tokenizer(_ companions: TokenizerCompanions) throws(DataError) -> BytePairTokenizer {
     guard let model = json["model"] else { throw DataError(place, "there is no model.") }
     try refuseModelOptions(model)
     let tokens = try VocabularyReader.tokens(model["vocab"], place: place)
     let ids = VocabularyReader.index(tokens)
     let (merges, merged) = try mergesOf(model, ids)
-    let added = try addedTokens(ids)
+    let added = try companions.completed(try addedTokens(ids), modelIDs: ids, usual: usual, place: place)
     var definition = BytePairDefinition(tokens: tokens, merges: merges, added: added)
     definition.ignoresMerges = try model.flag("ignore_merges", false, place: place)
     definition.unknown = model["unk_token"]?.bytes.flatMap(ids.find).map(Int32.init)
@@ -19,7 +21,9 @@ struct BytePairReader {
     try readNormalizer(&definition)
     try readPreTokenizer(&definition)
     try refuseOpenUnknown(model, definition)
-    let roles = SpecialRoles(added: added, configurations: configurations) { name in
+    try companions.requirePrefixSpace(definition.addsPrefixSpace, place: place)
+    try companions.requireCasing(nil, place: place)
+    let roles = SpecialRoles(added: added, configurations: companions.naming) { name in
       ids.find(name).map(Int32.init) ?? added.first { $0.content == name }?.id
     }
     return BytePairTokenizer(definition, merged: merged, roles: roles)

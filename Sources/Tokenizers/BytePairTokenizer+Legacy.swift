@@ -5,22 +5,22 @@ extension BytePairTokenizer {
   ///
   /// The usual spellings of special tokens that the vocabulary has, such as `<|endoftext|>`, become added tokens.
   public init(vocabularyJSON: [UInt8], mergesText: [UInt8], place: String = "vocab.json") throws(DataError) {
-    try self.init(vocabularyJSON: vocabularyJSON, mergesText: mergesText, configurations: [], place: place)
+    try self.init(vocabularyJSON: vocabularyJSON, mergesText: mergesText, companions: .none, place: place)
   }
 
-  init(vocabularyJSON: [UInt8], mergesText: [UInt8], configurations: [ByteJSON], place: String) throws(DataError) {
+  /// `companions` add tokens, and say whether a text begins with a blank (`add_prefix_space`).
+  init(vocabularyJSON: [UInt8], mergesText: [UInt8], companions: TokenizerCompanions, place: String) throws(DataError) {
+    try companions.requireClass(["GPT2Tokenizer", "RobertaTokenizer", "PreTrainedTokenizer"], place: place)
     let vocabulary = try JSONReader.parse(vocabularyJSON, place: place)
-    let tokens = try VocabularyReader.tokens(vocabulary, place: place)
-    let ids = VocabularyReader.index(tokens)
-    let special = Set(SpecialRole.allCases.flatMap { $0.spellings.compactMap { ids.find($0) } }).sorted()
-    let added = special.map { AddedToken(id: Int32($0), content: tokens[$0]) }
-    let lines = mergesText.split(separator: UInt8(ascii: "\n")).map { $0.last == 13 ? $0.dropLast() : $0 }
+    let ids = VocabularyReader.index(try VocabularyReader.tokens(vocabulary, place: place))
+    let usual = Set(SpecialRole.allCases.flatMap(\.spellings)).compactMap { name in ids.find(name).map { (name, $0) } }.sorted { $0.1 < $1.1 }
+    let lines = withoutByteOrderMark(mergesText).split(separator: UInt8(ascii: "\n")).map { $0.last == 13 ? $0.dropLast() : $0 }
     let merges = lines.filter { !$0.starts(with: "#version".utf8) && !$0.isEmpty }.map { ByteJSON.string(Array($0)) }
+    let prefix = try companions.flag("add_prefix_space") ?? false
     let json = ByteJSON.members([
-      "added_tokens": .array(added.map(\.json)),
-      "pre_tokenizer": .members(["type": .text("ByteLevel"), "add_prefix_space": .bool(false), "use_regex": .bool(true)]),
+      "pre_tokenizer": .members(["type": .text("ByteLevel"), "add_prefix_space": .bool(prefix), "use_regex": .bool(true)]),
       "model": .members(["type": .text("BPE"), "vocab": vocabulary, "merges": .array(merges)]),
     ])
-    self = try BytePairReader(json: json, place: place).tokenizer(configurations: configurations)
+    self = try BytePairReader(json: json, place: place, usual: usual.map(\.0)).tokenizer(companions)
   }
 }

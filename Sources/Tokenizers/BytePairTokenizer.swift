@@ -34,29 +34,33 @@ public struct BytePairTokenizer: Tokenizer {
 
   // MARK: - Encoding
 
-  public func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+  public func encode(_ text: UnsafeBufferPointer<UInt8>, specialIsText: Bool, into ids: inout [Int32]) {
     guard let base = text.baseAddress else { return }
     var encoder = PieceEncoder(model, expecting: text.count)
-    rawTokens.forEachSegment(base, 0..<text.count) { segment in
+    rawTokens.forEachSegment(base, 0..<text.count, specialIsText: specialIsText) { segment in
       switch segment {
       case .token(let id): ids.append(id)
-      case .text(let range): encodeNormalizing(base, range, &encoder, &ids)
+      case .text(let range): encodeNormalizing(base, range, specialIsText, &encoder, &ids)
       }
     }
   }
 
-  private func encodeNormalizing(_ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ encoder: inout PieceEncoder, _ ids: inout [Int32]) {
+  private func encodeNormalizing(
+    _ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ specialIsText: Bool, _ encoder: inout PieceEncoder, _ ids: inout [Int32]
+  ) {
     if definition.composes, let composed = Composition.composeIfNeeded(UnsafeBufferPointer(start: text + range.lowerBound, count: range.count)) {
       composed.withUnsafeBufferPointer { buffer in
-        if let base = buffer.baseAddress { encodeNormalized(base, 0..<buffer.count, &encoder, &ids) }
+        if let base = buffer.baseAddress { encodeNormalized(base, 0..<buffer.count, specialIsText, &encoder, &ids) }
       }
     } else {
-      encodeNormalized(text, range, &encoder, &ids)
+      encodeNormalized(text, range, specialIsText, &encoder, &ids)
     }
   }
 
-  private func encodeNormalized(_ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ encoder: inout PieceEncoder, _ ids: inout [Int32]) {
-    normalizedTokens.forEachSegment(text, range) { segment in
+  private func encodeNormalized(
+    _ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ specialIsText: Bool, _ encoder: inout PieceEncoder, _ ids: inout [Int32]
+  ) {
+    normalizedTokens.forEachSegment(text, range, specialIsText: specialIsText) { segment in
       switch segment {
       case .token(let id): ids.append(id)
       case .text(let range): encodePrefixed(text, range, &encoder, &ids)
@@ -96,6 +100,8 @@ public struct BytePairTokenizer: Tokenizer {
     return bytes
   }
 
+  public var specialSpellings: [[UInt8]] { definition.added.lazy.filter(\.isSpecial).map(\.content) }
+
   public func token(_ id: Int32) -> String? {
     spellings.indices.contains(Int(id)) ? String(decoding: spellings[Int(id)], as: UTF8.self) : nil
   }
@@ -110,7 +116,7 @@ public struct BytePairTokenizer: Tokenizer {
 
   public func addingSpecials(_ wanted: [SpecialRole]) -> BytePairTokenizer {
     var definition = definition
-    let roles = roles.adding(wanted, tokens: definition.tokens, added: &definition.added)
+    let roles = roles.adding(wanted, tokens: definition.tokens, maskStripsLeft: true, added: &definition.added)
     let merged = definition.merges.map { Int32(truncatingIfNeeded: model.merges.find($0.left, $0.right)) }
     return BytePairTokenizer(definition, merged: merged, roles: roles)
   }

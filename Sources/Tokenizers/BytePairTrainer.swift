@@ -89,7 +89,7 @@ private struct GrowingVocabulary {
   }
 
   func tokenizer() -> BytePairTokenizer {
-    let added = BytePairTrainer.specials.enumerated().map { AddedToken(id: Int32($0.offset), content: Array($0.element.spelling.utf8)) }
+    let added = BytePairTrainer.specials.enumerated().map { AddedToken($0.element, id: Int32($0.offset), maskStripsLeft: true) }
     let definition = BytePairDefinition(tokens: (0..<tokens.count).map { tokens[$0] }, merges: merges, added: added)
     return BytePairTokenizer(definition, merged: merged, roles: SpecialRoles(added: added) { _ in nil })
   }

@@ -19,10 +19,10 @@ public struct ByteTokenizer: Tokenizer {
     matcher = AddedTokenMatcher(added)
   }
 
-  public func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+  public func encode(_ text: UnsafeBufferPointer<UInt8>, specialIsText: Bool, into ids: inout [Int32]) {
     guard let base = text.baseAddress else { return }
     ids.reserveCapacity(ids.count + text.count)
-    matcher.forEachSegment(base, 0..<text.count) { segment in
+    matcher.forEachSegment(base, 0..<text.count, specialIsText: specialIsText) { segment in
       switch segment {
       case .token(let id): ids.append(id)
       case .text(let range): for index in range { ids.append(Int32(base[index])) }
@@ -41,6 +41,8 @@ public struct ByteTokenizer: Tokenizer {
     }
     return bytes
   }
+
+  public var specialSpellings: [[UInt8]] { added.lazy.filter(\.isSpecial).map(\.content) }
 
   public func token(_ id: Int32) -> String? {
     if let byte = UInt8(exactly: id) { return String(ByteAlphabet.scalars[Int(byte)]) }

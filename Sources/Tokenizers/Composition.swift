@@ -23,8 +23,9 @@ enum Composition {
     guard let base = text.baseAddress else { return [] }
     var result: [UInt8] = []
     var run: [UInt8] = []
+    var marks = MarkSequence()
     func flush() {
-      if !run.isEmpty { result += change(String(decoding: run, as: UTF8.self)).utf8 }
+      if !run.isEmpty { result += marks.complete(change(String(decoding: run, as: UTF8.self))).utf8 }
       run.removeAll(keepingCapacity: true)
     }
     // The standard library composes U+1xxxx like U+xxxx (U+10041 with an acute becomes Á); no such pair exists, so the
@@ -37,9 +38,11 @@ enum Composition {
       if scalar.value == UTF8Reader.invalid || CharacterClasses.of(scalar.value).contains(.young) {
         flush()
         result += bytes
+      } else if marks.take(scalar.value) {
+        // Held back: nothing composes with it.
       } else {
-        if afterSupplementary, scalar.value < 0x1_0000 { flush() }
-        if let parts = markPairs[scalar.value] { run += parts.utf8 } else { run += bytes }
+        if (afterSupplementary && scalar.value < 0x1_0000) || (marks.holds && !MarkSequence.isMark(scalar.value)) { flush() }
+        if let parts = MarkSequence.pairs[scalar.value] { run += parts.utf8 } else { run += bytes }
       }
       afterSupplementary = scalar.value >= 0x1_0000 && isStarter(scalar.value)
       index += scalar.length
@@ -52,10 +55,4 @@ enum Composition {
   private static func isStarter(_ value: UInt32) -> Bool {
     !(0x1D15E...0x1D1C0).contains(value) && Unicode.Scalar(value)?.properties.canonicalCombiningClass == .notReordered
   }
-
-  /// Tibetan vowels that are two marks each but claim to be no mark: the standard library does not order the marks
-  /// after them rightly unless they are written out.
-  private static let markPairs: [UInt32: String] = [
-    0x0F73: "\u{0F71}\u{0F72}", 0x0F75: "\u{0F71}\u{0F74}", 0x0F81: "\u{0F71}\u{0F80}",
-  ]
 }

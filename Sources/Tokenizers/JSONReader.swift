@@ -14,7 +14,7 @@ struct JSONReader: ~Copyable {
   /// - Throws: `DataError` with the byte offset of the first fault.
   static func parse(_ bytes: [UInt8], place: String) throws(DataError) -> ByteJSON {
     var reader = JSONReader(bytes: bytes, place: place)
-    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { reader.index = 3 }
+    reader.index = withoutByteOrderMark(bytes).startIndex
     let value = try reader.value(depth: 0)
     reader.skipSpace()
     guard reader.index == bytes.count else { throw reader.fault("something follows the JSON value") }

@@ -55,13 +55,14 @@ struct SpecialRoles: Sendable, Equatable {
   }
 
   /// These roles with those of `wanted` that are free given to new tokens after all others in `added`.
-  func adding(_ wanted: [SpecialRole], tokens: [[UInt8]], added: inout [AddedToken]) -> SpecialRoles {
+  /// - Parameter maskStripsLeft: a new [MASK] takes the white space before it, as it must where tokens begin with their blank.
+  func adding(_ wanted: [SpecialRole], tokens: [[UInt8]], maskStripsLeft: Bool = false, added: inout [AddedToken]) -> SpecialRoles {
     var roles = self
     for role in wanted where roles[role] == nil {
       let content = Array(role.spelling.utf8)
       let next = max(tokens.count, Int(added.map(\.id).max() ?? -1) + 1)
       let id = Int32(tokens.firstIndex(of: content) ?? next)
-      added.append(AddedToken(id: id, content: content))
+      added.append(AddedToken(role, id: id, maskStripsLeft: maskStripsLeft))
       roles[role] = id
     }
     return roles

@@ -8,15 +8,20 @@ public protocol Tokenizer: Sendable {
   var vocabulary: Vocabulary { get }
 
   /// Appends the ids of `text` (UTF-8, or any bytes: byte-level tokenisers keep invalid UTF-8) to `ids`.
-  /// No special token is added, and text that looks like one, such as `[MASK]`, is treated as the
-  /// tokeniser's `tokenizer.json` says (the `tokenizers` library matches added tokens in the text).
-  func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32])
+  /// No special token is added. Added tokens are found in the text as `tokenizer.json` says.
+  ///
+  /// - Parameter specialIsText: text that looks like a special token, such as `[MASK]`, is encoded as any other text:
+  ///   `split_special_tokens` of the transformers library. Added tokens that are not special are found all the same.
+  func encode(_ text: UnsafeBufferPointer<UInt8>, specialIsText: Bool, into ids: inout [Int32])
 
   /// The bytes the ids stand for; special ids are left out when `skipSpecial`.
   func decode(_ ids: some Sequence<Int32>, skipSpecial: Bool) -> [UInt8]
 
   /// The text of one id, as `tokenizer.json` spells it.
   func token(_ id: Int32) -> String?
+
+  /// The special tokens that are found in a text, as they are written there.
+  var specialSpellings: [[UInt8]] { get }
 
   /// Which tokens join into words.
   var wordEdges: WordEdges { get }
@@ -33,16 +38,14 @@ public protocol Tokenizer: Sendable {
 }
 
 extension Tokenizer {
-  public func encode(_ text: String) -> [Int32] {
-    var text = text
-    var ids: [Int32] = []
-    text.withUTF8 { encode($0, into: &ids) }
-    return ids
-  }
+  /// Ids of a text in which special tokens are found, as a prompt may have them.
+  public func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) { encode(text, specialIsText: false, into: &ids) }
 
-  public func encode(_ bytes: [UInt8]) -> [Int32] {
+  public func encode(_ text: String, specialIsText: Bool = false) -> [Int32] { encode(Array(text.utf8), specialIsText: specialIsText) }
+
+  public func encode(_ bytes: [UInt8], specialIsText: Bool = false) -> [Int32] {
     var ids: [Int32] = []
-    bytes.withUnsafeBufferPointer { encode($0, into: &ids) }
+    bytes.withUnsafeBufferPointer { encode($0, specialIsText: specialIsText, into: &ids) }
     return ids
   }
 

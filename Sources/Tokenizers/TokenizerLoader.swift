@@ -1,14 +1,18 @@
 import Core
 import Foundation
+import Glibc
 import Storage
 
 /// Opens tokenizers of the kinds Lockstep knows.
 public enum TokenizerLoader {
   /// More than any vocabulary in use; a larger file is not a tokenizer.
-  private static let largestFile = 256 << 20
+  public static let largestFile = 256 << 20
+  /// The same for the small files beside a vocabulary.
+  public static let largestCompanion = 16 << 20
 
   /// Opens a folder, or one of its files: `tokenizer.json`, else `vocab.json` with `merges.txt`, else `vocab.txt`.
-  /// `tokenizer_config.json` and `special_tokens_map.json` beside them name the special tokens.
+  /// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` beside them are followed, or refused where
+  /// they contradict the vocabulary (`TokenizerCompanions`).
   ///
   /// - Throws: `DataError` when a file is damaged or asks for something Lockstep does not do, `FileError` when it cannot be read.
   public static func load(_ path: String) throws -> any Tokenizer {
@@ -17,17 +21,17 @@ public enum TokenizerLoader {
       throw DataError(path, "there is no such file or folder.", remedy: "Give a tokenizer.json, or the folder that has it.")
     }
     let folder = isFolder.boolValue ? path : URL(fileURLWithPath: path).deletingLastPathComponent().path
-    let configurations = try ["tokenizer_config.json", "special_tokens_map.json"].compactMap { try optionalJSON(folder + "/" + $0) }
+    let companions = try TokenizerCompanions(folder: folder)
     let file = isFolder.boolValue ? try mainFile(of: path) : path
     switch URL(fileURLWithPath: file).lastPathComponent {
     case "vocab.txt":
-      return try WordPieceTokenizer(vocabularyText: read(file), configurations: configurations, place: file)
+      return try WordPieceTokenizer(vocabularyText: read(file), companions: companions, place: file)
     case "vocab.json", "merges.txt":
       let (vocabulary, merges) = (folder + "/vocab.json", folder + "/merges.txt")
       return try BytePairTokenizer(
-        vocabularyJSON: read(vocabulary), mergesText: read(merges), configurations: configurations, place: vocabulary)
+        vocabularyJSON: read(vocabulary), mergesText: read(merges), companions: companions, place: vocabulary)
     default:
-      return try load(json: read(file), configurations: configurations, place: file)
+      return try load(json: read(file), companions: companions, place: file)
     }
   }
 
@@ -37,11 +41,12 @@ public enum TokenizerLoader {
   ///   - configuration: the contents of `tokenizer_config.json`, which names the special tokens; empty for none.
   ///   - place: what error messages call the file.
   public static func load(json: [UInt8], configuration: [UInt8] = [], place: String = "tokenizer.json") throws(DataError) -> any Tokenizer {
-    let configurations = configuration.isEmpty ? [] : [try JSONReader.parse(configuration, place: "tokenizer_config.json")]
-    return try load(json: json, configurations: configurations, place: place)
+    let name = "tokenizer_config.json"
+    let file = configuration.isEmpty ? nil : TokenizerCompanions.File(place: name, json: try JSONReader.parse(configuration, place: name))
+    return try load(json: json, companions: TokenizerCompanions(configuration: file), place: place)
   }
 
-  private static func load(json: [UInt8], configurations: [ByteJSON], place: String) throws(DataError) -> any Tokenizer {
+  private static func load(json: [UInt8], companions: TokenizerCompanions, place: String) throws(DataError) -> any Tokenizer {
     let bytes = ByteTokenizer()
     if json == bytes.tokenizerJSON() { return bytes }
     let parsed = try JSONReader.parse(json, place: place)
@@ -50,32 +55,33 @@ public enum TokenizerLoader {
     }
     // Old files do not name the model's type.
     switch model["type"]?.string ?? (model["merges"] != nil ? "BPE" : "WordPiece") {
-    case "BPE": return try BytePairReader(json: parsed, place: place).tokenizer(configurations: configurations)
-    case "WordPiece": return try WordPieceReader(json: parsed, place: place).tokenizer(configurations: configurations)
-    case "WordLevel": return try WordLevelReader(json: parsed, place: place).tokenizer(configurations: configurations)
+    case "BPE": return try BytePairReader(json: parsed, place: place).tokenizer(companions)
+    case "WordPiece": return try WordPieceReader(json: parsed, place: place).tokenizer(companions)
+    case "WordLevel": return try WordLevelReader(json: parsed, place: place).tokenizer(companions)
     case let type:
       throw DataError(
         place, "the model is of type \(type), which Lockstep does not support.", remedy: "Use a byte-level BPE, a WordPiece or a word-level tokenizer.")
     }
   }
 
+  private static let mainFiles = ["tokenizer.json", "vocab.json", "vocab.txt"]
+
+  /// Whether a folder holds a vocabulary, be it a damaged one.
+  public static func isTokenizer(_ folder: String) -> Bool { mainFiles.contains { entryExists(folder + "/" + $0) } }
+
   private static func mainFile(of folder: String) throws(DataError) -> String {
-    for name in ["tokenizer.json", "vocab.json", "vocab.txt"] where FileManager.default.fileExists(atPath: folder + "/" + name) {
-      return folder + "/" + name
-    }
+    for name in mainFiles where entryExists(folder + "/" + name) { return folder + "/" + name }
     throw DataError(folder, "the folder has neither tokenizer.json nor vocab.json nor vocab.txt.")
   }
 
-  private static func optionalJSON(_ path: String) throws -> ByteJSON? {
-    FileManager.default.fileExists(atPath: path) ? try JSONReader.parse(read(path), place: path) : nil
+  /// Whether the folder has the name, be it a link that leads nowhere: what cannot be read is an error, not an absent file.
+  static func entryExists(_ path: String) -> Bool {
+    var info = stat()
+    return lstat(path, &info) == 0 || errno != ENOENT
   }
 
-  private static func read(_ path: String) throws -> [UInt8] {
-    let file = try MappedFile(path)
-    guard file.count <= largestFile else {
-      throw DataError(path, "the file has \(file.count) bytes, more than any tokenizer (\(largestFile)).")
-    }
-    return withExtendedLifetime(file) { Array(file.bytes) }
+  static func read(_ path: String, atMost most: Int = largestFile) throws(FileError) -> [UInt8] {
+    try MappedFile(path, atMost: most).withBytes { Array($0) }
   }
 }
 

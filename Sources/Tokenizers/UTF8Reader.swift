@@ -40,3 +40,6 @@ enum UTF8Reader {
     return DecodedScalar(value: invalid, length: 1)
   }
 }
+
+/// The bytes behind U+FEFF, which some editors put before UTF-8 and which is no part of the text.
+func withoutByteOrderMark(_ bytes: [UInt8]) -> ArraySlice<UInt8> { bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...] }

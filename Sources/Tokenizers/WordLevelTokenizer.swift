@@ -23,13 +23,16 @@ public struct WordLevelTokenizer: Tokenizer {
     special = Set(vocabulary.special)
   }
 
-  public func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+  public func encode(_ text: UnsafeBufferPointer<UInt8>, specialIsText: Bool, into ids: inout [Int32]) {
     guard let base = text.baseAddress else { return }
-    matcher.forEachSegment(base, 0..<text.count) { segment in
+    matcher.forEachSegment(base, 0..<text.count, specialIsText: specialIsText) { segment in
       switch segment {
       case .token(let id): ids.append(id)
       case .text(let range):
-        Self.forEachWord(base, range) { word in ids.append(self.ids.find(word).map(Int32.init) ?? definition.unknown) }
+        Self.forEachWord(base, range) { word in
+          let id = self.ids.find(word).map(Int32.init)
+          ids.append(id.flatMap { specialIsText && special.contains($0) ? nil : $0 } ?? definition.unknown)
+        }
       }
     }
   }
@@ -54,6 +57,8 @@ public struct WordLevelTokenizer: Tokenizer {
     let words = ids.filter { spellings.indices.contains(Int($0)) && !(skipSpecial && special.contains($0)) }.map { spellings[Int($0)] }
     return Array(words.joined(separator: [0x20]))
   }
+
+  public var specialSpellings: [[UInt8]] { definition.added.lazy.filter(\.isSpecial).map(\.content) }
 
   public func token(_ id: Int32) -> String? {
     spellings.indices.contains(Int(id)) ? String(decoding: spellings[Int(id)], as: UTF8.self) : nil
@@ -98,7 +103,7 @@ struct WordLevelReader {
   let json: ByteJSON
   let place: String
 
-  func tokenizer(configurations: [ByteJSON]) throws(DataError) -> WordLevelTokenizer {
+  func tokenizer(_ companions: TokenizerCompanions) throws(DataError) -> WordLevelTokenizer {
     let tokens = try VocabularyReader.tokens(json["model"]?["vocab"], place: place)
     let ids = VocabularyReader.index(tokens)
     guard let name = json["model"]?["unk_token"]?.bytes, let unknown = ids.find(name) else {
@@ -111,10 +116,13 @@ struct WordLevelReader {
     guard preTokenizer == "WhitespaceSplit" else {
       throw DataError(place, "the pre_tokenizer of the word-level model is of type \(preTokenizer), not WhitespaceSplit.")
     }
-    let added = try VocabularyReader.addedTokens(json["added_tokens"], modelIDs: ids, place: place)
+    let added = try companions.completed(
+      try VocabularyReader.addedTokens(json["added_tokens"], modelIDs: ids, place: place), modelIDs: ids, place: place)
+    try companions.requireCasing(nil, place: place)
+    try companions.requirePrefixSpace(false, place: place)
     let definition = WordLevelDefinition(
       tokens: tokens, added: added, unknown: Int32(unknown), postProcessor: json["post_processor"] ?? .null)
-    var roles = SpecialRoles(added: added, configurations: configurations) { name in
+    var roles = SpecialRoles(added: added, configurations: companions.naming) { name in
       ids.find(name).map(Int32.init) ?? added.first { $0.content == name }?.id
     }
     roles[.unknown] = Int32(unknown)

@@ -7,6 +7,8 @@ struct WordPieceDefinition: Sendable {
   var normalizer: BertNormalizer? = BertNormalizer()
   var prefix = Array("##".utf8)
   var longestWord = 100
+  /// Covering a word costs at most the square of its length.
+  static let longestWordAllowed = 1000
   /// Decoding removes blanks before punctuation.
   var tidies = true
   /// Kept as read: it concerns what surrounds a text, not the text.

@@ -31,22 +31,22 @@ public struct WordPieceTokenizer: Tokenizer {
 
   // MARK: - Encoding
 
-  public func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+  public func encode(_ text: UnsafeBufferPointer<UInt8>, specialIsText: Bool, into ids: inout [Int32]) {
     guard let base = text.baseAddress else { return }
     var memory = PieceMemory(expecting: text.count)
-    rawTokens.forEachSegment(base, 0..<text.count) { segment in
+    rawTokens.forEachSegment(base, 0..<text.count, specialIsText: specialIsText) { segment in
       switch segment {
       case .token(let id): ids.append(id)
-      case .text(let range): encodeRaw(UnsafeBufferPointer(rebasing: text[range]), &memory, &ids)
+      case .text(let range): encodeRaw(UnsafeBufferPointer(rebasing: text[range]), specialIsText, &memory, &ids)
       }
     }
   }
 
-  private func encodeRaw(_ text: UnsafeBufferPointer<UInt8>, _ memory: inout PieceMemory, _ ids: inout [Int32]) {
+  private func encodeRaw(_ text: UnsafeBufferPointer<UInt8>, _ specialIsText: Bool, _ memory: inout PieceMemory, _ ids: inout [Int32]) {
     let normalized = definition.normalizer?.normalize(text) ?? Array(text)
     normalized.withUnsafeBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
-      normalizedTokens.forEachSegment(base, 0..<buffer.count) { segment in
+      normalizedTokens.forEachSegment(base, 0..<buffer.count, specialIsText: specialIsText) { segment in
         switch segment {
         case .token(let id): ids.append(id)
         case .text(let range): encodeWords(base, range, &memory, &ids)
@@ -123,6 +123,8 @@ public struct WordPieceTokenizer: Tokenizer {
     }
     return result
   }
+
+  public var specialSpellings: [[UInt8]] { definition.added.lazy.filter(\.isSpecial).map(\.content) }
 
   public func token(_ id: Int32) -> String? {
     spellings.indices.contains(Int(id)) ? String(decoding: spellings[Int(id)], as: UTF8.self) : nil

@@ -1,6 +1,8 @@
+import Checkpoints
 import Core
 import Data
 import Foundation
+import Storage
 import Tokenizers
 
 /// A corpus as a run's inputs.
@@ -13,25 +15,31 @@ public enum CorpusInputs {
     if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
     let tokenizer = try TokenizerLoader.load(corpus.folder)
-    let vocabulary = vocabulary(corpus, tokenizer)
+    let vocabulary = try vocabulary(corpus, tokenizer, configuration)
     let training = try dataset(corpus, .train, configuration, vocabulary, order: .shuffled(seed: configuration.seed))
     let hasValidation = !corpus.manifest.shards(.validation).isEmpty
     let validation = hasValidation ? try dataset(corpus, .validation, configuration, vocabulary, order: .sequential) : nil
     return RunInputs(
       training: training, validation: validation, vocabulary: vocabulary,
-      tokenizerFiles: try tokenizerFiles(corpus, tokenizer, SampleCut(configuration, vocabulary).framing), dataHash: corpus.manifest.contentHash)
+      tokenizerFiles: try tokenizerFiles(
+        corpus, tokenizer, SampleCut(configuration, vocabulary).framing, context: configuration.model.context), dataHash: corpus.manifest.contentHash)
   }
 
-  /// The corpus's vocabulary, and from its tokeniser where words begin, which `corpus.json` does not say.
-  static func vocabulary(_ corpus: Corpus, _ tokenizer: any Tokenizer) -> Vocabulary {
+  /// The corpus's vocabulary, from its tokeniser where words begin, and from `init.from` how many rows there are: `corpus.json` says neither.
+  static func vocabulary(_ corpus: Corpus, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration) throws -> Vocabulary {
     var vocabulary = corpus.vocabulary
+    let source = configuration.initFrom
+    // A resumed run may outlive the folder it began from, whose absence is told where it is needed.
+    if !source.isEmpty, FileManager.default.fileExists(atPath: source + "/config.json") {
+      vocabulary.rows = try ModelConfiguration(huggingFace: source).vocabulary
+    }
     vocabulary.words = tokenizer.wordEdges
     return vocabulary
   }
 
   /// The training split as a run cuts it into samples.
   public static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
-    try dataset(corpus, .train, configuration, vocabulary(corpus, try TokenizerLoader.load(corpus.folder)), order: order)
+    try dataset(corpus, .train, configuration, try vocabulary(corpus, try TokenizerLoader.load(corpus.folder), configuration), order: order)
   }
 
   private static func dataset(
@@ -43,17 +51,15 @@ public enum CorpusInputs {
       framing: cut.framing, documents: cut.documents)
   }
 
-  /// The corpus's own files, which a framed run lets AutoTokenizer frame with as well.
-  private static func tokenizerFiles(_ corpus: Corpus, _ tokenizer: any Tokenizer, _ framing: Framing) throws -> [String: [UInt8]] {
-    var files: [String: [UInt8]] = [:]
-    for (name, path) in [
-      (Corpus.tokenizerFile, corpus.tokenizerPath), (Corpus.tokenizerConfigFile, corpus.tokenizerConfigPath),
-    ] {
-      guard let bytes = FileManager.default.contents(atPath: path) else {
-        throw FileError("read", path, reason: "it is missing", remedy: "Prepare the corpus again.")
-      }
-      files[name] = [UInt8](bytes)
-    }
+  /// The corpus's own files, which say how much the model reads at once, and with which a framed run lets AutoTokenizer frame as well.
+  private static func tokenizerFiles(
+    _ corpus: Corpus, _ tokenizer: any Tokenizer, _ framing: Framing, context: Int
+  ) throws -> [String: [UInt8]] {
+    let configuration = try MappedFile(corpus.tokenizerConfigPath, atMost: TokenizerLoader.largestCompanion).withBytes { Array($0) }
+    var files = [
+      Corpus.tokenizerFile: try MappedFile(corpus.tokenizerPath, atMost: TokenizerLoader.largestFile).withBytes { Array($0) },
+      Corpus.tokenizerConfigFile: try HuggingFaceConfiguration.tokenizerJSON(configuration, context: context, path: corpus.tokenizerConfigPath),
+    ]
     if framing == .clsSep { files[Corpus.tokenizerFile] = try tokenizer.framedTokenizerJSON() }
     return files
   }

@@ -51,7 +51,7 @@ public enum RunEnding: Sendable, Equatable {
 /// A job from its configuration to its last checkpoint: resumes, steps, validates, logs, saves.
 public final class TrainingRun {
   public let configuration: RunConfiguration
-  /// The model that is kept, with the vocabulary of the corpus.
+  /// The model that is kept, with the vocabulary of the corpus and the rows of `init.from`.
   public let model: ModelConfiguration
   public let steps: Int
   let inputs: RunInputs
@@ -109,7 +109,7 @@ public final class TrainingRun {
 
   static func model(_ configuration: RunConfiguration, _ vocabulary: Vocabulary) -> ModelConfiguration {
     var model = configuration.model
-    model.vocabulary = vocabulary.size
+    model.vocabulary = max(vocabulary.size, vocabulary.rows ?? 0)
     return model
   }
 

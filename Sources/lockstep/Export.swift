@@ -1,9 +1,11 @@
 import ArgumentParser
 import Checkpoints
 import Core
+import Data
 import Foundation
 import Storage
 import Measures
+import Training
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -24,15 +26,39 @@ struct Export: ParsableCommand {
       throw DataError(checkpoint.path, configuration.huggingFaceObstacle ?? "has no Hugging Face class.")
     }
     let state = checkpoint.state
+    let run = try MeasuredModel.run(of: checkpoint.path)
     var measures = [("training steps", "\(state.step)"), ("tokens seen", "\(state.tokensSeen)")]
     if let best = state.bestValidationLoss { measures.append(("best validation loss (nats)", String(format: "%.4f", best))) }
     let card = ModelCard(
-      title: title ?? URL(fileURLWithPath: model).lastPathComponent, family: family, tags: ["lockstep", state.objective],
+      title: title ?? URL(fileURLWithPath: model).lastPathComponent, family: family, tags: [state.objective],
       summary:
-        "A \(family.architecture) of \(configuration.layers) layers and width \(configuration.width), pretrained with the objective `\(state.objective)`.",
-      data: "\(state.tokensSeen) tokens of the corpus named in the run's configuration.", command: "lockstep train config.toml",
-      metrics: measures, limits: "A pretrained model without alignment or safety training; it repeats what its corpus says.")
+        "A \(family.architecture) of \(configuration.layers) \(configuration.layers == 1 ? "layer" : "layers") and width \(configuration.width), pretrained with the objective `\(state.objective)`.",
+      data: data(state, run), command: "lockstep train config.toml", configuration: run.map(Self.published), metrics: measures, limits: "A pretrained model without alignment or safety training; it repeats what its corpus says.")
     try HuggingFaceExport.export(checkpoint, to: target, format: dtype == .bf16 ? .bfloat16 : .float32, card: card)
     try StandardOutput.line("wrote \(target)")
+  }
+
+  /// The corpus by its name, its size and what it was made from, where it is still at hand.
+  private func data(_ state: TrainingState, _ run: RunConfiguration?) -> String {
+    let seen = "The model has seen \(state.tokensSeen) tokens"
+    guard let folder = run?.data.corpus else { return "\(seen) of a corpus that is not recorded here." }
+    let name = "`\(URL(fileURLWithPath: folder).lastPathComponent)`"
+    let content = state.dataHash.isEmpty ? "" : " (content \(state.dataHash.prefix(12)))"
+    guard let corpus = try? Corpus(folder), corpus.manifest.contentHash == state.dataHash else { return "\(seen) of the corpus \(name)\(content)." }
+    let (train, files) = (corpus.manifest.train, corpus.manifest.sources)
+    let sources = files.prefix(5).map { "`\($0.name)`" }.joined(separator: ", ") + (files.count > 5 ? " and \(files.count - 5) more files" : "")
+    return """
+      \(seen) of the corpus \(name)\(content), whose training split has \(train.reduce(0) { $0 + $1.documents }) documents and \
+      \(train.reduce(0) { $0 + $1.tokens }) tokens of a vocabulary of \(corpus.vocabulary.size), made from \(sources).
+      """
+  }
+
+  /// The resolved configuration without `[machine]`, which decides nothing that the model is.
+  private static func published(_ run: RunConfiguration) -> String {
+    var isKept = true
+    return run.toml.split(separator: "\n", omittingEmptySubsequences: false).filter { line in
+      if line.hasPrefix("[") { isKept = !line.hasPrefix("[machine") }
+      return isKept
+    }.joined(separator: "\n")
   }
 }

@@ -36,8 +36,9 @@ struct Fill: ComputingCommand {
     guard loaded.configuration.visibility == .bidirectional, loaded.configuration.head == .vocabulary, let mask = vocabulary.mask else {
       throw ConfigurationError(model, "holds no masked model; lockstep generate continues a text with a causal one.")
     }
-    let ids = framed(encode(loaded.tokenizer, mask), vocabulary)
-    let filled = try MaskFiller(loaded.transformer, loaded.parameters).fill(ids, mask: mask, top: top)
+    if let note = loaded.tokenizer.noteOnBlank(beforeMaskIn: text) { StandardError.write("note: \(note)\n") }
+    let ids = framed(loaded.tokenizer.encode(withMasks: text), vocabulary)
+    let filled = try MaskFiller(loaded.transformer, loaded.parameters).fill(ids, mask: mask, top: top, vocabulary: vocabulary.size)
     let rows = filled.map { mask in
       Row(
         position: mask.position,
@@ -51,14 +52,6 @@ struct Fill: ComputingCommand {
       for candidate in row.candidates {
         try StandardOutput.line(String(format: "  %6.2f %%  ", 100 * candidate.probability) + candidate.token.debugDescription)
       }
-    }
-  }
-
-  /// The pieces between masks, encoded each for itself.
-  private func encode(_ tokenizer: any Tokenizer, _ mask: Int32) -> [Int32] {
-    let pieces = text.components(separatedBy: "[MASK]")
-    return pieces.enumerated().flatMap { index, piece in
-      (index > 0 ? [mask] : []) + tokenizer.encode(piece)
     }
   }
 

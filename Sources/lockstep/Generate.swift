@@ -43,11 +43,13 @@ struct Generate: ComputingCommand {
     let vocabulary = loaded.tokenizer.vocabulary
     let text = prompt == "-" ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : prompt
     guard loaded.configuration.visibility == .causal else { return try fillMasks(behind: text, loaded) }
+    if let note = loaded.tokenizer.noteOnBlank(endOf: text) { StandardError.write("note: \(note)\n") }
     var ids = loaded.tokenizer.encode(text)
     if ids.isEmpty, let start = vocabulary.bos ?? vocabulary.endOfDocument { ids = [start] }
     guard !ids.isEmpty else { throw ConfigurationError("--prompt", "is empty, and the tokeniser has no [BOS] to begin with.") }
     let stop = vocabulary.endOfDocument
     let excluded = Set(vocabulary.special).subtracting(stop.map { [$0] } ?? []).union(ignoreEnd ? stop.map { [$0] } ?? [] : [])
+      .union(loaded.emptyRows)
     let generator = TextGenerator(loaded.transformer, loaded.parameters)
     for index in 0..<samples {
       let options = try SamplingOptions(temperature: temperature, topK: topK, topP: topP, seed: seed &+ UInt64(index))
@@ -87,7 +89,7 @@ struct Generate: ComputingCommand {
     let generator = MaskedTextGenerator(loaded.transformer, loaded.parameters)
     for index in 0..<samples {
       let options = try SamplingOptions(temperature: temperature, topK: topK, topP: topP, seed: seed &+ UInt64(index))
-      let filled = try generator.fill(framed, mask: mask, order: order, passes: passes, TokenSampler(options), excluding: Set(vocabulary.special))
+      let filled = try generator.fill(framed, mask: mask, order: order, passes: passes, TokenSampler(options), excluding: Set(vocabulary.special).union(loaded.emptyRows))
       let added = Array(filled[(start.count + (frame ? 1 : 0))...].prefix(masks.count))
       if json {
         try StandardOutput.line(prettyJSON(Sample(prompt: text, text: loaded.tokenizer.text(added), ids: added)))

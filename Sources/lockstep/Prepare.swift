@@ -23,6 +23,9 @@ struct Prepare: ParsableCommand {
   var vocabulary: Int?
   @Flag(help: "Every word between white space is a token, its id by how often it comes: for sets of names.") var words = false
   @Option(help: "An existing tokeniser: a Hugging Face folder, tokenizer.json, or vocab.txt.") var tokenizer: String?
+  @Flag(help: "Give the tokeniser of --tokenizer the [PAD] and [MASK] it lacks, which masked objectives need; a model from elsewhere then grows.")
+  var addTokens = false
+  @Flag(help: "Special tokens written in the texts, such as <|endoftext|>, are those tokens; without it they are text.") var specialTokens = false
   @Option(help: "auto (by ending), text, jsonl, csv or tsv.") var format = Format.auto
   @Option(help: "How plain text is cut: file (one document a file), blank-lines, lines, or the text of a separator line.") var documents = "file"
   @Option(help: "The field of JSON lines that holds the text.") var field = "text"
@@ -43,9 +46,9 @@ struct Prepare: ParsableCommand {
       guard environment["OMPI_COMM_WORLD_RANK"] == "0" else { throw Failure.Reported(code: .usage) }
       throw ConfigurationError("prepare", "runs on one host with threads of its own; start it without mpirun.")
     }
-    let preparation = CorpusPreparation(
-      inputs: input, target: output, tokenizer: try plan(),
-      options: PreparationOptions(format: choice(), split: try split(), shardTokens: shardTokens, threads: threads, force: force))
+    var options = PreparationOptions(format: choice(), split: try split(), shardTokens: shardTokens, threads: threads, force: force)
+    options.readsSpecialTokens = specialTokens
+    let preparation = CorpusPreparation(inputs: input, target: output, tokenizer: try plan(), options: options)
     let meter = PreparationMeter()
     let outcome = try preparation.run(progress: meter.show)
     meter.finish()
@@ -57,6 +60,9 @@ struct Prepare: ParsableCommand {
   }
 
   private func plan() throws -> TokenizerPlan {
+    if addTokens, tokenizer == nil {
+      throw ConfigurationError("--add-tokens", "adds to the tokeniser of --tokenizer; bytes, --vocabulary and --words have [PAD] and [MASK] already.")
+    }
     if words {
       guard vocabulary == nil, tokenizer == nil else {
         throw ConfigurationError("--words", "makes a tokeniser of its own; leave out --vocabulary and --tokenizer.")
@@ -69,8 +75,7 @@ struct Prepare: ParsableCommand {
     }
     if let tokenizer {
       guard vocabulary == nil else { throw ConfigurationError("--vocabulary", "trains a tokeniser and --tokenizer names one; give one of the two.") }
-      let wanted: [SpecialRole] = [.pad, .mask]
-      return .ready(try TokenizerLoader.load(tokenizer).addingSpecials(wanted))
+      return .ready(try TokenizerLoader.load(tokenizer).addingSpecials(addTokens ? [.pad, .mask] : []))
     }
     guard let vocabulary else { return .ready(ByteTokenizer()) }
     guard (BytePairTrainer.smallestVocabulary...BytePairTrainer.largestVocabulary).contains(vocabulary) else {

@@ -82,7 +82,7 @@ import Testing
 
   @Test func aCardSaysWhatItWasGiven() {
     let card = ModelCard(
-      title: "Notes", family: .gpt2, tags: ["a \"b\""], license: "mit", languages: ["no"], summary: "What.", data: "Which.", command: "lockstep train x.toml",
+      title: "Notes", family: .gpt2, tags: ["a \"b\"", "lockstep"], license: "mit", languages: ["no"], summary: "What.", data: "Which.", command: "lockstep train x.toml", configuration: "seed = 1\n\n",
       metrics: [("perplexity", "12.5")], limits: "Small.")
     #expect(
       card.markdown == """
@@ -112,6 +112,12 @@ import Testing
         lockstep train x.toml
         ```
 
+        with this configuration:
+
+        ```toml
+        seed = 1
+        ```
+
         ## Metrics
 
         | measure | value |
@@ -120,11 +126,14 @@ import Testing
 
         ## Use
 
-        ```python
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        The weights are those of `GPT2LMHeadModel` of the transformers library.
 
-        model = AutoModelForCausalLM.from_pretrained(".")
-        tokenizer = AutoTokenizer.from_pretrained(".")
+        ```python
+        from transformers import pipeline
+
+        folder = "."  # this folder, or the model's name on the Hub
+        generate = pipeline("text-generation", model=folder)
+        print(generate("The", max_new_tokens=20)[0]["generated_text"])
         ```
 
         ## Limits

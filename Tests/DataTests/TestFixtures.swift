@@ -7,6 +7,7 @@ import Tokenizers
 
 /// Bytes are their own ids, except that "ab" is the one id 256; special ids follow.
 struct PairTokenizer: Tokenizer {
+  var specialSpellings: [[UInt8]] { [] }
   func addingSpecials(_ wanted: [SpecialRole]) -> PairTokenizer { self }
 
   static let pair: Int32 = 256
@@ -16,7 +17,7 @@ struct PairTokenizer: Tokenizer {
     vocabulary = Vocabulary(size: size, pad: 260, eos: hasEnd ? 257 : nil, cls: 258, sep: hasEnd ? 259 : nil)
   }
 
-  func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+  func encode(_ text: UnsafeBufferPointer<UInt8>, specialIsText: Bool, into ids: inout [Int32]) {
     var index = 0
     while index < text.count {
       let isPair = text[index] == 97 && index + 1 < text.count && text[index + 1] == 98

@@ -17,10 +17,11 @@ enum Goldens {
   static func cases() throws -> ByteJSON { try JSONReader.parse(try bytes("cases.json"), place: "cases.json") }
 
   /// Calls `body` with each string and the ids the library gave for it.
-  static func forEachCase(_ name: String, _ body: ([UInt8], [Int32]) -> Void) throws -> Int {
+  /// - Parameter kind: `ids`, or `specialIsText` for those with special tokens left in the text.
+  static func forEachCase(_ name: String, kind: String = "ids", _ body: ([UInt8], [Int32]) -> Void) throws -> Int {
     let cases = try cases()
     let strings = cases["strings"]?.array?.compactMap(\.bytes) ?? []
-    let rows = cases["ids"]?[name]?.array?.map { $0.array?.compactMap { $0.integer.map(Int32.init) } ?? [] } ?? []
+    let rows = cases[kind]?[name]?.array?.map { $0.array?.compactMap { $0.integer.map(Int32.init) } ?? [] } ?? []
     for (text, ids) in zip(strings, rows) { body(text, ids) }
     return min(strings.count, rows.count)
   }

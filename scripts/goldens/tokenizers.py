@@ -74,8 +74,10 @@ def byte_level(text: str) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    # As Lockstep writes it: the mask takes the blank before it, as RoBERTa's does.
+    special = [AddedToken(name, lstrip=name == "[MASK]", normalized=False, special=True) for name in SPECIALS]
     trainer = trainers.BpeTrainer(
-        vocab_size=600, min_frequency=2, special_tokens=SPECIALS, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=600, min_frequency=2, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     tokenizer.train_from_iterator([text], trainer)
     return tokenizer
@@ -159,8 +161,13 @@ def main():
     ids = {name: [tokenizer.encode(s, add_special_tokens=False).ids for s in cases] for name, tokenizer in made.items()}
     assert ids["trained"] == ids["library-trained"]
     del ids["library-trained"]
+    split = {}
+    for name in ["trained", "flags", "wordpiece-cased", "bytes"]:
+        made[name].encode_special_tokens = True
+        split[name] = [made[name].encode(s, add_special_tokens=False).ids for s in cases]
+        made[name].encode_special_tokens = False
     decoded = [made["wordpiece"].decode(i, skip_special_tokens=False) for i in ids["wordpiece"]]
-    golden = {"versions": {"tokenizers": tokenizers.__version__}, "strings": cases, "ids": ids, "decoded": decoded}
+    golden = {"versions": {"tokenizers": tokenizers.__version__}, "strings": cases, "ids": ids, "specialIsText": split, "decoded": decoded}
     (FOLDER / "cases.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
     print(len(cases), "strings;", {name: sum(map(len, rows)) for name, rows in ids.items()})
 

@@ -25,7 +25,7 @@ public struct MaskableTokens: Sendable {
   /// - Throws: `ConfigurationError` when the tokeniser has no [MASK], or special tokens only.
   public init(_ vocabulary: Vocabulary, objective: String) throws(ConfigurationError) {
     guard let mask = vocabulary.mask else {
-      throw ConfigurationError("objective.name", "is \(objective), but the tokeniser has no [MASK]; add one when preparing the corpus.")
+      throw ConfigurationError("objective.name", "is \(objective), but the tokeniser has no [MASK]; prepare the corpus again with --add-tokens, which adds one.")
     }
     var special = [Bool](repeating: false, count: vocabulary.size)
     for id in vocabulary.special where id >= 0 && Int(id) < special.count { special[Int(id)] = true }
