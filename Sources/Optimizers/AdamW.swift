@@ -117,7 +117,7 @@ public final class AdamW: Sendable {
   public func factors(step: Int, learningRate: Double, norm: Double) -> AdamWFactors {
     let clip = options.clipNorm > 0 && norm > options.clipNorm ? options.clipNorm / norm : 1
     return AdamWFactors(
-      learningRate: Float(learningRate), beta1: Float(options.beta1), beta2: Float(options.beta2), epsilon: Float(options.epsilon),
+      learningRate: Float(learningRate), beta1: options.beta1, beta2: options.beta2, epsilon: Float(options.epsilon),
       correction1: Float(1 - power(options.beta1, step + 1)), correction2: Float(1 - power(options.beta2, step + 1)),
       gradientFactor: Float(clip))
   }

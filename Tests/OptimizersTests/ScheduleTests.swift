@@ -43,4 +43,18 @@ import Testing
     let schedule = LearningRateSchedule(shape: shape, finalShare: 0.1)
     #expect(schedule.rate(step: 50, of: 10, peak: 1) == (shape == .constant ? 1 : schedule.rate(step: 9, of: 10, peak: 1)))
   }
+
+  /// A run that goes down to 0 reaches it after its last step: no step is without effect.
+  @Test(arguments: LearningRateSchedule.Shape.allCases, [0, 3])
+  func nothingIsWasted(shape: LearningRateSchedule.Shape, warmup: Int) {
+    let schedule = LearningRateSchedule(shape: shape, warmupSteps: warmup, finalShare: 0, decayShare: 0.5)
+    for steps in [warmup + 1, warmup + 2, 10, 1000] {
+      let rates = (0..<steps).map { schedule.rate(step: $0, of: steps, peak: 2) }
+      #expect(rates.allSatisfy { $0 > 0 }, "\(steps)")
+      #expect(schedule.rate(step: steps + 5, of: steps, peak: 2) == rates[steps - 1])
+    }
+    guard shape == .linear else { return }
+    // As transformers' get_linear_schedule_with_warmup: (steps - step) / (steps - warm-up).
+    #expect((warmup..<10).allSatisfy { abs(schedule.rate(step: $0, of: 10, peak: 2) - 2 * Double(10 - $0) / Double(10 - warmup)) < 1e-15 })
+  }
 }
