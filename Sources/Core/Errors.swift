@@ -18,6 +18,8 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
   case stalled = 7
   /// Stopped on request with a checkpoint: run the same command again.
   case again = 75
+  /// Whoever read the output closed it; what a shell reports of any program that ends by SIGPIPE.
+  case closedPipe = 141
 }
 
 /// An error with one clear sentence for a person and an exit code for a program.
@@ -34,7 +36,7 @@ public struct ConfigurationError: LockstepError, Equatable {
     public let sentence: String
 
     public init(key: String, sentence: String) {
-      self.key = printable(key, atMost: 200)
+      self.key = printableName(key, atMost: 200)
       self.sentence = printable(sentence)
     }
   }
@@ -46,7 +48,7 @@ public struct ConfigurationError: LockstepError, Equatable {
   public init(_ key: String, _ sentence: String) { self.problems = [Problem(key: key, sentence: sentence)] }
 
   public init(_ key: String, is value: some CustomStringConvertible, rule: String) {
-    self.init(key, "is \(value); \(rule)")
+    self.init(key, "is \(printableName("\(value)", atMost: 400)); \(rule)")
   }
 
   public var exitCode: ExitCode { .usage }
@@ -64,7 +66,7 @@ public struct DataError: LockstepError, Equatable {
   public let remedy: String
 
   public init(_ place: String, _ problem: String, remedy: String = "") {
-    self.place = printable(place, atMost: 4096)
+    self.place = printableName(place)
     self.problem = printable(problem)
     self.remedy = remedy
   }
@@ -83,15 +85,15 @@ public struct FileError: LockstepError, Equatable {
   public let path: String
   public let reason: String
   public let remedy: String
+  public let exitCode: ExitCode
 
-  public init(_ operation: String, _ path: String, reason: String, remedy: String = "") {
+  public init(_ operation: String, _ path: String, reason: String, remedy: String = "", exitCode: ExitCode = .inputOutput) {
     self.operation = operation
-    self.path = path
-    self.reason = reason
+    self.path = printableName(path)
+    self.reason = printable(reason)
     self.remedy = remedy
+    self.exitCode = exitCode
   }
-
-  public var exitCode: ExitCode { .inputOutput }
 
   public var description: String {
     let sentence = "cannot \(operation) \(path): \(reason)."

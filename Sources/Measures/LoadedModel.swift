@@ -14,10 +14,12 @@ public struct LoadedModel {
   public let parameters: ParameterStore
   public let tokenizer: any Tokenizer
 
-  /// - Parameter path: a checkpoint folder, a run folder (its best checkpoint, or its latest), or a folder saved by Hugging Face.
+  /// - Parameters:
+  ///   - path: a checkpoint folder, a run folder, or a folder saved by Hugging Face.
+  ///   - checkpoint: which one of a run; nil for its best, or its latest where it has no best.
   /// - Throws: errors that name the folder and what it lacks.
-  public init(_ path: String) throws {
-    let folder = try Self.resolve(path)
+  public init(_ path: String, checkpoint: CheckpointChoice? = nil) throws {
+    let folder = try Self.resolve(path, checkpoint: checkpoint)
     self.path = folder
     let source = try HuggingFaceSource(folder)
     configuration = source.configuration
@@ -42,27 +44,8 @@ public struct LoadedModel {
   public var emptyRows: Range<Int32> { Int32(tokenizer.vocabulary.size)..<Int32(configuration.vocabulary) }
 
   /// The folder with the weights.
-  public static func resolve(_ path: String) throws -> String {
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw DataError(path, "does not exist.", remedy: "Name a run folder, a checkpoint folder, or a folder saved by Hugging Face.")
-    }
-    if FileManager.default.fileExists(atPath: path + "/config.json") {
-      let name = URL(fileURLWithPath: path).lastPathComponent
-      if RunFolder.step(ofCheckpointNamed: name) != nil, !FileManager.default.fileExists(atPath: path + "/state.json") {
-        throw DataError(path, "has no state.json, so it was never finished.", remedy: "Use another checkpoint of the run.")
-      }
-      // A checkpoint of ours is verified; a folder from elsewhere has no digests.
-      if FileManager.default.fileExists(atPath: path + "/state.json") { _ = try Checkpoint(verifying: path) }
-      return path
-    }
-    let run = RunFolder(path)
-    func warn(_ text: String) { StandardError.write("warning: \(text)\n") }
-    do { if let best = try run.best() { return try run.checkpoint(step: best).path } } catch { warn("the best checkpoint is not used: \(error)") }
-    let recovery = try run.newestIntact()
-    recovery.warnings.forEach(warn)
-    guard let newest = recovery.checkpoint else {
-      throw DataError(path, "holds neither a model nor a run with a checkpoint.", remedy: "Has the run saved one yet?")
-    }
-    return newest.path
+  /// - Parameter speaks: false for ranks whose lowest says on standard error which checkpoint was chosen.
+  public static func resolve(_ path: String, checkpoint: CheckpointChoice? = nil, speaks: Bool = true) throws -> String {
+    try ModelFolder.resolve(path, checkpoint) { if speaks { StandardError.write($0 + "\n") } }
   }
 }

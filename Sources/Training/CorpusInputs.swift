@@ -12,7 +12,7 @@ public enum CorpusInputs {
   /// - Parameter verify: read every byte of the shards and compare their digests.
   public static func open(_ configuration: RunConfiguration, verify: Bool = false) throws -> RunInputs {
     let corpus = try Corpus(configuration.data.corpus)
-    if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: configuration.initFrom, corpus: corpus) }
+    if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: ModelFolder.resolve(configuration.initFrom) { _ in }, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
     let tokenizer = try TokenizerLoader.load(corpus.folder)
     let vocabulary = try vocabulary(corpus, tokenizer, configuration)

@@ -342,7 +342,7 @@ public final class TrainingRun {
 
   private func startFromGivenWeights() throws {
     guard !configuration.initFrom.isEmpty else { return }
-    let source = try HuggingFaceSource(configuration.initFrom)
+    let source = try HuggingFaceSource(ModelFolder.resolve(configuration.initFrom) { record?.warn($0) })
     let report = try source.load(into: trainer.bank.trained, as: model)
     let anew = try source.loadRest(into: trainer.bank.trained, as: model, companions: objective.companions)
     if let first = anew.first {

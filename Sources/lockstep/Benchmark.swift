@@ -12,17 +12,17 @@ struct Benchmark: ParsableCommand {
 
   /// The model and the batch that are measured.
   struct Case: ParsableArguments {
-    @Option(name: [.customLong("vocab"), .customLong("vocabulary")], help: "Token ids.") var vocabulary = 8192
-    @Option(help: "Positions a sample.") var context = 256
-    @Option(help: "Hidden size.") var width = 384
-    @Option(help: "Blocks.") var layers = 6
-    @Option(help: "Attention heads.") var heads = 6
-    @Option(help: "Samples a micro-batch.") var microBatch = 8
-    @Option(help: "Samples a step, over all ranks.") var batch: Int?
-    @Option(help: "Objective; see lockstep objectives.") var objective = "ar"
-    @Option(help: "Computing threads a rank.") var threads = 1
-    @Option(help: "Measured steps.") var steps = 12
-    @Option(help: "Dropout.") var dropout: Float = 0
+    @Option(name: [.customLong("vocab"), .customLong("vocabulary")], parsing: .unconditional, help: "Token ids.") var vocabulary = 8192
+    @Option(parsing: .unconditional, help: "Positions a sample.") var context = 256
+    @Option(parsing: .unconditional, help: "Hidden size.") var width = 384
+    @Option(parsing: .unconditional, help: "Blocks.") var layers = 6
+    @Option(parsing: .unconditional, help: "Attention heads.") var heads = 6
+    @Option(parsing: .unconditional, help: "Samples a micro-batch.") var microBatch = 8
+    @Option(parsing: .unconditional, help: "Samples a step, over all ranks.") var batch: Int?
+    @Option(parsing: .unconditional, help: "Objective; see lockstep objectives.") var objective = "ar"
+    @Option(parsing: .unconditional, help: "Computing threads a rank.") var threads = 1
+    @Option(parsing: .unconditional, help: "Measured steps.") var steps = 12
+    @Option(parsing: .unconditional, help: "Dropout.") var dropout: Float = 0
 
     /// - Throws: `ConfigurationError` with every option that is out of range.
     func prepare(ranks: Int) throws -> (make: () throws -> any Objective, model: ModelConfiguration, plan: BatchPlan) {
@@ -59,7 +59,7 @@ struct Benchmark: ParsableCommand {
       discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --width 384 --layers 6 --json")
 
     @OptionGroup var options: Case
-    @Option(help: "How gradients are added: exact or float.") var sum = "exact"
+    @Option(parsing: .unconditional, help: "How gradients are added: exact or float.") var sum = "exact"
     @Flag(help: "One JSON object instead of a table.") var json = false
 
     func run() throws {

@@ -20,8 +20,8 @@ struct Compare: ComputingCommand {
       """)
 
   @Argument(help: "The comparison, a TOML file.") var file: String
-  @Option(name: .customLong("set"), help: "Overrides a key: --set budget.steps=50. May be repeated.") var settings: [String] = []
-  @Option(help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads = 0
+  @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key: --set budget.steps=50. May be repeated.") var settings: [String] = []
+  @Option(parsing: .unconditional, help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads = 0
   @Flag(help: "Only say what each arm would do with the budget.") var dryRun = false
 
   var continuedRun: (core: String, folder: String)? {

@@ -20,15 +20,16 @@ struct Evaluate: ComputingCommand {
       """)
 
   @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String?
-  @Option(help: "The folder that lockstep prepare wrote.") var corpus: String?
-  @Option(help: "train or validation.") var split = CorpusSplit.validation
-  @Option(name: .customLong("measure"), help: "What to measure; may be given several times. By default loss.") var measures: [String] = []
-  @Option(name: .customLong("set"), help: "An option of a measure, as left-to-right.windows=100.") var settings: [String] = []
-  @Option(help: "Samples computed together.") var microBatch = 8
-  @Option(help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads = 0
-  @Option(help: "Seed of masks and draws.") var seed: UInt64 = 1
-  @Option(help: "With --measure finetune: the folder to save the classifier in, for the …ForSequenceClassification class of transformers.") var save: String?
-  @Option(help: "A file for what probe, knn, finetune and bag-of-words say of each test example: a table with tabs.") var predictions: String?
+  @OptionGroup var choice: CheckpointOption
+  @Option(parsing: .unconditional, help: "The folder that lockstep prepare wrote.") var corpus: String?
+  @Option(parsing: .unconditional, help: "train or validation.") var split = CorpusSplit.validation
+  @Option(name: .customLong("measure"), parsing: .unconditionalSingleValue, help: "What to measure; may be given several times. By default loss.") var measures: [String] = []
+  @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "An option of a measure, as left-to-right.windows=100.") var settings: [String] = []
+  @Option(parsing: .unconditional, help: "Samples computed together.") var microBatch = 8
+  @Option(parsing: .unconditional, help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads = 0
+  @Option(parsing: .unconditional, help: "Seed of masks and draws.") var seed: UInt64 = 1
+  @Option(parsing: .unconditional, help: "With --measure finetune: the folder to save the classifier in, for the …ForSequenceClassification class of transformers.") var save: String?
+  @Option(parsing: .unconditional, help: "A file for what probe, knn, finetune and bag-of-words say of each test example: a table with tabs.") var predictions: String?
   @Flag(help: "One JSON object instead of a table.") var json = false
   @Flag(help: "List the measures there are, with their options, and stop.") var list = false
 
@@ -48,7 +49,7 @@ struct Evaluate: ComputingCommand {
     try Job.run { communicator in
       BLAS.useOneThread()
       let threads = try Job.together(communicator) { try Job.threads(self.threads, communicator) }
-      let (opened, corpus, chosen) = try Job.together(communicator) { try open() }
+      let (opened, corpus, chosen) = try Job.together(communicator) { try open(speaks: communicator.rank == 0) }
       try communicator.broadcast(
         UnsafeMutableRawBufferPointer(start: opened.parameters.memory, count: 4 * opened.parameters.layout.count), from: 0)
       let context = MeasureContext(
@@ -65,12 +66,12 @@ struct Evaluate: ComputingCommand {
     }
   }
 
-  private func open() throws -> (MeasuredModel, Corpus?, [(name: String, measure: any Measure)]) {
+  private func open(speaks: Bool) throws -> (MeasuredModel, Corpus?, [(name: String, measure: any Measure)]) {
     guard let path = model else { throw ConfigurationError("MODEL", "is missing; name a run folder, a checkpoint, or a folder saved by Hugging Face.") }
     guard (1...100_000).contains(microBatch) else { throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...100000.") }
     let chosen = try chosenMeasures()
     try checkOutputs(chosen.map(\.name))
-    let resolved = try LoadedModel.resolve(path)
+    let resolved = try LoadedModel.resolve(path, checkpoint: choice.checkpoint, speaks: speaks)
     let opened = try corpus.map { try Corpus($0) }
     if let opened { try TokenizerMatch.requireFit(model: resolved, corpus: opened) }
     let model = try MeasuredModel(resolved, vocabulary: opened?.vocabulary)

@@ -16,11 +16,12 @@ struct Export: ParsableCommand {
 
   @Argument(help: "A run folder or a checkpoint.") var model: String
   @Argument(help: "The folder to write; it must not exist.") var target: String
-  @Option(help: "f32 keeps every bit, bf16 halves the size.") var dtype = Precision.f32
-  @Option(help: "Name on the model card.") var title: String?
+  @OptionGroup var choice: CheckpointOption
+  @Option(parsing: .unconditional, help: "f32 keeps every bit, bf16 halves the size.") var dtype = Precision.f32
+  @Option(parsing: .unconditional, help: "Name on the model card.") var title: String?
 
   func run() throws {
-    let checkpoint = try Checkpoint(verifying: try LoadedModel.resolve(model))
+    let checkpoint = try Checkpoint(verifying: try LoadedModel.resolve(model, checkpoint: choice.checkpoint))
     let configuration = try ModelConfiguration(huggingFace: checkpoint.path)
     guard let family = configuration.huggingFaceClass else {
       throw DataError(checkpoint.path, configuration.huggingFaceObstacle ?? "has no Hugging Face class.")

@@ -21,7 +21,9 @@ enum Failure {
     return (error as NSError).localizedDescription == "\(error)" ? "\(error)" : String(describing: error)
   }
 
+  /// Says what went wrong; nothing where the reader of the output has gone, which is nobody's mistake.
   static func report(_ error: any Error, prefix: String = "") {
+    guard code(of: error) != Core.ExitCode.closedPipe.rawValue else { return }
     let lines = sentence(error).split(separator: "\n").map { "\(prefix)error: \($0)" }.joined(separator: "\n")
     StandardError.write(lines + "\n")
   }

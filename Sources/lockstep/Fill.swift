@@ -13,8 +13,9 @@ struct Fill: ComputingCommand {
     discussion: "Example: lockstep fill runs/bert-quickstart --text \"the [MASK] of the land\" --top 5")
 
   @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String
-  @Option(help: "The text, with [MASK] where a token is asked for.") var text: String
-  @Option(help: "Candidates for each [MASK].") var top = 5
+  @OptionGroup var choice: CheckpointOption
+  @Option(parsing: .unconditional, help: "The text, with [MASK] where a token is asked for.") var text: String
+  @Option(parsing: .unconditional, help: "Candidates for each [MASK].") var top = 5
   @Flag(help: "JSON instead of a table.") var json = false
 
   struct Row: Codable {
@@ -31,13 +32,14 @@ struct Fill: ComputingCommand {
     BLAS.useOneThread()
     flushDenormals()
     guard (1...100_000).contains(top) else { throw ConfigurationError("--top", is: top, rule: "it must lie in 1...100000.") }
-    let loaded = try LoadedModel(model)
+    let loaded = try LoadedModel(model, checkpoint: choice.checkpoint)
     let vocabulary = loaded.tokenizer.vocabulary
     guard loaded.configuration.visibility == .bidirectional, loaded.configuration.head == .vocabulary, let mask = vocabulary.mask else {
       throw ConfigurationError(model, "holds no masked model; lockstep generate continues a text with a causal one.")
     }
     if let note = loaded.tokenizer.noteOnBlank(beforeMaskIn: text) { StandardError.write("note: \(note)\n") }
     let ids = framed(loaded.tokenizer.encode(withMasks: text), vocabulary)
+    guard ids.contains(mask) else { throw DataError("the text", "has no [MASK] to fill.", remedy: "Write [MASK] where a token is asked for.") }
     let filled = try MaskFiller(loaded.transformer, loaded.parameters).fill(ids, mask: mask, top: top, vocabulary: vocabulary.size)
     let rows = filled.map { mask in
       Row(

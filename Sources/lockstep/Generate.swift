@@ -12,18 +12,25 @@ import Tokenizers
 struct Generate: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Continues a prompt with a causal model, or fills a stretch of masks behind it with a masked one.",
-    discussion: "Example: lockstep generate runs/quickstart --prompt \"In the beginning\" --temperature 0.8 --top-p 0.95 --tokens 200")
+    discussion: """
+      Into a file or a pipe goes every byte as the model wrote it; on a terminal control characters are spelt out, as \\x1b, and \
+      bytes that are no UTF-8 are shown as U+FFFD.
+
+      Example: lockstep generate runs/quickstart --prompt "In the beginning" --temperature 0.8 --top-p 0.95 --tokens 200
+      """)
 
   @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String
-  @Option(help: "The text to continue; - reads standard input.") var prompt = ""
-  @Option(help: "The most tokens to add.") var tokens = 200
-  @Option(help: "0 always takes the most likely token; higher is more varied.") var temperature = 0.8
-  @Option(help: "Choose among the k most likely tokens only; 0 for all.") var topK = 0
-  @Option(help: "Choose among the most likely tokens that together reach this probability.") var topP = 0.95
-  @Option(help: "The same seed gives the same text.") var seed: UInt64 = 1
-  @Option(help: "How many continuations.") var samples = 1
-  @Option(help: "Masked models: left-to-right, or confidence (the most certain positions first).") var order = MaskedTextGenerator.Order.leftToRight
-  @Option(help: "Masked models by confidence: forward passes; 0 for one a token.") var passes = 0
+  @OptionGroup var choice: CheckpointOption
+  @Option(parsing: .unconditional, help: "The text to continue; - reads standard input.") var prompt = ""
+  @Option(parsing: .unconditional, help: "The most tokens to add.") var tokens = 200
+  @Option(parsing: .unconditional, help: "0 always takes the most likely token; higher is more varied.") var temperature = 0.8
+  @Option(parsing: .unconditional, help: "Choose among the k most likely tokens only; 0 for all.") var topK = 0
+  @Option(parsing: .unconditional, help: "Choose among the most likely tokens that together reach this probability.") var topP = 0.95
+  @Option(parsing: .unconditional, help: "A whole number from 0; the same seed gives the same text.") var seed: UInt64 = 1
+  @Option(parsing: .unconditional, help: "How many continuations.") var samples = 1
+  @Option(parsing: .unconditional, help: "Masked models: left-to-right, or confidence (the most certain positions first).")
+  var order = MaskedTextGenerator.Order.leftToRight
+  @Option(parsing: .unconditional, help: "Masked models by confidence: forward passes; 0 for one a token.") var passes = 0
   @Flag(help: "Go on past the end-of-document token.") var ignoreEnd = false
   @Flag(help: "JSON with the token ids instead of text.") var json = false
 
@@ -36,14 +43,32 @@ struct Generate: ComputingCommand {
   func run() throws {
     BLAS.useOneThread()
     flushDenormals()
+    let samplers = try checkedSamplers()
+    let text = prompt == "-" ? try StandardInput.bytes() : Array(prompt.utf8)
+    let loaded = try LoadedModel(model, checkpoint: choice.checkpoint)
+    if let note = loaded.tokenizer.noteOnBlank(endOf: String(decoding: text, as: UTF8.self)) { StandardError.write("warning: \(note)\n") }
+    if loaded.configuration.visibility == .causal {
+      try continueText(text, loaded, samplers)
+    } else {
+      try fillMasks(behind: text, loaded, samplers)
+    }
+  }
+
+  /// One for each sample. - Throws: `ConfigurationError` for any option out of range, before anything is read.
+  private func checkedSamplers() throws(ConfigurationError) -> [TokenSampler] {
     guard (0...1_000_000).contains(tokens) else { throw ConfigurationError("--tokens", is: tokens, rule: "it must lie in 0...1000000.") }
     guard (1...10_000).contains(samples) else { throw ConfigurationError("--samples", is: samples, rule: "it must lie in 1...10000.") }
-    let loaded = try LoadedModel(model)
     guard passes >= 0 else { throw ConfigurationError("--passes", is: passes, rule: "it must be 0 (one a token) or more.") }
+    var samplers: [TokenSampler] = []
+    for index in 0..<samples {
+      samplers.append(
+        TokenSampler(try SamplingOptions(temperature: temperature, topK: topK, topP: topP, seed: seed &+ UInt64(index))))
+    }
+    return samplers
+  }
+
+  private func continueText(_ text: [UInt8], _ loaded: LoadedModel, _ samplers: [TokenSampler]) throws {
     let vocabulary = loaded.tokenizer.vocabulary
-    let text = prompt == "-" ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : prompt
-    guard loaded.configuration.visibility == .causal else { return try fillMasks(behind: text, loaded) }
-    if let note = loaded.tokenizer.noteOnBlank(endOf: text) { StandardError.write("note: \(note)\n") }
     var ids = loaded.tokenizer.encode(text)
     if ids.isEmpty, let start = vocabulary.bos ?? vocabulary.endOfDocument { ids = [start] }
     guard !ids.isEmpty else { throw ConfigurationError("--prompt", "is empty, and the tokeniser has no [BOS] to begin with.") }
@@ -51,29 +76,22 @@ struct Generate: ComputingCommand {
     let excluded = Set(vocabulary.special).subtracting(stop.map { [$0] } ?? []).union(ignoreEnd ? stop.map { [$0] } ?? [] : [])
       .union(loaded.emptyRows)
     let generator = TextGenerator(loaded.transformer, loaded.parameters)
-    for index in 0..<samples {
-      let options = try SamplingOptions(temperature: temperature, topK: topK, topP: topP, seed: seed &+ UInt64(index))
-      if samples > 1, !json { try StandardOutput.line("--- sample \(index + 1)") }
-      if !json { try show(text) }
-      var printed = ids.count
-      var all = ids
-      let added = try generator.generate(
-        ids, count: tokens, TokenSampler(options), stop: ignoreEnd ? nil : stop, excluding: excluded
-      ) { token in
-        all.append(token)
-        if !json { printed = try stream(all, from: printed, loaded.tokenizer) }
+    for (index, sampler) in samplers.enumerated() {
+      var (shown, streamed) = (TextStream(), StreamedText(loaded.tokenizer, after: ids))
+      if !json {
+        if samples > 1 { try StandardOutput.line("--- sample \(index + 1)") }
+        try shown.write(text)
+      }
+      let added = try generator.generate(ids, count: tokens, sampler, stop: ignoreEnd ? nil : stop, excluding: excluded) { token in
+        if !json { try shown.write(streamed.bytes(of: token)) }
         return true
       }
-      if json {
-        try StandardOutput.line(prettyJSON(Sample(prompt: text, text: loaded.tokenizer.text(added), ids: added)))
-      } else {
-        try show(String(decoding: loaded.tokenizer.decode(all[printed...], skipSpecial: true), as: UTF8.self) + "\n")
-      }
+      if json { try show(text, added, loaded.tokenizer) } else { try shown.finish() }
     }
   }
 
   /// The prompt followed by as many masks as tokens are wanted, in the frame of training, filled.
-  private func fillMasks(behind text: String, _ loaded: LoadedModel) throws {
+  private func fillMasks(behind text: [UInt8], _ loaded: LoadedModel, _ samplers: [TokenSampler]) throws {
     let vocabulary = loaded.tokenizer.vocabulary
     guard let mask = vocabulary.mask, loaded.transformer.head != nil else {
       throw ConfigurationError(model, "holds a bidirectional model without [MASK] or without a vocabulary head; it cannot write text.")
@@ -83,32 +101,26 @@ struct Generate: ComputingCommand {
     let room = loaded.configuration.context - start.count - (frame ? 2 : 0)
     guard room > 0 else { throw ConfigurationError("--prompt", is: "\(start.count) tokens long", rule: "the model reads \(loaded.configuration.context), frame included.") }
     let masks = [Int32](repeating: mask, count: min(tokens, room))
-    guard !masks.isEmpty else { return try show(text + "\n") }
     if masks.count < tokens { StandardError.write("note: a masked model writes inside its context; \(masks.count) tokens fit.\n") }
     let framed = (frame ? [vocabulary.cls].compactMap { $0 } : []) + start + masks + (frame ? [vocabulary.sep].compactMap { $0 } : [])
     let generator = MaskedTextGenerator(loaded.transformer, loaded.parameters)
-    for index in 0..<samples {
-      let options = try SamplingOptions(temperature: temperature, topK: topK, topP: topP, seed: seed &+ UInt64(index))
-      let filled = try generator.fill(framed, mask: mask, order: order, passes: passes, TokenSampler(options), excluding: Set(vocabulary.special).union(loaded.emptyRows))
+    for (index, sampler) in samplers.enumerated() {
+      let filled = masks.isEmpty ? framed : try generator.fill(framed, mask: mask, order: order, passes: passes, sampler, excluding: Set(vocabulary.special).union(loaded.emptyRows))
       let added = Array(filled[(start.count + (frame ? 1 : 0))...].prefix(masks.count))
       if json {
-        try StandardOutput.line(prettyJSON(Sample(prompt: text, text: loaded.tokenizer.text(added), ids: added)))
+        try show(text, added, loaded.tokenizer)
       } else {
         if samples > 1 { try StandardOutput.line("--- sample \(index + 1)") }
-        try show(String(decoding: loaded.tokenizer.decode(start + added, skipSpecial: true), as: UTF8.self) + "\n")
+        var shown = TextStream()
+        try shown.write(masks.isEmpty ? text : loaded.tokenizer.decode(start + added, skipSpecial: true))
+        try shown.finish()
       }
     }
   }
 
-  /// Prints tokens once their bytes are whole characters. - Returns: how many tokens have been printed.
-  private func stream(_ all: [Int32], from printed: Int, _ tokenizer: any Tokenizer) throws -> Int {
-    let bytes = tokenizer.decode(all[printed...], skipSpecial: true)
-    guard let text = String(validating: bytes, as: UTF8.self) else { return printed }
-    try show(text)
-    return all.count
+  private func show(_ text: [UInt8], _ added: [Int32], _ tokenizer: any Tokenizer) throws {
+    try StandardOutput.line(prettyJSON(Sample(prompt: String(decoding: text, as: UTF8.self), text: tokenizer.text(added), ids: added)))
   }
-
-  private func show(_ text: String) throws { try StandardOutput.write(text) }
 }
 
 extension MaskedTextGenerator.Order: ExpressibleByArgument {}

@@ -17,13 +17,18 @@ struct Inspect: ParsableCommand {
 
   @Argument(help: "The folder or file.") var path: String
   @Flag(help: "Do not read every byte of a corpus: headers and sizes only, and of a run's samples the order only.") var quick = false
-  @Option(help: "Where the corpus of a run is now; by default where its configuration says.") var corpus: String?
+  @Option(parsing: .unconditional, help: "Where the corpus of a run is now; by default where its configuration says.") var corpus: String?
+  @OptionGroup var choice: CheckpointOption
   @Flag(help: "JSON instead of lines.") var json = false
 
   func run() throws {
     guard FileManager.default.fileExists(atPath: path) else { throw DataError(path, "does not exist.", remedy: "Check the path.") }
     func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path + "/" + name) }
-    if has("checkpoints") {
+    if let checkpoint = choice.checkpoint {
+      let chosen = try ModelFolder.resolve(path, checkpoint) { StandardError.write($0 + "\n") }
+      let summary = CheckpointSummary(of: chosen)
+      try show(summary, lines: summary.lines, intact: summary.isIntact)
+    } else if has("checkpoints") {
       let run = try RunInspection(path, corpus: corpus, quick: quick)
       try show(run, lines: run.lines, intact: run.isIntact)
     } else if has("state.json") || has("model.safetensors") {

@@ -42,5 +42,20 @@ struct Objectives: ParsableCommand {
 func prettyJSON(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-  return String(decoding: try encoder.encode(value), as: UTF8.self)
+  let text = String(decoding: try encoder.encode(value), as: UTF8.self)
+  return text.unicodeScalars.contains(where: commandsTerminals) ? escaped(text) : text
+}
+
+/// The encoder escapes the controls of ASCII only. Outside of strings JSON has none, so all are inside.
+private func escaped(_ json: String) -> String {
+  var result = String.UnicodeScalarView()
+  for scalar in json.unicodeScalars {
+    guard commandsTerminals(scalar) else {
+      result.append(scalar)
+      continue
+    }
+    let digits = String(scalar.value, radix: 16)
+    result.append(contentsOf: ("\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits).unicodeScalars)
+  }
+  return String(result)
 }

@@ -17,24 +17,24 @@ struct Prepare: ParsableCommand {
         lockstep prepare --input letters.jsonl.gz --field text --tokenizer models/gpt2 --output corpora/letters
       """)
 
-  @Option(help: "A file or a folder; may be repeated.") var input: [String]
-  @Option(help: "The corpus folder to write.") var output: String
-  @Option(help: "Train a byte-level BPE of this many ids on the corpus. Without it and --tokenizer, bytes are the tokens.")
+  @Option(parsing: .unconditionalSingleValue, help: "A file or a folder; may be repeated.") var input: [String]
+  @Option(parsing: .unconditional, help: "The corpus folder to write.") var output: String
+  @Option(parsing: .unconditional, help: "Train a byte-level BPE of this many ids on the corpus. Without it and --tokenizer, bytes are the tokens.")
   var vocabulary: Int?
   @Flag(help: "Every word between white space is a token, its id by how often it comes: for sets of names.") var words = false
-  @Option(help: "An existing tokeniser: a Hugging Face folder, tokenizer.json, or vocab.txt.") var tokenizer: String?
+  @Option(parsing: .unconditional, help: "An existing tokeniser: a Hugging Face folder, tokenizer.json, or vocab.txt.") var tokenizer: String?
   @Flag(help: "Give the tokeniser of --tokenizer the [PAD] and [MASK] it lacks, which masked objectives need; a model from elsewhere then grows.")
   var addTokens = false
   @Flag(help: "Special tokens written in the texts, such as <|endoftext|>, are those tokens; without it they are text.") var specialTokens = false
-  @Option(help: "auto (by ending), text, jsonl, csv or tsv.") var format = Format.auto
-  @Option(help: "How plain text is cut: file (one document a file), blank-lines, lines, or the text of a separator line.") var documents = "file"
-  @Option(help: "The field of JSON lines that holds the text.") var field = "text"
-  @Option(help: "A column of a table, by name or number from 1; may be repeated.") var column: [String] = []
+  @Option(parsing: .unconditional, help: "auto (by ending), text, jsonl, csv or tsv.") var format = Format.auto
+  @Option(parsing: .unconditional, help: "How plain text is cut: file (one document a file), blank-lines, lines, or the text of a separator line.") var documents = "file"
+  @Option(parsing: .unconditional, help: "The field of JSON lines that holds the text.") var field = "text"
+  @Option(parsing: .unconditionalSingleValue, help: "A column of a table, by name or number from 1; may be repeated.") var column: [String] = []
   @Flag(help: "Tables have no header row.") var noHeader = false
-  @Option(help: "Share of documents, chosen by their content, for validation.") var validationFraction: Double?
-  @Option(help: "Share of the text, from its end, for validation.") var validationTail: Double?
-  @Option(help: "A shard is closed at so many tokens.") var shardTokens = 1 << 26
-  @Option(help: "Threads; the shards do not depend on it.") var threads = ProcessInfo.processInfo.activeProcessorCount
+  @Option(parsing: .unconditional, help: "Share of documents, chosen by their content, for validation.") var validationFraction: Double?
+  @Option(parsing: .unconditional, help: "Share of the text, from its end, for validation.") var validationTail: Double?
+  @Option(parsing: .unconditional, help: "A shard is closed at so many tokens.") var shardTokens = 1 << 26
+  @Option(parsing: .unconditional, help: "Threads; the shards do not depend on it.") var threads = ProcessInfo.processInfo.activeProcessorCount
   @Flag(help: "Replace a corpus that was made from other inputs or options.") var force = false
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case auto, text, jsonl, csv, tsv }

@@ -17,8 +17,8 @@ struct Train: ComputingCommand {
       """)
 
   @Argument(help: "The configuration, a TOML file.") var config: String
-  @Option(name: .customLong("set"), help: "Overrides a key: --set optimizer.learningRate=3e-4. May be repeated.") var settings: [String] = []
-  @Option(help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads: Int?
+  @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key: --set optimizer.learningRate=3e-4. May be repeated.") var settings: [String] = []
+  @Option(parsing: .unconditional, help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads: Int?
   @Flag(help: "Only print the run's folder.") var printFolder = false
   @Flag(help: "Only say what the run would need: parameters, memory, disk, time.") var dryRun = false
   @Flag(help: "Go on although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
