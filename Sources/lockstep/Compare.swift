@@ -34,7 +34,7 @@ struct Compare: ComputingCommand {
 
   func run() throws {
     if dryRun { StopRequest.remove() } else { StopRequest.install() }
-    try Job.run { communicator in
+    try Job.run(.withoutSettings) { communicator in
       BLAS.useOneThread()
       let text = try shared(communicator)
       try requireEqualSettings(communicator)
@@ -45,6 +45,7 @@ struct Compare: ComputingCommand {
         if communicator.rank == 0 { try comparison.checkFiles() }
         return (comparison, try comparison.arms.map { try comparison.plan($0) })
       }
+      try Job.requireEqual(try comparison.rankSettings(plans), communicator)
       let speaks = communicator.rank == 0
       if speaks { show(comparison, plans) }
       if dryRun { return }
