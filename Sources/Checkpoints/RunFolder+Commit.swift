@@ -32,7 +32,9 @@ extension RunFolder {
     let step = snapshot.state.step
     let temporary = temporaryPath(step: step)
     try snapshot.requireOneReplica()
-    try requireOwn(checkpointsPath, .folder)
+    guard try Folders.kind(of: checkpointsPath) != .link else {
+      throw CheckpointError("write in", checkpointsPath, FileKind.linkReason, remedy: FileKind.linkRemedy, exitCode: .inputOutput)
+    }
     clearLeftovers()
     do throws(CheckpointError) {
       try Folders.createNew(temporary)

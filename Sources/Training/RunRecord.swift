@@ -302,9 +302,14 @@ final class RunRecord {
       try write()
       recovered(what, "the \(what.rawValue) are written again.")
     } catch {
-      let key = (error as? FileError).map { "\($0.operation): \($0.reason)" } ?? "\(error)"
-      warnFailing(what, "the \(what.rawValue) of step \(last?.step ?? firstStep) are kept in memory: \(error)", key: key)
+      warnFailing(what, "the \(what.rawValue) of step \(last?.step ?? firstStep) are kept in memory: \(error)", key: Self.reason(error))
     }
+  }
+
+  /// What makes two failures the same, whatever the step, the file and the bytes that were written: the system's reason.
+  static func reason(_ error: any Error) -> String {
+    let text = (error as? FileError)?.reason ?? (error as? CheckpointError)?.problem ?? "\(error)"
+    return text.split(separator: " ").filter { !$0.contains("/") && !$0.contains(where: \.isNumber) }.joined(separator: " ")
   }
 
   /// Says each failure once until a write has succeeded.
@@ -325,7 +330,9 @@ final class RunRecord {
     guard !claim.holds(folder) else { return }
     let taken = Result { () throws(CheckpointError) in try folder.claim() }
     switch taken {
-    case .success(let new): claim = new
+    case .success(let new):
+      claim = new
+      attempt(.launch) { try new.sign() }
     case .failure(let error):
       guard error.exitCode != .claimed else { throw error }
       warnFailing(.checkpoint, "\(folder.path) was removed and cannot be made again: \(error)", key: "claim \(error.problem)")

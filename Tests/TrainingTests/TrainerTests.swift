@@ -103,14 +103,30 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     #expect(losses[59] < 0.7 * losses[0])
   }
 
-  @Test func batchWithoutTargetsIsAnErrorNotADivision() throws {
-    let trainer = try makeTrainer()
+  @Test func batchWithoutTargetsIsSkippedAndChangesNothing() throws {
+    let (trainer, undisturbed) = (try makeTrainer(steps: 400), try makeTrainer(steps: 400))
     let empty = try SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 16, seed: 1).samples(at: 0..<2)
     var nothing = empty
     nothing.segments = nothing.segments.map { _ in -1 }
     let examples = (0..<4).map { _ in trainer.objective.corrupt(nothing, trainer.context(0)) }
-    let error = #expect(throws: DataError.self) { try trainer.step(0, examples) }
-    #expect(error?.description.contains("no position of the batch has a target") == true)
+    let skipped = try trainer.step(0, examples)
+    #expect(skipped.isSkipped && skipped.loss.isNaN && skipped.gradientNorm == 0)
+    let weights = { (trainer: Trainer) in UnsafeBufferPointer(start: trainer.bank.trained.memory, count: trainer.bank.trained.layout.count).map(\.bitPattern) }
+    #expect(weights(trainer) == weights(undisturbed))
+    let moments = trainer.optimizer.secondMoment
+    #expect((0..<moments.layout.count).allSatisfy { moments.memory[$0] == 0 })
+    // AdamW's bias correction counts updates: the first one is the same whether or not a step was skipped before it.
+    undisturbed.options.schedule = .init(shape: .constant)
+    trainer.options.schedule = .init(shape: .constant)
+    let source = SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 16, seed: 1)
+    let real = try Trainer.examples(
+      step: 0, rank: 0, plan: trainer.plan, objective: trainer.objective, source: source, context: trainer.context(0))
+    _ = try undisturbed.step(0, real)
+    #expect(try !trainer.step(1, real).isSkipped)
+    #expect(weights(trainer) == weights(undisturbed))
+    for step in 2..<101 { _ = try trainer.step(step, examples) }
+    let error = #expect(throws: DataError.self) { try trainer.step(101, examples) }
+    #expect(error?.description.contains("step 102: the last 100 steps had no position with a target for ") == true)
   }
 
   @Test func evaluationDoesNotDependOnThreadsOrPadding() throws {
