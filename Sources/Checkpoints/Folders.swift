@@ -19,9 +19,13 @@ enum Folders {
 
   /// Creates a folder that nothing has the name of yet, and those above it.
   static func createNew(_ path: String) throws(CheckpointError) {
-    try create((path as NSString).deletingLastPathComponent)
     try checkFault("create", path)
-    guard mkdir(path, 0o755) == 0 else { throw CheckpointError("create", path, systemReason(), exitCode: .inputOutput) }
+    if mkdir(path, 0o755) == 0 { return }
+    if errno == ENOENT {
+      try create((path as NSString).deletingLastPathComponent)
+      if mkdir(path, 0o755) == 0 { return }
+    }
+    throw CheckpointError("create", path, systemReason(), exitCode: .inputOutput)
   }
 
   /// What stands under a path, without following a link.

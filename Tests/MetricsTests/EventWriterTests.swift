@@ -40,7 +40,7 @@ import Testing
     for _ in 0..<5 { _ = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_000.9, resumedStep: 5, history: [record(5)]) }
     #expect(try names(scratch).count == 1)
     let event = EventMessage.framed(EventMessage.scalars(EventWriter.scalars(of: record(5)), wallTime: record(5).wallTime, step: 5))
-    #expect(try size(scratch.path + "/" + names(scratch)[0]) == 40 + 16 + 9 + 2 + 2 + event.count)
+    #expect(try size(scratch.path + "/" + names(scratch)[0]) == 40 + 16 + 9 + 2 + 4 + event.count)
   }
 
   /// A start that died before its first checkpoint: its points are not of this run any more.
@@ -53,7 +53,7 @@ import Testing
     FileManager.default.createFile(atPath: other, contents: Data([1]))
     let again = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_100, resumedStep: 0)
     #expect(try names(scratch) == [other, again.path].map { ($0 as NSString).lastPathComponent })
-    #expect(try size(again.path) == 40 + 16 + 9 + 2 + 2 + 2)
+    #expect(try size(again.path) == 40 + 16 + 9 + 2 + 4)
   }
 
   @Test func withoutAHistoryTheFilesOfEarlierStartsStay() throws {

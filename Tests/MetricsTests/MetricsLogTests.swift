@@ -119,8 +119,13 @@ func record(_ step: Int, validation: Double? = nil) -> StepRecord {
   }
 
   @Test func aFullDiskIsAnError() throws {
-    let log = try MetricsLog(appendingTo: "/dev/full")
-    let error = #expect(throws: FileError.self) { try log.append(record(1)) }
+    let scratch = try Scratch()
+    let log = try MetricsLog(scratch.path + "/metrics.jsonl", resumedStep: 0)
+    let error = #expect(throws: FileError.self) {
+      try FileFaults.injecting({ operation, _ in operation == "write" ? ENOSPC : nil }) { _ = try log.append(record(1)) }
+    }
     #expect(error?.reason == "No space left on device")
+    // A device is no log, whatever it would take.
+    #expect(throws: FileError.self) { try MetricsLog("/dev/full", resumedStep: 0) }
   }
 }
