@@ -49,11 +49,7 @@ struct Evaluate: ComputingCommand {
       BLAS.useOneThread()
       let threads = try Job.together(communicator) { try Job.threads(self.threads, communicator) }
       let (opened, corpus, chosen) = try Job.together(communicator) { try open() }
-      // Hosts may have different files under one path, and the sizes of messages depend on them.
-      let layout = opened.parameters.layout.entries.map { "\($0.name) \($0.spec.shape)" }.joined(separator: "\n")
-      try Job.requireEqual(
-        RankSettings([("the model's parameters", "\(opened.parameters.layout.count), in tensors \(SHA256.of(layout).prefix(12))"),
-          ("the corpus's content", corpus?.manifest.contentHash ?? "none")]), communicator)
+      try Job.requireSameInputs(opened, corpus, communicator)
       try communicator.broadcast(
         UnsafeMutableRawBufferPointer(start: opened.parameters.memory, count: 4 * opened.parameters.layout.count), from: 0)
       let context = MeasureContext(
