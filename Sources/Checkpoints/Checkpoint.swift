@@ -28,10 +28,12 @@ public struct Checkpoint: Sendable {
   /// Opens a checkpoint by its `state.json` and the sizes of its files; their bytes are not read.
   public init(opening path: String) throws(CheckpointError) {
     let statePath = path + "/" + CheckpointFile.state
-    guard Folders.isFile(statePath) else {
-      throw CheckpointError("trust", path, "it has no \(CheckpointFile.state), so it was never finished")
+    switch try Folders.kind(of: statePath) {
+    case .file: break
+    case .absent: throw CheckpointError("trust", path, "it has no \(CheckpointFile.state), so it was never finished")
+    default: throw CheckpointError("trust", path, "its \(CheckpointFile.state) is a link or no file", remedy: "Put the file itself in its place.")
     }
-    let document = try StateDocument(decoding: Folders.read(statePath), path: statePath)
+    let document = try StateDocument(decoding: Folders.read(statePath, atMost: StateDocument.mostBytes), path: statePath)
     if let expected = RunFolder.step(ofCheckpointNamed: (path as NSString).lastPathComponent), expected != document.training.step {
       throw CheckpointError("trust", path, "its \(CheckpointFile.state) is of step \(document.training.step)")
     }
@@ -39,14 +41,12 @@ public struct Checkpoint: Sendable {
       guard isPlainFileName(name), name != CheckpointFile.state else {
         throw CheckpointError("trust", path, "its \(CheckpointFile.state) lists \"\(name)\", which is no file of a checkpoint")
       }
-      var info = stat()
-      guard stat(path + "/" + name, &info) == 0 else { throw CheckpointError("trust", path, "\(name) is missing") }
-      guard isRegularFile(path + "/" + name) else {
+      let (kind, bytes) = try CheckpointError.wrapping { () throws(FileError) in try FileKind.measure(path + "/" + name) }
+      if kind == .absent { throw CheckpointError("trust", path, "\(name) is missing") }
+      guard kind == .file else {
         throw CheckpointError("trust", path, "\(name) is a link or no file", remedy: "Put the file itself in its place.")
       }
-      guard Int(info.st_size) == record.bytes else {
-        throw CheckpointError("trust", path, "\(name) has \(info.st_size) bytes instead of \(record.bytes)")
-      }
+      guard bytes == record.bytes else { throw CheckpointError("trust", path, "\(name) has \(bytes) bytes instead of \(record.bytes)") }
     }
     self.path = path
     self.state = document.training

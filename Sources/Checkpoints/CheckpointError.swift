@@ -8,14 +8,22 @@ public struct CheckpointError: LockstepError, Equatable {
   public let problem: String
   public let remedy: String
   public let exitCode: ExitCode
+  /// A newer version of the program wrote it: it is no damage, however little of it can be read.
+  public let isNewer: Bool
 
-  public init(_ operation: String, _ path: String, _ problem: String, remedy: String = "", exitCode: ExitCode = .data) {
+  public init(
+    _ operation: String, _ path: String, _ problem: String, remedy: String = "", exitCode: ExitCode = .data, isNewer: Bool = false
+  ) {
     self.operation = operation
     self.path = path
     self.problem = printable(problem)
     self.remedy = remedy
     self.exitCode = exitCode
+    self.isNewer = isNewer
   }
+
+  /// Whether the bytes were read and are wrong. What could not be read, or is of a newer version, may be as good as it ever was.
+  public var isDamage: Bool { exitCode == .data && !isNewer }
 
   public var description: String {
     let sentence = "cannot \(operation) \(path): \(problem)."
@@ -24,6 +32,14 @@ public struct CheckpointError: LockstepError, Equatable {
 }
 
 extension CheckpointError {
+  /// The same of a checkpoint that a run would go on from, with what that means for it.
+  var keepingFolder: CheckpointError {
+    let kept = "The run does not go on from an older checkpoint, and nothing was changed."
+    let advice = remedy.isEmpty && !isNewer ? "Make it readable, and run the same command again." : remedy
+    return CheckpointError(
+      operation, path, problem, remedy: [kept, advice].filter { !$0.isEmpty }.joined(separator: " "), exitCode: exitCode, isNewer: isNewer)
+  }
+
   /// The world's failure at a file, with the checkpoint it belongs to.
   init(_ error: FileError) {
     self.init(error.operation, error.path, error.reason, remedy: error.remedy, exitCode: error.exitCode)

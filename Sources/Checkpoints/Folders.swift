@@ -17,6 +17,22 @@ enum Folders {
     throw CheckpointError("create", path, systemReason(code), exitCode: .inputOutput)
   }
 
+  /// Creates a folder that nothing has the name of yet, and those above it.
+  static func createNew(_ path: String) throws(CheckpointError) {
+    try checkFault("create", path)
+    if mkdir(path, 0o755) == 0 { return }
+    if errno == ENOENT {
+      try create((path as NSString).deletingLastPathComponent)
+      if mkdir(path, 0o755) == 0 { return }
+    }
+    throw CheckpointError("create", path, systemReason(), exitCode: .inputOutput)
+  }
+
+  /// What stands under a path, without following a link.
+  static func kind(of path: String) throws(CheckpointError) -> FileKind {
+    try CheckpointError.wrapping { () throws(FileError) in try FileKind.of(path) }
+  }
+
   /// Whether `path` is a folder.
   static func exists(_ path: String) -> Bool {
     var isFolder: ObjCBool = false
@@ -31,6 +47,7 @@ enum Folders {
   /// Names in a folder, sorted; none when there is no such folder. One that cannot be read is an error: to
   /// take it for an empty one would begin a run again.
   static func names(in path: String) throws(CheckpointError) -> [String] {
+    try checkFault("list", path)
     guard let folder = opendir(path) else {
       if errno == ENOENT { return [] }
       throw CheckpointError("list", path, systemReason(), exitCode: .inputOutput)
@@ -77,12 +94,9 @@ enum Folders {
     try CheckpointError.wrapping { () throws(FileError) in try FileFaults.check(operation, path) }
   }
 
-  /// The bytes of a small file: one that is larger than memory, such as a file of holes, is refused.
-  static func read(_ path: String) throws(CheckpointError) -> [UInt8] {
-    let file = try CheckpointError.wrapping { () throws(FileError) in try MappedFile(path) }
-    guard file.count <= 256 << 20 else {
-      throw CheckpointError("read", path, "it has \(file.count) bytes, far more than such a file needs", remedy: "Restore it from a backup.")
-    }
+  /// The bytes of a small file. One that is larger, such as a file of holes, or no regular file is refused before anything is read.
+  static func read(_ path: String, atMost most: Int = 256 << 20) throws(CheckpointError) -> [UInt8] {
+    let file = try CheckpointError.wrapping { () throws(FileError) in try MappedFile(path, atMost: most) }
     return file.withBytes { Array($0) }
   }
 }

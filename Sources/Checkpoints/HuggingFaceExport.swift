@@ -16,13 +16,12 @@ public enum HuggingFaceExport {
   ) throws(CheckpointError) {
     let model = try ModelConfiguration(huggingFace: checkpoint.path)
     if let obstacle = model.huggingFaceObstacle { throw CheckpointError("export", checkpoint.path, "\(obstacle.dropLast())") }
-    guard !Folders.exists(target), !Folders.isFile(target) else {
+    guard try Folders.kind(of: target) == .absent else {
       throw CheckpointError("export to", target, "it exists already", remedy: "Name a new folder.", exitCode: .usage)
     }
-    let temporary = target + ".tmp-export"
-    Folders.removeIfPossible(temporary)
+    let temporary = target + AtomicFile.temporaryMark + TemporaryName.random()
     do throws(CheckpointError) {
-      try Folders.create(temporary)
+      try Folders.createNew(temporary)
       try writeWeights(of: checkpoint, to: temporary + "/" + CheckpointFile.model, format: format)
       let companions = try CompanionFiles.all(in: checkpoint)
       try copyFiles(of: checkpoint, to: temporary, configuration: CheckpointFile.configuration, format: format, context: model.context)

@@ -13,30 +13,37 @@ public struct Ledger: Sendable, Equatable {
   public var lines: [Line] = []
   /// A sentence for each line that is none, or whose seal does not fit.
   public var problems: [(line: Int, sentence: String)] = []
-  /// Where the last whole line ends, and its seal: what a further line is appended to.
+  /// Where the last line with an end ends: damaged lines before it stay, for they are evidence.
   fileprivate var end = 0
+  /// Of the last line that can be read: what a further line is sealed after.
   fileprivate var seal = ""
+
+  /// Bytes of the largest ledger that is read: some millions of lines.
+  public static let mostBytes = 1 << 30
+  /// No line of a ledger is as long.
+  private static let longestLine = 1 << 16
 
   /// An absent file is an empty ledger. A last line without its end is being written, or was torn: it does not count.
   public init(_ path: String) throws(FileError) {
-    guard access(path, F_OK) == 0 else { return }
-    let bytes = try MappedFile(path).withBytes { Array($0) }
-    var (start, number) = (0, 0)
-    while let newline = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
-      number += 1
-      take(Array(bytes[start..<newline]), number, end: newline + 1)
-      start = newline + 1
+    guard try FileKind.of(path) != .absent else { return }
+    let file = try MappedFile(path, atMost: Self.mostBytes)
+    var number = 0
+    file.withBytes { bytes in
+      end = forEachLine(of: bytes) { line in
+        number += 1
+        take(line, number)
+      }
     }
   }
 
-  private mutating func take(_ bytes: [UInt8], _ number: Int, end: Int) {
-    guard let (entry, seal, fits) = LedgerEntry.read(bytes, after: seal) else {
+  private mutating func take(_ bytes: UnsafeRawBufferPointer, _ number: Int) {
+    guard bytes.count <= Self.longestLine, let (entry, seal, fits) = LedgerEntry.read(bytes, after: seal) else {
       problems.append((number, "line \(number) is damaged"))
       return
     }
     if !fits { problems.append((number, "line \(number) was changed, or the line before it: its seal does not fit")) }
     lines.append(Line(number: number, entry: entry))
-    (self.end, self.seal) = (end, seal)
+    self.seal = seal
   }
 
   public static func == (a: Ledger, b: Ledger) -> Bool {
@@ -63,16 +70,19 @@ public final class LedgerLog: @unchecked Sendable {
   private let file: GrowingFile
   private var seal: String
   private let lock = NSLock()
+  /// Lines that are damaged and were kept.
+  public let damagedLines: [Int]
 
-  /// Opens the ledger and cuts off what stands behind its last whole line: a crash tore it.
+  /// Opens the ledger and cuts off what stands behind its last line with an end: a crash tore it. Every other line is kept.
   public init(_ path: String) throws(FileError) {
     let ledger = try Ledger(path)
     self.path = path
     seal = ledger.seal
-    if access(path, F_OK) == 0, truncate(path, off_t(ledger.end)) != 0 { throw FileError("shorten", path, reason: systemReason()) }
-    let content = ledger.end > 0 ? try MappedFile(path).withBytes { Array($0) } : []
+    damagedLines = ledger.problems.map(\.line)
+    let content = ledger.end > 0 ? try MappedFile(path, atMost: Ledger.mostBytes).withBytes { Array($0.prefix(ledger.end)) } : []
     // A folder that vanishes and comes back must not cost the proof.
     file = try GrowingFile(path, preamble: content, remembers: true)
+    try file.cut(after: ledger.end)
   }
 
   /// Adds a line, handed to the system in one write. - Throws: `FileError`; the line is then written with the next one.

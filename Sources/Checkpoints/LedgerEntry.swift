@@ -91,7 +91,7 @@ extension LedgerEntry {
   }
 
   /// A line read back: the entry, its seal, and whether the seal fits it and the line before. Nil when it is no line of a ledger.
-  static func read(_ line: [UInt8], after previous: String) -> (entry: LedgerEntry, seal: String, fits: Bool)? {
+  static func read(_ line: UnsafeRawBufferPointer, after previous: String) -> (entry: LedgerEntry, seal: String, fits: Bool)? {
     guard let json = try? JSONValue.parse(line), let members = json.members, let last = members.last, last.name == "seal",
       let seal = last.value.string, let entry = LedgerEntry(json)
     else { return nil }

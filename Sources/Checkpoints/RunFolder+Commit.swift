@@ -30,11 +30,14 @@ extension RunFolder {
   @discardableResult
   public func commit(_ snapshot: CheckpointSnapshot) throws(CheckpointError) -> CommitOutcome {
     let step = snapshot.state.step
-    let temporary = checkpointsPath + "/" + Self.temporaryPrefix + Self.checkpointName(step: step)
+    let temporary = temporaryPath(step: step)
     try snapshot.requireOneReplica()
+    guard try Folders.kind(of: checkpointsPath) != .link else {
+      throw CheckpointError("write in", checkpointsPath, FileKind.linkReason, remedy: FileKind.linkRemedy, exitCode: .inputOutput)
+    }
     clearLeftovers()
     do throws(CheckpointError) {
-      try Folders.create(temporary)
+      try Folders.createNew(temporary)
       let document = try write(snapshot, into: temporary)
       let outcome = try settle(document, from: temporary, step: step)
       try setLatest(step: step)
@@ -48,7 +51,7 @@ extension RunFolder {
   /// Removes what an earlier save or removal that failed half-way left behind: it would fill the disk further.
   private func clearLeftovers() {
     let names = (try? Folders.names(in: checkpointsPath)) ?? []
-    for name in names where name.hasPrefix(Self.temporaryPrefix) { Folders.removeIfPossible(checkpointsPath + "/" + name) }
+    for name in names where Self.isLeftover(name) { Folders.removeIfPossible(checkpointsPath + "/" + name) }
   }
 
   private func write(_ snapshot: CheckpointSnapshot, into folder: String) throws(CheckpointError) -> StateDocument {
@@ -87,7 +90,7 @@ extension RunFolder {
   /// Gives the temporary folder its name, unless the step has an intact checkpoint already.
   private func settle(_ document: StateDocument, from temporary: String, step: Int) throws(CheckpointError) -> CommitOutcome {
     let target = checkpointPath(step: step)
-    guard Folders.exists(target) else {
+    guard try Folders.kind(of: target) != .absent else {
       try Folders.rename(temporary, to: target)
       return .written
     }
@@ -95,8 +98,9 @@ extension RunFolder {
     do throws(CheckpointError) {
       present = try Checkpoint(verifying: target)
     } catch {
-      let aside = checkpointsPath + "/" + Self.temporaryPrefix + "damaged-" + Self.checkpointName(step: step)
-      Folders.removeIfPossible(aside)
+      // One that cannot be read, or that a newer version wrote, may be good.
+      guard error.isDamage else { throw error }
+      let aside = temporaryPath(step: step)
       try Folders.rename(target, to: aside)
       try Folders.rename(temporary, to: target)
       Folders.removeIfPossible(aside)

@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Storage
 
 /// Where a run goes on from.
 public struct Recovery: Sendable {
@@ -10,16 +11,18 @@ public struct Recovery: Sendable {
 }
 
 extension RunFolder {
-  /// The newest checkpoint whose every byte is as it was written, and a warning for each newer one.
+  /// The newest checkpoint whose every byte is as it was written, and a warning for each newer one that is damaged.
   ///
   /// - Throws: `CheckpointError` when there are checkpoints and none is intact: to begin again at step 0
-  ///   must be a person's decision.
+  ///   must be a person's decision. With exit code `inputOutput` when a newer one cannot be read, and when a newer version wrote it:
+  ///   it may be good, and going on from an older one would compute its steps again and take its place.
   public func newestIntact() throws(CheckpointError) -> Recovery {
     var warnings: [String] = []
     for step in try steps().reversed() {
       do throws(CheckpointError) {
         return Recovery(checkpoint: try Checkpoint(verifying: checkpointPath(step: step)), warnings: warnings)
       } catch {
+        guard error.isDamage else { throw error.keepingFolder }
         warnings.append("Checkpoint \(Self.checkpointName(step: step)) is not used: \(error)")
       }
     }
@@ -42,7 +45,10 @@ extension RunFolder {
       if try repair("best", to: best) { told.append("best did not name \(Self.checkpointName(step: best)), the step of lowest validation loss, and was corrected.") }
     } else if Folders.isFile(path + "/best") {
       // The best checkpoint is lost. An older one still serves; a name that leads nowhere does not.
-      let named = (try? best()) ?? nil
+      var named: Int?
+      do throws(CheckpointError) { named = try best() } catch {
+        guard error.isDamage else { throw error }
+      }
       guard named.map({ $0 > state.step || !isWhole(step: $0) }) ?? true else { return told }
       try Folders.remove(path + "/best")
       told.append("best named no checkpoint of this run and was removed.")
@@ -56,17 +62,28 @@ extension RunFolder {
     var damaged = false
     do throws(CheckpointError) {
       if try best() == step { return false }
-    } catch { damaged = true }
+    } catch {
+      guard error.isDamage else { throw error }
+      damaged = true
+    }
     try setBest(step: step)
     return damaged
   }
 
   /// Sets a pointer that does not name `step`. - Returns: whether there was one.
   private func repair(_ name: String, to step: Int) throws(CheckpointError) -> Bool {
-    let wrong = Folders.isFile(path + "/" + name)
-    if wrong, ((try? pointer(name)) ?? nil) == step { return false }
+    guard try !names(name, step) else { return false }
+    let wrong = try Folders.kind(of: path + "/" + name) != .absent
     try point(name, at: step)
     return wrong
+  }
+
+  /// Whether a pointer names `step`. - Throws: `CheckpointError` when it cannot be read; one that is damaged names nothing.
+  private func names(_ name: String, _ step: Int) throws(CheckpointError) -> Bool {
+    do throws(CheckpointError) { return try pointer(name) == step } catch {
+      guard error.isDamage else { throw error }
+      return false
+    }
   }
 
   /// Whether the step has a checkpoint that looks intact: a valid `state.json`, files of the right size.
@@ -118,8 +135,7 @@ extension RunFolder {
 
   /// Takes the name away first, so that a crash half-way leaves no checkpoint that looks damaged.
   private func removeCheckpoint(step: Int) throws(CheckpointError) {
-    let aside = checkpointsPath + "/" + Self.temporaryPrefix + "removed-" + Self.checkpointName(step: step)
-    Folders.removeIfPossible(aside)
+    let aside = temporaryPath(step: step)
     try Folders.rename(checkpointPath(step: step), to: aside)
     try Folders.remove(aside)
   }

@@ -43,6 +43,7 @@ public struct RunFolder: Sendable, Equatable {
   /// - Returns: the names of what was removed.
   @discardableResult
   public func prepare() throws(CheckpointError) -> [String] {
+    try requireOwnFiles()
     try Folders.create(launchesPath)
     try Folders.create(checkpointsPath)
     var removed: [String] = []
@@ -55,14 +56,37 @@ public struct RunFolder: Sendable, Equatable {
     return removed
   }
 
-  /// Temporary folders and files of this module and of `AtomicFile`.
-  private static func isLeftover(_ name: String) -> Bool {
-    if name.hasPrefix(temporaryPrefix) { return true }
-    guard let mark = name.range(of: ".tmp-", options: .backwards) else { return false }
-    return Int(name[mark.upperBound...]) != nil
+  /// Temporary folders of this module (`.tmp-<random>-step-…`) and files of `AtomicFile` (`name.tmp-<random>`), and nothing else.
+  static func isLeftover(_ name: String) -> Bool {
+    guard let mark = name.range(of: AtomicFile.temporaryMark, options: .backwards) else { return false }
+    let end = name[mark.upperBound...]
+    guard name.hasPrefix(AtomicFile.temporaryMark), let dash = end.firstIndex(of: "-") else { return TemporaryName.isRandom(end) }
+    return TemporaryName.isRandom(end[..<dash]) && step(ofCheckpointNamed: String(end[end.index(after: dash)...])) != nil
   }
 
-  static let temporaryPrefix = ".tmp-"
+  /// A folder of this step that is not finished, or no longer wanted. No two calls give the same.
+  func temporaryPath(step: Int) -> String {
+    checkpointsPath + "/" + AtomicFile.temporaryMark + TemporaryName.random() + "-" + Self.checkpointName(step: step)
+  }
+
+  /// Looks at everything a start would write, and changes nothing.
+  ///
+  /// - Throws: `CheckpointError` with exit code `inputOutput` for a link, a named pipe or anything else that is not what a run makes:
+  ///   what it leads to would be overwritten, emptied or waited for.
+  public func requireOwnFiles() throws(CheckpointError) {
+    for name in [launchesPath, checkpointsPath] { try requireOwn(name, .folder) }
+    for name in [configurationPath, metricsPath, ledgerPath, curvePath, path + "/latest", path + "/best"] { try requireOwn(name, .file) }
+  }
+
+  /// - Throws: `CheckpointError` when something other than `kind` stands under the path.
+  func requireOwn(_ file: String, _ kind: FileKind) throws(CheckpointError) {
+    let found = try Folders.kind(of: file)
+    guard found != .absent, found != kind else { return }
+    let wanted = kind == .folder ? "folder" : "regular file"
+    throw CheckpointError(
+      "write", file, found == .link ? FileKind.linkReason : "it is not a \(wanted)",
+      remedy: "Put a \(wanted) in its place, or remove it. To keep runs on another disk, set machine.runs.", exitCode: .inputOutput)
+  }
 
   // MARK: - Small files
 
@@ -71,8 +95,8 @@ public struct RunFolder: Sendable, Equatable {
 
   /// The configuration the run was started with; nil in a new folder.
   public func configuration() throws(CheckpointError) -> String? {
-    guard Folders.isFile(configurationPath) else { return nil }
-    return String(decoding: try Folders.read(configurationPath), as: UTF8.self)
+    guard try Folders.kind(of: configurationPath) != .absent else { return nil }
+    return String(decoding: try Folders.read(configurationPath, atMost: 1 << 20), as: UTF8.self)
   }
 
   /// Writes the record of a start under the next number. - Returns: its path.
@@ -81,8 +105,23 @@ public struct RunFolder: Sendable, Equatable {
     let last = try Folders.names(in: launchesPath).compactMap(Self.number(ofLaunchNamed:)).max() ?? 0
     let digits = String(last + 1)
     let file = launchesPath + "/" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits + ".json"
+    try requireOwn(launchesPath, .folder)
     try CheckpointError.wrapping { () throws(FileError) in try AtomicFile.write(json, to: file) }
+    try pruneLaunches()
     return file
+  }
+
+  /// Records of starts that stay: the first, and so many of the newest less one.
+  public static let launchesKept = 200
+
+  /// Removes records of starts between the first and the newest.
+  private func pruneLaunches() throws(CheckpointError) {
+    let names = try Folders.names(in: launchesPath).compactMap { name in Self.number(ofLaunchNamed: name).map { (number: $0, name: name) } }
+    guard names.count > Self.launchesKept else { return }
+    for (_, name) in names.sorted(by: { $0.number < $1.number }).dropFirst().dropLast(Self.launchesKept - 1) {
+      guard try Folders.kind(of: launchesPath + "/" + name) == .file else { continue }
+      try Folders.remove(launchesPath + "/" + name)
+    }
   }
 
   /// The number of a start's record; nil for names this module does not write, however large the number in them.
@@ -104,8 +143,8 @@ public struct RunFolder: Sendable, Equatable {
 
   func pointer(_ name: String) throws(CheckpointError) -> Int? {
     let file = path + "/" + name
-    guard Folders.isFile(file) else { return nil }
-    let text = String(decoding: try Folders.read(file), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    guard try Folders.kind(of: file) != .absent else { return nil }
+    let text = String(decoding: try Folders.read(file, atMost: 4096), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
     guard let step = Self.step(ofCheckpointNamed: text) else {
       throw CheckpointError(
         "read", file, "\"\(text)\" is not the name of a checkpoint",

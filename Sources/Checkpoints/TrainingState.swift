@@ -33,12 +33,15 @@ public struct TrainingState: Codable, Sendable, Equatable {
   public var arithmeticBreaks: [ArithmeticBreak]?
   /// Which samples were trained on; nil in checkpoints of before there was a ledger.
   public var account: SampleAccount?
+  /// Steps that had no target and changed nothing; nil for none.
+  public var skippedSteps: Int?
 
   public init(
     step: Int, streamPosition: UInt64, samplesSeen: Int, tokensSeen: Int, schedule: [String: Double] = [:],
     gradientScales: [String: Int] = [:], auxiliary: [String: [Double]] = [:], objective: String, experimentHash: String,
     dataHash: String = "", bestValidationLoss: Double? = nil, bestStep: Int? = nil,
-    arithmetic: [String: String]? = nil, arithmeticBreaks: [ArithmeticBreak]? = nil, account: SampleAccount? = nil
+    arithmetic: [String: String]? = nil, arithmeticBreaks: [ArithmeticBreak]? = nil, account: SampleAccount? = nil,
+    skippedSteps: Int? = nil
   ) {
     self.formatVersion = Self.currentFormatVersion
     self.step = step
@@ -56,6 +59,7 @@ public struct TrainingState: Codable, Sendable, Equatable {
     self.arithmetic = arithmetic
     self.arithmeticBreaks = arithmeticBreaks
     self.account = account
+    self.skippedSteps = skippedSteps
   }
 }
 
@@ -79,6 +83,7 @@ extension TrainingState {
     }
     if let problem = outside("step", step, 0...RunFolder.largestStep) ?? outside("samplesSeen", samplesSeen, 0...Int.max)
       ?? outside("tokensSeen", tokensSeen, 0...Int.max) ?? outside("bestStep", bestStep ?? 0, 0...RunFolder.largestStep)
+      ?? outside("skippedSteps", skippedSteps ?? 0, 0...max(step, 0))
     {
       return problem
     }
@@ -120,23 +125,19 @@ struct StateDocument: Codable, Equatable {
     return open + Array((Self.seal + SHA256.of(open) + Self.close).utf8)
   }
 
+  /// Bytes of the largest `state.json` there may be: a thousand layers have some 16,000 exponents of less than 100 bytes each.
+  static let mostBytes = 4 << 20
+
   /// - Throws: `CheckpointError` when a byte has changed since it was written, or a newer version wrote it.
   init(decoding bytes: [UInt8], path: String) throws(CheckpointError) {
     let tail = Self.seal.utf8.count + 64 + Self.close.utf8.count
     let open = Array(bytes.dropLast(tail))
-    guard bytes.count > tail, bytes.suffix(tail).elementsEqual((Self.seal + SHA256.of(open) + Self.close).utf8) else {
-      throw CheckpointError("read", path, "its digest does not match its content")
-    }
+    let isSealed = bytes.count > tail && bytes.suffix(tail).elementsEqual((Self.seal + SHA256.of(open) + Self.close).utf8)
+    try Self.refuseNewer(bytes, isSealed: isSealed, path)
+    guard isSealed else { throw CheckpointError("read", path, "its digest does not match its content") }
     let decoder = JSONDecoder()
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    let body = Data(open + Array("}".utf8))
-    if let probe = try? decoder.decode(Probe.self, from: body), probe.training.formatVersion > TrainingState.currentFormatVersion {
-      throw CheckpointError(
-        "read", path,
-        "it has format version \(probe.training.formatVersion), and this program knows up to \(TrainingState.currentFormatVersion)",
-        remedy: "Use the version of Lockstep that wrote it.")
-    }
-    do { self = try decoder.decode(Self.self, from: body) } catch {
+    do { self = try decoder.decode(Self.self, from: Data(open + Array("}".utf8))) } catch {
       throw CheckpointError("read", path, "it is no training state: \(error)")
     }
     if let problem = training.problem { throw CheckpointError("read", path, "its \(problem)") }
@@ -147,9 +148,15 @@ struct StateDocument: Codable, Equatable {
     self.training = training
   }
 
-  /// Only the version, which every future format will have.
-  private struct Probe: Decodable {
-    struct Training: Decodable { var formatVersion: Int }
-    var training: Training
+  /// Every future format will have its version where this one has it, but perhaps another seal.
+  private static func refuseNewer(_ bytes: [UInt8], isSealed: Bool, _ path: String) throws(CheckpointError) {
+    guard let version = (try? JSONValue.parse(bytes))?["training"]?["formatVersion"]?.integer,
+      version > TrainingState.currentFormatVersion
+    else { return }
+    throw CheckpointError(
+      "read", path,
+      "it has format version \(version), and this program knows up to \(TrainingState.currentFormatVersion)"
+        + (isSealed ? "" : "; its digest is none that this program knows"),
+      remedy: "Use the version of Lockstep that wrote it.", isNewer: true)
   }
 }

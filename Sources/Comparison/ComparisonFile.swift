@@ -56,6 +56,8 @@ public struct ComparisonFile: Sendable {
   public let microBatch: Int
   /// The file as it was, for the report.
   public let text: String
+  /// Every key but those of arms, with its resolved value.
+  let values: [(key: String, text: String)]
 
   public var path: String { "\(folder)/\(name)" }
 
@@ -92,7 +94,17 @@ public struct ComparisonFile: Sendable {
     // Of nine arms there are 36 pairs, of which two would look resolved by chance.
     allPairs = pairs == "all" || pairs == "auto" && arms.count <= 4
     reader.noteUnknownKeys()
+    values = reader.values
     guard reader.problems.isEmpty else { throw ConfigurationError(problems: reader.problems) }
+  }
+
+  /// What ranks must have alike: every key, the arms' as their runs resolve them.
+  public func rankSettings(_ plans: [ArmPlan]) throws -> RankSettings {
+    var all = values.map { (key: $0.key, value: $0.text) }
+    for (arm, plan) in zip(arms, plans) {
+      all += RankSettings(try arm.configuration(1, plan.steps)).values.map { ("arms.\(arm.name).\($0.key)", $0.value) }
+    }
+    return RankSettings(all)
   }
 
   private static func budget(_ reader: ConfigurationReader) -> Budget {

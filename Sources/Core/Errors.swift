@@ -16,6 +16,8 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
   case numbers = 6
   /// A rank stalled.
   case stalled = 7
+  /// Another process holds the run folder: the same command may be right a moment later.
+  case claimed = 8
   /// Stopped on request with a checkpoint: run the same command again.
   case again = 75
   /// Whoever read the output closed it; what a shell reports of any program that ends by SIGPIPE.

@@ -35,34 +35,79 @@ public final class MetricsLog {
   /// Writes the lines on which `append` failed.
   public func flush() throws(FileError) { try file.flush() }
 
+  /// Bytes of the largest log that is read: some millions of lines.
+  public static let mostBytes = 4 << 30
+  /// No line of a log is as long, however many terms there are.
+  private static let longestLine = 1 << 20
+
   /// The whole records of a log in order; lines that are none are passed over.
   public static func records(at path: String) throws(FileError) -> [StepRecord] {
-    let file = try MappedFile(path)
-    return lines(of: file).compactMap(record)
+    var records: [StepRecord] = []
+    try MappedFile(path, atMost: mostBytes).withBytes { bytes in
+      forEachPiece(of: bytes) { if let record = record($0) { records.append(record) } }
+    }
+    return records
   }
 
-  private static func lines(of file: MappedFile) -> [[UInt8]] {
-    file.withBytes { $0.split(separator: UInt8(ascii: "\n")).map { Array($0) } }
+  /// The first and last record and others between, evenly spread, at most about `most` in all; every one with a validation loss comes
+  /// first. An absent log has none.
+  ///
+  /// - Complexity: one look at every line; only the records that are returned are read in full.
+  public static func sample(at path: String, atMost most: Int) throws(FileError) -> [StepRecord] {
+    guard try FileKind.of(path) != .absent else { return [] }
+    return try MappedFile(path, atMost: mostBytes).withBytes { bytes in
+      var (lines, validated) = ([UnsafeRawBufferPointer](), [Int]())
+      forEachPiece(of: bytes) { line in
+        guard let outline = outline(line) else { return }
+        if outline.isValidated { validated.append(lines.count) }
+        lines.append(line)
+      }
+      let (stride, last) = (max(1, (lines.count + most - 1) / max(most, 1)), lines.count - 1)
+      var kept = Set(validated.count <= most ? validated : [])
+      kept.formUnion(lines.indices.filter { $0 % stride == 0 || $0 == last })
+      return kept.sorted().compactMap { record(lines[$0]) }
+    }
   }
 
-  private static func record(_ line: [UInt8]) -> StepRecord? {
-    (try? JSONValue.parse(line)).flatMap(StepRecord.init(json:))
+  /// Every line that is not empty, with what stands behind the last end of a line: a crash tore it, or an editor took the end away.
+  private static func forEachPiece(of bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
+    let end = forEachLine(of: bytes) { if !$0.isEmpty { body($0) } }
+    if end < bytes.count { body(UnsafeRawBufferPointer(rebasing: bytes[end...])) }
+  }
+
+  private static func record(_ line: UnsafeRawBufferPointer) -> StepRecord? {
+    guard line.count <= longestLine else { return nil }
+    return (try? JSONValue.parse(line)).flatMap(StepRecord.init(json:))
+  }
+
+  private static func outline(_ line: UnsafeRawBufferPointer) -> StepRecord.Outline? {
+    line.count <= longestLine ? StepRecord.Outline(of: line) : nil
   }
 
   /// Keeps the lines of steps up to `step` as they are; the file is replaced as a whole, and only if it changes.
   /// - Returns: how many lines were no records.
   private static func cut(_ path: String, after step: Int) throws(FileError) -> Int {
-    guard access(path, F_OK) == 0 else { return 0 }
-    let file = try MappedFile(path)
-    var (kept, unreadable) = ([UInt8](), 0)
-    for line in lines(of: file) {
-      guard let record = record(line) else {
-        unreadable += 1
-        continue
+    guard try FileKind.of(path) != .absent else { return 0 }
+    let file = try MappedFile(path, atMost: mostBytes)
+    var (kept, unreadable) = ([UnsafeRawBufferPointer](), 0)
+    let outcome = file.withBytes { bytes in
+      forEachPiece(of: bytes) { line in
+        guard let outline = outline(line) else { return unreadable += 1 }
+        if outline.step <= step { kept.append(line) }
       }
-      if record.step <= step { kept += line + [UInt8(ascii: "\n")] }
+      let size = kept.reduce(0) { $0 + $1.count + 1 }
+      return Result { () throws(FileError) in
+        guard size != bytes.count else { return }
+        var text: [UInt8] = []
+        text.reserveCapacity(size)
+        for line in kept {
+          text += line
+          text.append(UInt8(ascii: "\n"))
+        }
+        try AtomicFile.write(text, to: path)
+      }
     }
-    if !file.withBytes({ kept.elementsEqual($0) }) { try AtomicFile.write(kept, to: path) }
+    try outcome.get()
     return unreadable
   }
 }

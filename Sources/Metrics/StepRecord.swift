@@ -46,11 +46,13 @@ public struct StepRecord: Sendable, Equatable {
   public var exposedCommunicationSeconds: Double
   /// Seconds since 1970.
   public var wallTime: Double
+  /// No position of the batch had a target, and nothing was updated; losses are NaN.
+  public var isSkipped: Bool
 
   public init(
     step: Int, epoch: Double, tokens: Int, losses: [Named<Double>], loss: Double, validationLoss: Double? = nil, learningRate: Double,
     gradientNorm: Double, lossDigest: String = "", targetCounts: [Named<Int>] = [], repeats: Int = 0, tokensPerSecond: Double = 0, mfu: Double? = nil,
-    stepSeconds: Double = 0, seconds: [Named<Double>] = [], exposedCommunicationSeconds: Double = 0, wallTime: Double = 0
+    stepSeconds: Double = 0, seconds: [Named<Double>] = [], exposedCommunicationSeconds: Double = 0, wallTime: Double = 0, isSkipped: Bool = false
   ) {
     self.step = step
     self.epoch = epoch
@@ -69,32 +71,34 @@ public struct StepRecord: Sendable, Equatable {
     self.seconds = seconds
     self.exposedCommunicationSeconds = exposedCommunicationSeconds
     self.wallTime = wallTime
+    self.isSkipped = isSkipped
   }
 }
 
 // MARK: - JSON
 
 extension StepRecord {
-  /// The record as one object; a number that is not finite becomes null.
+  /// The record as one object; a number that is not finite becomes a text, such as "NaN".
   public var json: JSONValue {
     var members: [JSONValue.Member] = [
-      .init("step", .integer(step)), .init("epoch", .float(epoch)), .init("tokens", .integer(tokens)),
-      .init("loss", .float(loss)), .init("losses", .object(losses.map { .init($0.name, .float($0.value)) })),
+      .init("step", .integer(step)), .init("epoch", .lossless(epoch)), .init("tokens", .integer(tokens)),
+      .init("loss", .lossless(loss)), .init("losses", .object(losses.map { .init($0.name, .lossless($0.value)) })),
     ]
-    if let validationLoss { members.append(.init("validationLoss", .float(validationLoss))) }
+    if let validationLoss { members.append(.init("validationLoss", .lossless(validationLoss))) }
     members += [
-      .init("learningRate", .float(learningRate)), .init("gradientNorm", .float(gradientNorm)),
+      .init("learningRate", .lossless(learningRate)), .init("gradientNorm", .lossless(gradientNorm)),
     ]
     if !lossDigest.isEmpty { members.append(.init("lossDigest", .string(lossDigest))) }
     members += [
       .init("targetCounts", .object(targetCounts.map { .init($0.name, .integer($0.value)) })),
-      .init("repeats", .integer(repeats)), .init("tokensPerSecond", .float(tokensPerSecond)),
+      .init("repeats", .integer(repeats)), .init("tokensPerSecond", .lossless(tokensPerSecond)),
     ]
-    if let mfu { members.append(.init("mfu", .float(mfu))) }
+    if let mfu { members.append(.init("mfu", .lossless(mfu))) }
     members += [
-      .init("stepSeconds", .float(stepSeconds)), .init("seconds", .object(seconds.map { .init($0.name, .float($0.value)) })),
-      .init("exposedCommunicationSeconds", .float(exposedCommunicationSeconds)), .init("wallTime", .float(wallTime)),
+      .init("stepSeconds", .lossless(stepSeconds)), .init("seconds", .object(seconds.map { .init($0.name, .lossless($0.value)) })),
+      .init("exposedCommunicationSeconds", .lossless(exposedCommunicationSeconds)), .init("wallTime", .lossless(wallTime)),
     ]
+    if isSkipped { members.append(.init("skipped", .bool(true))) }
     return .object(members)
   }
 
@@ -111,9 +115,27 @@ extension StepRecord {
       gradientNorm: number("gradientNorm"), lossDigest: json["lossDigest"]?.string ?? "", targetCounts: named("targetCounts").map { Named($0.name, $0.value.integer ?? 0) },
       repeats: json["repeats"]?.integer ?? 0, tokensPerSecond: number("tokensPerSecond"), mfu: json["mfu"].map(Self.double),
       stepSeconds: number("stepSeconds"), seconds: named("seconds").map { Named($0.name, Self.double($0.value)) },
-      exposedCommunicationSeconds: number("exposedCommunicationSeconds"), wallTime: number("wallTime"))
+      exposedCommunicationSeconds: number("exposedCommunicationSeconds"), wallTime: number("wallTime"), isSkipped: json["skipped"]?.bool ?? false)
   }
 
-  /// A null stands for a number that was not finite.
-  private static func double(_ value: JSONValue) -> Double { value.double ?? .nan }
+  /// What a line of a log is, without reading more of it than its syntax.
+  struct Outline {
+    let step: Int
+    let isValidated: Bool
+
+    /// Nil where `init(json:)` would give nil, but for names that occur twice.
+    init?(of line: UnsafeRawBufferPointer) {
+      var (step, hasLoss, isValidated): (Int?, Bool, Bool) = (nil, false, false)
+      let isObject = JSONValue.scan(line) { name, value in
+        if name.elementsEqual("step".utf8) { step = JSONValue.integer(spelt: value) }
+        if name.elementsEqual("loss".utf8) { hasLoss = true }
+        if name.elementsEqual("validationLoss".utf8) { isValidated = true }
+      }
+      guard isObject, hasLoss, let step, (0...1 << 50).contains(step) else { return nil }
+      (self.step, self.isValidated) = (step, isValidated)
+    }
+  }
+
+  /// In older logs a null stands for every number that was not finite.
+  private static func double(_ value: JSONValue) -> Double { value.losslessDouble ?? .nan }
 }

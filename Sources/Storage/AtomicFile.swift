@@ -3,11 +3,13 @@ import Glibc
 
 /// Files that are either complete or absent: written beside their place, synced, then renamed.
 public enum AtomicFile {
-  /// Replaces `path` by `bytes`; a reader sees the old file or the new one, never a part.
+  /// Replaces `path` by `bytes`; a reader sees the old file or the new one, never a part. A symbolic link is not replaced, and what
+  /// it leads to is not written.
   ///
   /// - Throws: `FileError`; the temporary file is then removed and the old file untouched.
   public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
-    let temporary = path + ".tmp-\(getpid())"
+    try refuseLink(path)
+    let temporary = path + temporaryMark + TemporaryName.random()
     do {
       try writeDurably(bytes, to: temporary)
       try rename(temporary, to: path)
@@ -28,10 +30,20 @@ public enum AtomicFile {
     try outcome.get()
   }
 
-  /// Writes a new file and waits until it is on the disk.
+  /// What stands between the name of a file and the random part of its temporary name.
+  public static let temporaryMark = ".tmp-"
+
+  /// - Throws: `FileError` when `path` is a symbolic link.
+  private static func refuseLink(_ path: String) throws(FileError) {
+    guard try FileKind.of(path) == .link else { return }
+    throw FileError("write", path, reason: FileKind.linkReason, remedy: FileKind.linkRemedy)
+  }
+
+  /// Writes a file that does not exist yet, and waits until it is on the disk.
   public static func writeDurably(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
     try FileFaults.check("create", path)
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    // A name that someone else has put there is not used, and no link is followed.
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw FileError("create", path, reason: systemReason()) }
     var closed = false
     defer { if !closed { close(descriptor) } }

@@ -31,6 +31,12 @@ public final class GrowingFile {
 
   deinit { close(descriptor) }
 
+  /// Cuts the file off behind `bytes`, where it is longer. - Throws: `FileError`.
+  public func cut(after bytes: Int) throws(FileError) {
+    guard let size = Self.status(descriptor)?.st_size else { throw FileError("measure", path, reason: systemReason()) }
+    guard size <= bytes || ftruncate(descriptor, off_t(bytes)) == 0 else { throw FileError("shorten", path, reason: systemReason()) }
+  }
+
   /// Adds a piece, handed to the system in one write with all that is pending.
   ///
   /// - Returns: whether the file had been removed and was begun anew.
@@ -78,7 +84,7 @@ public final class GrowingFile {
   /// Another file, or none, under the path: everything further would go where nobody finds it.
   private func reopenIfGone() throws(FileError) -> Bool {
     var there = stat()
-    if let mine = Self.status(descriptor), stat(path, &there) == 0, there.st_ino == mine.st_ino, there.st_dev == mine.st_dev { return false }
+    if let mine = Self.status(descriptor), lstat(path, &there) == 0, there.st_ino == mine.st_ino, there.st_dev == mine.st_dev { return false }
     let new = try Self.open(path)
     close(descriptor)
     descriptor = new
@@ -86,9 +92,17 @@ public final class GrowingFile {
     return true
   }
 
+  /// No link is followed, and no named pipe waited for.
   private static func open(_ path: String) throws(FileError) -> Int32 {
-    let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw FileError("open", path, reason: systemReason()) }
+    let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+      if errno == ELOOP { throw FileError("open", path, reason: FileKind.linkReason, remedy: FileKind.linkRemedy) }
+      throw FileError("open", path, reason: systemReason())
+    }
+    guard status(descriptor).map({ $0.st_mode & S_IFMT == S_IFREG }) ?? false else {
+      close(descriptor)
+      throw FileError("open", path, reason: "it is not a regular file")
+    }
     return descriptor
   }
 

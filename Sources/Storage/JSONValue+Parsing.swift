@@ -30,7 +30,7 @@ extension JSONValue {
 /// A cursor over the bytes of a document.
 ///
 /// Invariant: `offset` lies in 0 ... bytes.count, and `bytes` outlives the cursor, which lives inside one call of `parse`.
-private struct JSONReader {
+struct JSONReader {
   let bytes: UnsafeRawBufferPointer
   var offset = 0
 
@@ -75,6 +75,7 @@ private struct JSONReader {
   mutating func members(depth: Int) throws(JSONProblem) -> [JSONValue.Member] {
     offset += 1
     var members: [JSONValue.Member] = []
+    // A set costs more than it saves while there are few.
     var names = Set<String>()
     skipSpaces()
     if take("}") { return members }
@@ -82,7 +83,9 @@ private struct JSONReader {
       skipSpaces()
       guard next == UInt8(ascii: "\"") else { throw problem("a name in quotes is missing") }
       let name = try quoted()
-      guard names.insert(name).inserted else { throw problem("the name \"\(name)\" occurs twice") }
+      if members.count == 16 { names = Set(members.map(\.name)) }
+      let isNew = members.count < 16 ? !members.contains { $0.name == name } : names.insert(name).inserted
+      guard isNew else { throw problem("the name \"\(name)\" occurs twice") }
       skipSpaces()
       guard take(":") else { throw problem("a colon is missing") }
       members.append(.init(name, try value(depth: depth + 1)))
@@ -113,6 +116,11 @@ private struct JSONReader {
 
   mutating func number() throws(JSONProblem) -> String {
     let start = offset
+    try skipNumber()
+    return String(decoding: UnsafeRawBufferPointer(rebasing: bytes[start..<offset]), as: UTF8.self)
+  }
+
+  mutating func skipNumber() throws(JSONProblem) {
     _ = take("-")
     if !take("0") { try digits() }
     if take(".") { try digits() }
@@ -120,11 +128,17 @@ private struct JSONReader {
       _ = take("+") || take("-")
       try digits()
     }
-    return String(decoding: bytes[start..<offset], as: UTF8.self)
   }
 
   mutating func quoted() throws(JSONProblem) -> String {
     offset += 1
+    if let end = plainEnd(from: offset) {
+      defer { offset = end + 1 }
+      guard let string = String(validating: UnsafeRawBufferPointer(rebasing: bytes[offset..<end]), as: UTF8.self) else {
+        throw problem("a text is not UTF-8")
+      }
+      return string
+    }
     var text: [UInt8] = []
     while let byte = next {
       offset += 1
@@ -138,6 +152,18 @@ private struct JSONReader {
       }
     }
     throw problem("a text has no closing quote")
+  }
+
+  /// Where the closing quote of a text without escapes stands; nil for any other.
+  func plainEnd(from start: Int) -> Int? {
+    var end = start
+    while end < bytes.count {
+      let byte = bytes[end]
+      if byte == UInt8(ascii: "\"") { return end }
+      if byte == UInt8(ascii: "\\") || byte < 0x20 { return nil }
+      end += 1
+    }
+    return nil
   }
 
   mutating func escaped() throws(JSONProblem) -> Character {

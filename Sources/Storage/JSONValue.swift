@@ -28,6 +28,22 @@ public enum JSONValue: Sendable, Equatable {
     value.isFinite ? .number(value.description) : .null
   }
 
+  /// The same, but a text where JSON has no number: "NaN", "Infinity" or "-Infinity", as `losslessDouble` reads them.
+  public static func lossless(_ value: Double) -> JSONValue {
+    if value.isFinite { return .float(value) }
+    return .string(value.isNaN ? "NaN" : value < 0 ? "-Infinity" : "Infinity")
+  }
+
+  /// A number, or one of the texts of `lossless`.
+  public var losslessDouble: Double? {
+    switch self {
+    case .string("NaN"): .nan
+    case .string("Infinity"): .infinity
+    case .string("-Infinity"): -.infinity
+    default: double
+    }
+  }
+
   /// The member of that name, of an object.
   public subscript(_ name: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }

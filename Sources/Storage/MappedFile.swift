@@ -14,6 +14,7 @@ public final class MappedFile: @unchecked Sendable {
   /// - Parameter most: bytes that such a file may have, asked before anything is mapped.
   /// - Throws: `FileError` when the file cannot be opened, measured or mapped, is no regular file, or is larger than `most`.
   public init(_ path: String, atMost most: Int = .max) throws(FileError) {
+    try FileFaults.check("open", path)
     // Without O_NONBLOCK, opening a named pipe waits for a writer that may never come.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FileError("open", path, reason: systemReason()) }

@@ -114,7 +114,7 @@ final class CheckpointSaver {
           "the last checkpoint, of step \(savingStep), could not be saved in \(retrySeconds.count + 1) attempts: \(error) \(latest); run the same command again when the disk can be written.",
           code)
       }
-      record?.warnFailing(.checkpoint, "saving failed and is tried again in \(Int(delay)) s: \(error)", key: "last \(Self.key(error))")
+      record?.warnFailing(.checkpoint, "saving failed and is tried again in \(Int(delay)) s: \(error)", key: "last \(RunRecord.reason(error))")
       retries.next = .now + .seconds(delay)
       return false
     }
@@ -128,7 +128,7 @@ final class CheckpointSaver {
         guard Self.mayPass(error) else { throw error }
         record?.warnFailing(
           .checkpoint, "the checkpoint of step \(savingStep) was not saved: \(error) The run goes on, and saves again when the next one is due.",
-          key: Self.key(error))
+          key: RunRecord.reason(error))
       }
     }
     return writer.isFree
@@ -143,12 +143,6 @@ final class CheckpointSaver {
 
   /// Failures of the world may pass; replicas that disagree do not.
   private static func mayPass(_ error: any Error) -> Bool { (error as? any LockstepError)?.exitCode != .diverged }
-
-  /// What makes two failures the same, whatever the step.
-  private static func key(_ error: any Error) -> String {
-    guard let error = error as? CheckpointError else { return "\(error)" }
-    return "\(error.operation): \(error.problem)"
-  }
 
   // MARK: - On all ranks
 

@@ -16,7 +16,7 @@ public final class ConfigurationReader {
   // MARK: - Values
 
   public func integer(_ key: String, default value: Int, in range: ClosedRange<Int>? = nil) -> Int {
-    let given = read(key, .integer(value)) { node in
+    let given = read(key, .integer(value), as: ConfigurationNode.integer) { node in
       if case .integer(let number) = node { return number }
       if case .number(let number) = node, number == number.rounded(), abs(number) < 1e15 { return Int(number) }
       return nil
@@ -30,7 +30,8 @@ public final class ConfigurationReader {
   }
 
   public func number(_ key: String, default value: Double, in range: ClosedRange<Double>? = nil) -> Double {
-    let given = read(key, .number(value)) { node in
+    // A zero without its sign: 0, 0.0 and -0.0 are one value.
+    let given = read(key, .number(value), as: { .number($0 == 0 ? 0 : $0) }) { node in
       if case .number(let number) = node { return number }
       if case .integer(let number) = node { return Double(number) }
       return nil
@@ -44,11 +45,11 @@ public final class ConfigurationReader {
   }
 
   public func boolean(_ key: String, default value: Bool) -> Bool {
-    read(key, .boolean(value)) { if case .boolean(let flag) = $0 { flag } else { nil } }
+    read(key, .boolean(value), as: ConfigurationNode.boolean) { if case .boolean(let flag) = $0 { flag } else { nil } }
   }
 
   public func string(_ key: String, default value: String) -> String {
-    read(key, .string(value)) { if case .string(let text) = $0 { text } else { nil } }
+    read(key, .string(value), as: ConfigurationNode.string) { if case .string(let text) = $0 { text } else { nil } }
   }
 
   /// One of the raw values of an enumeration.
@@ -105,10 +106,13 @@ public final class ConfigurationReader {
     return text
   }
 
-  private func read<Value>(_ key: String, _ fallback: ConfigurationNode, _ convert: (ConfigurationNode) -> Value?) -> Value {
+  /// - Parameter node: the value in its one spelling, which is what the resolved file has and what is hashed.
+  private func read<Value>(
+    _ key: String, _ fallback: ConfigurationNode, as spelt: (Value) -> ConfigurationNode, _ convert: (ConfigurationNode) -> Value?
+  ) -> Value {
     let node = find(key)
     if let node, let value = convert(node) {
-      record(key, node)
+      record(key, spelt(value))
       return value
     }
     if let node { note(key, "is \(node.text), \(node.kind); it must be \(fallback.kind), such as \(fallback.text).") }
@@ -156,9 +160,14 @@ public final class ConfigurationReader {
     return table.sorted { $0.key < $1.key }.flatMap { leaves($0.value, path.isEmpty ? $0.key : "\(path).\($0.key)") }
   }
 
+  /// Every key that was read, by its path, with its resolved value as TOML writes it.
+  public var values: [(key: String, text: String)] {
+    resolved.flatMap { section, values in values.map { (section.isEmpty ? $0.key : "\(section).\($0.key)", $0.value.text) } }
+  }
+
   /// The resolved configuration as TOML, every default written out.
-  public func toml(where include: (String) -> Bool = { _ in true }) -> String {
-    resolved.filter { include($0.section) }.map { section, values in
+  public func toml() -> String {
+    resolved.map { section, values in
       let lines = values.map { "\($0.key) = \($0.value.text)" }
       return (section.isEmpty ? lines : ["[\(section)]"] + lines).joined(separator: "\n")
     }.joined(separator: "\n\n") + "\n"

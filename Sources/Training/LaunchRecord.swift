@@ -66,8 +66,8 @@ struct LaunchRecord: Codable {
       var processor: Processor
     }
     for name in names(in: folder) {
-      guard let bytes = FileManager.default.contents(atPath: folder.launchesPath + "/" + name),
-        let part = try? JSONDecoder().decode(Part.self, from: bytes), part.arithmetic == arithmetic
+      guard let bytes = bytes(of: name, in: folder), let part = try? JSONDecoder().decode(Part.self, from: Data(bytes)),
+        part.arithmetic == arithmetic
       else { continue }
       return part.processor
     }
@@ -77,9 +77,17 @@ struct LaunchRecord: Codable {
   /// Files that hold no JSON object.
   static func unreadable(in folder: RunFolder) -> [String] {
     names(in: folder).filter { name in
-      guard let bytes = FileManager.default.contents(atPath: folder.launchesPath + "/" + name) else { return true }
-      return (try? JSONValue.parse([UInt8](bytes)))?.members == nil
+      guard let bytes = bytes(of: name, in: folder) else { return true }
+      return (try? JSONValue.parse(bytes))?.members == nil
     }.reversed()
+  }
+
+  /// Bytes of the largest record that is read: a job of some thousand hosts.
+  static let mostBytes = 1 << 20
+
+  /// Nil for one that cannot be read: records inform, and nothing is decided by them.
+  private static func bytes(of name: String, in folder: RunFolder) -> [UInt8]? {
+    (try? MappedFile(folder.launchesPath + "/" + name, atMost: mostBytes)).map { $0.withBytes { Array($0) } }
   }
 
   /// Newest first: names sort as their numbers do, and longer ones are later.

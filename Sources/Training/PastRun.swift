@@ -2,6 +2,7 @@ import Checkpoints
 import Core
 import Foundation
 import Metrics
+import Storage
 
 /// What a run folder tells of the steps of its run. Only reads: the run may be going on, and the folder may not be writable.
 public struct PastRun: Sendable {
@@ -18,7 +19,7 @@ public struct PastRun: Sendable {
     self.folder = folder
     checkpoints = try folder.steps()
     chain = LedgerChain(try Ledger(folder.ledgerPath))
-    let logged = FileManager.default.fileExists(atPath: folder.metricsPath) ? try MetricsLog.records(at: folder.metricsPath) : []
+    let logged = try FileKind.of(folder.metricsPath) != .absent ? try MetricsLog.records(at: folder.metricsPath) : []
     records = Dictionary(logged.map { ($0.step, $0) }, uniquingKeysWith: { $1 })
     lastStep = max(checkpoints.last ?? 0, chain.endStep, logged.last?.step ?? 0)
   }
@@ -67,7 +68,8 @@ public struct PastRun: Sendable {
     guard let number = try chain.start(of: step)?.launch ?? folder.launches().last else { return nil }
     let digits = String(number)
     let path = folder.launchesPath + "/" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits + ".json"
-    return FileManager.default.contents(atPath: path).flatMap { try? JSONDecoder().decode(Launch.self, from: $0).arithmetic }
+    guard let bytes = try? MappedFile(path, atMost: LaunchRecord.mostBytes).withBytes({ Data($0) }) else { return nil }
+    return try? JSONDecoder().decode(Launch.self, from: bytes).arithmetic
   }
 }
 

@@ -84,7 +84,7 @@ public final class Replay {
     let (plan, terms) = (trainer.plan, trainer.objective.terms.count)
     let mine = plan.microBatches(of: communicator.rank)
     let (totals, _) = try trainer.countTargets(examples, mine, [])
-    let scales = try trainer.lossScales(totals, step: step)
+    let scales = trainer.lossScales(totals)
     // A row of loss sums, norm, rows and reported rows for each micro-batch; of counts and loss sums for each sample.
     let (batches, samples) = (Slots(rows: plan.microBatchCount, columns: 3 * terms + 1), Slots(rows: plan.batch, columns: 2 * terms))
     let probe = MicroBatchProbe(trainer)

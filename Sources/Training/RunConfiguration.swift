@@ -63,6 +63,8 @@ public struct RunConfiguration: Sendable {
   public var machine: Machine
   /// The resolved file, every default written out.
   public var toml: String
+  /// The same by key path, such as `optimizer.beta2`, each value as TOML writes it.
+  public var values: [(key: String, text: String)]
   /// Where the run keeps its checkpoints and logs.
   public var folder: String { "\(machine.runs)/\(name)" }
   /// SHA-256 over the resolved sections that decide the bits.
@@ -108,14 +110,22 @@ public struct RunConfiguration: Sendable {
     machine = Self.machine(reader)
     reader.noteUnknownKeys()
     toml = reader.toml()
+    values = reader.values
     experimentHash = Self.hash(reader)
     guard reader.problems.isEmpty else { throw ConfigurationError(problems: reader.problems) }
   }
 
-  /// Everything that decides the bits but the data, which checkpoints name by content: the path of a corpus may change.
+  /// Everything that decides the bits but the data, which checkpoints name by content: the path of a corpus may change, and so may the
+  /// name of the run. Values are hashed, not their spellings, and of paths what they lead to.
   private static func hash(_ reader: ConfigurationReader) -> String {
-    let text = reader.toml { !["machine", "duration"].contains($0) }
-    return SHA256.of(text.split(separator: "\n").filter { !$0.hasPrefix("corpus = ") }.joined(separator: "\n"))
+    let hashed = reader.values.filter { key, _ in
+      !["name", "data.corpus"].contains(key) && !key.hasPrefix("machine.") && !key.hasPrefix("duration.")
+    }
+    let lines = hashed.map { key, text in
+      guard key == "init.from", case .string(let path)? = reader.find(key), !path.isEmpty else { return "\(key) = \(text)" }
+      return "\(key) = \(ConfigurationNode.string(canonicalPath(path)).text)"
+    }
+    return SHA256.of(lines.joined(separator: "\n"))
   }
 
   private static func entry(_ name: String, _ reader: ConfigurationReader) -> ObjectiveEntry {

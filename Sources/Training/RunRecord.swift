@@ -25,6 +25,10 @@ final class RunRecord {
   private var last: StepRecord?
   private var validation: Double?
   private var damaged: Set<Int> = []
+  /// Of the checkpoint that the run goes on from.
+  private var resumed: TrainingState?
+  /// Whether the text of the configuration in the folder is not that of its checkpoints.
+  private var mendsConfiguration = false
   /// The record of this start, until it is written.
   private var launch: [UInt8]?
   /// Sentences said since the last write that succeeded, by what is written.
@@ -44,15 +48,23 @@ final class RunRecord {
     self.display = display
     warnOnce = WarnOnce { StandardError.write("warning: \($0)\n") }
     claim = try folder.claim()
-    for name in try folder.prepare() { warn("removed \(name), which an interrupted run had left half-written.") }
-    try checkExperiment()
+    do {
+      try folder.requireOwnFiles()
+      try checkExperiment()
+    } catch {
+      claim.undo()
+      throw error
+    }
     if remarksOnShape { noteShape() }
   }
+
+  /// A start that is refused leaves no trace.
+  func refuse() { claim.undo() }
 
   func warn(_ text: String) { _ = warnOnce(text) }
 
   /// A run folder belongs to one experiment: that of its checkpoints, or none before the first. The text of the configuration
-  /// names what differs; where it is damaged, it is written anew from the configuration given.
+  /// names what differs; where it is damaged, `start` writes it anew from the configuration given. Changes nothing.
   ///
   /// - Throws: `ConfigurationError` naming the keys that differ.
   private func checkExperiment() throws {
@@ -63,33 +75,21 @@ final class RunRecord {
     let whole = steps.last { folder.isWhole(step: $0) }
     let hash = try whole.map { try Checkpoint(opening: folder.checkpointPath(step: $0)).state.experimentHash } ?? old?.experimentHash
     if let hash, !steps.isEmpty, hash != configuration.experimentHash {
-      let differences = old.map { Self.differingLines($0.toml, configuration.toml) } ?? "its config.toml cannot be read"
+      let differences = old.map { Self.difference($0, configuration) } ?? "its config.toml cannot be read"
       throw ConfigurationError(
         folder.path,
         "holds a run of another configuration (\(differences)). Name another run, or restore these keys to go on with this one.")
     }
-    if saved != nil, !steps.isEmpty, old?.experimentHash != configuration.experimentHash {
-      warn("\(folder.configurationPath) was damaged and is written anew: the checkpoints are of the configuration given.")
-    }
-    try folder.writeConfiguration(configuration.toml)
+    mendsConfiguration = saved != nil && !steps.isEmpty && old?.experimentHash != configuration.experimentHash
   }
 
-  /// The first few keys in which two resolved files differ, `machine` and `duration` left out.
-  static func differingLines(_ old: String, _ new: String) -> String {
-    func pairs(_ text: String) -> [(key: String, value: String)] {
-      var section = ""
-      return text.split(separator: "\n").compactMap { line in
-        if line.hasPrefix("[") {
-          section = line.trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
-          return nil
-        }
-        let parts = line.components(separatedBy: " = ")
-        return (section.isEmpty ? parts[0] : "\(section).\(parts[0])", parts.dropFirst().joined(separator: " = "))
-      }
+  /// The first few keys in which two configurations differ, `machine`, `duration` and the name left out.
+  static func difference(_ old: RunConfiguration, _ new: RunConfiguration) -> String {
+    let before = Dictionary(old.values.map { ($0.key, $0.text) }, uniquingKeysWith: { a, _ in a })
+    let changed = new.values.filter {
+      $0.key != "name" && !$0.key.hasPrefix("machine.") && !$0.key.hasPrefix("duration.") && before[$0.key] != $0.text
     }
-    let before = Dictionary(pairs(old).map { ($0.key, $0.value) }, uniquingKeysWith: { a, _ in a })
-    let changed = pairs(new).filter { !$0.key.hasPrefix("machine.") && !$0.key.hasPrefix("duration.") && before[$0.key] != $0.value }
-    let texts = changed.map { "\($0.key) was \(before[$0.key] ?? "absent") and is \($0.value)" }
+    let texts = changed.map { "\($0.key) was \(before[$0.key] ?? "absent") and is \($0.text)" }
     return texts.isEmpty ? "a key is gone" : texts.prefix(4).joined(separator: ", ") + (texts.count > 4 ? ", …" : "")
   }
 
@@ -108,7 +108,7 @@ final class RunRecord {
 
   // MARK: - Start and end
 
-  /// The newest intact checkpoint, with a warning for each that is not.
+  /// The newest intact checkpoint, with a warning for each that is not. Changes nothing.
   func recover() throws -> Checkpoint? {
     let recovery = try folder.newestIntact()
     for warning in recovery.warnings { warn(warning) }
@@ -117,9 +117,7 @@ final class RunRecord {
     if let checkpoint = recovery.checkpoint, checkpoint.state.experimentHash != configuration.experimentHash {
       throw ConfigurationError(checkpoint.path, "belongs to another configuration than \(folder.configurationPath) describes.")
     }
-    if let checkpoint = recovery.checkpoint {
-      for sentence in try folder.repairPointers(resuming: checkpoint.state) { warn(sentence) }
-    }
+    resumed = recovery.checkpoint?.state
     return recovery.checkpoint
   }
 
@@ -143,8 +141,14 @@ final class RunRecord {
     return ArithmeticBreak(step: state.step, from: before.fields, to: arithmetic.fields)
   }
 
-  /// Opens the logs and leaves the record of this start.
+  /// The first changes of a start: what a crash left is removed, the configuration and the pointers say what is so, the logs are opened,
+  /// and the record of this start is left.
   func start(_ launch: LaunchRecord) throws {
+    try claim.sign()
+    for name in try folder.prepare() { warn("removed \(name), which an interrupted run had left half-written.") }
+    if mendsConfiguration { warn("\(folder.configurationPath) was damaged and is written anew: the checkpoints are of the configuration given.") }
+    try folder.writeConfiguration(configuration.toml)
+    try repairPointers()
     sgemm = launch.bestSgemmGflops * 1e9
     firstStep = launch.step
     for name in LaunchRecord.unreadable(in: folder) { warn("\(folder.launchesPath)/\(name) is no record of a start; it is passed over.") }
@@ -154,8 +158,7 @@ final class RunRecord {
     if metrics.unreadableLines > 0 { warn("\(folder.metricsPath) had \(metrics.unreadableLines) unreadable lines, which were removed.") }
     self.metrics = metrics
     if configuration.machine.tensorBoard, firstStep < steps {
-      events = try EventWriter(
-        folder: folder.path, host: ProcessInfo.processInfo.hostName, wallTime: launch.time, resumedStep: firstStep)
+      events = try newEvents(from: firstStep, wallTime: launch.time)
       try events?.appendText("configuration", markdown: "```toml\n\(configuration.toml)\n```", wallTime: launch.time, step: firstStep)
     }
     if firstStep < steps { display.note(launch.kernelSentence) }
@@ -163,18 +166,29 @@ final class RunRecord {
     started = .now
   }
 
+  private func repairPointers() throws {
+    guard let resumed else { return }
+    for sentence in try folder.repairPointers(resuming: resumed) { warn(sentence) }
+  }
+
   /// Cuts the logs off after `step`, for the run has gone back to it.
-  func goBack(to step: Int) {
+  func goBack(to step: Int) throws {
+    try repairPointers()
     attempt(.metrics) {
       try metrics?.flush()
       metrics = try MetricsLog(folder.metricsPath, resumedStep: step)
     }
     attempt(.events) {
       guard events != nil else { return }
-      events = try EventWriter(
-        folder: folder.path, host: ProcessInfo.processInfo.hostName, wallTime: Date().timeIntervalSince1970, resumedStep: step)
+      events = try newEvents(from: step, wallTime: Date().timeIntervalSince1970)
     }
     (validation, last) = (nil, nil)
+  }
+
+  private func newEvents(from step: Int, wallTime: Double) throws -> EventWriter {
+    try EventWriter(
+      folder: folder.path, host: ProcessInfo.processInfo.hostName, wallTime: wallTime, resumedStep: step,
+      history: try MetricsLog.sample(at: folder.metricsPath, atMost: EventWriter.historyLength))
   }
 
   private func writeLaunch() throws {
@@ -213,8 +227,15 @@ final class RunRecord {
       targetCounts: zip(names, outcome.counts).map { Named($0, Int($1.rounded())) }, repeats: outcome.repeats,
       tokensPerSecond: interval.tokens / interval.seconds, mfu: sgemm > 0 ? interval.flops / interval.seconds / sgemm : nil,
       stepSeconds: outcome.stepSeconds, seconds: outcome.seconds.map { Named($0.stop, $0.seconds) } + (paused > 0 ? [Named("checkpoint", paused)] : []),
-      exposedCommunicationSeconds: outcome.exposedSeconds, wallTime: Date().timeIntervalSince1970)
+      exposedCommunicationSeconds: outcome.exposedSeconds, wallTime: Date().timeIntervalSince1970, isSkipped: outcome.isSkipped)
+    if outcome.isSkipped { return tellSkipped(step) }
     show()
+  }
+
+  private func tellSkipped(_ step: Int) {
+    warnOnce(
+      "step \(step) has no position with a target and was skipped: weights and moments stay as they were. Further steps of this kind are marked in \(folder.metricsPath) only; after \(Trainer.mostSkipped) in a row the run stops.",
+      key: "skipped")
   }
 
   var termNamesSource: [String] = []
@@ -245,9 +266,23 @@ final class RunRecord {
     paused = 0
   }
 
+  /// Whether the logs can be read and are no larger than they can be. Changes nothing.
+  func checkLogs() throws {
+    for (path, most) in [(folder.metricsPath, MetricsLog.mostBytes), (folder.ledgerPath, Ledger.mostBytes)]
+    where try FileKind.of(path) != .absent { _ = try MappedFile(path, atMost: most) }
+  }
+
   /// Opens the ledger at the first call. - Returns: the number of this start's record.
   func openLedger() throws -> Int {
-    if ledger == nil { ledger = try LedgerLog(folder.ledgerPath) }
+    if ledger == nil {
+      let ledger = try LedgerLog(folder.ledgerPath)
+      self.ledger = ledger
+      if let first = ledger.damagedLines.first {
+        let count = ledger.damagedLines.count
+        warn(
+          "\(folder.ledgerPath) has \(count == 1 ? "a damaged line, line \(first)," : "\(count) damaged lines, the first is line \(first),") which \(count == 1 ? "stays" : "stay"): lockstep inspect says which samples are not accounted for.")
+      }
+    }
     return try folder.launches().last ?? 0
   }
 
@@ -267,9 +302,14 @@ final class RunRecord {
       try write()
       recovered(what, "the \(what.rawValue) are written again.")
     } catch {
-      let key = (error as? FileError).map { "\($0.operation): \($0.reason)" } ?? "\(error)"
-      warnFailing(what, "the \(what.rawValue) of step \(last?.step ?? firstStep) are kept in memory: \(error)", key: key)
+      warnFailing(what, "the \(what.rawValue) of step \(last?.step ?? firstStep) are kept in memory: \(error)", key: Self.reason(error))
     }
+  }
+
+  /// What makes two failures the same, whatever the step, the file and the bytes that were written: the system's reason.
+  static func reason(_ error: any Error) -> String {
+    let text = (error as? FileError)?.reason ?? (error as? CheckpointError)?.problem ?? "\(error)"
+    return text.split(separator: " ").filter { !$0.contains("/") && !$0.contains(where: \.isNumber) }.joined(separator: " ")
   }
 
   /// Says each failure once until a write has succeeded.
@@ -290,9 +330,11 @@ final class RunRecord {
     guard !claim.holds(folder) else { return }
     let taken = Result { () throws(CheckpointError) in try folder.claim() }
     switch taken {
-    case .success(let new): claim = new
+    case .success(let new):
+      claim = new
+      attempt(.launch) { try new.sign() }
     case .failure(let error):
-      guard error.exitCode != .usage else { throw error }
+      guard error.exitCode != .claimed else { throw error }
       warnFailing(.checkpoint, "\(folder.path) was removed and cannot be made again: \(error)", key: "claim \(error.problem)")
     }
   }

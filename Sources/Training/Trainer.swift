@@ -33,6 +33,8 @@ public struct StepOutcome: Sendable {
   public let saveRequested: Bool
   /// The samples this rank trained on in the try that was accepted.
   public let samples: SampleDigest
+  /// No position of the batch had a target: nothing was updated, and losses are NaN.
+  public let isSkipped: Bool
 }
 
 /// The settings of a trainer that are not the model's or the objective's.
@@ -72,6 +74,9 @@ public final class Trainer {
   let losses: Slots
   /// nil where there is nothing to compare with.
   let replicas: ReplicaCheck?
+  /// Steps since the beginning of the run that had no target; AdamW's bias correction counts the others.
+  var skippedSteps = 0
+  var skippedInARow = 0
 
   /// Takes all memory a run needs, before the first step.
   public init(
@@ -115,15 +120,19 @@ public final class Trainer {
 
   /// One optimiser step over the batch whose micro-batches on this rank are `examples`.
   ///
-  /// - Throws: on every rank alike, `NumericsError` when a gradient is not finite and `ReplicaError` when replicas differ and
+  /// A batch without any target is skipped: nothing is updated, on any rank.
+  ///
+  /// - Throws: on every rank alike, `DataError` when no step has had a target for too long, `NumericsError` when a gradient is not finite and `ReplicaError` when replicas differ and
   ///   are not healed; `CollectiveError` when MPI fails or a rank has stalled. Parameters are then as before the step.
   public func step(_ step: Int, _ examples: [TrainingExample], stopRequested: Bool = false, saveRequested: Bool = false) throws -> StepOutcome {
     var timer = StepTimer()
     enter("count", step)
     let mine = plan.microBatches(of: communicator.rank)
     let (totals, requests) = try countTargets(examples, mine, [stopRequested, saveRequested])
-    let scales = try lossScales(totals, step: step)
     timer.mark("count")
+    guard totals.contains(where: { $0 > 0 }) else { return try skip(step, examples, mine, totals, requests, timer) }
+    skippedInARow = 0
+    let scales = lossScales(totals)
     var (repeats, heals, exposed, healed) = (0, 0, 0.0, [ReplicaFault]())
     // Read with the exponents it was summed with; the next step's are set while it is still needed.
     var (summed, rows) = (gradients, [[Double]]())
@@ -151,7 +160,7 @@ public final class Trainer {
     enter("optimizer", step)
     let rate = options.schedule.rate(step: step, of: options.steps, peak: options.optimizer.learningRate)
     let norm = statistics.norm
-    update(optimizer.factors(step: step, learningRate: rate, norm: norm), summed)
+    update(optimizer.factors(step: step - skippedSteps, learningRate: rate, norm: norm), summed)
     withFlushedDenormals { bank.afterStep(context(step)) }
     timer.mark("optimizer")
     enter("after the step", step)
@@ -171,16 +180,9 @@ public final class Trainer {
     return (totals, rows.dropFirst(plan.microBatchCount).map { $0.contains { $0 > 0 } })
   }
 
-  /// λ / count for each term. A count of zero over the whole batch is an error, not a division.
-  func lossScales(_ totals: [Double], step: Int) throws -> [Float] {
-    try zip(objective.terms, totals).map { term, total in
-      guard total > 0 else {
-        throw DataError(
-          "step \(step)", "no position of the batch has a target for \(term.name).",
-          remedy: "Is the corpus nothing but special tokens, or the mask ratio too small for the batch?")
-      }
-      return Float(term.weight / total)
-    }
+  /// λ / count for each term; 0 for a term without any target, which then contributes nothing.
+  func lossScales(_ totals: [Double]) -> [Float] {
+    zip(objective.terms, totals).map { term, total in total > 0 ? Float(term.weight / total) : 0 }
   }
 
   private func forwardAndBackward(_ step: Int, _ examples: [TrainingExample], first: Int, scales: [Float]) {
@@ -257,12 +259,12 @@ public final class Trainer {
     healed: [ReplicaFault], exposed: Double, requests: [Bool], _ timer: StepTimer
   ) -> StepOutcome {
     let sums = rows.reduce([Double](repeating: 0, count: totals.count)) { zip($0, $1).map { $0 + $1 } }
-    let terms = zip(sums, totals).map { $0 / $1 }
+    let terms = zip(sums, totals).map { $1 > 0 ? $0 / $1 : 0 }
     let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
     return StepOutcome(
       step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: rows, gradientNorm: norm, learningRate: rate,
       repeats: repeats, healed: healed, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed,
-      stopRequested: requests[0], saveRequested: requests[1], samples: workers.reduce(SampleDigest()) { $0 &+ $1.trained })
+      stopRequested: requests[0], saveRequested: requests[1], samples: workers.reduce(SampleDigest()) { $0 &+ $1.trained }, isSkipped: false)
   }
 }
 

@@ -27,7 +27,7 @@ extension TrainingRun {
     guard returns[step, default: 0] <= 2 else { throw error }
     trainer.startReplicas()
     record?.warn("\(error.finding) Going back to step \(step); test that host's memory.")
-    record?.goBack(to: step)
+    try record?.goBack(to: step)
     return step
   }
 }

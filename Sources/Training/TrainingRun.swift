@@ -137,12 +137,13 @@ public final class TrainingRun {
 
   /// Trains until the last step or a request to stop. Collective; errors are the same on every rank or end the job.
   public func execute() throws -> RunEnding {
-    let arithmetic = Arithmetic.current()
-    try arithmetic.requireEqual(over: communicator)
-    try requireEqualData()
-    var step = try restore(arithmetic)
-    let change = arithmeticBreaks.last.flatMap { $0.step == step && $0.to == arithmetic.fields ? $0 : nil }
-    let launch = try launch(step, arithmetic, change)
+    var (step, launch): (Int, LaunchRecord)
+    do {
+      (step, launch) = try prepare()
+    } catch {
+      record?.refuse()
+      throw error
+    }
     try record?.start(launch)
     guard step < steps else { return .alreadyFinished(step: step) }
     communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? configuration.machine.stallSeconds : nil
@@ -156,6 +157,18 @@ public final class TrainingRun {
     }
     record?.finish()
     return step < steps ? .stopped(step: step) : .finished(step: step)
+  }
+
+  /// All that can refuse a start, before anything in the run folder is changed. Collective.
+  /// - Returns: finished steps, and the record of this start.
+  private func prepare() throws -> (Int, LaunchRecord) {
+    let arithmetic = Arithmetic.current()
+    try arithmetic.requireEqual(over: communicator)
+    try requireEqualData()
+    let step = try restore(arithmetic)
+    try record?.checkLogs()
+    let change = arithmeticBreaks.last.flatMap { $0.step == step && $0.to == arithmetic.fields ? $0 : nil }
+    return (step, try launch(step, arithmetic, change))
   }
 
   /// Steps until the last one or a request to stop. - Returns: finished steps.
@@ -229,7 +242,7 @@ public final class TrainingRun {
       (validated, isBest) = (loss, loss < bestLoss ?? .infinity)
       if isBest { (bestLoss, bestStep) = (loss, step) }
     }
-    let logs = step % machine.logSteps == 0 || validated != nil || last
+    let logs = step % machine.logSteps == 0 || validated != nil || last || outcome.isSkipped
     // Before anything is saved: a checkpoint carries the account, and writes the ledger before itself.
     if logs || outcome.saveRequested, let line = try accounting.close(step) { record?.account(line) }
     record?.note(outcome, finished: step, validation: validated, epoch: epoch(step), samplesPerStep: configuration.batch)
@@ -266,7 +279,8 @@ public final class TrainingRun {
       tokensSeen: step * configuration.batch * model.context, schedule: ["steps": Double(steps), "warmupSteps": Double(configuration.schedule.warmupSteps)],
       gradientScales: Dictionary(uniqueKeysWithValues: zip(entries.map(\.name), trainer.sum.exponents)),
       objective: configuration.objective, experimentHash: configuration.experimentHash, dataHash: inputs.dataHash, bestValidationLoss: bestLoss, bestStep: bestStep,
-      arithmetic: arithmetic?.fields, arithmeticBreaks: arithmeticBreaks.isEmpty ? nil : arithmeticBreaks, account: accounting.account)
+      arithmetic: arithmetic?.fields, arithmeticBreaks: arithmeticBreaks.isEmpty ? nil : arithmeticBreaks, account: accounting.account,
+      skippedSteps: trainer.skippedSteps > 0 ? trainer.skippedSteps : nil)
   }
 
   private func files() throws -> [String: [UInt8]] {
@@ -307,6 +321,7 @@ public final class TrainingRun {
     {
       try communicator.broadcast(UnsafeMutableRawBufferPointer(start: store.memory, count: 4 * store.layout.count), from: 0)
     }
+    (trainer.skippedSteps, trainer.skippedInARow) = (0, 0)
     guard !bytes.isEmpty else {
       (bestLoss, bestStep) = (nil, nil)
       accounting.resume(nil)
@@ -320,6 +335,7 @@ public final class TrainingRun {
       return exponent
     })
     (bestLoss, bestStep) = (state.bestValidationLoss, state.bestStep)
+    trainer.skippedSteps = state.skippedSteps ?? 0
     accounting.resume(state.account)
     try checkContinuation(of: state)
     arithmeticBreaks = state.arithmeticBreaks ?? []

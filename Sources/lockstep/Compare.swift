@@ -25,7 +25,7 @@ struct Compare: ComputingCommand {
   @Flag(help: "Only say what each arm would do with the budget.") var dryRun = false
 
   var continuedRun: (core: String, folder: String)? {
-    guard let text = try? String(contentsOfFile: file, encoding: .utf8), let comparison = try? ComparisonFile(toml: text, place: file, settings: settings),
+    guard let text = try? ConfigurationFile.text(file), let comparison = try? ComparisonFile(toml: text, place: file, settings: settings),
       let names = try? FileManager.default.contentsOfDirectory(atPath: comparison.path + "/runs")
     else { return nil }
     // All runs of a comparison are computed alike, so any of them tells.
@@ -34,10 +34,9 @@ struct Compare: ComputingCommand {
 
   func run() throws {
     if dryRun { StopRequest.remove() } else { StopRequest.install() }
-    try Job.run { communicator in
+    try Job.run(.withoutSettings) { communicator in
       BLAS.useOneThread()
       let text = try shared(communicator)
-      try requireEqualSettings(communicator)
       try communicator.learnNames()
       let threads = try Job.together(communicator) { try Job.threads(self.threads, communicator) }
       let (comparison, plans) = try Job.together(communicator) {
@@ -45,6 +44,7 @@ struct Compare: ComputingCommand {
         if communicator.rank == 0 { try comparison.checkFiles() }
         return (comparison, try comparison.arms.map { try comparison.plan($0) })
       }
+      try Job.requireEqual(try comparison.rankSettings(plans), communicator)
       let speaks = communicator.rank == 0
       if speaks { show(comparison, plans) }
       if dryRun { return }
@@ -74,16 +74,6 @@ struct Compare: ComputingCommand {
       communicator.rank == 0 ? Array(try ConfigurationFile.text(file).utf8) : []
     }
     return String(decoding: try communicator.broadcast(local), as: UTF8.self)
-  }
-
-  /// Each rank was given its own command line. - Throws: `ConfigurationError` on every rank when two have other settings.
-  private func requireEqualSettings(_ communicator: any Communicator) throws {
-    let digest = SHA256.of(settings.joined(separator: "\u{1F}"))
-    let all = try communicator.gatherAll(Array(digest.utf8))
-    guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
-    try Job.together(communicator) {
-      throw ConfigurationError("--set", "is not the same on rank \(other) as on rank 0; give every rank the same command line.")
-    }
   }
 
   private func show(_ comparison: ComparisonFile, _ plans: [ArmPlan]) {

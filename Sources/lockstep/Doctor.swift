@@ -43,7 +43,7 @@ struct Doctor: ComputingCommand {
     let rule = InterfaceRule.current()
     InterfaceRule.keepToTheNetworkOfMpirun(rule)
     let deadline = DoctorDeadline(seconds: max(1, patience), rule)
-    try Job.run { communicator in
+    try Job.run(.nothing) { communicator in
       let job = try DoctorJob(self, communicator, rule)
       deadline.met()
       var report = DoctorReport()

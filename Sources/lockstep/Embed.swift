@@ -33,6 +33,7 @@ struct Embed: ParsableCommand {
         try check()
         return (try MeasuredModel(try LoadedModel.resolve(model)), try Job.threads(self.threads, communicator))
       }
+      try Job.requireSameInputs(opened, nil, communicator)
       let context = MeasureContext(opened, corpus: nil, communicator: communicator, threads: threads, microBatch: microBatch)
       let table = TableLayout(columns: [TableColumn(field)])
       let embedding = try TextEmbedding(

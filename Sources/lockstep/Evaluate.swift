@@ -50,6 +50,7 @@ struct Evaluate: ComputingCommand {
       BLAS.useOneThread()
       let threads = try Job.together(communicator) { try Job.threads(self.threads, communicator) }
       let (opened, corpus, chosen) = try Job.together(communicator) { try open(speaks: communicator.rank == 0) }
+      try Job.requireSameInputs(opened, corpus, communicator)
       try communicator.broadcast(
         UnsafeMutableRawBufferPointer(start: opened.parameters.memory, count: 4 * opened.parameters.layout.count), from: 0)
       let context = MeasureContext(

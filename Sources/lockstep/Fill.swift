@@ -39,7 +39,6 @@ struct Fill: ComputingCommand {
     }
     if let note = loaded.tokenizer.noteOnBlank(beforeMaskIn: text) { StandardError.write("note: \(note)\n") }
     let ids = framed(loaded.tokenizer.encode(withMasks: text), vocabulary)
-    guard ids.contains(mask) else { throw DataError("the text", "has no [MASK] to fill.", remedy: "Write [MASK] where a token is asked for.") }
     let filled = try MaskFiller(loaded.transformer, loaded.parameters).fill(ids, mask: mask, top: top, vocabulary: vocabulary.size)
     let rows = filled.map { mask in
       Row(

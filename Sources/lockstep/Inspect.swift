@@ -30,10 +30,10 @@ struct Inspect: ParsableCommand {
       try show(summary, lines: summary.lines, intact: summary.isIntact)
     } else if has("checkpoints") {
       let run = try RunInspection(path, corpus: corpus, quick: quick)
-      try show(run, lines: run.lines, intact: run.isIntact)
+      try show(run, lines: run.lines, intact: run.isIntact, unread: run.summary.checkpoints.contains(where: \.isUnread))
     } else if has("state.json") || has("model.safetensors") {
       let summary = CheckpointSummary(of: path)
-      try show(summary, lines: summary.lines, intact: summary.isIntact || !has("state.json"))
+      try show(summary, lines: summary.lines, intact: summary.isIntact || !has("state.json"), unread: summary.isUnread)
     } else if path.hasSuffix(".safetensors") {
       let tensors = try SafetensorsFile(path).tensors
       let lines = tensors.map { "\($0.name)  \($0.shape)  \($0.format)" }
@@ -44,8 +44,9 @@ struct Inspect: ParsableCommand {
     }
   }
 
-  private func show(_ value: some Encodable, lines: [String], intact: Bool) throws {
+  /// - Parameter unread: something could not be read, which says nothing about its bytes.
+  private func show(_ value: some Encodable, lines: [String], intact: Bool, unread: Bool = false) throws {
     if json { try StandardOutput.line(prettyJSON(value)) } else { for line in lines { try StandardOutput.line(line) } }
-    if !intact { throw Failure.Reported(code: .data) }
+    if !intact { throw Failure.Reported(code: unread ? .inputOutput : .data) }
   }
 }

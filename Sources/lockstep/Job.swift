@@ -6,10 +6,20 @@ import Training
 
 /// The ranks of a command: starts MPI, runs the body, and makes sure that an error on any rank ends every rank.
 enum Job {
-  static func run(_ body: (MPICommunicator) throws -> Void) throws {
+  /// What of a command's line must be the same on every rank.
+  enum SameLine {
+    case all
+    /// The command compares what `--set` comes to by itself.
+    case withoutSettings
+    /// The command says how ranks differ.
+    case nothing
+  }
+
+  static func run(_ same: SameLine = .all, _ body: (MPICommunicator) throws -> Void) throws {
     try refuseSingletons()
     let communicator = try MPICommunicator()
     do {
+      try requireSameLine(same, communicator)
       try body(communicator)
     } catch let error as Failure.Reported {
       // Every rank is here: leave together.
@@ -26,6 +36,22 @@ enum Job {
       communicator.abort(Core.ExitCode(rawValue: Failure.code(of: error)) ?? .failed)
     }
     try communicator.stop()
+  }
+
+  private static func requireSameLine(_ same: SameLine, _ communicator: any Communicator) throws {
+    guard same != .nothing else { return }
+    // Hosts may have different numbers of processors, and no bit depends on threads.
+    let ignored: Set<String> = same == .withoutSettings ? ["--threads", "--set"] : ["--threads"]
+    let line = RankSettings(commandLine: CommandLine.arguments.dropFirst(), ignoring: ignored)
+    try requireEqual(RankSettings([("the version of lockstep", Version.number)] + line.values), communicator)
+  }
+
+  /// Refuses a job whose ranks were given different settings; all ranks leave together.
+  static func requireEqual(_ settings: RankSettings, _ communicator: any Communicator) throws {
+    do { try settings.requireEqual(over: communicator) } catch let error as ConfigurationError {
+      if communicator.rank == 0 { Failure.report(error) }
+      throw Failure.Reported(code: .usage)
+    }
   }
 
   private static func prefix(_ communicator: MPICommunicator) -> String {

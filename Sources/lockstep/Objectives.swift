@@ -38,9 +38,11 @@ struct Objectives: ParsableCommand {
   }
 }
 
-/// JSON as every command with `--json` prints it: keys sorted, indented.
+/// JSON as every command with `--json` prints it: keys sorted, indented. JSON has no number for what is not finite: those are the texts
+/// "NaN", "Infinity" and "-Infinity", so that one broken number does not cost the others.
 func prettyJSON(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
+  encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
   encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
   let text = String(decoding: try encoder.encode(value), as: UTF8.self)
   return text.unicodeScalars.contains(where: commandsTerminals) ? escaped(text) : text

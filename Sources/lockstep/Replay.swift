@@ -31,7 +31,7 @@ struct Replay: ComputingCommand {
   var continuedRun: (core: String, folder: String)? { RecordedKernel.ofStep(step, in: RunFolder(path)).map { ($0, path) } }
 
   func run() throws {
-    try Job.run { communicator in
+    try Job.run(.withoutSettings) { communicator in
       BLAS.useOneThread()
       let configuration = try open(communicator)
       try communicator.learnNames()

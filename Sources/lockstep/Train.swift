@@ -29,7 +29,7 @@ struct Train: ComputingCommand {
   func run() throws {
     if printFolder || dryRun { StopRequest.remove() } else { StopRequest.install() }
     if printFolder { return try StandardOutput.line(RunConfiguration(toml: try ConfigurationFile.text(config), place: config, settings: settings).folder) }
-    try Job.run { communicator in
+    try Job.run(.withoutSettings) { communicator in
       BLAS.useOneThread()
       let configuration = try ConfigurationFile.read(config, settings: settings, communicator)
       try communicator.learnNames()

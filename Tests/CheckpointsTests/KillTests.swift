@@ -19,7 +19,8 @@ private final class FaultyDisk: Sendable {
 
   func during(_ body: () throws -> Void) rethrows {
     try FileFaults.injecting(
-      { [self] _, _ in
+      { [self] operation, _ in
+        guard ["create", "write", "sync", "rename", "remove"].contains(operation) else { return nil }
         let index = changes.wrappingAdd(1, ordering: .relaxed).oldValue
         return index == first || (isKill && index > first) ? ENOSPC : nil
       }, body)
@@ -85,13 +86,14 @@ private final class FaultyDisk: Sendable {
 
   @Test func aKillDuringAResumeLosesNothing() throws {
     let scratch = try Scratch()
+    let left = "/.tmp-0123456789abcdef-step-00000005"
     /// A run killed after the rename and before `latest`, with a temporary folder and a damaged pointer.
     func broken(_ name: String) throws -> RunFolder {
       let run = try begin(scratch, name, damaged: false)
       try run.commit(contents(4))
       try run.setLatest(step: 3)
       try Data("step-".utf8).write(to: URL(fileURLWithPath: run.path + "/best"))
-      try FileManager.default.copyItem(atPath: run.checkpointPath(step: 3), toPath: run.checkpointsPath + "/.tmp-step-00000005")
+      try FileManager.default.copyItem(atPath: run.checkpointPath(step: 3), toPath: run.checkpointsPath + left)
       return run
     }
     let unbroken = try broken("unbroken")

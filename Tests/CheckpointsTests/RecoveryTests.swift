@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Storage
 import Testing
 
 @testable import Checkpoints
@@ -27,10 +28,15 @@ import Testing
     let size = try contents(of: path).count
     for byte in 0..<size {
       try flip(path, byte: byte, bit: byte % 8)
+      defer { try? flip(path, byte: byte, bit: byte % 8) }
+      // The one digit that says which version wrote it: what may be of a newer one is refused, not passed over.
+      if file == "state.json", try contents(of: path).isNewer {
+        #expect(throws: CheckpointError.self) { try run.newestIntact() }
+        continue
+      }
       let recovery = try run.newestIntact()
       #expect(recovery.checkpoint?.step == 1, "byte \(byte) of \(file)")
       #expect(recovery.warnings.count == 1)
-      try flip(path, byte: byte, bit: byte % 8)
     }
     #expect(try run.newestIntact().checkpoint?.step == 2)
   }
@@ -78,6 +84,52 @@ import Testing
     #expect(
       sentence { _ = try StateDocument(decoding: bytes, path: "state.json") }
         == "cannot read state.json: it has format version 2, and this program knows up to 1. Use the version of Lockstep that wrote it.")
+  }
+
+  @Test func whatCannotBeReadIsNeitherPassedOverNorReplaced() throws {
+    for (operation, name) in [("open", "model.safetensors"), ("open", "state.json"), ("look at", "optimizer.safetensors"), ("look at", "state.json"), ("list", "checkpoints")] {
+      for code in [EACCES, ESTALE, EIO] {
+        let scratch = try Scratch()
+        let run = try run(scratch, steps: [1, 2])
+        let before = try tree(run.path)
+        let fault: FileFaults.Fault = { $0 == operation && $1.hasSuffix(name) && ($1.contains("step-00000002") || name == "checkpoints") ? code : nil }
+        let error = #expect(throws: CheckpointError.self, "\(operation) \(name)") { try FileFaults.injecting(fault) { try run.newestIntact() } }
+        #expect(error?.exitCode == .inputOutput)
+        #expect(error?.description.contains("begin again") == false)
+        guard name != "checkpoints" else { continue }
+        #expect(error?.description.contains("nothing was changed") == true)
+        // Nor by a save of the same step, by a process that cannot read what is there.
+        let refused = #expect(throws: CheckpointError.self) { try FileFaults.injecting(fault) { try commit(run, step: 2) } }
+        #expect(refused?.exitCode == .inputOutput)
+        #expect(try tree(run.path) == before)
+      }
+    }
+  }
+
+  @Test func pointersThatCannotBeReadAreNotCorrected() throws {
+    let scratch = try Scratch()
+    let run = try run(scratch, steps: [1, 2])
+    try run.setBest(step: 1)
+    let state = try run.checkpoint(step: 1).state
+    for name in ["latest", "best"] {
+      let fault: FileFaults.Fault = { $0 == "open" && $1.hasSuffix("/" + name) ? EIO : nil }
+      let error = #expect(throws: CheckpointError.self) { try FileFaults.injecting(fault) { _ = try run.repairPointers(resuming: state) } }
+      #expect(error?.exitCode == .inputOutput, "\(name)")
+    }
+  }
+
+  @Test func aNewerCheckpointIsRefusedAndNeverReplaced() throws {
+    let scratch = try Scratch()
+    let run = try run(scratch, steps: [1, 2])
+    let path = run.checkpointPath(step: 2) + "/state.json"
+    let text = String(decoding: try contents(of: path), as: UTF8.self)
+    try Data(text.replacingOccurrences(of: "\"formatVersion\":1", with: "\"formatVersion\":3").utf8).write(to: URL(fileURLWithPath: path))
+    let before = try tree(run.path)
+    let error = #expect(throws: CheckpointError.self) { try run.newestIntact() }
+    #expect(error?.isNewer == true && error?.description.contains("format version 3") == true)
+    #expect(throws: CheckpointError.self) { try commit(run, step: 2) }
+    #expect(try run.prune(RetentionPolicy(keepLast: 1)) == [])
+    #expect(try tree(run.path) == before)
   }
 
   @Test func aMissingStepIsToldWithThoseThatAreThere() throws {
@@ -129,5 +181,13 @@ import Testing
 
   @Test func sizesAreReadable() {
     #expect([0, 1023, 1024, 1536, 1 << 20, 5 << 40].map(byteText) == ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1.0 MiB", "5.0 TiB"])
+  }
+}
+
+extension [UInt8] {
+  /// Whether a state.json reads as one of a later version.
+  fileprivate var isNewer: Bool {
+    do { _ = try StateDocument(decoding: self, path: "state.json") } catch { return error.isNewer }
+    return false
   }
 }

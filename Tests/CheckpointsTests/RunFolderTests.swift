@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Storage
 import Tensors
 import Testing
 
@@ -83,13 +84,15 @@ import Testing
     try run.prepare()
     try commit(run, step: 1)
     // A process killed between writing and renaming leaves a complete folder under a temporary name.
-    try FileManager.default.copyItem(
-      atPath: run.checkpointPath(step: 1), toPath: run.checkpointsPath + "/.tmp-step-00000002")
-    _ = try scratch.write("latest.tmp-77", [1])
-    _ = try scratch.write("notes.tmp-mine", [1])
+    let left = [".tmp-0123456789abcdef-step-00000002", "latest.tmp-0123456789abcdef"]
+    try FileManager.default.copyItem(atPath: run.checkpointPath(step: 1), toPath: run.checkpointsPath + "/" + left[0])
+    _ = try scratch.write(left[1], [1])
+    // What others put there under names of their own is theirs.
+    let theirs = ["notes.tmp-mine", "latest.tmp-77", ".tmp-step-00000002", ".tmp-0123456789ABCDEF", ".tmp-0123456789abcdef-notes"]
+    for name in theirs { _ = try scratch.write(name, [1]) }
     #expect(try run.newestIntact().checkpoint?.step == 1)
     #expect(try run.newestIntact().warnings == [])
-    #expect(try Set(run.prepare()) == [".tmp-step-00000002", "latest.tmp-77"])
+    #expect(try Set(run.prepare()) == Set(left))
     #expect(try Folders.names(in: run.checkpointsPath) == ["step-00000001"])
     #expect(try commit(run, step: 2) == .written)
   }
@@ -151,6 +154,70 @@ import Testing
     _ = try run.claim()
   }
 
+  @Test func aRefusalSaysWhoHoldsTheFolder() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    let claim = try run.claim()
+    try claim.sign()
+    let error = #expect(throws: CheckpointError.self) { try run.claim() }
+    #expect(error?.exitCode == .claimed)
+    #expect(error?.problem.contains("process \(getpid()) on \(ProcessInfo.processInfo.hostName)") == true)
+    // Where the kernel does not list the holder, another host has it.
+    let holder = RunHolder(host: "node7", pid: 12, since: 1_700_000_000)
+    #expect(RunHolder(Array(holder.json.utf8)) == holder)
+    #expect(holder.text == "process 12 on node7, since 2023-11-14 22:13:20 UTC")
+    for text in ["", "{}", "[1]", "{\"host\":\"a\",\"pid\":1,\"since\":1e300}"] { #expect(RunHolder(Array(text.utf8)) == nil, "\(text)") }
+    withExtendedLifetime(claim) {}
+  }
+
+  @Test func aRefusedStartLeavesNoFolderBehind() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path + "/runs/new")
+    let claim = try run.claim()
+    claim.undo()
+    #expect(!FileManager.default.fileExists(atPath: scratch.path + "/runs"))
+    // One that was there, or that holds anything, stays.
+    try FileManager.default.createDirectory(atPath: run.path, withIntermediateDirectories: true)
+    try run.claim().undo()
+    #expect(FileManager.default.fileExists(atPath: run.path))
+  }
+
+  @Test func recordsOfStartsAreBounded() throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path)
+    try run.prepare()
+    for _ in 0..<RunFolder.launchesKept + 5 { try run.writeLaunch([0x7B, 0x7D]) }
+    let numbers = try run.launches()
+    #expect(numbers.count == RunFolder.launchesKept)
+    #expect(numbers.first == 1 && numbers[1] == 7 && numbers.last == RunFolder.launchesKept + 5)
+  }
+
+  @Test(arguments: ["config.toml", "metrics.jsonl", "ledger.jsonl", "latest", "best", "curve.svg", "launches", "checkpoints"])
+  func linksAreRefused(name: String) throws {
+    let scratch = try Scratch()
+    let run = RunFolder(scratch.path + "/run")
+    let target = try scratch.write("target", [1, 2, 3])
+    try FileManager.default.createDirectory(atPath: run.path, withIntermediateDirectories: true)
+    try FileManager.default.createSymbolicLink(atPath: run.path + "/" + name, withDestinationPath: target)
+    let error = #expect(throws: CheckpointError.self) { try run.prepare() }
+    #expect(error?.exitCode == .inputOutput && error?.problem == FileKind.linkReason)
+    #expect(try contents(of: target) == [1, 2, 3])
+    #expect(try Folders.names(in: run.path) == [name])
+  }
+
+  @Test func anAtomicWriteKeepsLinksAndForeignFiles() throws {
+    let scratch = try Scratch()
+    let target = try scratch.write("target", [1])
+    try FileManager.default.createSymbolicLink(atPath: scratch.path + "/link", withDestinationPath: target)
+    #expect(throws: FileError.self) { try AtomicFile.write([2], to: scratch.path + "/link") }
+    #expect(try contents(of: target) == [1])
+    #expect(throws: FileError.self) { try [UInt8]([2]).withUnsafeBytes { try AtomicFile.writeDurably($0, to: target) } }
+    #expect(try contents(of: target) == [1])
+    try AtomicFile.write([3], to: target)
+    #expect(try contents(of: target) == [3])
+    #expect(try Folders.names(in: scratch.path) == ["link", "target"])
+  }
+
   // MARK: - Failing writes
 
   @Test func aFailingFileLeavesNothingBehindAndNamesPathAndReason() throws {
@@ -164,7 +231,8 @@ import Testing
     contents.byteFiles[name] = [1]
     let error = #expect(throws: CheckpointError.self) { try run.commit(contents) }
     #expect(error?.exitCode == .inputOutput)
-    #expect(error?.description == "cannot create \(run.checkpointsPath)/.tmp-step-00000002/\(name): File name too long.")
+    #expect(error?.operation == "create" && error?.problem == "File name too long")
+    #expect(error?.path.hasPrefix(run.checkpointsPath + "/.tmp-") == true && error?.path.hasSuffix("-step-00000002/" + name) == true)
     #expect(try tree(run.path) == before)
     #expect(try Folders.names(in: run.checkpointsPath) == ["step-00000001"])
   }
@@ -185,7 +253,7 @@ import Testing
     defer { setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &old) }
     let error = #expect(throws: CheckpointError.self) { try run.commit(contents) }
     #expect(error?.exitCode == .inputOutput)
-    #expect(error?.description.contains(".tmp-step-00000002/model.safetensors: File too large. ") == true)
+    #expect(error?.description.contains("-step-00000002/model.safetensors: File too large. ") == true)
     #expect(try tree(run.path) == before)
     #expect(try run.newestIntact().checkpoint?.step == 1)
   }

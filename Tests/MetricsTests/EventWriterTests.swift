@@ -29,15 +29,46 @@ import Testing
       ])
   }
 
-  @Test func eachStartHasAFileOfItsOwn() throws {
+  private func names(_ scratch: Scratch) throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: scratch.path).sorted() }
+  private func size(_ path: String) throws -> Int { try Data(contentsOf: URL(fileURLWithPath: path)).count }
+
+  @Test func everyStartTakesUpTheHistoryAndLeavesOneFile() throws {
     let scratch = try Scratch()
-    let first = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_000.9, resumedStep: 0)
-    let second = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_000.9, resumedStep: 5)
-    #expect(first.path == scratch.path + "/events.out.tfevents.1700000000.node")
-    #expect(second.path == first.path + ".1")
-    let size = { (path: String) in try Data(contentsOf: URL(fileURLWithPath: path)).count }
-    #expect(try size(first.path) == 40)
-    #expect(try size(second.path) == 40 + 16 + 9 + 2 + 4)
+    _ = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_000.9, resumedStep: 0)
+    let name = "events.out.tfevents.1700000000.node.lockstep"
+    #expect(try names(scratch) == [name] && size(scratch.path + "/" + name) == 40)
+    for _ in 0..<5 { _ = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_000.9, resumedStep: 5, history: [record(5)]) }
+    #expect(try names(scratch).count == 1)
+    let event = EventMessage.framed(EventMessage.scalars(EventWriter.scalars(of: record(5)), wallTime: record(5).wallTime, step: 5))
+    #expect(try size(scratch.path + "/" + names(scratch)[0]) == 40 + 16 + 9 + 2 + 4 + event.count)
+  }
+
+  /// A start that died before its first checkpoint: its points are not of this run any more.
+  @Test func aStartFromTheBeginningForgetsThePointsBefore() throws {
+    let scratch = try Scratch()
+    let dead = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_000, resumedStep: 0)
+    for step in 1...3 { try dead.append(record(step)) }
+    // Another program's file stays, and what it has of these steps is dropped by those who read it.
+    let other = scratch.path + "/events.out.tfevents.1600000000.node.1234.0"
+    FileManager.default.createFile(atPath: other, contents: Data([1]))
+    let again = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_100, resumedStep: 0)
+    #expect(try names(scratch) == [other, again.path].map { ($0 as NSString).lastPathComponent })
+    #expect(try size(again.path) == 40 + 16 + 9 + 2 + 4)
+  }
+
+  @Test func withoutAHistoryTheFilesOfEarlierStartsStay() throws {
+    let scratch = try Scratch()
+    for seconds in [1_700_000_000.0, 1_700_000_100] { _ = try EventWriter(folder: scratch.path, host: "node", wallTime: seconds, resumedStep: 5) }
+    #expect(try names(scratch).count == 2)
+  }
+
+  @Test func aLinkUnderTheNameIsNotFollowed() throws {
+    let scratch = try Scratch()
+    let target = scratch.path + "/target"
+    try FileManager.default.createSymbolicLink(
+      atPath: scratch.path + "/events.out.tfevents.1700000000.node.lockstep", withDestinationPath: target)
+    _ = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_000, resumedStep: 0)
+    #expect(!FileManager.default.fileExists(atPath: target))
   }
 
   @Test func termsAreShownWhenThereAreSeveral() {

@@ -42,13 +42,40 @@ func record(_ step: Int, validation: Double? = nil) -> StepRecord {
     #expect(try MetricsLog.records(at: path) == [record(1), record(2, validation: 0.7), record(3)])
   }
 
-  @Test func aNumberThatBrokeIsWrittenAsNull() throws {
+  @Test func aNumberThatBrokeIsWrittenAsAText() throws {
     var broken = record(1)
     broken.loss = .nan
     broken.gradientNorm = .infinity
     let line = broken.json.compact
-    #expect(line.contains(#""loss":null"#) && line.contains(#""gradientNorm":null"#))
+    #expect(line.contains(#""loss":"NaN""#) && line.contains(#""gradientNorm":"Infinity""#))
     #expect(StepRecord(json: broken.json)?.loss.isNaN == true)
+    #expect(StepRecord(json: broken.json)?.gradientNorm == .infinity)
+    // As logs had it before.
+    #expect(try StepRecord(json: JSONValue.parse(line.replacingOccurrences(of: "\"NaN\"", with: "null")))?.loss.isNaN == true)
+  }
+
+  @Test func aSampleOfALogHasItsEndsAndItsValidations() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/metrics.jsonl"
+    #expect(try MetricsLog.sample(at: path, atMost: 10) == [])
+    let log = try MetricsLog(path, resumedStep: 0)
+    for step in 1...100 { try log.append(record(step, validation: step == 42 ? 0.7 : nil)) }
+    let sample = try MetricsLog.sample(at: path, atMost: 10)
+    #expect(sample.map(\.step) == [1, 11, 21, 31, 41, 42, 51, 61, 71, 81, 91, 100])
+    #expect(sample[5] == record(42, validation: 0.7))
+    #expect(try MetricsLog.sample(at: path, atMost: 1000).count == 100)
+  }
+
+  @Test func aLinkIsNeitherCutNorAppendedTo() throws {
+    let scratch = try Scratch()
+    let (path, target) = (scratch.path + "/metrics.jsonl", scratch.path + "/target")
+    try "precious".write(toFile: target, atomically: false, encoding: .utf8)
+    try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: target)
+    #expect(throws: FileError.self) { try MetricsLog(path, resumedStep: 0) }
+    #expect(try text(of: target) == "precious")
+    try FileManager.default.removeItem(atPath: target)
+    #expect(throws: FileError.self) { try MetricsLog(path, resumedStep: 0) }
+    #expect(!FileManager.default.fileExists(atPath: target))
   }
 
   @Test func aResumeCutsOffLaterRecordsAndATornLine() throws {
@@ -92,8 +119,13 @@ func record(_ step: Int, validation: Double? = nil) -> StepRecord {
   }
 
   @Test func aFullDiskIsAnError() throws {
-    let log = try MetricsLog(appendingTo: "/dev/full")
-    let error = #expect(throws: FileError.self) { try log.append(record(1)) }
+    let scratch = try Scratch()
+    let log = try MetricsLog(scratch.path + "/metrics.jsonl", resumedStep: 0)
+    let error = #expect(throws: FileError.self) {
+      try FileFaults.injecting({ operation, _ in operation == "write" ? ENOSPC : nil }) { _ = try log.append(record(1)) }
+    }
     #expect(error?.reason == "No space left on device")
+    // A device is no log, whatever it would take.
+    #expect(throws: FileError.self) { try MetricsLog("/dev/full", resumedStep: 0) }
   }
 }

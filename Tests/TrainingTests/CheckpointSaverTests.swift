@@ -109,17 +109,26 @@ private final class Bench {
     #expect(try bench.folder.newestIntact().checkpoint?.step == 2)
   }
 
+  @Test func oneReasonIsOneFailureWhateverTheFileAndTheStep() {
+    let reasons: [any Error] = [
+      FileError("write", "runs/a/ledger.jsonl", reason: "No space left on device", remedy: "61 of 507 bytes were written."),
+      FileError("create", "runs/a/.tmp-0123456789abcdef-step-00000020", reason: "No space left on device"),
+      CheckpointError("rename", "runs/a/x", "to runs/a/checkpoints/step-00000030: No space left on device"),
+    ]
+    #expect(Set(reasons.map { RunRecord.reason($0).replacingOccurrences(of: "to ", with: "") }) == ["No space left on device"])
+    #expect(RunRecord.reason(FileError("write", "a", reason: "Permission denied")) != RunRecord.reason(reasons[0]))
+  }
+
   @Test func theLastSaveSucceedsOnceTheDiskDoes() throws {
     let bench = try Bench(retrySeconds: [0.2, 0.5, 30])
-    try FileManager.default.createDirectory(atPath: bench.folder.checkpointsPath, withIntermediateDirectories: true)
+    // The curve has nothing to draw from, but a log without records is fine.
+    try bench.record.start(bench.launch())
     try bench.block()
     let path = bench.folder.checkpointsPath
     Thread.detachNewThread {
       usleep(100_000)
       try? FileManager.default.removeItem(atPath: path)
     }
-    // The curve has nothing to draw from, but a log without records is fine.
-    try bench.record.start(bench.launch())
     try bench.saver.saveLast(bench.contents(3))
     #expect(try bench.folder.newestIntact().checkpoint?.step == 3)
   }
@@ -153,6 +162,7 @@ extension Bench {
   func launch() throws -> LaunchRecord {
     LaunchRecord(
       step: 0, ranks: 1, threads: 1, hosts: [], time: 0, command: [], version: "", mpi: "", processor: Processor.current(),
-      arithmetic: Arithmetic(binary: "", blas: "", core: "", probe: ""), dataHash: "", experimentHash: "", sgemmGflops: 1)
+      arithmetic: Arithmetic(binary: "", blas: "", core: "", probe: ""), dataHash: "", experimentHash: "", sgemmGflops: 1,
+      kernel: .current, bestSgemmGflops: 1)
   }
 }

@@ -62,6 +62,15 @@ private func problems(_ text: String, _ settings: [String] = []) -> String {
     #expect(try RunConfiguration(toml: smallest, place: "a", settings: ["seed=2"]).experimentHash != a)
   }
 
+  @Test(arguments: [
+    (["optimizer.weightDecay=0"], ["optimizer.weightDecay=0.0"]), (["optimizer.weightDecay=0"], ["optimizer.weightDecay=-0.0"]),
+    (["optimizer.learningRate=3e-4"], ["optimizer.learningRate=0.0003"]), (["model.width=64"], ["model.width=64.0"]),
+    (["seed=2"], ["seed=0x2"]), (["name=a"], ["name=b"]), (["data.corpus=a"], ["data.corpus=/b"]), ([], ["model.dropout=0.0"]),
+  ]) func valuesAreHashedNotSpellings(_ a: [String], _ b: [String]) throws {
+    let (one, other) = (try RunConfiguration(toml: smallest, place: "a", settings: a), try RunConfiguration(toml: smallest, place: "b", settings: b))
+    #expect(one.experimentHash == other.experimentHash)
+  }
+
   @Test func unknownKeyNamesTheNearest() {
     #expect(problems(smallest, ["optimizer.learningrat=1"]) == "optimizer.learningrat is not a key; did you mean optimizer.learningRate?")
     #expect(problems(smallest, ["zebra=1"]) == "zebra is not a key.")

@@ -182,6 +182,35 @@ import Testing
     }
   }
 
+  @Test func damagedLastLinesStayAndAreTold() throws {
+    try with { run in
+      try run.train(steps: 8)
+      let whole = try run.text(run.folder.ledgerPath)
+      try (whole + "{\"launch\":1,\"ra\n\u{0}\u{0}\n{\"torn").write(toFile: run.folder.ledgerPath, atomically: true, encoding: .utf8)
+      let log = try LedgerLog(run.folder.ledgerPath)
+      #expect(log.damagedLines.count == 2)
+      try run.train(steps: 12)
+      let after = try run.text(run.folder.ledgerPath)
+      #expect(after.hasPrefix(whole + "{\"launch\":1,\"ra\n\u{0}\u{0}\n{\"launch\":2"))
+      let proof = try run.prove()
+      #expect(proof.holds == false && proof.failures.allSatisfy { $0.sentence.contains("is damaged") })
+    }
+  }
+
+  @Test func aLinkIsNotCutOff() throws {
+    try with { run in
+      try run.train(steps: 8)
+      let (path, target) = (run.folder.ledgerPath, run.folder.path + "-target")
+      defer { try? FileManager.default.removeItem(atPath: target) }
+      try "precious".write(toFile: target, atomically: true, encoding: .utf8)
+      try FileManager.default.removeItem(atPath: path)
+      try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: target)
+      #expect(throws: FileError.self) { try LedgerLog(path) }
+      #expect(throws: CheckpointError.self) { try run.train(steps: 12) }
+      #expect(try run.text(target) == "precious")
+    }
+  }
+
   @Test func oldCheckpointsLoadAndTheAccountBeginsThere() throws {
     let old = TrainingState(
       step: 10, streamPosition: 60, samplesSeen: 60, tokensSeen: 480, objective: "ar", experimentHash: "")

@@ -150,7 +150,7 @@ import Testing
         let examples = try Trainer.examples(
           step: step, rank: 0, plan: plan, objective: toy.objective, source: toy.source, context: trainer.context(step))
         let (totals, _) = try trainer.countTargets(examples, 0..<1, [])
-        let alone = try MicroBatchProbe(trainer).measure(examples[0], scales: try trainer.lossScales(totals, step: step))
+        let alone = try MicroBatchProbe(trainer).measure(examples[0], scales: trainer.lossScales(totals))
         let outcome = try trainer.step(step, examples)
         #expect(alone.gradientNorm == outcome.gradientNorm, "\(toy.name) step \(step)")
         #expect(alone.losses == outcome.microBatchLosses[0], "\(toy.name) step \(step)")

@@ -10,11 +10,13 @@ import Training
 
 private let model = ModelConfiguration.gpt2(vocabulary: 53, context: 16, width: 24, layers: 2, heads: 3, dropout: 0.1)
 
-private func makeTrainer(threads: Int = 1, steps: Int = 20, microBatch: Int = 2, rate: Double = 1e-3, sum: SumArithmetic = .exact) throws -> Trainer {
+private func makeTrainer(threads: Int = 1, steps: Int = 20, microBatch: Int = 2, rate: Double = 1e-3, sum: SumArithmetic = .exact,
+  schedule: LearningRateSchedule = LearningRateSchedule(shape: .cosine, warmupSteps: 3)
+) throws -> Trainer {
   let objective = try Autoregressive(.init(), model: model, vocabulary: Vocabulary(size: 53))
   var options = TrainerOptions(seed: 3, steps: steps, sum: sum)
   options.optimizer.learningRate = rate
-  options.schedule = LearningRateSchedule(shape: .cosine, warmupSteps: 3)
+  options.schedule = schedule
   let trainer = Trainer(
     objective, length: 16, plan: BatchPlan(batch: 8, microBatch: microBatch, ranks: 1, threads: threads), options: options,
     communicator: SingleRank())
@@ -103,14 +105,27 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     #expect(losses[59] < 0.7 * losses[0])
   }
 
-  @Test func batchWithoutTargetsIsAnErrorNotADivision() throws {
-    let trainer = try makeTrainer()
+  @Test func batchWithoutTargetsIsSkippedAndChangesNothing() throws {
+    let constant = LearningRateSchedule(shape: .constant)
+    let (trainer, undisturbed) = (try makeTrainer(steps: 400, schedule: constant), try makeTrainer(steps: 400, schedule: constant))
     let empty = try SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 16, seed: 1).samples(at: 0..<2)
     var nothing = empty
     nothing.segments = nothing.segments.map { _ in -1 }
     let examples = (0..<4).map { _ in trainer.objective.corrupt(nothing, trainer.context(0)) }
-    let error = #expect(throws: DataError.self) { try trainer.step(0, examples) }
-    #expect(error?.description.contains("no position of the batch has a target") == true)
+    let skipped = try trainer.step(0, examples)
+    #expect(skipped.isSkipped && skipped.loss.isNaN && skipped.gradientNorm == 0)
+    #expect(trainer.bank.trained.all.array == undisturbed.bank.trained.all.array)
+    #expect(trainer.optimizer.secondMoment.all.array.allSatisfy { $0 == 0 })
+    // AdamW's bias correction counts updates: the first one is the same whether or not a step was skipped before it.
+    let source = SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 16, seed: 1)
+    let real = try Trainer.examples(
+      step: 0, rank: 0, plan: trainer.plan, objective: trainer.objective, source: source, context: trainer.context(0))
+    _ = try undisturbed.step(0, real)
+    #expect(try !trainer.step(1, real).isSkipped)
+    #expect(trainer.bank.trained.all.array == undisturbed.bank.trained.all.array)
+    for step in 2..<101 { _ = try trainer.step(step, examples) }
+    let error = #expect(throws: DataError.self) { try trainer.step(101, examples) }
+    #expect(error?.description.contains("step 102: the last 100 steps had no position with a target for ") == true)
   }
 
   @Test func evaluationDoesNotDependOnThreadsOrPadding() throws {
