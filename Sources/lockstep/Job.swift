@@ -16,9 +16,11 @@ enum Job {
   }
 
   static func run(_ same: SameLine = .all, _ body: (MPICommunicator) throws -> Void) throws {
-    try refuseSingletons()
+    let tasks = tasksOfSlurm()
+    try refuseSingletons(tasks)
     let communicator = try MPICommunicator()
     do {
+      if communicator.size == 1 { try refuse(tasks) }
       try requireSameLine(same, communicator)
       try body(communicator)
     } catch let error as Failure.Reported {
@@ -80,16 +82,25 @@ enum Job {
     throw Failure.Reported(code: Core.ExitCode(rawValue: Int32(codes[0])) ?? .failed)
   }
 
-  /// Under `srun` without PMIx every task starts as a job of its own, and all would write the same folder.
+  /// Tasks of this `srun` where there are several and mpirun did not start this one.
   ///
-  /// Called before MPI starts: a singleton sets the variables of a job for itself.
-  private static func refuseSingletons() throws {
+  /// Asked before MPI starts: a process without others sets the variables of a job for itself.
+  private static func tasksOfSlurm() -> Int {
     let environment = ProcessInfo.processInfo.environment
-    guard environment["OMPI_COMM_WORLD_SIZE"] == nil, environment["PMIX_RANK"] == nil, environment["PMI_RANK"] == nil,
-      let tasks = (environment["SLURM_STEP_NUM_TASKS"] ?? environment["SLURM_NTASKS"]).flatMap({ Int($0) }), tasks > 1,
-      let task = environment["SLURM_PROCID"], environment["SLURM_STEP_ID"] != nil
-    else { return }
-    guard task == "0" else { throw Failure.Reported(code: .usage) }
+    guard environment["OMPI_COMM_WORLD_SIZE"] == nil, environment["SLURM_STEP_ID"] != nil, environment["SLURM_PROCID"] != nil else { return 1 }
+    return (environment["SLURM_STEP_NUM_TASKS"] ?? environment["SLURM_NTASKS"]).flatMap { Int($0) } ?? 1
+  }
+
+  /// Under `srun` without PMIx every task starts as a job of its own, and all would write the same folder. With `--mpi=pmi2`
+  /// that shows after MPI has started: only an Open MPI that was built for it joins the tasks.
+  private static func refuseSingletons(_ tasks: Int) throws {
+    let environment = ProcessInfo.processInfo.environment
+    if environment["PMIX_RANK"] == nil, environment["PMI_RANK"] == nil { try refuse(tasks) }
+  }
+
+  private static func refuse(_ tasks: Int) throws {
+    guard tasks > 1 else { return }
+    guard ProcessInfo.processInfo.environment["SLURM_PROCID"] == "0" else { throw Failure.Reported(code: .usage) }
     throw ConfigurationError(
       "srun", "started \(tasks) tasks that do not know of each other. Use srun --mpi=pmix, or mpirun inside the allocation (launch/slurm.sbatch does).")
   }
