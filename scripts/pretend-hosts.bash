@@ -64,7 +64,7 @@ host_up() { # NAME NUMBER
 
 # Makes `ip -n NAME` know the namespace once its process is set up, and sleeps.
 await_namespace() {
-  for _ in $(seq 300); do
+  for _ in $(seq 6000); do
     [ "$(cat "/proc/$(cat "$HOSTS/$1")/comm")" = sleep ] && break
     sleep 0.01
   done
