@@ -36,21 +36,21 @@ ranks_of() {
   done
 }
 
-# pass_on_stop JOB PROGRAM: asks the job to save and stop as soon as it can hear it.
+# pass_on_stop JOB PROGRAM: asks the job to save and stop as soon as it can hear it, and again until it ends: mpirun may lose
+# a request while it starts its ranks.
 #
-# mpirun and the ranks die of a SIGUSR1 that comes before their handlers, and one that comes before the ranks is lost.
-# A program that never listens is ended after ten seconds. Ranks on other hosts cannot be seen from here: they are asked
-# each second.
+# mpirun and the ranks die of a SIGUSR1 that comes before their handlers. A program that never listens is ended after ten
+# seconds. Ranks on other hosts cannot be seen from here.
 pass_on_stop() {
-  local tenth=0 ranks pid deaf
+  local tenth=0 next=0 ranks pid deaf
   while kill -0 "$1" 2>/dev/null; do
     deaf=no ranks=$(ranks_of "$1" "$2")
     for pid in $ranks; do catches "$pid" || deaf=yes; done
     if [ -n "$ranks" ] && [ "$deaf" = yes ]; then
       if [ $tenth -ge 100 ]; then kill -TERM "$1" 2>/dev/null; return; fi
-    elif catches "$1" && { [ -n "$ranks" ] || [ $((tenth % 10)) = 9 ]; }; then
+    elif [ $tenth -ge $next ] && { [ -n "$ranks" ] || [ $tenth -ge 10 ]; } && catches "$1"; then
       kill -USR1 "$1" 2>/dev/null
-      [ -z "$ranks" ] || return
+      next=$((2 * tenth + 10))
     fi
     sleep 0.1
     tenth=$((tenth + 1))
