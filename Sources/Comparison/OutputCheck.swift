@@ -30,10 +30,10 @@ extension ComparisonFile {
     var folder = path
     while !folder.isEmpty, access(folder, F_OK) != 0 { folder = folder.contains("/") ? (folder as NSString).deletingLastPathComponent : "." }
     if folder.isEmpty { folder = "/" }
-    guard access(folder, W_OK | X_OK) == 0 else { throw FileError("create a folder in", folder, reason: systemReason()) }
     var info = stat()
     guard stat(folder, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else {
       throw FileError("create a folder in", folder, reason: "it is no folder", remedy: "Name another folder.")
     }
+    guard access(folder, W_OK | X_OK) == 0 else { throw FileError("create a folder in", folder, reason: systemReason()) }
   }
 }
