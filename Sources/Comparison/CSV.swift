@@ -12,6 +12,9 @@ enum CSV {
     return needsQuotes ? "\"" + text.replacing("\"", with: "\"\"") + "\"" : text
   }
 
+  /// Two cells, empty where there is no interval.
+  static func ends(_ interval: Interval?) -> [String] { interval.map { [number($0.low), number($0.high)] } ?? ["", ""] }
+
   /// The shortest decimals that read back as the same number.
   static func number(_ value: Double) -> String {
     if value.isNaN { return "NaN" }

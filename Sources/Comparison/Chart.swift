@@ -75,7 +75,8 @@ struct Chart: Figure {
   private func draw(_ guide: Guide, _ drawing: inout Drawing, _ x: PlotAxis) {
     let place = x.position(guide.x)
     drawing.line(place, Self.top, place, Self.bottom, drawing.paint.ink, attributes: " stroke-dasharray=\"4 4\" stroke-opacity=\"0.6\"")
-    drawing.text(guide.name, place - 5, Self.top + 8, "end", attributes: " transform=\"rotate(-90 \(drawing.pixel(place - 5)) \(drawing.pixel(Self.top + 8)))\" font-size=\"11\"")
+    let turn = "rotate(-90 \(drawing.pixel(place - 5)) \(drawing.pixel(Self.top + 8)))"
+    drawing.text(guide.name, place - 5, Self.top + 8, "end", attributes: " transform=\"\(turn)\" font-size=\"11\"")
   }
 
   private func drawBand(_ one: Series, _ drawing: inout Drawing, _ x: PlotAxis, _ y: PlotAxis) {
@@ -122,10 +123,9 @@ struct Chart: Figure {
   var numbers: [[String]] {
     let hasX = series.contains { $0.points.contains { $0.xInterval != nil } }
     let heading = ["series", xLabel] + (hasX ? ["low", "high"] : []) + [yLabel, "low", "high"]
-    func ends(_ interval: Interval?) -> [String] { interval.map { [CSV.number($0.low), CSV.number($0.high)] } ?? ["", ""] }
     return [heading]
       + series.flatMap { one in
-        one.points.map { [one.name, CSV.number($0.x)] + (hasX ? ends($0.xInterval) : []) + [CSV.number($0.y)] + ends($0.yInterval) }
+        one.points.map { [one.name, CSV.number($0.x)] + (hasX ? CSV.ends($0.xInterval) : []) + [CSV.number($0.y)] + CSV.ends($0.yInterval) }
       }
       + guides.map { [$0.name, CSV.number($0.x)] + (hasX ? ["", ""] : []) + ["", "", ""] }
   }

@@ -55,7 +55,8 @@ final class ComparisonStarts {
   static func read(_ path: String) throws -> [ComparisonStart] {
     guard let bytes = try bytesIfPresent(path) else { return [] }
     do { return try JSONDecoder().decode([ComparisonStart].self, from: bytes) } catch {
-      throw DataError(path, "is not the list of starts that lockstep compare writes.", remedy: "Remove it: only the times of earlier starts are lost.")
+      throw DataError(
+        path, "is not the list of starts that lockstep compare writes.", remedy: "Remove it: only the times of earlier starts are lost.")
     }
   }
 }

@@ -43,7 +43,9 @@ struct FoundResults {
     file.measures.indices.flatMap { measure -> [ComparisonResults.Summary] in
       let found = arms.map { (arm: $0, results: results($0, measure)) }
       var names: [MeasuredValue] = []
-      for value in found.flatMap({ $0.results.flatMap(\.result.values) }) where !names.contains(where: { $0.name == value.name }) { names.append(value) }
+      for value in found.flatMap({ $0.results.flatMap(\.result.values) }) where !names.contains(where: { $0.name == value.name }) {
+        names.append(value)
+      }
       // A baseline is no value of an arm.
       return names.filter { !$0.name.hasSuffix(Baseline.majority) }.flatMap { value in
         found.compactMap { summary(file.measures[measure].entry.name, value.name, $0.arm, $0.results) }

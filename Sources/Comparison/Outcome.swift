@@ -41,8 +41,11 @@ struct Outcome {
   /// nil where there is nothing to compare: one arm, other tokenisers, or none with all seeds.
   var lead: Lead? {
     // What has lost seeds may have lost those that went wrong.
-    let complete = contestants.indices.filter { !contestants[$0].isBaseline && contestants[$0].values.count == seeds && contestants[$0].mean.isFinite }
-    guard !isIncomparable, arms.count > 1, let best = complete.max(by: { better.isBetter(contestants[$1].mean, than: contestants[$0].mean) })
+    let complete = contestants.indices.filter {
+      !contestants[$0].isBaseline && contestants[$0].values.count == seeds && contestants[$0].mean.isFinite
+    }
+    guard !isIncomparable, arms.count > 1,
+      let best = complete.max(by: { better.isBetter(contestants[$1].mean, than: contestants[$0].mean) })
     else { return nil }
     let (first, isByMeanAlone) = (contestants[best], seeds < Interval.fewestValues)
     let members = complete.filter { index in

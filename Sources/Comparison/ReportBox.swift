@@ -16,7 +16,11 @@ extension ReportText {
     let perToken = Double(facts.validation.textBytes) / Double(max(1, facts.validation.tokens))
     return [
       ("corpus", "\(facts.folder), SHA-256 \(facts.contentHash.prefix(16))…"),
-      ("tokeniser", "\(number(Double(facts.vocabulary))) ids, \(String(format: "%.2f", perToken)) bytes per token of validation, SHA-256 \(facts.tokenizer.prefix(16))…"),
+      (
+        "tokeniser",
+        "\(number(Double(facts.vocabulary))) ids, \(String(format: "%.2f", perToken)) bytes per token of validation, "
+          + "SHA-256 \(facts.tokenizer.prefix(16))…"
+      ),
       (
         "splits",
         "train: \(part(facts.train)); validation: \(part(facts.validation)); \(String(format: "%.3g", 100 * facts.validationFraction)) % held out, \(rule)"

@@ -20,15 +20,20 @@ struct ReportFigures {
 
   private static func label(_ outcome: Outcome) -> String {
     let unit = ValueNames.unit(outcome.unit, of: outcome.value)
-    return "\(ValueNames.value(outcome.value))\(unit.isEmpty ? "" : ", \(unit)") (\(outcome.better.sentence) \(outcome.better == .higher ? "→" : "←"))"
+    let arrow = outcome.better == .higher ? "→" : "←"
+    return "\(ValueNames.value(outcome.value))\(unit.isEmpty ? "" : ", \(unit)") (\(outcome.better.sentence) \(arrow))"
   }
 
   private func dots(_ outcome: Outcome) -> any Figure {
     let hasBaseline = outcome.contestants.contains(where: \.isBaseline)
+    let caption =
+      switch seeds {
+      case 1: "One seed."
+      case 2: "Dots are means, ticks below them the two seeds, which are too few for an interval."
+      default: "Dots are means over \(seeds) seeds, bars 95 % intervals, ticks below them the seeds."
+      }
     return DotPlot(
-      title: outcome.title,
-      caption: (hasIntervals ? "Dots are means over \(seeds) seeds, bars 95 % intervals, ticks below them the seeds." : seeds == 1 ? "One seed." : "Dots are means, ticks below them the two seeds, which are too few for an interval.")
-        + (hasBaseline ? " Dashed: baselines." : ""),
+      title: outcome.title, caption: caption + (hasBaseline ? " Dashed: baselines." : ""),
       label: Self.label(outcome),
       rows: outcome.contestants.map {
         DotPlot.Row(name: $0.name, mean: $0.mean, interval: $0.interval, seeds: $0.values, color: $0.isBaseline ? nil : color($0.name))
@@ -51,7 +56,8 @@ struct ReportFigures {
       title: "Classification against generation",
       caption: "Best is the lower right." + (hasIntervals ? " Bars are 95 % intervals over \(seeds) seeds." : "")
         + (across.contestants.contains(where: \.isBaseline) ? " Dashed: baselines." : ""),
-      xLabel: "\(across.title) (\(across.better.sentence) →)", yLabel: "\(up.title)\(unit.isEmpty ? "" : ", \(unit)") (← \(up.better.sentence))", series: series,
+      xLabel: "\(across.title) (\(across.better.sentence) →)",
+      yLabel: "\(up.title)\(unit.isEmpty ? "" : ", \(unit)") (← \(up.better.sentence))", series: series,
       guides: across.contestants.filter(\.isBaseline).map { Chart.Guide(name: $0.name, x: $0.mean) })
   }
 

@@ -30,7 +30,8 @@ extension ComparisonResults {
   var valuesCSV: [[String]] {
     [["measure", "value", "name", "unit", "better", "arm", "seed", "number"]]
       + summaries.flatMap { s in
-        zip(s.seeds, s.values).map { [s.measure, s.value, ValueNames.full(s.measure, s.value), s.unit, s.better.rawValue, s.arm, String($0), CSV.number($1)] }
+        let name = ValueNames.full(s.measure, s.value)
+        return zip(s.seeds, s.values).map { [s.measure, s.value, name, s.unit, s.better.rawValue, s.arm, String($0), CSV.number($1)] }
       }
   }
 
@@ -38,25 +39,26 @@ extension ComparisonResults {
   var summaryCSV: [[String]] {
     [["measure", "value", "name", "unit", "better", "kind", "arm", "seeds", "mean", "low", "high"]]
       + summaries.map { s in
-        [
-          s.measure, s.value, ValueNames.full(s.measure, s.value), s.unit, s.better.rawValue, "arm", s.arm, String(s.values.count), CSV.number(s.mean),
-          s.interval.map { CSV.number($0.low) } ?? "", s.interval.map { CSV.number($0.high) } ?? "",
-        ]
+        [s.measure, s.value, ValueNames.full(s.measure, s.value), s.unit, s.better.rawValue, "arm", s.arm, String(s.values.count)]
+          + [CSV.number(s.mean)] + CSV.ends(s.interval)
       }
       + baselines.map { b in
         let like = summaries.first { $0.measure == b.measure && $0.value == b.value }
-        return [
-          b.measure, b.value, ValueNames.full(b.measure, b.value), like?.unit ?? "", like?.better.rawValue ?? "", "baseline", b.name, "", CSV.number(b.number), "", "",
-        ]
+        return [b.measure, b.value, ValueNames.full(b.measure, b.value), like?.unit ?? "", like?.better.rawValue ?? "", "baseline", b.name, ""]
+          + [CSV.number(b.number)] + CSV.ends(nil)
       }
   }
 
   var differencesCSV: [[String]] {
-    [["measure", "value", "name", "arm", "against", "kind", "difference", "low", "high", "low over texts", "high over texts", "same sign", "seeds", "verdict"]]
+    let heading = [
+      "measure", "value", "name", "arm", "against", "kind", "difference", "low", "high", "low over texts", "high over texts", "same sign", "seeds",
+      "verdict",
+    ]
+    return [heading]
       + differences.map { d in
-        func ends(_ interval: Interval?) -> [String] { interval.map { [CSV.number($0.low), CSV.number($0.high)] } ?? ["", ""] }
-        return [d.measure, d.value, ValueNames.full(d.measure, d.value), d.arm, d.reference, d.isAgainstBaseline ? "baseline" : "arm", CSV.number(d.mean)]
-          + ends(d.interval) + ends(d.overItems) + [String(d.sameSign), String(d.differences.count), d.verdict.rawValue]
+        let kind = d.isAgainstBaseline ? "baseline" : "arm"
+        return [d.measure, d.value, ValueNames.full(d.measure, d.value), d.arm, d.reference, kind, CSV.number(d.mean)]
+          + CSV.ends(d.interval) + CSV.ends(d.overItems) + [String(d.sameSign), String(d.differences.count), d.verdict.rawValue]
       }
   }
 
@@ -75,7 +77,9 @@ extension ComparisonResults {
       }
     }
     try removeFigures(in: folder + "/" + ReportFiles.figures, except: written)
-    for (name, rows) in zip(ReportFiles.tables, [valuesCSV, summaryCSV, differencesCSV]) { try AtomicFile.write(CSV.text(rows), to: folder + "/" + name) }
+    for (name, rows) in zip(ReportFiles.tables, [valuesCSV, summaryCSV, differencesCSV]) {
+      try AtomicFile.write(CSV.text(rows), to: folder + "/" + name)
+    }
     try AtomicFile.write(try comparisonJSON(self), to: folder + "/report.json")
     try AtomicFile.write(text.markdown, to: folder + "/report.md")
     try AtomicFile.write(page.document, to: folder + "/report.html")

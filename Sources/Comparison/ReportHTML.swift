@@ -32,7 +32,9 @@ struct ReportHTML {
       """
   }
 
-  private func section(_ title: String, _ body: [String]) -> [String] { body.isEmpty ? [] : ["<section>", "<h2>\(escaped(title))</h2>"] + body + ["</section>"] }
+  private func section(_ title: String, _ body: [String]) -> [String] {
+    body.isEmpty ? [] : ["<section>", "<h2>\(escaped(title))</h2>"] + body + ["</section>"]
+  }
 
   // MARK: - What was found
 
@@ -45,13 +47,15 @@ struct ReportHTML {
       return "<tr\(kind)>" + cells.map { "<td>\(html($0))</td>" }.joined() + "</tr>"
     }
     return [
-      "<div class=\"scroll\"><table class=\"results\"><thead><tr>\(head(whole))</tr></thead><tbody>", rows.joined(separator: "\n"), "</tbody></table></div>",
+      "<div class=\"scroll\"><table class=\"results\"><thead><tr>\(head(whole))</tr></thead><tbody>", rows.joined(separator: "\n"),
+      "</tbody></table></div>",
       "<p class=\"key\">\(escaped(text.tableKey))</p>",
     ]
   }
 
   private var verdicts: [String] {
-    section("Verdicts", text.verdicts.isEmpty ? [] : ["<ul>"] + text.verdicts.map { "<li><b>\(escaped($0.title))</b>: \(escaped($0.sentence))</li>" } + ["</ul>"])
+    let items = text.verdicts.map { "<li><b>\(escaped($0.title))</b>: \(escaped($0.sentence))</li>" }
+    return section("Verdicts", items.isEmpty ? [] : ["<ul>"] + items + ["</ul>"])
   }
 
   private var notMeasured: [String] { section("Not measured", results.gaps.isEmpty ? [] : [table(text.gaps)]) }

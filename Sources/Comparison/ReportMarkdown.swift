@@ -16,7 +16,8 @@ extension ReportText {
     if !results.notes.isEmpty { lines += ["## Notes", ""] + notes.map { "- \(Self.plain($0))" } + [""] }
     lines += ["## How to read this", "", Self.explanation, ""]
     let fence = Self.fence(results.file)
-    lines += ["## The comparison's file", "", fence + "toml", Self.withoutControls(results.file.trimmingCharacters(in: .newlines)), fence, "", "Lockstep \(results.version)."]
+    let file = Self.withoutControls(results.file.trimmingCharacters(in: .newlines))
+    lines += ["## The comparison's file", "", fence + "toml", file, fence, "", "Lockstep \(results.version)."]
     return lines.joined(separator: "\n") + "\n"
   }
 
@@ -79,7 +80,8 @@ extension ComparisonResults {
     }
     let widths = (0..<6).map { column in rows.map { $0[column].count }.max() ?? 0 }
     return rows.map { row in
-      zip(row, widths).map { $0.padding(toLength: max($1, 1), withPad: " ", startingAt: 0) }.joined(separator: "  ").trimmingCharacters(in: .whitespaces)
+      let cells = zip(row, widths).map { $0.padding(toLength: max($1, 1), withPad: " ", startingAt: 0) }
+      return cells.joined(separator: "  ").trimmingCharacters(in: .whitespaces)
     }
   }
 

@@ -13,7 +13,7 @@ enum ReportStyle {
     th,td{padding:5px 12px 5px 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;font-variant-numeric:tabular-nums}
     th{border-bottom:2px solid var(--soft);font-weight:600;vertical-align:bottom}td:last-child,th:last-child{padding-right:0}
     td small,th small{display:block;font-size:11.5px;font-weight:400;white-space:nowrap}th small{font-size:12px}
-    .results{font-size:15px}.results th{max-width:15em}.results b{font-weight:700}.results tr.baseline td{font-style:italic}
+    .results{font-size:15px}.results td:first-child{min-width:7.5em}.results th{max-width:15em}.results b{font-weight:700}.results tr.baseline td{font-style:italic}
     .results tr.first-baseline td{border-top:2px solid var(--soft)}
     .better{color:var(--better);font-weight:600}.worse{color:var(--worse);font-weight:600}.unresolved{color:var(--soft)}
     ul{padding-left:20px;margin:6px 0}li{margin:3px 0}

@@ -76,7 +76,8 @@ struct ReportText {
   var seedWarning: String? {
     hasIntervals
       ? nil
-      : "\(results.seeds.count == 1 ? "One seed is" : "Two seeds are") too few for an interval: means are shown, and no verdict is given. Three seeds or more give both."
+      : "\(results.seeds.count == 1 ? "One seed is" : "Two seeds are") too few for an interval: means are shown, and no verdict is given. "
+        + "Three seeds or more give both."
   }
 
   /// How the first table marks the best.
@@ -106,9 +107,12 @@ struct ReportText {
     func row(_ name: String, isBaseline: Bool) -> [Cell] {
       [Cell(text: name)]
         + outcomes.map { outcome in
-          guard let index = outcome.contestants.firstIndex(where: { $0.name == name && $0.isBaseline == isBaseline }) else { return Cell(text: "–") }
+          guard let index = outcome.contestants.firstIndex(where: { $0.name == name && $0.isBaseline == isBaseline }) else {
+            return Cell(text: "–")
+          }
           let contestant = outcome.contestants[index]
-          let lost = isBaseline || contestant.values.count == results.seeds.count ? "" : " \(contestant.values.count) of \(results.seeds.count) seeds"
+          let (own, all) = (contestant.values.count, results.seeds.count)
+          let lost = isBaseline || own == all ? "" : " \(own) of \(all) seeds"
           let isBest = outcome.lead.map { $0.arms.contains(index) || $0.baselines.contains(index) } ?? false
           return Cell(text: number(contestant.mean), note: (contestant.interval.map(range) ?? "") + lost, isBest: isBest)
         }
@@ -118,32 +122,41 @@ struct ReportText {
 
   private func heading(_ outcome: Outcome) -> Cell {
     let unit = ValueNames.unit(outcome.unit, of: outcome.value)
-    return Cell(text: ValueNames.measure(outcome.measure), note: "\(ValueNames.value(outcome.value))\(unit.isEmpty ? "" : ", \(unit)") \(outcome.better.arrow)")
+    let value = ValueNames.value(outcome.value) + (unit.isEmpty ? "" : ", \(unit)")
+    return Cell(text: ValueNames.measure(outcome.measure), note: "\(value) \(outcome.better.arrow)")
   }
 
   // MARK: - Verdicts
 
   /// For each fact: who leads, and how the arms stand to the baselines.
   var verdicts: [(title: String, sentence: String)] {
-    outcomes.map { outcome in ("\(outcome.title) (\(outcome.better.sentence))", ([leadSentence(outcome)] + baselineSentences(outcome)).joined(separator: " ")) }
+    outcomes.map { outcome in
+      ("\(outcome.title) (\(outcome.better.sentence))", ([leadSentence(outcome)] + baselineSentences(outcome)).joined(separator: " "))
+    }
   }
 
   private func leadSentence(_ outcome: Outcome) -> String {
     if outcome.isIncomparable { return "Values per token do not compare between tokenisers." }
     guard let lead = outcome.lead else {
-      return outcome.arms.count < 2 ? "Only \(outcome.arms.first?.name ?? "no arm") has it, so no arms are compared." : "No arm has all seeds, so nothing is concluded."
+      guard let only = outcome.arms.first, outcome.arms.count < 2 else { return "No arm has all seeds, so nothing is concluded." }
+      return "Only \(only.name) has it, so no arms are compared."
     }
     let best = outcome.contestants[lead.first]
     let others = lead.arms.filter { $0 != lead.first }.map { outcome.contestants[$0].name }
-    if lead.isByMeanAlone { return "\(best.name) has the best mean, \(number(best.mean)); \(seedCount) \(results.seeds.count == 1 ? "is" : "are") too few for an interval." }
-    if others.isEmpty { return "\(best.name) is best, \(number(best.mean))\(best.interval.map { " " + range($0) } ?? ""), and resolved from every other arm." }
+    if lead.isByMeanAlone {
+      return "\(best.name) has the best mean, \(number(best.mean)); \(seedCount) \(results.seeds.count == 1 ? "is" : "are") too few for an interval."
+    }
+    let interval = best.interval.map { " " + range($0) } ?? ""
+    if others.isEmpty { return "\(best.name) is best, \(number(best.mean))\(interval), and resolved from every other arm." }
     return "\(best.name) has the best mean, \(number(best.mean)), and is not resolved from \(list(others))."
   }
 
   /// The arms by their verdict against each baseline.
   private func baselineSentences(_ outcome: Outcome) -> [String] {
     outcome.contestants.filter(\.isBaseline).map { baseline in
-      let own = results.differences.filter { $0.isAgainstBaseline && $0.reference == baseline.name && $0.measure == outcome.measure && $0.value == outcome.value }
+      let own = results.differences.filter {
+        $0.isAgainstBaseline && $0.reference == baseline.name && $0.measure == outcome.measure && $0.value == outcome.value
+      }
       let parts = [Verdict.better, .worse, .notResolved, .tooFewSeeds].compactMap { verdict -> String? in
         let arms = own.filter { $0.verdict == verdict }.map(\.arm)
         return arms.isEmpty ? nil : verdict == .tooFewSeeds ? "no verdict on \(list(arms))" : "\(list(arms)) \(verdict.rawValue)"
@@ -158,7 +171,8 @@ struct ReportText {
     Table(
       "Arms and budget", ["arm", "objective", "steps", "tokens read", "predictions", "flops", "parameters", "epochs"],
       results.plans.map {
-        [$0.arm, $0.objective, String($0.steps), number($0.tokens), number($0.predictions), number($0.flops), number(Double($0.parameters)), String(format: "%.2f", $0.epochs)]
+        [$0.arm, $0.objective, String($0.steps)] + [$0.tokens, $0.predictions, $0.flops, Double($0.parameters)].map { number($0) }
+          + [String(format: "%.2f", $0.epochs)]
       })
   }
 
