@@ -65,6 +65,8 @@ struct TokenizerCompanions {
       remedy: "Save the tokeniser with its tokenizer.json, which states them.")
   }
 
+  private func names(_ role: SpecialRole) -> Bool { naming.contains { $0[role.configurationKey] != nil } }
+
   private func requireOneNameARole() throws(DataError) {
     guard let configuration, let map = specialTokensMap else { return }
     for role in SpecialRole.allCases {
@@ -115,17 +117,20 @@ extension TokenizerCompanions {
   ///
   /// Stated ids must be those that the `tokenizers` library would give. A special token that is named and has no id gets the next
   /// one, as in the transformers library.
-  /// - Parameter usual: spellings that are special tokens where the vocabulary has them, for vocabularies that do not say.
+  /// - Parameter usual: roles whose usual spellings are special tokens where the vocabulary has them and no file names another: for
+  ///   vocabularies that do not say.
   /// - Throws: `DataError` naming the file, the token and both ids or flags where two files disagree.
   func completed(
-    _ added: [AddedToken], modelIDs: ByteStrings, usual: [String] = [], place: String
+    _ added: [AddedToken], modelIDs: ByteStrings, usual: [(role: SpecialRole, spellings: [String])] = [], place: String
   ) throws(DataError) -> [AddedToken] {
     var list = AddedTokenList(added, modelIDs: modelIDs, place: place)
     for (token, file) in try described() { try list.require(token, comparingFlags: true, from: file) }
     let special = try named()
     for (token, file) in try legacy(special) { try list.require(token, comparingFlags: false, from: file) }
     for (content, flags, file) in special { try list.addSpecial(content, flags: flags, from: file) }
-    for spelling in usual where list.isInModel(spelling) { try list.addSpecial(Array(spelling.utf8), flags: .null, from: place) }
+    for (role, spellings) in usual where !names(role) {
+      for spelling in spellings where list.isInModel(spelling) { try list.addSpecial(Array(spelling.utf8), flags: .null, from: place) }
+    }
     try AddedToken.check(list.tokens, modelIDs: modelIDs, place: place)
     return list.tokens
   }
