@@ -51,7 +51,8 @@ struct MarkSequence {
     return Self.composed(form.applied(to: String(head)), sorted)
   }
 
-  /// `text` composed with the marks behind it, which are in order: one composes unless a mark of its class or a higher one was left before it.
+  /// `text` composed with the marks behind it, which are in order. A mark composes unless one of its class or a higher class was
+  /// left before it.
   private static func composed(_ text: String, _ marks: [Mark]) -> String {
     var result = text.unicodeScalars
     guard var base = result.popLast() else { return String(String.UnicodeScalarView(marks.map(\.value))) }

@@ -57,7 +57,8 @@ extension WordPieceTokenizer {
   init(vocabularyText: [UInt8], companions: TokenizerCompanions, place: String) throws(DataError) {
     try companions.requireClass(["BertTokenizer", "ElectraTokenizer", "DistilBertTokenizer", "PreTrainedTokenizer"], place: place)
     if let file = companions.configuration, try companions.flag("do_basic_tokenize") == false {
-      throw DataError(file.place, "do_basic_tokenize is false; Lockstep always cuts words as BERT does.", remedy: "Save the tokeniser with its tokenizer.json.")
+      throw DataError(
+        file.place, "do_basic_tokenize is false; Lockstep always cuts words as BERT does.", remedy: "Save the tokeniser with its tokenizer.json.")
     }
     if let file = companions.configuration, let never = file.json["never_split"], never.array?.isEmpty != true {
       throw DataError(file.place, "never_split is set, which Lockstep does not support.", remedy: "Make those words added tokens.")

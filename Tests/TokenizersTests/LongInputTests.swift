@@ -46,8 +46,9 @@ import Testing
     var composed: [Unicode.Scalar] = []
     var starter: Int?
     for scalar in scalars {
-      if let starter, composed.count == starter + 1 || (order(composed[composed.count - 1]) < order(scalar) && order(composed[composed.count - 1]) > 0),
-        composed[starter].value < 0x1_0000 || scalar.value >= 0x1_0000 {
+      let before = composed.last.map(order) ?? 0
+      let isNext = starter == composed.count - 1 || (before > 0 && before < order(scalar))
+      if let starter, isNext, composed[starter].value < 0x1_0000 || scalar.value >= 0x1_0000 {
         let pair = String(String.UnicodeScalarView([composed[starter], scalar])).precomposedStringWithCanonicalMapping.unicodeScalars
         if pair.count == 1, let both = pair.first {
           composed[starter] = both
