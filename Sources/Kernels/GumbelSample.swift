@@ -8,19 +8,20 @@ import Tensors
 ///
 /// - Parameters:
 ///   - logits: the scores of all ids; read, not changed.
-///   - isExcluded: whether an id is never drawn, for each id; and `excluded`, one more such id. One id at least must be left.
+///   - isExcluded: whether an id is never drawn, for each id; rows of logits beyond have no token and are never drawn either. `excluded` is one more
+///     such id. One id at least must be left.
 /// - Complexity: a word an id; logarithms only for ids that could win. -ln(-ln u) is at most -ln(1 - u), which the leading
 ///   zeros of 1 - u bound.
 /// Reference: Gumbel, "Statistical theory of extreme values and some practical applications", 1954; Maddison et al., "A* sampling", 2014.
 public func gumbelArgmax(
   _ logits: TensorView, temperature: Float, isExcluded: [Bool], excluding excluded: Int32? = nil, _ random: CounterGenerator
 ) -> Int32 {
-  precondition(isExcluded.count == logits.count, "one exclusion an id")
+  precondition(isExcluded.count <= logits.count, "one exclusion an id, and ids without one are excluded")
   let inverse = 1 / Double(temperature)
   var (best, winner) = (-Double.infinity, Int32?.none)
-  for start in stride(from: 0, to: logits.count, by: 4) {
+  for start in stride(from: 0, to: isExcluded.count, by: 4) {
     let words = random.block(UInt32(truncatingIfNeeded: start / 4))
-    for j in start..<min(start + 4, logits.count) where !isExcluded[j] && excluded != Int32(j) {
+    for j in start..<min(start + 4, isExcluded.count) where !isExcluded[j] && excluded != Int32(j) {
       if winner == nil { winner = Int32(j) }
       let (word, score) = (words[j - start], Double(logits[j]) * inverse)
       guard score + 0.693_147_181 * Double((~word).leadingZeroBitCount + 1) >= best else { continue }

@@ -42,8 +42,8 @@ struct AddedToken: Sendable, Equatable {
   /// - Throws: `DataError` when a flag is not true or false, or the token is longer than any in use.
   init(id: Int32, content: [UInt8], flags: ByteJSON, special: Bool, place: String) throws(DataError) {
     guard content.count <= Self.longest else {
-      throw DataError(
-        place, "the added token \"\(String(decoding: content.prefix(40), as: UTF8.self))…\" has \(content.count) bytes; at most \(Self.longest) are read.")
+      let text = String(decoding: content.prefix(40), as: UTF8.self)
+      throw DataError(place, "the added token \"\(text)…\" has \(content.count) bytes; at most \(Self.longest) are read.")
     }
     self.init(id: id, content: content)
     singleWord = try flags.flag("single_word", false, place: place)

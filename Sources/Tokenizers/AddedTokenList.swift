@@ -62,8 +62,9 @@ struct AddedTokenList {
     ]
     if all { flags += [("normalized", token.isNormalized, known.isNormalized), ("special", token.isSpecial, known.isSpecial)] }
     guard let (name, wanted, present) = flags.first(where: { $0.1 != $0.2 }) else { return }
+    let text = String(decoding: token.content.prefix(60), as: UTF8.self)
     throw DataError(
-      file, "\(name) of the added token \"\(String(decoding: token.content.prefix(60), as: UTF8.self))\" is \(wanted) here and \(present) in \(place).",
+      file, "\(name) of the added token \"\(text)\" is \(wanted) here and \(present) in \(place).",
       remedy: "Make the two agree on what the model was trained with.")
   }
 }

@@ -4,8 +4,8 @@ import Core
 struct BytePairReader {
   let json: ByteJSON
   let place: String
-  /// Spellings that are special tokens where the vocabulary has them.
-  var usual: [String] = []
+  /// Roles whose usual spellings are special tokens where the vocabulary has them.
+  var usual: [(role: SpecialRole, spellings: [String])] = []
 
   func tokenizer(_ companions: TokenizerCompanions) throws(DataError) -> BytePairTokenizer {
     guard let model = json["model"] else { throw DataError(place, "there is no model.") }

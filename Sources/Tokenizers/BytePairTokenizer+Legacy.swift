@@ -12,8 +12,6 @@ extension BytePairTokenizer {
   init(vocabularyJSON: [UInt8], mergesText: [UInt8], companions: TokenizerCompanions, place: String) throws(DataError) {
     try companions.requireClass(["GPT2Tokenizer", "RobertaTokenizer", "PreTrainedTokenizer"], place: place)
     let vocabulary = try JSONReader.parse(vocabularyJSON, place: place)
-    let ids = VocabularyReader.index(try VocabularyReader.tokens(vocabulary, place: place))
-    let usual = Set(SpecialRole.allCases.flatMap(\.spellings)).compactMap { name in ids.find(name).map { (name, $0) } }.sorted { $0.1 < $1.1 }
     let lines = withoutByteOrderMark(mergesText).split(separator: UInt8(ascii: "\n")).map { $0.last == 13 ? $0.dropLast() : $0 }
     let merges = lines.filter { !$0.starts(with: "#version".utf8) && !$0.isEmpty }.map { ByteJSON.string(Array($0)) }
     let prefix = try companions.flag("add_prefix_space") ?? false
@@ -21,6 +19,6 @@ extension BytePairTokenizer {
       "pre_tokenizer": .members(["type": .text("ByteLevel"), "add_prefix_space": .bool(prefix), "use_regex": .bool(true)]),
       "model": .members(["type": .text("BPE"), "vocab": vocabulary, "merges": .array(merges)]),
     ])
-    self = try BytePairReader(json: json, place: place, usual: usual.map(\.0)).tokenizer(companions)
+    self = try BytePairReader(json: json, place: place, usual: SpecialRole.allCases.map { ($0, $0.spellings) }).tokenizer(companions)
   }
 }

@@ -4,9 +4,17 @@ import Foundation
 /// character younger than Unicode 9.0, which the tables of the `tokenizers` library do not know: it neither moves
 /// nor composes there, and nothing moves past it.
 enum Composition {
+  enum Form {
+    case composed, decomposed
+
+    func applied(to text: String) -> String {
+      self == .composed ? text.precomposedStringWithCanonicalMapping : text.decomposedStringWithCanonicalMapping
+    }
+  }
+
   /// Normalization form C, or nil when the text is ASCII and so in that form already.
   static func composeIfNeeded(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
-    text.allSatisfy { $0 < 0x80 } ? nil : transform(text) { $0.precomposedStringWithCanonicalMapping }
+    text.allSatisfy { $0 < 0x80 } ? nil : transform(text, .composed)
   }
 
   static func compose(_ text: [UInt8]) -> [UInt8] {
@@ -15,17 +23,17 @@ enum Composition {
 
   /// Normalization form D.
   static func decompose(_ text: [UInt8]) -> [UInt8] {
-    text.withUnsafeBufferPointer { buffer in transform(buffer) { $0.decomposedStringWithCanonicalMapping } }
+    text.withUnsafeBufferPointer { transform($0, .decomposed) }
   }
 
-  /// Applies `change` to each longest run of valid, old enough characters.
-  private static func transform(_ text: UnsafeBufferPointer<UInt8>, _ change: (String) -> String) -> [UInt8] {
+  /// Normalizes each longest run of valid, old enough characters.
+  private static func transform(_ text: UnsafeBufferPointer<UInt8>, _ form: Form) -> [UInt8] {
     guard let base = text.baseAddress else { return [] }
     var result: [UInt8] = []
     var run: [UInt8] = []
     var marks = MarkSequence()
     func flush() {
-      if !run.isEmpty { result += marks.complete(change(String(decoding: run, as: UTF8.self))).utf8 }
+      if !run.isEmpty { result += marks.complete(String(decoding: run, as: UTF8.self), form).utf8 }
       run.removeAll(keepingCapacity: true)
     }
     // The standard library composes U+1xxxx like U+xxxx (U+10041 with an acute becomes Á); no such pair exists, so the

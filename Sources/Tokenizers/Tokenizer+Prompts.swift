@@ -16,7 +16,9 @@ extension Tokenizer {
     guard let mask = vocabulary.mask, let name = token(mask), beginsTokensWithBlank else { return nil }
     let text = withOwnMask(text)
     guard text.contains(" " + name), encode(" " + name) != encode(name) else { return nil }
-    return "this tokeniser keeps the blank before \(name) as a token of its own; write \(name) directly behind the word, or prepare the corpus again with --force."
+    return
+      "this tokeniser keeps the blank before \(name) as a token of its own; write \(name) directly behind the word, "
+      + "or prepare the corpus again with --force."
   }
 
   /// A sentence for a prompt whose last blank belongs to the token that is to come.

@@ -65,6 +65,8 @@ struct TokenizerCompanions {
       remedy: "Save the tokeniser with its tokenizer.json, which states them.")
   }
 
+  private func names(_ role: SpecialRole) -> Bool { naming.contains { $0[role.configurationKey] != nil } }
+
   private func requireOneNameARole() throws(DataError) {
     guard let configuration, let map = specialTokensMap else { return }
     for role in SpecialRole.allCases {
@@ -111,32 +113,40 @@ extension TokenizerCompanions {
 // MARK: - Added tokens
 
 extension TokenizerCompanions {
+  private typealias StatedToken = (AddedToken, file: String)
+  private typealias NamedToken = (content: [UInt8], flags: ByteJSON, file: String)
+
   /// The added tokens of a vocabulary with those that these files add, name or describe.
   ///
   /// Stated ids must be those that the `tokenizers` library would give. A special token that is named and has no id gets the next
   /// one, as in the transformers library.
-  /// - Parameter usual: spellings that are special tokens where the vocabulary has them, for vocabularies that do not say.
+  /// - Parameter usual: roles whose usual spellings are special tokens where the vocabulary has them and no file names another: for
+  ///   vocabularies that do not say.
   /// - Throws: `DataError` naming the file, the token and both ids or flags where two files disagree.
   func completed(
-    _ added: [AddedToken], modelIDs: ByteStrings, usual: [String] = [], place: String
+    _ added: [AddedToken], modelIDs: ByteStrings, usual: [(role: SpecialRole, spellings: [String])] = [], place: String
   ) throws(DataError) -> [AddedToken] {
     var list = AddedTokenList(added, modelIDs: modelIDs, place: place)
     for (token, file) in try described() { try list.require(token, comparingFlags: true, from: file) }
     let special = try named()
     for (token, file) in try legacy(special) { try list.require(token, comparingFlags: false, from: file) }
     for (content, flags, file) in special { try list.addSpecial(content, flags: flags, from: file) }
-    for spelling in usual where list.isInModel(spelling) { try list.addSpecial(Array(spelling.utf8), flags: .null, from: place) }
+    for (role, spellings) in usual where !names(role) {
+      for spelling in spellings where list.isInModel(spelling) { try list.addSpecial(Array(spelling.utf8), flags: .null, from: place) }
+    }
     try AddedToken.check(list.tokens, modelIDs: modelIDs, place: place)
     return list.tokens
   }
 
   /// `added_tokens_decoder` of the configuration, by rising id.
-  private func described() throws(DataError) -> [(AddedToken, file: String)] {
+  private func described() throws(DataError) -> [StatedToken] {
     guard let file = configuration, let decoder = file.json["added_tokens_decoder"] else { return [] }
     guard let members = decoder.object else { throw DataError(file.place, "added_tokens_decoder is not an object.") }
-    var tokens: [(AddedToken, file: String)] = []
+    var tokens: [StatedToken] = []
     for member in members {
-      guard let id = Int32(String(decoding: member.name, as: UTF8.self)), id >= 0, let content = Self.content(member.value), !content.isEmpty else {
+      guard let id = Int32(String(decoding: member.name, as: UTF8.self)), id >= 0, let content = Self.content(member.value),
+        !content.isEmpty
+      else {
         throw DataError(file.place, "added_tokens_decoder has the entry \"\(shown(member.name))\", which is no id with a content.")
       }
       tokens.append((try AddedToken(id: id, content: content, flags: member.value, special: false, place: file.place), file.place))
@@ -145,11 +155,11 @@ extension TokenizerCompanions {
   }
 
   /// `added_tokens.json`, by rising id; a token that is named as special is.
-  private func legacy(_ named: [(content: [UInt8], flags: ByteJSON, file: String)]) throws(DataError) -> [(AddedToken, file: String)] {
+  private func legacy(_ named: [NamedToken]) throws(DataError) -> [StatedToken] {
     guard let file = addedTokens, let members = file.json.object else { return [] }
     var special: [[UInt8]: ByteJSON] = [:]
     for name in named where special[name.content] == nil { special[name.content] = name.flags }
-    var tokens: [(AddedToken, file: String)] = []
+    var tokens: [StatedToken] = []
     for member in members {
       guard let id = member.value.integer.flatMap({ Int32(exactly: $0) }), id >= 0, !member.name.isEmpty else {
         throw DataError(file.place, "the token \"\(shown(member.name))\" has no usable id.")
@@ -162,10 +172,12 @@ extension TokenizerCompanions {
   }
 
   /// Special tokens that are named without an id, in the order in which the transformers library would give them one.
-  private func named() throws(DataError) -> [(content: [UInt8], flags: ByteJSON, file: String)] {
-    var found: [(content: [UInt8], flags: ByteJSON, file: String)] = []
+  private func named() throws(DataError) -> [NamedToken] {
+    var found: [NamedToken] = []
     for file in [configuration, specialTokensMap].compactMap({ $0 }) {
-      for role in Self.roleOrder { if let value = file.json[role.configurationKey] { found.append(try Self.token(value, role.configurationKey, file)) } }
+      for key in Self.roleOrder.map(\.configurationKey) {
+        if let value = file.json[key] { found.append(try Self.token(value, key, file)) }
+      }
     }
     for file in [configuration, specialTokensMap].compactMap({ $0 }) {
       for key in ["additional_special_tokens", "extra_special_tokens"] {
@@ -177,7 +189,7 @@ extension TokenizerCompanions {
     return found
   }
 
-  private static func token(_ value: ByteJSON, _ key: String, _ file: File) throws(DataError) -> (content: [UInt8], flags: ByteJSON, file: String) {
+  private static func token(_ value: ByteJSON, _ key: String, _ file: File) throws(DataError) -> NamedToken {
     guard let content = content(value), !content.isEmpty else { throw DataError(file.place, "\(key) has a token without a text.") }
     return (content, value, file.place)
   }

@@ -57,7 +57,8 @@ extension WordPieceTokenizer {
   init(vocabularyText: [UInt8], companions: TokenizerCompanions, place: String) throws(DataError) {
     try companions.requireClass(["BertTokenizer", "ElectraTokenizer", "DistilBertTokenizer", "PreTrainedTokenizer"], place: place)
     if let file = companions.configuration, try companions.flag("do_basic_tokenize") == false {
-      throw DataError(file.place, "do_basic_tokenize is false; Lockstep always cuts words as BERT does.", remedy: "Save the tokeniser with its tokenizer.json.")
+      throw DataError(
+        file.place, "do_basic_tokenize is false; Lockstep always cuts words as BERT does.", remedy: "Save the tokeniser with its tokenizer.json.")
     }
     if let file = companions.configuration, let never = file.json["never_split"], never.array?.isEmpty != true {
       throw DataError(file.place, "never_split is set, which Lockstep does not support.", remedy: "Make those words added tokens.")
@@ -82,8 +83,8 @@ extension WordPieceTokenizer {
     guard let unknown = ids.find("[UNK]") else {
       throw DataError(place, "the vocabulary has no [UNK].", remedy: "Give BERT's vocab.txt, one token a line.")
     }
-    let usual = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].compactMap { name in ids.find(name).map { (name, $0) } }.sorted { $0.1 < $1.1 }
-    let added = try companions.completed([], modelIDs: ids, usual: usual.map(\.0), place: place)
+    let usual = [SpecialRole.pad, .unknown, .cls, .sep, .mask].map { (role: $0, spellings: [$0.spelling]) }
+    let added = try companions.completed([], modelIDs: ids, usual: usual, place: place)
     var definition = WordPieceDefinition(tokens: tokens, added: added, unknown: Int32(unknown), normalizer: normalizer)
     if let cls = ids.find("[CLS]"), let sep = ids.find("[SEP]") {
       definition.postProcessor = WordPieceDefinition.bertTemplate(cls: Int32(cls), sep: Int32(sep))

@@ -12,7 +12,7 @@ public enum CorpusInputs {
   /// - Parameter verify: read every byte of the shards and compare their digests.
   public static func open(_ configuration: RunConfiguration, verify: Bool = false) throws -> RunInputs {
     let corpus = try Corpus(configuration.data.corpus)
-    if !configuration.initFrom.isEmpty { try TokenizerMatch.require(model: ModelFolder.resolve(configuration.initFrom) { _ in }, corpus: corpus) }
+    if let source = try initialFolder(configuration) { try TokenizerMatch.require(model: source, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
     let tokenizer = try TokenizerLoader.load(corpus.folder)
     let vocabulary = try vocabulary(corpus, tokenizer, configuration)
@@ -28,13 +28,15 @@ public enum CorpusInputs {
   /// The corpus's vocabulary, from its tokeniser where words begin, and from `init.from` how many rows there are: `corpus.json` says neither.
   static func vocabulary(_ corpus: Corpus, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration) throws -> Vocabulary {
     var vocabulary = corpus.vocabulary
-    let source = configuration.initFrom
-    // A resumed run may outlive the folder it began from, whose absence is told where it is needed.
-    if !source.isEmpty, FileManager.default.fileExists(atPath: source + "/config.json") {
-      vocabulary.rows = try ModelConfiguration(huggingFace: source).vocabulary
-    }
+    if let source = try initialFolder(configuration) { vocabulary.rows = try ModelConfiguration(huggingFace: source).vocabulary }
     vocabulary.words = tokenizer.wordEdges
     return vocabulary
+  }
+
+  /// The folder that the weights come from; nil for none. A resumed run may outlive it: a new one says that it is missing where it reads them.
+  private static func initialFolder(_ configuration: RunConfiguration) throws -> String? {
+    let path = configuration.initFrom
+    return path.isEmpty || !FileManager.default.fileExists(atPath: path) ? nil : try ModelFolder.resolve(path) { _ in }
   }
 
   /// The training split as a run cuts it into samples.

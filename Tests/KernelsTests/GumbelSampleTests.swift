@@ -31,6 +31,12 @@ import Testing
     }
   }
 
+  /// An embedding padded beyond the tokeniser has rows that stand for no token.
+  @Test func rowsWithoutATokenAreNeverDrawn() {
+    let counts = draw([0, 1, -1, 9, 9, 9, 9], count: 500, isExcluded: [false, true, false])
+    #expect(counts[0] > 0 && counts[2] > 0 && counts[0] + counts[2] == 500)
+  }
+
   /// Frequencies are those of the softmax: χ² with 10 degrees of freedom; 45 has probability 2e-6.
   @Test(arguments: [0.5, 1, 3] as [Float])
   func frequencies(temperature: Float) {

@@ -102,7 +102,7 @@ import Testing
     } throws: {
       "\($0)" == """
         objective.maskRatio is 0.95; it must lie in 0.0...0.9.
-        objective.name is meap, but the tokeniser has no [MASK]; add one when preparing the corpus.
+        objective.name is meap, but the tokeniser has no [MASK]; prepare the corpus again with --add-tokens, which adds one.
         """
     }
   }

@@ -103,7 +103,7 @@ import Testing
       (error as? ConfigurationError)?.description == """
         objective.maskRatio is 1.5; it must lie in 0.01...0.9.
         objective.randomShare and maskShare add up to 1.1; together they must not exceed 1.
-        objective.name is mlm, but the tokeniser has no [MASK]; add one when preparing the corpus.
+        objective.name is mlm, but the tokeniser has no [MASK]; prepare the corpus again with --add-tokens, which adds one.
         """
     }
   }
