@@ -35,7 +35,7 @@ extension CheckpointError {
   /// The same of a checkpoint that a run would go on from, with what that means for it.
   var keepingFolder: CheckpointError {
     let kept = "The run does not go on from an older checkpoint, and nothing was changed."
-    let advice = remedy.isEmpty && !isNewer ? "Make it readable, and run the same command again." : remedy
+    let advice = remedy.isEmpty && !isNewer ? "Make it readable or restore it from a backup, and run the same command again." : remedy
     return CheckpointError(
       operation, path, problem, remedy: [kept, advice].filter { !$0.isEmpty }.joined(separator: " "), exitCode: exitCode, isNewer: isNewer)
   }

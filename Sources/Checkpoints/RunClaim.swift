@@ -65,7 +65,8 @@ struct RunHolder: Equatable {
 
   var text: String {
     let format = DateFormatter()
-    (format.timeZone, format.locale, format.dateFormat) = (TimeZone(identifier: "UTC"), Locale(identifier: "en_US_POSIX"), "yyyy-MM-dd HH:mm:ss 'UTC'")
+    (format.timeZone, format.locale) = (TimeZone(identifier: "UTC"), Locale(identifier: "en_US_POSIX"))
+    format.dateFormat = "yyyy-MM-dd HH:mm:ss 'UTC'"
     return "process \(pid) on \(host), since \(format.string(from: Date(timeIntervalSince1970: since)))"
   }
 

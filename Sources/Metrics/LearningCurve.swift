@@ -45,9 +45,12 @@ public struct LearningCurve: Sendable {
       validation: records.compactMap { record in record.validationLoss.map { Point(step: record.step, value: $0) } })
   }
 
-  /// Reads `metrics.jsonl` and writes the picture.
+  /// Records that are drawn at most, validations among them: several a pixel.
+  static let mostRecords = 10_000
+
+  /// Reads `metrics.jsonl`, thinned out where it is long, and writes the picture.
   public static func write(metrics: String, to path: String, options: Options = Options()) throws(FileError) {
-    try AtomicFile.write(LearningCurve(try MetricsLog.records(at: metrics)).svg(options), to: path)
+    try AtomicFile.write(LearningCurve(try MetricsLog.sample(at: metrics, atMost: mostRecords)).svg(options), to: path)
   }
 
   /// The picture.

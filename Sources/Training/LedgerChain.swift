@@ -6,6 +6,7 @@ struct LedgerChain {
   private(set) var live: [LedgerSteps] = []
   private(set) var starts: [LedgerStart] = []
   private(set) var failures: [SampleProof.Failure] = []
+  private var launches = Set<Int>()
   /// Where the account begins.
   let firstStep: Int
 
@@ -22,9 +23,11 @@ struct LedgerChain {
       case .steps(let steps): add(steps, line.number)
       }
     }
+    // A damaged line stands before the next whole one; both rise.
+    var rest = ledger.lines.map(\.number)[...]
     for problem in ledger.problems {
-      // A damaged line stands before the next whole one.
-      let step = atLine[problem.line] ?? atLine.filter { $0.key > problem.line }.min { $0.key < $1.key }?.value ?? endStep
+      rest = rest.drop { $0 < problem.line }
+      let step = rest.first.flatMap { atLine[$0] } ?? endStep
       failures.append(.init(step: step, sentence: "ledger.jsonl: \(problem.sentence)"))
     }
   }
@@ -44,13 +47,13 @@ struct LedgerChain {
   }
 
   private mutating func begin(_ start: LedgerStart, _ number: Int) {
-    live.removeAll { $0.firstStep >= start.step }
+    while let last = live.last, last.firstStep >= start.step { live.removeLast() }
     if let last = live.last, last.endStep > start.step {
       fail(last.firstStep, "line \(number) begins again at step \(start.step), inside steps \(last.firstStep)–\(last.endStep)")
       live.removeLast()
     }
     if start.step > endStep { fail(endStep, "line \(number) begins at step \(start.step), and steps \(endStep)–\(start.step) are missing") }
-    starts.removeAll { $0.launch == start.launch }
+    if !launches.insert(start.launch).inserted { starts.removeAll { $0.launch == start.launch } }
     starts.append(start)
   }
 

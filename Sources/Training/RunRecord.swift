@@ -146,7 +146,9 @@ final class RunRecord {
   func start(_ launch: LaunchRecord) throws {
     try claim.sign()
     for name in try folder.prepare() { warn("removed \(name), which an interrupted run had left half-written.") }
-    if mendsConfiguration { warn("\(folder.configurationPath) was damaged and is written anew: the checkpoints are of the configuration given.") }
+    if mendsConfiguration {
+      warn("\(folder.configurationPath) was damaged and is written anew: the checkpoints are of the configuration given.")
+    }
     try folder.writeConfiguration(configuration.toml)
     try repairPointers()
     sgemm = launch.bestSgemmGflops * 1e9
@@ -234,7 +236,8 @@ final class RunRecord {
 
   private func tellSkipped(_ step: Int) {
     warnOnce(
-      "step \(step) has no position with a target and was skipped: weights and moments stay as they were. Further steps of this kind are marked in \(folder.metricsPath) only; after \(Trainer.mostSkipped) in a row the run stops.",
+      "step \(step) has no position with a target and was skipped: weights and moments stay as they were. "
+        + "Further steps of this kind are marked in \(folder.metricsPath) only; after \(Trainer.mostSkipped) in a row the run stops.",
       key: "skipped")
   }
 
@@ -279,8 +282,8 @@ final class RunRecord {
       self.ledger = ledger
       if let first = ledger.damagedLines.first {
         let count = ledger.damagedLines.count
-        warn(
-          "\(folder.ledgerPath) has \(count == 1 ? "a damaged line, line \(first)," : "\(count) damaged lines, the first is line \(first),") which \(count == 1 ? "stays" : "stay"): lockstep inspect says which samples are not accounted for.")
+        let which = count == 1 ? "a damaged line, \(first), which stays" : "\(count) damaged lines from line \(first) on, which stay"
+        warn("\(folder.ledgerPath) has \(which): lockstep inspect says which samples are not accounted for.")
       }
     }
     return try folder.launches().last ?? 0
