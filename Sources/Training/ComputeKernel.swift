@@ -36,11 +36,11 @@ public struct ComputeKernel: Codable, Sendable, Equatable {
       asked: StartNote.asked, run: run, rejected: rejected)
   }
 
-  /// The cores that this host can run, best first, for a choice among hosts. A core that was asked for is the only one.
+  /// The cores that this host can use, best first, for a choice among hosts.
   public static func usable() -> [String] {
     let facts = ComputeKernel.facts(rejected: StartNote.own?.rejected ?? [])
-    guard facts.asked == nil, facts.isDynamic, let choice = try? BLASCoreChoice(facts) else { return [facts.reported] }
-    return [choice.best] + facts.usable.map(\.name).filter { $0 != choice.best }
+    let best = current.best
+    return facts.isDynamic ? [best] + facts.usable.map(\.name).filter { $0 != best } : [facts.reported]
   }
 }
 
