@@ -1,3 +1,4 @@
+import CProcess
 import Core
 import Foundation
 import Kernels
@@ -177,8 +178,10 @@ struct StartNote: Equatable {
   private static func startAgain() throws(FileError) {
     // By its own path, so that the process keeps its name; the link serves where the file was replaced meanwhile.
     let path = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+    lockstep_before_exec()
     execv(path, CommandLine.unsafeArgv)
     execv("/proc/self/exe", CommandLine.unsafeArgv)
+    lockstep_after_failed_exec()
     throw FileError("start", "/proc/self/exe", reason: systemReason(), remedy: "Is /proc mounted?")
   }
 }
