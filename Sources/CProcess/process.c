@@ -55,7 +55,8 @@ void lockstep_before_exec(void) {
   mask_stop_signals(SIG_BLOCK);
   /* Both the mask and what waits behind it pass into the new image. */
   int number = lockstep_stop_signal();
-  if (number != 0) kill(getpid(), number);
+  /* To this thread: one of OpenBLAS's, which blocks nothing, would take it otherwise. */
+  if (number != 0) raise(number);
 }
 
 void lockstep_after_failed_exec(void) { mask_stop_signals(SIG_UNBLOCK); }

@@ -29,14 +29,14 @@ public struct BLASCore: Sendable, Equatable {
   ]
   private static let avx512 = "avx2 fma avx512f avx512dq avx512bw avx512vl avx512cd"
 
-  /// Step 1 is code for any Armv8 CPU or for small cores that issue in order; which of the others fits is a matter of the part.
+  /// Features tell little of an Arm CPU: step 1 is what only its part can raise (`CPU.preferredCores`).
   private static let arm64: [BLASCore] = [
     BLASCore("armv8sve", 3, "sve"), BLASCore("neoversev1", 3, "sve bf16"), BLASCore("neoversen2", 3, "sve sve2 bf16"),
     BLASCore("neoversev2", 3, "sve sve2 bf16"), BLASCore("a64fx", 3, "sve"), BLASCore("neoversen1", 2, "asimd asimddp atomics"),
     BLASCore("vortex", 2, "asimd asimddp atomics"), BLASCore("tsv110", 2, "asimd asimddp atomics"),
-    BLASCore("thunderx3t110", 2, "asimd atomics"), BLASCore("thunderx2t99", 2, "asimd atomics"), BLASCore("cortexa73", 2, "asimd"),
-    BLASCore("cortexa72", 2, "asimd"), BLASCore("cortexa57", 2, "asimd"), BLASCore("falkor", 2, "asimd"), BLASCore("emag8180", 2, "asimd"),
-    BLASCore("thunderx", 2, "asimd"), BLASCore("cortexa55", 1, "asimd"), BLASCore("cortexa53", 1, "asimd"), BLASCore("armv8", 1, "asimd"),
+    BLASCore("armv8", 1, "asimd"), BLASCore("thunderx3t110", 1, "asimd atomics"), BLASCore("thunderx2t99", 1, "asimd atomics"),
+    BLASCore("cortexa73", 1, "asimd"), BLASCore("cortexa72", 1, "asimd"), BLASCore("cortexa57", 1, "asimd"), BLASCore("falkor", 1, "asimd"),
+    BLASCore("emag8180", 1, "asimd"), BLASCore("thunderx", 1, "asimd"), BLASCore("cortexa55", 1, "asimd"), BLASCore("cortexa53", 1, "asimd"),
   ]
 
   /// Whether OpenBLAS would take `other` for this core's name.
@@ -61,7 +61,7 @@ extension CPU {
   func step(_ core: BLASCore) -> Int {
     // A Zen 4 sends a 512-bit instruction through 256-bit units in two cycles, and runs AVX2 code as fast or faster.
     if vendor == "AuthenticAMD", family == 0x19, core.step == 7 { return 5 }
-    if architecture == .arm64, preferredCores.contains(core.name) { return max(core.step, 3) }
+    if preferredCores.contains(core.name) { return 3 }
     return core.step
   }
 
@@ -77,6 +77,11 @@ extension CPU {
     case ("0x48", 0xd01), ("0x48", 0xd02): return ["tsv110", "neoversen1"]
     case ("0x43", 0x0b8): return ["thunderx3t110", "thunderx2t99"]
     case ("0x42", 0x516), ("0x43", 0x0af): return ["thunderx2t99"]
+    case ("0x43", 0x0a1): return ["thunderx"]
+    case ("0x50", 0x000): return ["emag8180"]
+    case ("0x51", 0xc00): return ["falkor"]
+    case ("0x41", 0xd03): return ["cortexa53"]
+    case ("0x41", 0xd05): return ["cortexa55", "cortexa53"]
     case ("0x41", 0xd07): return ["cortexa57"]
     case ("0x41", 0xd08): return ["cortexa72"]
     case ("0x41", 0xd09), ("0x41", 0xd0a), ("0x41", 0xd0b): return ["cortexa73"]

@@ -104,8 +104,9 @@ private struct Matrices {
         }
       }
     }
-    // A float sum of k products in any order is within (k + 2) · 2⁻²⁴ · Σ|aᵢbᵢ| of the exact one.
-    for i in bound.indices { bound[i] = (bound[i] + 0.5) * Double(k + 3) * 0x1p-24 }
+    // Roundings of a float sum add up as a random walk of k steps, each far below 2⁻²⁴ · Σ|aᵢbᵢ|: this is some fifty times what
+    // a right kernel shows, in any order, and the worst case of k + 2 would hide faults in deep sums.
+    for i in bound.indices { bound[i] = (bound[i] + 0.5) * (Double(k).squareRoot() + 6) * 0x1p-24 }
   }
 
   func expected(_ i: Int, _ j: Int, plus c: Double) -> (exact: Double, bound: Double) { (exact[i * n + j] + c, bound[i * n + j]) }

@@ -1,3 +1,4 @@
+import CProcess
 import Core
 import Foundation
 import Kernels
@@ -36,11 +37,11 @@ public struct ComputeKernel: Codable, Sendable, Equatable {
       asked: StartNote.asked, run: run, rejected: rejected)
   }
 
-  /// The cores that this host can run, best first, for a choice among hosts. A core that was asked for is the only one.
+  /// The cores that this host can use, best first, for a choice among hosts.
   public static func usable() -> [String] {
     let facts = ComputeKernel.facts(rejected: StartNote.own?.rejected ?? [])
-    guard facts.asked == nil, facts.isDynamic, let choice = try? BLASCoreChoice(facts) else { return [facts.reported] }
-    return [choice.best] + facts.usable.map(\.name).filter { $0 != choice.best }
+    let best = current.best
+    return facts.isDynamic ? [best] + facts.usable.map(\.name).filter { $0 != best } : [facts.reported]
   }
 }
 
@@ -58,6 +59,9 @@ public enum KernelStart {
   /// - Throws: `ConfigurationError` for a core that was asked for and cannot be used, and where memory for products is refused.
   public static func settle(run: () -> (core: String, folder: String)?, warn: (String) -> Void) throws {
     BLAS.useOneThread()
+    // Threads of OpenBLAS's own, which only wait, take as much address space each as one that computes; where they are refused it they
+    // try for ever, and the program cannot even end.
+    if HostLimits.current.addressBytes != nil || !BLAS.fits(threads: 1) { try StartNote.restartWithOneThread() }
     guard BLAS.fits(threads: 1) else {
       throw ConfigurationError("memory", "is refused: OpenBLAS needs \(BLAS.bytesPerThread >> 20) MB of address space a thread. \(HostLimits.current.refusal)")
     }
@@ -157,12 +161,27 @@ struct StartNote: Equatable {
   func restart() throws(FileError) {
     setenv(Self.coreVariable, core, 1)
     setenv(Self.variable, text, 1)
-    // Threads of its own would only wait: every product is computed on the thread that asks for it.
-    setenv("OPENBLAS_NUM_THREADS", "1", 0)
+    // Every product is computed on the thread that asks for it.
+    setenv(Self.threadsVariable, "1", 0)
+    try Self.startAgain()
+  }
+
+  private static let threadsVariable = "OPENBLAS_NUM_THREADS"
+
+  /// Replaces this process where OpenBLAS may have threads of its own.
+  static func restartWithOneThread() throws(FileError) {
+    guard ProcessInfo.processInfo.environment[threadsVariable] != "1" else { return }
+    setenv(threadsVariable, "1", 1)
+    try startAgain()
+  }
+
+  private static func startAgain() throws(FileError) {
     // By its own path, so that the process keeps its name; the link serves where the file was replaced meanwhile.
     let path = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+    lockstep_before_exec()
     execv(path, CommandLine.unsafeArgv)
     execv("/proc/self/exe", CommandLine.unsafeArgv)
-    throw FileError("start", "/proc/self/exe", reason: systemReason(), remedy: "Is /proc mounted? OPENBLAS_CORETYPE=\(core) makes the new start unnecessary.")
+    lockstep_after_failed_exec()
+    throw FileError("start", "/proc/self/exe", reason: systemReason(), remedy: "Is /proc mounted?")
   }
 }

@@ -11,6 +11,9 @@ public struct Processor: Codable, Sendable, Equatable {
     (self.model, self.features) = (model, features)
   }
 
+  /// - Parameter text: what `/proc/cpuinfo` holds.
+  init(cpuinfo text: String) { self.init(CPU(cpuinfo: text)) }
+
   init(_ cpu: CPU) {
     self.init(model: cpu.name, features: cpu.features.filter(Self.isVector).sorted())
   }

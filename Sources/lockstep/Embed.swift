@@ -8,7 +8,7 @@ import Measures
 import Storage
 import Training
 
-struct Embed: ParsableCommand {
+struct Embed: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes a vector for each text of a file, from the hidden states of a model's last layer.",
     discussion: """

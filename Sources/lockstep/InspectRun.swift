@@ -7,6 +7,7 @@ import Training
 /// What a run folder holds: its checkpoints, and the proof that every sample was used once.
 struct RunInspection: Encodable {
   let summary: RunSummary
+  let kernels: [RecordedKernel.Stretch]
   /// nil where there is no configuration to compute the samples from.
   let samples: SampleProof?
   /// Why tokens were not compared.
@@ -18,6 +19,7 @@ struct RunInspection: Encodable {
   init(_ path: String, corpus: String?, quick: Bool) throws {
     let folder = RunFolder(path)
     summary = try RunSummary(of: folder)
+    kernels = RecordedKernel.history(in: folder)
     guard let text = try folder.configuration() else {
       (samples, note) = (nil, "samples: there is no config.toml to compute them from")
       return
@@ -47,13 +49,14 @@ struct RunInspection: Encodable {
   var isIntact: Bool {
     summary.problems.isEmpty && summary.checkpoints.allSatisfy(\.isIntact) && samples?.holds != false && samples?.failures.isEmpty != false
   }
-  var lines: [String] { summary.lines + (samples?.lines ?? []) + (note.map { [$0] } ?? []) }
+  var lines: [String] { summary.lines + (RecordedKernel.line(kernels).map { ["  \($0)"] } ?? []) + (samples?.lines ?? []) + (note.map { [$0] } ?? []) }
 
-  private enum Key: String, CodingKey { case samples }
+  private enum Key: String, CodingKey { case kernels, samples }
 
   func encode(to encoder: any Encoder) throws {
     try summary.encode(to: encoder)
     var container = encoder.container(keyedBy: Key.self)
+    try container.encode(kernels, forKey: .kernels)
     try container.encodeIfPresent(samples, forKey: .samples)
   }
 }

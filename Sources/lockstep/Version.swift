@@ -1,15 +1,18 @@
 import Collectives
 import Kernels
+import Training
 
 /// What `lockstep --version` prints.
 enum Version {
   static let number = "0.1.0"
 
   static var text: String {
-    let blas = BLAS.identity
+    let (blas, kernel) = (BLAS.identity, ComputeKernel.current)
+    // What a command that computes would use; this one has not started anew for it.
+    let core = kernel.reason == .asked ? kernel.core : kernel.best
     return """
       lockstep \(number)
-      BLAS     \(blas.configuration), kernels \(blas.coreName)
+      BLAS     \(blas.configuration), kernels \(core)
       MPI      \(MPICommunicator.libraryVersion)
       """
   }
