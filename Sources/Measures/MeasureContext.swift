@@ -50,10 +50,11 @@ public final class MeasureContext {
   ///
   /// A row must be a function of its item alone; then all rows are the same bits on any ranks and threads.
   /// - Parameters:
+  ///   - outer: counts the items in place of a meter of their own, where they are a part of something longer.
   ///   - makeWorkspace: memory for one thread, made before the items.
   /// - Returns: all rows, on every rank.
   public func rows<Workspace>(
-    _ count: Int, columns: Int, workspace makeWorkspace: @Sendable () -> Workspace,
+    _ count: Int, columns: Int, meter outer: WorkMeter? = nil, workspace makeWorkspace: @Sendable () -> Workspace,
     _ body: @escaping @Sendable (Int, Workspace) throws -> [Double]
   ) throws -> [[Double]] {
     let slots = Slots(rows: count, columns: columns)
@@ -61,8 +62,8 @@ public final class MeasureContext {
     let failure = FirstFailure()
     let workspaces = (0..<pool.threads).map { _ in Owned(makeWorkspace()) }
     let threads = pool.threads
-    let meter = meters?.start(activity, total: mine.count, unit: "items")
-    defer { meter?.finish() }
+    let meter = outer ?? meters?.start(activity, total: mine.count, unit: "items")
+    defer { if outer == nil { meter?.finish() } }
     pool.run { thread in
       for index in BatchPlan.deal(mine.count, to: threads, thread).map({ mine.lowerBound + $0 }) where failure.error == nil {
         do { slots.set(index, try body(index, workspaces[thread].value)) } catch { failure.note(error) }
