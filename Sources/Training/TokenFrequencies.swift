@@ -60,12 +60,14 @@ struct TokenFrequencies {
       losses[term], entropy, remedy)
   }
 
+  /// What helped in docs/choosing-an-objective.md, as far as this model does not have it.
   private var remedy: String {
     let advised = 1 / Double(model.width).squareRoot()
     let range = Double(model.initializerRange)
-    let later = "raise optimizer.learningRate with a longer schedule.warmupSteps, or give it more steps"
-    guard range < 0.7 * advised else { return "If it stays there, \(later)." }
-    return String(format: "If it stays there, set model.initializerRange to %.2g (it is %.2g), %@.", advised, range, later)
+    var steps: [String] = []
+    if range < 0.7 * advised { steps.append(String(format: "set model.initializerRange to %.2g (it is %.2g)", advised, range)) }
+    if model.positions == .learned { steps.append("set model.positions to rotary") }
+    return "If it stays there, \((steps + ["give it more steps"]).joined(separator: ", or ")); docs/choosing-an-objective.md has figures."
   }
 }
 

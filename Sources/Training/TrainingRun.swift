@@ -362,11 +362,11 @@ public final class TrainingRun {
     if !state.dataHash.isEmpty, state.dataHash != inputs.dataHash {
       throw ConfigurationError(
         "data.corpus", is: configuration.data.corpus,
-        rule: "it holds other data than the \(state.step) steps so far were trained on. Restore that corpus, or give the run another name.")
+        rule: "it holds other data than the \(counted(state.step, "step")) so far were trained on. Restore that corpus, or give the run another name.")
     }
     if let before = state.schedule["steps"].map({ Int($0) }), before != steps, !configuration.schedules.isEmpty, state.step < steps {
       record?.warn(
-        "the run was planned for \(before) steps and now for \(steps): \(configuration.schedules.joined(separator: " and ")) is stretched from step \(state.step) on, so its bits are not those of a run planned so from the start.")
+        "the run was planned for \(counted(before, "step")) and now for \(steps): \(configuration.schedules.joined(separator: " and ")) is stretched from step \(state.step) on, so its bits are not those of a run planned so from the start.")
     }
   }
 
@@ -376,12 +376,12 @@ public final class TrainingRun {
     let report = try source.load(into: trainer.bank.trained, as: model)
     let anew = try source.loadRest(into: trainer.bank.trained, as: model, companions: objective.companions)
     if let first = anew.first {
-      record?.warn("\(configuration.initFrom) does not have \(anew.count) parameters such as \(first); they start anew.")
+      record?.warn("\(configuration.initFrom) does not have \(counted(anew.count, "parameter")) such as \(first); they start anew.")
     }
     trainer.bank.restartFollowers()
     for warning in report.warnings { record?.warn(warning) }
     for (name, rows) in report.grown.sorted(by: { $0.key < $1.key }) {
-      record?.warn("\(name) of \(configuration.initFrom) had \(rows) rows added for new tokens.")
+      record?.warn("\(name) of \(configuration.initFrom) had \(counted(rows, "row")) added for new tokens.")
     }
   }
 }

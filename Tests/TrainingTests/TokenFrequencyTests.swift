@@ -40,11 +40,11 @@ import Testing
     #expect(found.remark(step: 100, losses: [0.9]) == nil)
     let sentence = found.remark(step: 110, losses: [1.3]) ?? ""
     #expect(sentence.hasPrefix("still at the frequencies of single tokens after 110 steps: the loss of mlm is 1.3000, their entropy 1."))
-    #expect(sentence.contains("set model.initializerRange to 0.25 (it is 0.02), raise optimizer.learningRate"))
+    #expect(sentence.contains("If it stays there, set model.initializerRange to 0.25 (it is 0.02), or set model.positions to rotary, or give it more steps;"))
     #expect(found.remark(step: 200, losses: [1.3]) == nil)
     #expect(found.remark(step: 220, losses: [1.3]) != nil)
     var wide = try #require(try TokenFrequencies(objective("mlm", initializerRange: 0.25), try source(), samples: 0, seed: 1))
-    #expect(wide.remark(step: 100, losses: [1.3])?.contains("If it stays there, raise optimizer.learningRate") == true)
+    #expect(wide.remark(step: 100, losses: [1.3])?.contains("If it stays there, set model.positions to rotary, or give it more steps;") == true)
   }
 
   @Test func countsAgreeWithTheirNouns() {
