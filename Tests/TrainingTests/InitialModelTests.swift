@@ -100,8 +100,11 @@ import Testing
     #expect(throws: ConfigurationError.self) { _ = try resumed() }
     try begun.toml.write(toFile: scratch + "/continued/config.toml", atomically: true, encoding: .utf8)
     #expect(try resumed().experimentHash == begun.experimentHash)
+    // A resolved file of an earlier version, which lacks a key, needs the folder no more either.
+    let earlier = begun.toml.replacing("initializerRange = 0.02\n", with: "")
+    #expect(try RunConfiguration(toml: earlier, place: "config.toml", read: gone).toml == begun.toml)
     // A damaged record says nothing, and does not lead back to itself.
-    try begun.toml.replacing("width = 8\n", with: "").write(toFile: scratch + "/continued/config.toml", atomically: true, encoding: .utf8)
+    try begun.toml.replacing("[model]", with: "[modell]").write(toFile: scratch + "/continued/config.toml", atomically: true, encoding: .utf8)
     #expect(throws: ConfigurationError.self) { _ = try resumed() }
   }
 }
