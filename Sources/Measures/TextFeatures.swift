@@ -1,3 +1,4 @@
+import Collectives
 import Core
 import Data
 import Kernels
