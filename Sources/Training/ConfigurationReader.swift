@@ -138,7 +138,7 @@ public final class ConfigurationReader {
   private func list(_ key: String, _ type: String, _ fallback: ConfigurationNode, _ range: String?, _ about: String) {
     var (range, sentence) = (range ?? "", about)
     // Options check their own values, and say the range in the sentence.
-    if range.isEmpty, let found = about.firstMatch(of: #/, ([0-9.]+ … [0-9.]+)/#) {
+    if range.isEmpty, let found = about.firstMatch(of: #/, ([0-9.]+ … [0-9]+(?:\.[0-9]+)?)/#) {
       range = String(found.1)
       sentence.removeSubrange(found.range)
     }
