@@ -148,14 +148,12 @@ public struct RunConfiguration: Sendable {
   ) -> (InitialModel?, unreadable: ExitCode?) {
     let silent = ModelSection.keys.count { reader.find("model.\($0)") == nil }
     guard !path.isEmpty, silent > 0 else { return (nil, nil) }
-    do throws(CheckpointError) {
-      return (try read(path), nil)
-    } catch {
+    do { return (try read(path), nil) } catch {
       if let past = past(runFolder), past.initFrom == path { return (InitialModel(path: path, shape: past.model), nil) }
       // The resolved file of an earlier version, which did not have the newest keys yet; its weights need the folder no more.
       if silent <= 2 { return (nil, nil) }
       reader.note("init.from", "is \"\(path)\", whose model cannot be read: \(error)")
-      return (nil, error.exitCode)
+      return (nil, (error as? any LockstepError)?.exitCode ?? .data)
     }
   }
 

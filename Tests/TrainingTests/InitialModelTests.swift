@@ -80,7 +80,7 @@ import Testing
     let error = #expect(throws: ConfigurationError.self) { _ = try configuration("nowhere", objective: "ar") }
     #expect(error?.exitCode == .data)
     #expect(error?.description.contains("init.from is \"\(Self.folder)/nowhere\", whose model cannot be read: ") == true)
-    #expect(error?.description.contains("it has no config.json") == true)
+    #expect(error?.description.contains("nowhere: does not exist.") == true)
     let two = #expect(throws: ConfigurationError.self) { _ = try configuration("nowhere", objective: "ar", "seed=-1") }
     #expect(two?.exitCode == .usage)
   }
