@@ -1,4 +1,3 @@
-import Checkpoints
 import Collectives
 import Core
 import Foundation
@@ -19,7 +18,7 @@ enum ConfigurationFile {
     let known = try communicator.broadcast(Array(try JSONEncoder().encode(first?.initial)))
     let initial = try JSONDecoder().decode(InitialModel?.self, from: Data(known))
     let configuration = try Job.together(communicator) {
-      try first ?? RunConfiguration(toml: shared, place: path, settings: settings) { path throws(CheckpointError) in
+      try first ?? RunConfiguration(toml: shared, place: path, settings: settings) { path in
         if let initial, initial.path == path { return initial }
         return try InitialModel.read(path)
       }
