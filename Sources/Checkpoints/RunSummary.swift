@@ -28,7 +28,7 @@ public struct RunSummary: Codable, Sendable, Equatable {
     let marks: (CheckpointSummary) -> String = { summary in
       [summary.step == latest ? "latest" : nil, summary.step == best ? "best" : nil].compactMap { $0 }.map { ", \($0)" }.joined()
     }
-    return ["\(path): \(checkpoints.count) checkpoints"] + checkpoints.map { "  \($0.headline)\(marks($0))" }
+    return ["\(path): \(counted(checkpoints.count, "checkpoint"))"] + checkpoints.map { "  \($0.headline)\(marks($0))" }
       + problems.map { "  DAMAGED, \($0)" }
   }
 }
@@ -86,7 +86,7 @@ public struct CheckpointSummary: Codable, Sendable, Equatable {
   /// The headline, then one line for each file and tensor.
   public var lines: [String] {
     var lines = [headline]
-    if let tokensSeen { lines.append("  \(tokensSeen) tokens seen") }
+    if let tokensSeen { lines.append("  \(counted(tokensSeen, "token")) seen") }
     for file in files {
       lines.append("  \(file.name): \(byteText(file.bytes))")
       lines += file.tensors.map { "    \($0.name) \($0.format) \($0.shape)" }

@@ -200,7 +200,8 @@ public final class ComparisonRunner {
       } else {
         let context = MeasureContext(
           model, corpus: corpus, split: CorpusSplit(rawValue: file.split) ?? .validation, communicator: SingleRank(), threads: threads,
-          microBatch: file.microBatch)
+          microBatch: file.microBatch, meters: communicator.rank == 0 ? .standardError() : nil)
+        context.activity = "\(item.name), \(entry.name)"
         stored.result = try measure(context)
       }
     } catch let error as ConfigurationError {

@@ -44,16 +44,16 @@ public struct ConfigurationError: LockstepError, Equatable {
   }
 
   public let problems: [Problem]
+  /// `usage`, or another code where a key names something that cannot be used.
+  public let exitCode: ExitCode
 
-  public init(problems: [Problem]) { self.problems = problems }
+  public init(problems: [Problem], exitCode: ExitCode = .usage) { (self.problems, self.exitCode) = (problems, exitCode) }
 
-  public init(_ key: String, _ sentence: String) { self.problems = [Problem(key: key, sentence: sentence)] }
+  public init(_ key: String, _ sentence: String) { self.init(problems: [Problem(key: key, sentence: sentence)]) }
 
   public init(_ key: String, is value: some CustomStringConvertible, rule: String) {
     self.init(key, "is \(printableName("\(value)", atMost: 400)); \(rule)")
   }
-
-  public var exitCode: ExitCode { .usage }
 
   public var description: String {
     problems.map { $0.key.isEmpty ? $0.sentence : "\($0.key) \($0.sentence)" }.joined(separator: "\n")

@@ -85,11 +85,11 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
 
   /// For a terminal, one line each.
   public var lines: [String] {
-    var lines = ["\(kind.rawValue) \(path)", "vocabulary \(vocabularySize) ids, tokenizer \(tokenizerSHA256.prefix(12))"]
+    var lines = ["\(kind.rawValue) \(path)", "vocabulary \(counted(vocabularySize, "id")), tokenizer \(tokenizerSHA256.prefix(12))"]
     if let split { lines.append("split \(split.rule), validation share \(split.fraction)") }
     for (name, part) in parts.sorted(by: { $0.key < $1.key }) {
       lines.append(
-        "\(name): \(part.documents) documents, \(part.tokens) tokens, \(part.textBytes) bytes of text, "
+        "\(name): \(counted(part.documents, "document")), \(counted(part.tokens, "token")), \(part.textBytes) bytes of text, "
           + "\(Self.rounded(part.tokensPerByte)) tokens a byte, \(part.shards) \(part.shards == 1 ? "shard" : "shards")")
     }
     if let contentHash { lines.append("content \(contentHash)") }

@@ -3,6 +3,7 @@ import Collectives
 import Core
 import Data
 import Layers
+import Metrics
 import Models
 import Objectives
 import Optimizers
@@ -173,7 +174,10 @@ private struct Finetuning {
   func run() throws -> (rows: [[Double]], predictions: [Int]) {
     var (rows, predictions) = ([[Double]](), [Int]())
     var (sum, since, passed) = (0.0, 0, 0)
+    let meter = context.meters?.start("\(context.activity), training", total: steps, unit: "steps")
+    defer { meter?.finish() }
     for step in 0..<steps {
+      meter?.advance(by: step > 0 ? 1 : 0)
       let examples = try Trainer.examples(
         step: step, rank: context.communicator.rank, plan: trainer.plan, objective: objective, source: source, context: trainer.context(step))
       sum += try trainer.step(step, examples).loss

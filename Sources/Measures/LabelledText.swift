@@ -108,7 +108,7 @@ struct LabelledText: Sendable, Equatable {
     if options.test.isEmpty {
       guard all.count >= 10 else {
         throw DataError(
-          options.train, "has \(all.count) examples, too few to hold out a fifth of them.", remedy: "Name a test file, or give more examples.")
+          options.train, "has \(counted(all.count, "example")), too few to hold out a fifth of them.", remedy: "Name a test file, or give more examples.")
       }
       let held = Set((0..<all.count / 5).map { drawn[$0] })
       (train, test) = (all.indices.filter { !held.contains($0) }.map { all[$0] }, held.sorted().map { all[$0] })
@@ -162,7 +162,7 @@ struct LabelledText: Sendable, Equatable {
     }
     guard labels.count <= mostClasses else {
       throw DataError(
-        options.train, "has \(labels.count) different labels in \(column); there can be \(mostClasses) classes.",
+        options.train, "has \(labels.count) different labels in \(column); there can be \(counted(mostClasses, "class", "classes")).",
         remedy: "Name the column with the labels.")
     }
     let numbers = labels.compactMap { label in Int(label).map { ($0, label) } }
@@ -207,7 +207,7 @@ struct LabelledText: Sendable, Equatable {
     var counts = [Int](repeating: 0, count: classes.count)
     for example in train { counts[example.label] += 1 }
     let shown = zip(classes, counts).prefix(10).map { "\($0) (\($1))" }.joined(separator: ", ")
-    return "Trained on \(train.count) examples of \(classes.count) classes: \(shown)\(classes.count > 10 ? ", …" : ""); tested on \(test.count)."
+    return "Trained on \(counted(train.count, "example")) of \(counted(classes.count, "class", "classes")): \(shown)\(classes.count > 10 ? ", …" : ""); tested on \(test.count)."
   }
 
   /// As one message.

@@ -4,7 +4,8 @@ import Core
 ///
 /// *Concretely:* for every strength of `strengths`, logistic regression is fitted to the training examples without the validation
 /// fifth; the strength with the highest accuracy there wins, the stronger of equals. It is then fitted to all training examples.
-/// A strength s stands for the penalty s/2 · Σ W² on the summed loss, so λ = s / examples: 1/s is the C of other programs.
+/// A strength s stands for the penalty s/2 · Σ W² on the summed loss, so λ = s / examples. scikit-learn's C is 1/s for three classes or more; for two it fits one row of
+/// weights in place of two opposite ones, whose penalty is half as large, so there C is 2/s.
 struct LinearProbe {
   static let strengths = [0.01, 0.1, 1, 10, 100, 1000]
 

@@ -10,7 +10,7 @@ import Training
 /// text: then perplexity e^loss and bits per byte are given too.
 public struct LossMeasure: Measure {
   public struct Options: MeasureOptions {
-    /// At most so many samples of the split; 0 for all.
+    /// At most so many samples, evenly spread over the split, as validation in training has them; 0 for all.
     public var samples = 0
     /// The question of this objective with its default options, in place of the model's own.
     public var objective = ""
@@ -47,35 +47,35 @@ public struct LossMeasure: Measure {
     let evaluator = Evaluator(
       objective: objective, bank: bank, length: length, microBatch: context.microBatch, pool: context.pool, seed: context.seed,
       communicator: context.communicator)
-    let samples = options.samples == 0 ? data.samplesPerEpoch : min(options.samples, data.samplesPerEpoch)
-    let (sums, counts) = try evaluator.sumsAndCounts(data, samples: samples)
-    guard let index = counts.firstIndex(where: { $0 <= 0 }) else { return result(objective, sums, counts, data, samples) }
+    let samples = SpreadSource.count(options.samples, of: data)
+    let isText = type(of: objective).visibility == .causal && objective.terms.count == 1
+    let found = try evaluator.sumsAndCounts(
+      data, samples: samples, worth: isText ? try TextBytes(corpus, context.split).ofIds : [], meters: context.meters, label: context.activity)
+    guard let index = found.counts.firstIndex(where: { $0 <= 0 }) else {
+      return result(objective, found, isText: isText, samples: samples, of: data.samplesPerEpoch)
+    }
     throw DataError(
       corpus.folder, "has no position with a target for \(objective.terms[index].name) in its \(context.split.rawValue) split.")
   }
 
-  private func result(_ objective: any Objective, _ sums: [Double], _ counts: [Double], _ data: TokenDataset, _ samples: Int) -> MeasureResult {
-    let losses = zip(sums, counts).map { $0 / $1 }
+  private func result(_ objective: any Objective, _ found: Evaluator.Totals, isText: Bool, samples: Int, of all: Int) -> MeasureResult {
+    let losses = zip(found.sums, found.counts).map { $0 / $1 }
     let total = zip(objective.terms, losses).reduce(0) { $0 + $1.0.weight * $1.1 }
     // Losses of different objectives are different questions, unless one question is asked by name.
     let better: MeasuredValue.Better = options.objective.isEmpty ? .neither : .lower
     let unit = "nats per target" + (options.objective.isEmpty ? "" : " of \(options.objective)")
     var values = [MeasuredValue("loss", total, unit: unit, better: better, least: 0)]
     if losses.count > 1 { values += zip(objective.terms, losses).map { MeasuredValue("loss.\($0.name)", $1, unit: unit, least: 0) } }
-    values += [MeasuredValue("samples", Double(samples)), MeasuredValue("targets", counts[0])]
-    guard type(of: objective).visibility == .causal, losses.count == 1 else {
+    values += [MeasuredValue("samples", Double(samples), unit: "of \(all)"), MeasuredValue("targets", found.counts[0])]
+    guard isText else {
       return MeasureResult(values, notes: ["The loss of masked tokens is not a probability of the text; compare it with equal masks only."])
     }
-    // One fact in three forms.
-    values[0].restates = "bitsPerByte"
-    values.append(MeasuredValue("perplexity", exp(losses[0]), unit: "per token", better: .lower, least: 1, restates: "bitsPerByte"))
-    values.append(
-      MeasuredValue("bitsPerByte", sums[0] / log(2) / data.bytes(ofTargets: counts[0]), unit: "bits per byte", better: .lower, least: 0))
+    values.append(MeasuredValue("perplexity", exp(losses[0]), unit: "per token", better: .lower, least: 1))
+    if found.worth > 0 {
+      // One fact in three forms.
+      for i in [0, values.count - 1] { values[i].restates = "bitsPerByte" }
+      values.append(MeasuredValue("bitsPerByte", found.sums[0] / log(2) / found.worth, unit: "bits per byte", better: .lower, least: 0))
+    }
     return MeasureResult(values)
   }
-}
-
-extension TokenDataset {
-  /// Bytes of text that so many targets stand for: the split's mean bytes a token.
-  func bytes(ofTargets count: Double) -> Double { count * Double(textBytes) / Double(max(tokenCount, 1)) }
 }

@@ -44,6 +44,8 @@ extension Measure {
 /// Options of a measure: Codable, with a default for everything.
 public protocol MeasureOptions: Codable, Sendable, Equatable {
   init()
+  /// A sentence for each option, with the values allowed: what docs/configuration.md says of it.
+  static var sentences: [String: String] { get }
 }
 
 /// What a measure found: named numbers, and whatever else is worth keeping.

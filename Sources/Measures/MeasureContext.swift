@@ -3,6 +3,7 @@ import Core
 import Data
 import Kernels
 import Layers
+import Metrics
 import Models
 import Objectives
 import Tensors
@@ -21,11 +22,16 @@ public final class MeasureContext {
   public let seed: UInt64
   /// Where `finetune` saves what it trained; nil to drop it.
   public let classifierFolder: String?
+  /// Show how far a measure is; nil on all ranks but one, and where nobody looks.
+  public let meters: WorkMeters?
+  /// What meters are labelled with: the measure's name.
+  public var activity = "measuring"
 
   public init(
     _ model: MeasuredModel, corpus: Corpus?, split: CorpusSplit = .validation, communicator: any Communicator, threads: Int, microBatch: Int = 8,
-    seed: UInt64 = 1, classifierFolder: String? = nil
+    seed: UInt64 = 1, classifierFolder: String? = nil, meters: WorkMeters? = nil
   ) {
+    self.meters = meters
     (self.model, self.corpus, self.split) = (model, corpus, split)
     (self.communicator, self.microBatch, self.seed) = (communicator, microBatch, seed)
     self.classifierFolder = classifierFolder
@@ -44,10 +50,11 @@ public final class MeasureContext {
   ///
   /// A row must be a function of its item alone; then all rows are the same bits on any ranks and threads.
   /// - Parameters:
+  ///   - outer: counts the items in place of a meter of their own, where they are a part of something longer.
   ///   - makeWorkspace: memory for one thread, made before the items.
   /// - Returns: all rows, on every rank.
   public func rows<Workspace>(
-    _ count: Int, columns: Int, workspace makeWorkspace: @Sendable () -> Workspace,
+    _ count: Int, columns: Int, meter outer: WorkMeter? = nil, workspace makeWorkspace: @Sendable () -> Workspace,
     _ body: @escaping @Sendable (Int, Workspace) throws -> [Double]
   ) throws -> [[Double]] {
     let slots = Slots(rows: count, columns: columns)
@@ -55,9 +62,12 @@ public final class MeasureContext {
     let failure = FirstFailure()
     let workspaces = (0..<pool.threads).map { _ in Owned(makeWorkspace()) }
     let threads = pool.threads
+    let meter = outer ?? meters?.start(activity, total: mine.count, unit: "items")
+    defer { if outer == nil { meter?.finish() } }
     pool.run { thread in
       for index in BatchPlan.deal(mine.count, to: threads, thread).map({ mine.lowerBound + $0 }) where failure.error == nil {
         do { slots.set(index, try body(index, workspaces[thread].value)) } catch { failure.note(error) }
+        meter?.advance()
         Heartbeat.beat()
       }
     }

@@ -11,10 +11,12 @@ public struct MeasureEntry: Sendable {
   public let make: @Sendable (any MeasureOptions) throws(ConfigurationError) -> any Measure
   /// It predicts a class for each example of labelled text.
   public let classifies: Bool
+  /// What docs/configuration.md says of each option.
+  public let optionSentences: [String: String]
   private let decode: @Sendable (any Decoder) throws -> any MeasureOptions
 
   public init<M: Measure>(_: M.Type) {
-    (name, summary, readsModel, defaultOptions) = (M.name, M.summary, M.readsModel, M.Options())
+    (name, summary, readsModel, defaultOptions, optionSentences) = (M.name, M.summary, M.readsModel, M.Options(), M.Options.sentences)
     classifies = M.Options.self is any LabelledTextOptions.Type
     make = { options throws(ConfigurationError) in
       guard let options = options as? M.Options else { preconditionFailure("options of another measure than \(M.name)") }
@@ -25,13 +27,22 @@ public struct MeasureEntry: Sendable {
 
   /// The measure with the options that `reader` has under `measures.<name>`; nil when there are problems, which are noted there.
   public func read(_ reader: ConfigurationReader) -> (any Measure)? {
-    let options = reader.options((defaultOptions, { [decode] in try decode($0) }), section: "measures.\(name)")
+    let options = reader.options((defaultOptions, { [decode] in try decode($0) }), section: "measures.\(name)", sentences: optionSentences)
     do throws(ConfigurationError) {
       return try make(options as? any MeasureOptions ?? defaultOptions)
     } catch {
       for problem in error.problems { reader.note(problem.key, problem.sentence) }
       return nil
     }
+  }
+}
+
+extension MeasureEntry {
+  /// Every option with its type, default and sentence.
+  public var keys: [ConfigurationKey] {
+    let reader = ConfigurationReader(.table([:]))
+    _ = reader.options((defaultOptions, { [decode] in try decode($0) }), section: "measures.\(name)", sentences: optionSentences)
+    return reader.keys
   }
 }
 

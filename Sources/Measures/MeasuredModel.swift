@@ -76,7 +76,7 @@ public struct MeasuredModel: Sendable {
     let missing = try source.loadRest(into: bank.trained, as: made.exported, companions: made.companions)
     if let first = missing.first {
       throw DataError(
-        path, "does not have \(missing.count) parameters of \(wanted) such as \(first).",
+        path, "does not have \(counted(missing.count, "parameter")) of \(wanted) such as \(first).",
         remedy: "Measure a checkpoint of the run itself, or its whole export.")
     }
     return (made, bank)

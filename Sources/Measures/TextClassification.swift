@@ -15,6 +15,7 @@ import Tensors
 /// Not in the registry: a corpus has no labels.
 struct TextClassification: Objective {
   struct Options: ObjectiveOptions {
+    static let sentences: [String: String] = [:]
     var classes = 2
     var feature = TextFeature.mean.rawValue
     /// [CLS] and [SEP] stand around each text.

@@ -1,7 +1,9 @@
+import Collectives
 import Core
 import Data
 import Kernels
 import Layers
+import Metrics
 import Models
 import Tensors
 import Tokenizers
@@ -128,10 +130,12 @@ extension MeasureContext {
     var result = features.map { _ in DenseExamples(rows: texts.tokens.count, columns: width) }
     // Portions bound the memory of the sum over ranks.
     let portion = max(1, (1 << 22) / (microBatch * size))
+    let meter = meters?.start(activity, total: (groups.groups.count + communicator.size - 1) / communicator.size, unit: "groups of texts")
+    defer { meter?.finish() }
     for start in stride(from: 0, to: groups.groups.count, by: portion) {
       let part = Array(start..<min(start + portion, groups.groups.count))
       let rows = try rows(
-        part.count, columns: microBatch * size,
+        part.count, columns: microBatch * size, meter: meter,
         workspace: { ForwardWorkspace(encoder, samples: microBatch, length: encoder.configuration.context) }
       ) { index, workspace in
         let input = groups.input(part[index])

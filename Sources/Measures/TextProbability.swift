@@ -167,14 +167,15 @@ extension MeasureContext {
     _ windows: TextWindows, name: String, _ readings: @escaping @Sendable ([Int32], [Int]) -> [(Reading, Double)]
   ) throws -> MeasureResult {
     guard let reader = TokenReader(model, microBatch: microBatch) else { preconditionFailure("\(name) needs a vocabulary head") }
-    let sums = try rows(windows.windows.count, columns: 2, workspace: reader.makeWorkspace) { index, workspace in
+    let bytes = try corpus.flatMap { $0.manifest.shards(split).textBytes > 0 ? try TextBytes($0, split) : nil }
+    let sums = try rows(windows.windows.count, columns: 3, workspace: reader.makeWorkspace) { index, workspace in
       let tokens = windows.framed(index)
       let asked = windows.asked(tokens)
-      guard !asked.isEmpty else { return [0, 0] }
+      guard !asked.isEmpty else { return [0, 0, 0] }
       let planned = readings(tokens, asked)
       let losses = reader.negativeLogLikelihoods(planned.map(\.0), workspace)
       let sum = zip(planned, losses).reduce(0) { $0 + $1.0.1 * $1.1.reduce(0, +) }
-      return [sum, Double(asked.count)]
+      return [sum, Double(asked.count), bytes?.count(asked.map { tokens[$0] }) ?? 0]
     }
     let items = MeasuredValue.Items(sums: sums.map { $0[0] }, counts: sums.map { $0[1] })
     let (total, targets) = (items.sums.reduce(0, +), items.counts.reduce(0, +))
@@ -187,15 +188,13 @@ extension MeasureContext {
       MeasuredValue("\(name).loss", loss, unit: "nats per token", standardError: ratioError(items), least: 0, items: items),
       MeasuredValue("\(name).tokens", targets),
     ]
-    if let corpus, corpus.manifest.shards(split).textBytes > 0 {
-      let data = corpus.manifest.shards(split)
-      // Bytes the tokens stand for: the split's mean over tokens of text, ends of documents not counted.
-      let perToken = Double(data.textBytes) / Double(max(data.tokens - data.documents, 1))
+    let bits = MeasuredValue.Items(sums: items.sums.map { $0 / naturalLogarithm(2) }, counts: sums.map { $0[2] })
+    let textBytes = bits.counts.reduce(0, +)
+    if textBytes > 0 {
       for i in 0..<2 { values[i].restates = "\(name).bitsPerByte" }
-      let bits = MeasuredValue.Items(sums: items.sums.map { $0 / naturalLogarithm(2) }, counts: items.counts.map { $0 * perToken })
       values.append(
         MeasuredValue(
-          "\(name).bitsPerByte", total / naturalLogarithm(2) / (targets * perToken), unit: "bits per byte", better: .lower,
+          "\(name).bitsPerByte", total / naturalLogarithm(2) / textBytes, unit: "bits per byte", better: .lower,
           standardError: ratioError(bits), least: 0, items: bits))
     }
     return MeasureResult(values)

@@ -23,9 +23,9 @@ struct TextWindows: Sendable {
     let length = max(1, model.configuration.context - 2)
     let data = try TokenDataset(corpus, split: context.split, context: length, lookahead: 0, order: .sequential)
     let all = data.samplesPerEpoch
-    let wanted = count == 0 ? all : min(count, all)
+    let wanted = SpreadSource.count(count, of: data)
     windows = try (0..<wanted).map { index in
-      let place = UInt64(index * all / wanted)
+      let place = UInt64(SpreadSource.place(index, of: wanted, in: all))
       let batch = try data.samples(at: place..<place + 1)
       return zip(batch.tokens, batch.segments).filter { $0.1 >= 0 }.map(\.0)
     }

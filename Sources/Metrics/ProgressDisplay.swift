@@ -13,7 +13,7 @@ public enum ProgressMode: String, Codable, Sendable, CaseIterable {
 }
 
 /// Shows where a run stands: one line that is written over on a terminal, and elsewhere a line now and
-/// then, at first every ten seconds and at growing intervals up to five minutes.
+/// then, at first every ten seconds and at growing intervals up to a minute.
 public final class ProgressDisplay {
   /// Receives text as it is to appear, control characters included.
   public typealias Sink = (String) -> Void
@@ -22,10 +22,12 @@ public final class ProgressDisplay {
   private let width: () -> Int
   private let sink: Sink
   private let growth = 1.3
-  private let longestInterval = 300.0
+  private let longestInterval = 60.0
   private var interval: Double
   private var lastShown: Double?
   private var barIsOpen = false
+  /// The step of the last validation loss that stands in a plain line.
+  private var shownValidation: Int?
 
   /// - Parameters:
   ///   - intervalSeconds: between plain lines at first.
@@ -57,9 +59,22 @@ public final class ProgressDisplay {
     case .plain:
       guard isLast || isDue(now, every: interval) else { return }
       if lastShown != nil { interval = min(interval * growth, longestInterval) }
-      sink(ProgressText.line(snapshot) + "\n")
+      sink(ProgressText.line(withoutKnown(snapshot)) + "\n")
     }
     if mode != .none { lastShown = now }
+  }
+
+  /// Lines stay, so each validation loss stands in one of them only.
+  private func withoutKnown(_ snapshot: ProgressSnapshot) -> ProgressSnapshot {
+    var shown = snapshot
+    if snapshot.validationStep == shownValidation { shown.validationLoss = nil }
+    shownValidation = snapshot.validationStep
+    return shown
+  }
+
+  /// A line that stays and only helps to read the others: left out where no progress is wanted.
+  public func remark(_ text: String) {
+    if mode != .none { note(text) }
   }
 
   /// A line that stays, such as a warning, without disturbing the bar. Shown in every mode.
@@ -79,7 +94,7 @@ public final class ProgressDisplay {
     return now - lastShown >= seconds
   }
 
-  private static func terminalWidth() -> Int {
+  static func terminalWidth() -> Int {
     var size = winsize()
     return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
   }

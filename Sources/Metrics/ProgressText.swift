@@ -6,6 +6,8 @@ public struct ProgressSnapshot: Sendable, Equatable {
   public var totalSteps: Int
   public var loss: Double
   public var validationLoss: Double?
+  /// The step after which the validation loss was measured, which may be an older one.
+  public var validationStep: Int?
   public var learningRate: Double
   public var tokensPerSecond: Double
   public var mfu: Double?
@@ -15,13 +17,14 @@ public struct ProgressSnapshot: Sendable, Equatable {
   public var remainingSeconds: Double?
 
   public init(
-    step: Int, totalSteps: Int, loss: Double, validationLoss: Double? = nil, learningRate: Double, tokensPerSecond: Double,
-    mfu: Double? = nil, elapsedSeconds: Double, remainingSeconds: Double? = nil
+    step: Int, totalSteps: Int, loss: Double, validationLoss: Double? = nil, validationStep: Int? = nil, learningRate: Double,
+    tokensPerSecond: Double, mfu: Double? = nil, elapsedSeconds: Double, remainingSeconds: Double? = nil
   ) {
     self.step = step
     self.totalSteps = totalSteps
     self.loss = loss
     self.validationLoss = validationLoss
+    self.validationStep = validationStep
     self.learningRate = learningRate
     self.tokensPerSecond = tokensPerSecond
     self.mfu = mfu
@@ -35,11 +38,14 @@ extension ProgressSnapshot {
   ///
   /// - Parameters:
   ///   - startStep: the step this start went on after; steps before it took no time of it.
-  ///   - validationLoss: the latest one, which may be older than the record.
-  public init(_ record: StepRecord, totalSteps: Int, startStep: Int, elapsedSeconds: Double, validationLoss: Double? = nil) {
+  ///   - validation: the latest loss and its step, which may be older than the record.
+  public init(
+    _ record: StepRecord, totalSteps: Int, startStep: Int, elapsedSeconds: Double, validation: (loss: Double, step: Int)? = nil
+  ) {
     let done = record.step - startStep
+    let validation = record.validationLoss.map { ($0, record.step) } ?? validation
     self.init(
-      step: record.step, totalSteps: totalSteps, loss: record.loss, validationLoss: record.validationLoss ?? validationLoss,
+      step: record.step, totalSteps: totalSteps, loss: record.loss, validationLoss: validation?.loss, validationStep: validation?.step,
       learningRate: record.learningRate, tokensPerSecond: record.tokensPerSecond, mfu: record.mfu, elapsedSeconds: elapsedSeconds,
       remainingSeconds: done > 0 ? elapsedSeconds / Double(done) * Double(max(0, totalSteps - record.step)) : nil)
   }
@@ -47,22 +53,40 @@ extension ProgressSnapshot {
 
 /// Numbers and durations as text. Pure functions.
 public enum ProgressText {
-  /// `step 120/1000 12 %  loss 3.2145  val 3.3001  lr 3.00e-04  12.3k tok/s  MFU 41 %  1 min 20 s, 9 min 47 s left`
-  public static func line(_ at: ProgressSnapshot) -> String {
-    var parts = ["step \(at.step)/\(at.totalSteps) \(percent(at.step, of: at.totalSteps))", "loss \(fixed(at.loss, 4))"]
-    if let validation = at.validationLoss { parts.append("val \(fixed(validation, 4))") }
+  /// `step 120/1000 12 %  9 min 47 s left  loss 3.2145  val 3.3001  lr 3.00e-04  12.3k tok/s  MFU 41 %  1 min 20 s`
+  public static func line(_ at: ProgressSnapshot) -> String { fields(at).joined(separator: "  ") }
+
+  /// What a line has, the most wanted first: a narrow terminal shows the beginning.
+  private static func fields(_ at: ProgressSnapshot) -> [String] {
+    let isOver = at.totalSteps > 0 && at.step >= at.totalSteps
+    var parts = ["step \(at.step)/\(at.totalSteps) \(percent(at.step, of: at.totalSteps))"]
+    if isOver { parts.append("took \(duration(at.elapsedSeconds))") } else if let left = at.remainingSeconds { parts.append("\(duration(left)) left") }
+    parts.append("loss \(fixed(at.loss, 4))")
+    if let validation = at.validationLoss {
+      // A loss of an earlier step is not shown as if it were of this one.
+      let place = at.validationStep.flatMap { $0 == at.step ? nil : "@\($0)" } ?? ""
+      parts.append("val\(place) \(fixed(validation, 4))")
+    }
     parts += ["lr \(scientific(at.learningRate))", "\(rate(at.tokensPerSecond)) tok/s"]
     if let mfu = at.mfu { parts.append("MFU \(fixed(mfu * 100, mfu < 0.1 ? 1 : 0)) %") }
-    parts.append(duration(at.elapsedSeconds) + (at.remainingSeconds.map { ", \(duration($0)) left" } ?? ""))
-    return parts.joined(separator: "  ")
+    if !isOver { parts.append(duration(at.elapsedSeconds)) }
+    return parts
   }
 
-  /// The line with a bar before it, cut to `width` columns.
+  /// The line with a bar before it: as many of its fields as fit into `width` columns.
   public static func bar(_ at: ProgressSnapshot, width: Int) -> String {
-    let cells = 20
-    let filled = at.totalSteps > 0 ? min(cells, max(0, at.step * cells / at.totalSteps)) : 0
-    let bar = "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: cells - filled) + "] "
-    return String((bar + line(at)).prefix(max(width, 1)))
+    bar(at.step, of: at.totalSteps, fields(at), width: width)
+  }
+
+  static func bar(_ done: Int, of total: Int, _ fields: [String], width: Int) -> String {
+    let cells = 10
+    let filled = total > 0 ? min(cells, max(0, Int(Double(done) / Double(total) * Double(cells)))) : 0
+    var line = "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: cells - filled) + "] " + (fields.first ?? "")
+    for field in fields.dropFirst() {
+      guard line.count + 2 + field.count <= width else { break }
+      line += "  " + field
+    }
+    return String(line.prefix(max(width, 1)))
   }
 
   /// `0.4 s`, `42 s`, `5 min 03 s`, `1 h 02 min`, `3 d 04 h`.

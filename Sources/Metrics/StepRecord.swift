@@ -27,13 +27,15 @@ public struct StepRecord: Sendable, Equatable {
   /// The weighted sum that was minimised.
   public var loss: Double
   public var validationLoss: Double?
+  /// Samples that the validation loss is over; nil where none was measured, and in older logs.
+  public var validationSamples: Int?
   public var learningRate: Double
   /// Before clipping.
   public var gradientNorm: Double
   /// Of the loss sums of all micro-batches, bit for bit: what replay compares first. Empty in older logs.
   public var lossDigest: String
-  /// Targets of each term over the whole batch.
-  public var targetCounts: [Named<Int>]
+  /// Σ w of each term over the whole batch: what its loss sum is divided by, which need not be whole.
+  public var targetCounts: [Named<Double>]
   /// How often the step was repeated because a gradient's integer sum overflowed.
   public var repeats: Int
   public var tokensPerSecond: Double
@@ -50,9 +52,10 @@ public struct StepRecord: Sendable, Equatable {
   public var isSkipped: Bool
 
   public init(
-    step: Int, epoch: Double, tokens: Int, losses: [Named<Double>], loss: Double, validationLoss: Double? = nil, learningRate: Double,
-    gradientNorm: Double, lossDigest: String = "", targetCounts: [Named<Int>] = [], repeats: Int = 0, tokensPerSecond: Double = 0, mfu: Double? = nil,
-    stepSeconds: Double = 0, seconds: [Named<Double>] = [], exposedCommunicationSeconds: Double = 0, wallTime: Double = 0, isSkipped: Bool = false
+    step: Int, epoch: Double, tokens: Int, losses: [Named<Double>], loss: Double, validationLoss: Double? = nil,
+    validationSamples: Int? = nil, learningRate: Double, gradientNorm: Double, lossDigest: String = "", targetCounts: [Named<Double>] = [],
+    repeats: Int = 0, tokensPerSecond: Double = 0, mfu: Double? = nil, stepSeconds: Double = 0, seconds: [Named<Double>] = [],
+    exposedCommunicationSeconds: Double = 0, wallTime: Double = 0, isSkipped: Bool = false
   ) {
     self.step = step
     self.epoch = epoch
@@ -60,6 +63,7 @@ public struct StepRecord: Sendable, Equatable {
     self.losses = losses
     self.loss = loss
     self.validationLoss = validationLoss
+    self.validationSamples = validationSamples
     self.learningRate = learningRate
     self.gradientNorm = gradientNorm
     self.lossDigest = lossDigest
@@ -85,12 +89,13 @@ extension StepRecord {
       .init("loss", .lossless(loss)), .init("losses", .object(losses.map { .init($0.name, .lossless($0.value)) })),
     ]
     if let validationLoss { members.append(.init("validationLoss", .lossless(validationLoss))) }
+    if let validationSamples { members.append(.init("validationSamples", .integer(validationSamples))) }
     members += [
       .init("learningRate", .lossless(learningRate)), .init("gradientNorm", .lossless(gradientNorm)),
     ]
     if !lossDigest.isEmpty { members.append(.init("lossDigest", .string(lossDigest))) }
     members += [
-      .init("targetCounts", .object(targetCounts.map { .init($0.name, .integer($0.value)) })),
+      .init("targetCounts", .object(targetCounts.map { .init($0.name, Self.count($0.value)) })),
       .init("repeats", .integer(repeats)), .init("tokensPerSecond", .lossless(tokensPerSecond)),
     ]
     if let mfu { members.append(.init("mfu", .lossless(mfu))) }
@@ -111,8 +116,8 @@ extension StepRecord {
     self.init(
       step: step, epoch: number("epoch"), tokens: json["tokens"]?.integer ?? 0,
       losses: named("losses").map { Named($0.name, Self.double($0.value)) }, loss: Self.double(loss),
-      validationLoss: json["validationLoss"].map(Self.double), learningRate: number("learningRate"),
-      gradientNorm: number("gradientNorm"), lossDigest: json["lossDigest"]?.string ?? "", targetCounts: named("targetCounts").map { Named($0.name, $0.value.integer ?? 0) },
+      validationLoss: json["validationLoss"].map(Self.double), validationSamples: json["validationSamples"]?.integer, learningRate: number("learningRate"),
+      gradientNorm: number("gradientNorm"), lossDigest: json["lossDigest"]?.string ?? "", targetCounts: named("targetCounts").map { Named($0.name, Self.double($0.value)) },
       repeats: json["repeats"]?.integer ?? 0, tokensPerSecond: number("tokensPerSecond"), mfu: json["mfu"].map(Self.double),
       stepSeconds: number("stepSeconds"), seconds: named("seconds").map { Named($0.name, Self.double($0.value)) },
       exposedCommunicationSeconds: number("exposedCommunicationSeconds"), wallTime: number("wallTime"), isSkipped: json["skipped"]?.bool ?? false)
@@ -138,4 +143,7 @@ extension StepRecord {
 
   /// In older logs a null stands for every number that was not finite.
   private static func double(_ value: JSONValue) -> Double { value.losslessDouble ?? .nan }
+
+  /// A whole count as such, any other with the shortest decimals that read back as the same double.
+  private static func count(_ value: Double) -> JSONValue { Int(exactly: value).map(JSONValue.integer) ?? .lossless(value) }
 }

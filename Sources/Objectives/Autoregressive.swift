@@ -14,6 +14,10 @@ public struct Autoregressive: TokenObjective {
     /// Attention, and with it the question, stays inside documents.
     public var insideDocuments = false
 
+    public static let sentences = [
+      "insideDocuments": "Attention, and with it the question, stays inside documents.",
+    ]
+
     public init() {}
   }
 

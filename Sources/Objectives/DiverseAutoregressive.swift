@@ -36,6 +36,15 @@ public struct DiverseAutoregressive: Objective {
     /// Attention, and with it every question, stays inside documents.
     public var insideDocuments = false
 
+    public static let sentences = [
+      "offsets": "The largest distance m of a predicted token, 1 … 64.",
+      "law": "How likely each distance is.",
+      "estimator": "All distances of a position are asked for and weighed, or one is drawn.",
+      "draw": "What one distance is drawn for, where one is drawn.",
+      "told": "How the answer learns which distance is asked for: a head for each, an embedding, or not at all.",
+      "insideDocuments": "Attention, and with it every question, stays inside documents.",
+    ]
+
     public init() {}
   }
 

@@ -29,6 +29,16 @@ public struct DupMAE: Objective {
     /// What a word that comes c times among n weighs: assigned (1/n) or accumulated (c/n).
     public var bagCounts = BagCounts.assigned
 
+    public static let sentences = [
+      "maskRatio": "Share of ordinary tokens that the encoder is asked for, 0.01 … 0.9.",
+      "maskShare": "Share of hidden tokens shown as [MASK], 0 … 1.",
+      "randomShare": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
+      "decoderMaskRatio": "Share of ordinary tokens that each row of the decoder does not see, 0 … 1.",
+      "query": "How the decoder's queries are made of the vector of [CLS]: as it is, or with embeddings added.",
+      "bagWeight": "Weight of the bag of words, 0 … 100.",
+      "bagCounts": "What a word that comes c times among n weighs: assigned 1/n, accumulated c/n.",
+    ]
+
     public init() {}
   }
 

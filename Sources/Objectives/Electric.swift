@@ -40,6 +40,19 @@ public struct Electric: Objective {
     /// Attention stays inside documents.
     public var insideDocuments = false
 
+    public static let sentences = [
+      "maskRatio": "Share of ordinary tokens that are drawn, 0.01 … 0.9.",
+      "generatorFraction": "Width, heads and feed-forward size of the generator as a share of the main model's, 0.01 … 1.",
+      "generatorWidth": "Width of the generator; 0 for the share.",
+      "generatorHeads": "Heads of the generator; 0 for the share.",
+      "generatorFeedForward": "Feed-forward size of the generator; 0 for the share.",
+      "generatorLayers": "Layers of the generator, 0 … 1000; 0 for as many as the main model has.",
+      "temperature": "Of the generator's softmax when it proposes, 0.01 … 100.",
+      "generatorWeight": "Weight of the generator's loss, 0 … 10000.",
+      "discriminatorWeight": "Weight of the discriminator's loss, 0 … 10000.",
+      "insideDocuments": "Attention stays inside documents.",
+    ]
+
     public init() {}
   }
 

@@ -26,6 +26,16 @@ public struct FullyExploredMasks: TokenObjective {
     /// Attention stays inside documents.
     public var insideDocuments = false
 
+    public static let sentences = [
+      "sets": "K: masks that cover a text together, each hiding 1/K of it, 2 … 100.",
+      "assign": "Which positions make a mask: random ones, every K-th one, or neighbours.",
+      "placement": "Where the K masks of a text are met: in K epochs, in neighbouring samples of one step, or in neighbouring micro-batches of one step.",
+      "weightLaw": "What a hidden token counts: the same everywhere, or so that every mask counts the same.",
+      "maskShare": "Share of hidden tokens shown as [MASK], 0 … 1.",
+      "randomShare": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
+      "insideDocuments": "Attention stays inside documents.",
+    ]
+
     public init() {}
 
     public var repetition: SampleRepetition {

@@ -19,6 +19,12 @@ public struct MaskEnhancedAutoregressive: TokenObjective {
     /// Attention, and with it the question, stays inside documents.
     public var insideDocuments = false
 
+    public static let sentences = [
+      "maskRatio": "Share of positions shown as [MASK], 0 … 0.9.",
+      "sampling": "Whose mask it is: drawn for each sample, or one of 51 for all samples of a step, as in the code of the paper.",
+      "insideDocuments": "Attention, and with it the question, stays inside documents.",
+    ]
+
     public init() {}
   }
 

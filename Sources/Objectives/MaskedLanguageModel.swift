@@ -37,6 +37,19 @@ public struct MaskedLanguageModel: TokenObjective {
     /// Attention stays inside documents.
     public var insideDocuments = false
 
+    public static let sentences = [
+      "maskRatio": "Share of ordinary tokens that are asked for, 0.01 … 0.9.",
+      "ratioSchedule": "Whether that share stays, or goes in a straight line over the run to finalMaskRatio.",
+      "finalMaskRatio": "The share at the end of a linear schedule, 0.01 … 0.9, which evaluation then uses.",
+      "maskShare": "Share of hidden tokens shown as [MASK], 0 … 1.",
+      "randomShare": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
+      "wholeWords": "Words are hidden whole.",
+      "spans": "What is hidden together: single tokens (or words), or spans of geometric or fixed length.",
+      "spanEnd": "Probability that a geometric span ends after each of its tokens (or words), 0.01 … 1.",
+      "spanLength": "The longest geometric span, or the length of fixed ones, 1 … 1000.",
+      "insideDocuments": "Attention stays inside documents.",
+    ]
+
     public init() {}
 
     public var followsProgress: Bool { ratioSchedule == .linear && maskRatio != finalMaskRatio }

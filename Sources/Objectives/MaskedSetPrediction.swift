@@ -20,6 +20,12 @@ public struct MaskedSetPrediction: TokenObjective {
     /// Documents are pairs of a role, which is always shown, and an entity.
     public var roles = false
 
+    public static let sentences = [
+      "maskRatio": "Share of members that are hidden, 0.01 … 0.9.",
+      "maskCount": "How the share becomes a number, at least 1.",
+      "roles": "Documents are pairs of a role, which is always shown, and a member.",
+    ]
+
     public init() {}
   }
 

@@ -107,6 +107,8 @@ public enum SampleForm: Sendable, Equatable {
 /// Options of an objective: Codable, with a default for everything.
 public protocol ObjectiveOptions: Codable, Sendable, Equatable {
   init()
+  /// A sentence for each option, with the values allowed: what docs/configuration.md says of it.
+  static var sentences: [String: String] { get }
   /// How often a step reads each of its texts: once, unless the objective compares several views of one.
   var repetition: SampleRepetition { get }
   /// Whether corruption follows the share of the planned steps that is done, so that planning other steps changes it.

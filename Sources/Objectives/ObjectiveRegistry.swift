@@ -14,6 +14,8 @@ public struct ObjectiveEntry: Sendable {
   public let linkage: @Sendable (any ObjectiveOptions) -> Linkage?
   /// Names of the options, for strict configurations.
   public let defaultOptions: any ObjectiveOptions
+  /// What docs/configuration.md says of each option.
+  public let optionSentences: [String: String]
   public let make: @Sendable (any ObjectiveOptions, ModelConfiguration, Vocabulary) throws(ConfigurationError) -> any Objective
   /// Decodes the options with a caller's decoder.
   public let decode: @Sendable (any Decoder) throws -> any ObjectiveOptions
@@ -33,7 +35,7 @@ public struct ObjectiveEntry: Sendable {
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
       return O.linkage(options)
     }
-    defaultOptions = O.Options()
+    (defaultOptions, optionSentences) = (O.Options(), O.Options.sentences)
     make = { (options, model, vocabulary) throws(ConfigurationError) in
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
       return try O(options, model: model, vocabulary: vocabulary)

@@ -27,6 +27,14 @@ public struct RetroMAE: Objective {
     /// How the decoder's queries are made of the [CLS] vector: raw or embedded.
     public var query = PassageBottleneck.Query.raw
 
+    public static let sentences = [
+      "maskRatio": "Share of ordinary tokens that the encoder is asked for, 0.01 … 0.9.",
+      "maskShare": "Share of hidden tokens shown as [MASK], 0 … 1.",
+      "randomShare": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
+      "decoderMaskRatio": "Share of ordinary tokens that each row of the decoder does not see, 0 … 1.",
+      "query": "How the decoder's queries are made of the vector of [CLS]: as it is, or with embeddings added.",
+    ]
+
     public init() {}
   }
 

@@ -28,6 +28,17 @@ public struct VariableLengthMasks: TokenObjective {
     /// Attention stays inside documents.
     public var insideDocuments = false
 
+    public static let sentences = [
+      "countLaw": "How the number of hidden tokens is drawn for each sample.",
+      "lowRatio": "The least share under uniform-ratio, 0 … 1.",
+      "highRatio": "The largest share under uniform-ratio, 0 … 1.",
+      "fixedRatio": "The share under fixed, 0 … 1.",
+      "positionLaw": "Which tokens are hidden: random ones, the end of the text, or a mix of both.",
+      "suffixShare": "Probability that a sample hides its end under mix, 0 … 1.",
+      "weightLaw": "What a hidden token counts: the same everywhere, or so that every sample counts the same.",
+      "insideDocuments": "Attention stays inside documents.",
+    ]
+
     public init() {}
   }
 

@@ -9,6 +9,7 @@ import Tensors
 /// decoder reads its outputs with a learned vector in every other place, and regresses the hidden rows.
 public struct ToyDropped: ReferencedObjective {
   public struct Options: ObjectiveOptions {
+    public static let sentences: [String: String] = [:]
     /// Share of positions the encoder does not see.
     public var maskRatio = 0.5
 

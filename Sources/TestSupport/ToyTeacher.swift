@@ -9,6 +9,7 @@ import Tensors
 /// moving average, which reads the clean ones. No gradient reaches the teacher.
 public struct ToyTeacher: ReferencedObjective {
   public struct Options: ObjectiveOptions {
+    public static let sentences: [String: String] = [:]
     public var maskRatio = 0.4
     /// μ at the start of the run; it ends at 1.
     public var momentum = 0.9

@@ -9,6 +9,7 @@ import Tensors
 /// every real position its distance from the start of its document (regression, λ = `distanceWeight`).
 public struct ToyTwoTerms: ReferencedObjective {
   public struct Options: ObjectiveOptions {
+    public static let sentences: [String: String] = [:]
     public var maskRatio = 0.3
     public var distanceWeight = 0.5
 

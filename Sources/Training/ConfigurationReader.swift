@@ -8,6 +8,8 @@ public final class ConfigurationReader {
   public private(set) var problems: [ConfigurationError.Problem] = []
   /// Sections in the order of reading, with their resolved values.
   private var resolved: [(section: String, values: [(key: String, value: ConfigurationNode)])] = []
+  /// Every key that was asked for, in order, with what is known of it.
+  public private(set) var keys: [ConfigurationKey] = []
 
   public init(_ root: ConfigurationNode) { self.root = root }
 
@@ -15,7 +17,9 @@ public final class ConfigurationReader {
 
   // MARK: - Values
 
-  public func integer(_ key: String, default value: Int, in range: ClosedRange<Int>? = nil) -> Int {
+  /// - Parameter about: the sentence that docs/configuration.md has for the key.
+  public func integer(_ key: String, default value: Int, in range: ClosedRange<Int>? = nil, _ about: String = "") -> Int {
+    list(key, "integer", .integer(value), range.map { $0.upperBound == Int.max ? "from \($0.lowerBound)" : "\($0.lowerBound) … \($0.upperBound)" }, about)
     let given = read(key, .integer(value), as: ConfigurationNode.integer) { node in
       if case .integer(let number) = node { return number }
       if case .number(let number) = node, number == number.rounded(), abs(number) < 1e15 { return Int(number) }
@@ -29,7 +33,10 @@ public final class ConfigurationReader {
     return given
   }
 
-  public func number(_ key: String, default value: Double, in range: ClosedRange<Double>? = nil) -> Double {
+  /// - Parameter rule: the values allowed, where the caller checks them and not `range`.
+  public func number(_ key: String, default value: Double, in range: ClosedRange<Double>? = nil, rule: String? = nil, _ about: String = "") -> Double {
+    func text(_ end: Double) -> String { end == end.rounded() && abs(end) < 1e15 ? String(Int(end)) : "\(end)" }
+    list(key, "number", .number(value), rule ?? range.map { "\(text($0.lowerBound)) … \(text($0.upperBound))" }, about)
     // A zero without its sign: 0, 0.0 and -0.0 are one value.
     let given = read(key, .number(value), as: { .number($0 == 0 ? 0 : $0) }) { node in
       if case .number(let number) = node { return number }
@@ -44,49 +51,55 @@ public final class ConfigurationReader {
     return given.isFinite ? given : value
   }
 
-  public func boolean(_ key: String, default value: Bool) -> Bool {
-    read(key, .boolean(value), as: ConfigurationNode.boolean) { if case .boolean(let flag) = $0 { flag } else { nil } }
+  public func boolean(_ key: String, default value: Bool, _ about: String = "") -> Bool {
+    list(key, "true or false", .boolean(value), nil, about)
+    return read(key, .boolean(value), as: ConfigurationNode.boolean) { if case .boolean(let flag) = $0 { flag } else { nil } }
   }
 
-  public func string(_ key: String, default value: String) -> String {
-    read(key, .string(value), as: ConfigurationNode.string) { if case .string(let text) = $0 { text } else { nil } }
-  }
-
-  /// One of the raw values of an enumeration.
-  public func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, default value: Choice) -> Choice
-  where Choice.RawValue == String {
-    let text = string(key, default: value.rawValue)
-    if let choice = Choice(rawValue: text) { return choice }
-    note(key, "is \"\(text)\"; it must be one of \(Choice.allCases.map(\.rawValue).joined(separator: ", ")).")
+  /// - Parameter choices: the texts there are; empty for any. Another one is noted.
+  public func string(_ key: String, default value: String, among choices: [String] = [], _ about: String = "") -> String {
+    list(key, choices.isEmpty ? "string" : choices.joined(separator: ", "), .string(value), nil, about)
+    let text = read(key, .string(value), as: ConfigurationNode.string) { if case .string(let text) = $0 { text } else { nil } }
+    if choices.isEmpty || choices.contains(text) { return text }
+    note(key, "is \"\(text)\"; it must be one of \(choices.joined(separator: ", ")).")
     return value
   }
 
+  /// One of the raw values of an enumeration.
+  public func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, default value: Choice, _ about: String = "") -> Choice
+  where Choice.RawValue == String {
+    Choice(rawValue: string(key, default: value.rawValue, among: Choice.allCases.map(\.rawValue), about)) ?? value
+  }
+
   /// A text that may look like a number, such as the place of a column.
-  private func textOrNumber(_ key: String, default value: String) -> String {
+  private func textOrNumber(_ key: String, default value: String, _ about: String) -> String {
     if case .integer(let number)? = find(key) {
+      list(key, "string", .string(value), nil, about)
       record(key, .string(String(number)))
       return String(number)
     }
-    return string(key, default: value)
+    return string(key, default: value, about)
   }
 
   /// Options of an objective: every stored property is a key of `section`, its default the property's.
-  public func options(_ entry: (defaults: any Codable & Sendable, decode: (any Decoder) throws -> any Codable & Sendable), section: String)
-    -> (any Codable & Sendable)?
-  {
+  /// - Parameter sentences: what docs/configuration.md says of each property.
+  public func options(
+    _ entry: (defaults: any Codable & Sendable, decode: (any Decoder) throws -> any Codable & Sendable), section: String,
+    sentences: [String: String] = [:]
+  ) -> (any Codable & Sendable)? {
     guard let data = try? JSONEncoder().encode(entry.defaults),
       var object = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any]
     else { return nil }
     // The properties' own types decide: JSON does not tell true from 1, or 1 from 1.0.
     for (label, value) in Mirror(reflecting: entry.defaults).children {
       guard let name = label else { continue }
-      let key = "\(section).\(name)"
+      let (key, about) = ("\(section).\(name)", sentences[name] ?? "")
       switch value {
-      case let flag as Bool: object[name] = boolean(key, default: flag)
-      case let count as Int: object[name] = integer(key, default: count)
-      case let number as Double: object[name] = self.number(key, default: number)
-      case let text as String: object[name] = textOrNumber(key, default: text)
-      default: if let text = object[name] as? String { object[name] = option(key, default: text, among: choices(value)) }
+      case let flag as Bool: object[name] = boolean(key, default: flag, about)
+      case let count as Int: object[name] = integer(key, default: count, about)
+      case let number as Double: object[name] = self.number(key, default: number, about)
+      case let text as String: object[name] = textOrNumber(key, default: text, about)
+      default: if let text = object[name] as? String { object[name] = string(key, default: text, among: choices(value), about) }
       }
     }
     do {
@@ -96,14 +109,6 @@ public final class ConfigurationReader {
       note(section, "has an option with a value that is not among its choices.")
       return nil
     }
-  }
-
-  /// A text that must be one of `choices`, unless these are not known.
-  private func option(_ key: String, default text: String, among choices: [String]) -> String {
-    let given = string(key, default: text)
-    if choices.isEmpty || choices.contains(given) { return given }
-    note(key, "is \"\(given)\"; it must be one of \(choices.joined(separator: ", ")).")
-    return text
   }
 
   /// - Parameter node: the value in its one spelling, which is what the resolved file has and what is hashed.
@@ -129,6 +134,16 @@ public final class ConfigurationReader {
   }
 
   // MARK: - What was read
+
+  private func list(_ key: String, _ type: String, _ fallback: ConfigurationNode, _ range: String?, _ about: String) {
+    var (range, sentence) = (range ?? "", about)
+    // Options check their own values, and say the range in the sentence.
+    if range.isEmpty, let found = about.firstMatch(of: #/, ([0-9.]+ … [0-9]+(?:\.[0-9]+)?)/#) {
+      range = String(found.1)
+      sentence.removeSubrange(found.range)
+    }
+    keys.append(ConfigurationKey(key: key, type: type, fallback: fallback.text, range: range, sentence: sentence))
+  }
 
   private func record(_ key: String, _ value: ConfigurationNode) {
     let parts = key.split(separator: ".")

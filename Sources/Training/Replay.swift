@@ -2,6 +2,7 @@ import Checkpoints
 import Collectives
 import Core
 import Layers
+import Metrics
 import Objectives
 import Tensors
 
@@ -15,16 +16,20 @@ public final class Replay {
   private let past: PastRun?
   private let communicator: any Communicator
   private let warn: (String) -> Void
+  private let tell: (String) -> Void
+  private let meters: WorkMeters?
   private var trainer: Trainer { run.trainer }
 
   /// - Parameters:
   ///   - past: the run's folder; nil on all ranks but 0.
   ///   - warn: gets a sentence for each checkpoint that could not be used.
+  ///   - tell: gets a sentence with what there is to do, before it is done.
+  ///   - meters: show how far it is.
   public init(
     _ past: PastRun?, _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int,
-    warn: @escaping (String) -> Void = { _ in }
+    warn: @escaping (String) -> Void = { _ in }, tell: @escaping (String) -> Void = { _ in }, meters: WorkMeters? = nil
   ) throws {
-    (self.past, self.communicator, self.warn) = (past, communicator, warn)
+    (self.past, self.communicator, self.warn, self.tell, self.meters) = (past, communicator, warn, tell, meters)
     run = try TrainingRun(configuration, inputs, communicator: communicator, threads: threads, keepsRecord: false)
   }
 
@@ -37,11 +42,15 @@ public final class Replay {
     try run.requireEqualData()
     let first = try run.load(past?.nearestCheckpoint(step - 1, warn: warn))
     let planned = try plannedSteps(first..<step)
+    if let past { tell(Self.announcement(step: step, from: first, past)) }
+    let meter = meters?.start("replay", total: step - first, unit: "steps")
+    defer { meter?.finish() }
     var checks: [ReplayReport.Check] = []
     for (index, steps) in zip(first..<step - 1, planned) {
       trainer.options.steps = steps
       let outcome = try trainer.step(index, try examples(index))
       if let record = past?.records[index + 1] { checks += ReplayReport.Check.all(record, outcome) }
+      meter?.advance()
     }
     trainer.options.steps = planned.last ?? run.steps
     let examples = try examples(step - 1)
@@ -55,6 +64,14 @@ public final class Replay {
       gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate, microBatches: measured.microBatches, checks: checks,
       nextRecorded: past?.nextRecorded(after: step), arithmeticDifference: difference)
     return (report, try communicator.sum(report.matches ? 0 : 1) == 0)
+  }
+
+  /// What a replay will do, and which steps near it are cheaper.
+  static func announcement(step: Int, from first: Int, _ past: PastRun) -> String {
+    let place = first == 0 ? "the beginning of the run" : "the checkpoint of step \(first)"
+    let sentence = "replaying step \(step): \(counted(step - first, "step")) from \(place)"
+    guard step - first > 1, let cheap = past.cheapSteps.last(where: { $0 < step }) else { return sentence }
+    return sentence + "; step \(cheap), right after a checkpoint, takes one"
   }
 
   /// As each of the steps was planned by the start that ran it: what rank 0 knows, on every rank.

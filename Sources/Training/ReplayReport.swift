@@ -72,8 +72,10 @@ extension ReplayReport.Check {
     if !record.lossDigest.isEmpty { checks.append(Self(record.step, .log, "lossDigest", record.lossDigest, outcome.lossDigest)) }
     checks.append(Self(record.step, "loss", record.loss, outcome.loss))
     checks += zip(record.losses, outcome.termLosses).map { Self(record.step, "losses.\($0.name)", $0.value, $1) }
-    checks += zip(record.targetCounts, outcome.counts).map {
-      Self(record.step, .log, "targetCounts.\($0.name)", "\($0.value)", "\(Int($1.rounded()))")
+    checks += zip(record.targetCounts, outcome.counts).map { recorded, computed in
+      // Logs of earlier versions have the nearest whole number.
+      let written = recorded.value == recorded.value.rounded() ? computed.rounded() : computed
+      return Self(record.step, "targetCounts.\(recorded.name)", recorded.value, recorded.value == computed ? computed : written)
     }
     checks.append(Self(record.step, "gradientNorm", record.gradientNorm, outcome.gradientNorm))
     checks.append(Self(record.step, "learningRate", record.learningRate, outcome.learningRate))

@@ -1,3 +1,4 @@
+import Checkpoints
 import Core
 import Objectives
 import Optimizers
@@ -54,6 +55,10 @@ public struct RunConfiguration: Sendable {
   /// The main model; `vocabulary` is 0 until the corpus is known.
   public var model: ModelConfiguration
   public var initFrom: String
+  /// What `[model]` left out and takes from `init.from`, as `key = value`; empty where it says everything or starts from nothing.
+  public var takenFromInitial: [String]
+  /// The shape that was read from `init.from`; nil where nothing was taken from it.
+  public var initial: InitialModel?
   public var batch: Int
   public var microBatch: Int
   public var sum: String
@@ -65,13 +70,18 @@ public struct RunConfiguration: Sendable {
   public var toml: String
   /// The same by key path, such as `optimizer.beta2`, each value as TOML writes it.
   public var values: [(key: String, text: String)]
+  /// Every key that was read, with its type, default, range and sentence.
+  public var keys: [ConfigurationKey]
   /// Where the run keeps its checkpoints and logs.
   public var folder: String { "\(machine.runs)/\(name)" }
   /// SHA-256 over the resolved sections that decide the bits.
   public var experimentHash: String
 
+  /// - Parameter read: reads the shape of `init.from`, where `[model]` leaves something out.
   /// - Throws: `ConfigurationError` with every problem there is.
-  public init(toml text: String, place: String, settings: [String] = []) throws(ConfigurationError) {
+  public init(
+    toml text: String, place: String, settings: [String] = [], read: InitialModel.Reader = InitialModel.read
+  ) throws(ConfigurationError) {
     var root = try ConfigurationNode.parse(text, place: place)
     for setting in settings {
       // A duration given on the command line replaces the file's, whatever its unit.
@@ -81,38 +91,77 @@ public struct RunConfiguration: Sendable {
       }
       root = try root.setting(setting)
     }
-    try self.init(root)
+    try self.init(root, read: read)
   }
 
-  public init(_ root: ConfigurationNode) throws(ConfigurationError) {
+  public init(_ root: ConfigurationNode, read: InitialModel.Reader = InitialModel.read) throws(ConfigurationError) {
     let reader = ConfigurationReader(root)
-    name = reader.string("name", default: "run")
+    name = reader.string("name", default: "run", "Names the run and its folder, which is machine.runs/name; a plain file name.")
     if !isPlainFileName(name) || name.hasPrefix(".") {
       reader.note("name", "is \"\(name)\"; it names a folder, so it must not be empty, begin with a point or contain a slash.")
     }
-    seed = UInt64(reader.integer("seed", default: 1, in: 0...Int.max))
-    data = Data(corpus: reader.string("data.corpus", default: ""), frame: reader.choice("data.frame", default: .auto))
+    seed = UInt64(reader.integer(
+        "seed", default: 1, in: 0...Int.max, "Decides initial weights, the order of samples, masks and dropout."))
+    data = Data(
+      corpus: reader.string("data.corpus", default: "", "The folder that `lockstep prepare` wrote; it must be given."),
+      frame: reader.choice(
+        "data.frame", default: .auto,
+        "Stands [CLS] and [SEP] around each sample (cls-sep) or nothing (none); auto is cls-sep for models that look around, where the tokeniser has both."))
     if data.corpus.isEmpty { reader.note("data.corpus", "is missing; it is the folder that lockstep prepare wrote.") }
-    objective = reader.string("objective.name", default: "ar")
+    objective = reader.string("objective.name", default: "ar", "The objective, one of those that `lockstep objectives` lists; it decides which options the section has.")
     let entry = Self.entry(objective, reader)
     objectiveOptions = Self.options(entry, reader)
-    initFrom = reader.string("init.from", default: "")
-    model = Self.model(entry.visibility, reader)
-    batch = reader.integer("batch.samples", default: 32, in: 1...1_000_000)
-    microBatch = reader.integer("batch.microBatch", default: min(batch, 8), in: 1...1_000_000)
+    initFrom = reader.string(
+      "init.from", default: "",
+      "A folder to take the first weights from: a checkpoint, an export, or a GPT-2, BERT, ELECTRA or Llama that transformers saved. What [model] leaves out is taken from it; empty for weights drawn anew.")
+    let runs = reader.find("machine.runs").flatMap { if case .string(let path) = $0 { path } else { nil } } ?? "runs"
+    let (found, unreadable) = Self.initial(initFrom, runFolder: "\(runs)/\(name)", reader, read)
+    let section = ModelSection(entry.visibility, from: found, reader)
+    (initial, model, takenFromInitial) = (found, section.model, section.taken)
+    batch = reader.integer(
+      "batch.samples", default: 32, in: 1...1_000_000, "Samples of an optimiser step; a whole number of micro-batches.")
+    microBatch = reader.integer(
+      "batch.microBatch", default: min(batch, 8), in: 1...1_000_000,
+      "Samples computed together, the unit that is dealt to ranks and threads; by default 8, or batch.samples where that is less. Memory of activations grows with it.")
     Self.checkBatch(batch, microBatch, objectiveOptions.repetition, reader)
     Self.checkSize(model, batch: batch, microBatch: microBatch, reader)
-    sum = reader.string("batch.sum", default: "exact")
-    if !["exact", "float"].contains(sum) { reader.note("batch.sum", "is \"\(sum)\"; it must be one of exact, float.") }
+    sum = reader.string(
+      "batch.sum", default: "exact", among: ["exact", "float"],
+      "How gradients are added: exact gives the same bits on any number of ranks, float is the control that does not.")
     optimizer = Self.optimizer(reader)
     schedule = Self.schedule(reader)
     duration = Self.duration(reader)
     machine = Self.machine(reader)
     reader.noteUnknownKeys()
-    toml = reader.toml()
-    values = reader.values
+    (toml, values, keys) = (reader.toml(), reader.values, reader.keys)
     experimentHash = Self.hash(reader)
-    guard reader.problems.isEmpty else { throw ConfigurationError(problems: reader.problems) }
+    guard reader.problems.isEmpty else {
+      // A folder that cannot be used is no mistake in the file, where it is all that is wrong.
+      throw ConfigurationError(problems: reader.problems, exitCode: reader.problems.count == 1 ? unreadable ?? .usage : .usage)
+    }
+  }
+
+  /// The shape of `init.from`, where `[model]` leaves something out. A run that has begun remembers it without the folder.
+  /// - Returns: also the exit code of a folder that cannot be read.
+  private static func initial(
+    _ path: String, runFolder: String, _ reader: ConfigurationReader, _ read: InitialModel.Reader
+  ) -> (InitialModel?, unreadable: ExitCode?) {
+    let silent = ModelSection.keys.count { reader.find("model.\($0)") == nil }
+    guard !path.isEmpty, silent > 0 else { return (nil, nil) }
+    do { return (try read(path), nil) } catch {
+      if let past = past(runFolder), past.initFrom == path { return (InitialModel(path: path, shape: past.model), nil) }
+      // The resolved file of an earlier version, which did not have the newest keys yet; its weights need the folder no more.
+      if silent <= 2 { return (nil, nil) }
+      reader.note("init.from", "is \"\(path)\", whose model cannot be read: \(error)")
+      return (nil, (error as? any LockstepError)?.exitCode ?? .data)
+    }
+  }
+
+  /// The configuration that a run folder keeps, if it says everything: then nothing else is read for it.
+  private static func past(_ runFolder: String) -> RunConfiguration? {
+    guard let text = try? RunFolder(runFolder).configuration(), let root = try? ConfigurationNode.parse(text, place: runFolder) else { return nil }
+    let reader = ConfigurationReader(root)
+    return ModelSection.keys.allSatisfy { reader.find("model.\($0)") != nil } ? try? Self(root) : nil
   }
 
   /// Everything that decides the bits but the data, which checkpoints name by content: the path of a corpus may change, and so may the
@@ -136,7 +185,7 @@ public struct RunConfiguration: Sendable {
   }
 
   private static func options(_ entry: ObjectiveEntry, _ reader: ConfigurationReader) -> any ObjectiveOptions {
-    let options = reader.options((entry.defaultOptions, { try entry.decode($0) }), section: "objective")
+    let options = reader.options((entry.defaultOptions, { try entry.decode($0) }), section: "objective", sentences: entry.optionSentences)
     return options as? any ObjectiveOptions ?? entry.defaultOptions
   }
 
@@ -163,69 +212,29 @@ public struct RunConfiguration: Sendable {
     }
   }
 
-  private static func model(_ visibility: ModelConfiguration.Visibility, _ reader: ConfigurationReader) -> ModelConfiguration {
-    let fallback = visibility == .causal ? "gpt2" : "bert"
-    let architecture = reader.string("model.architecture", default: fallback)
-    let context = reader.integer("model.context", default: 128, in: 1...1_048_576)
-    let width = reader.integer("model.width", default: 128, in: 1...65_536)
-    let layers = reader.integer("model.layers", default: 4, in: 1...1000)
-    let heads = reader.integer("model.heads", default: max(1, width / 32), in: 1...65_536)
-    var base: ModelConfiguration
-    switch architecture {
-    case "gpt2": base = .gpt2(vocabulary: 0, context: context, width: width, layers: layers, heads: heads)
-    case "bert": base = .bert(vocabulary: 0, context: context, width: width, layers: layers, heads: heads)
-    case "llama":
-      // 8/3 of the width, rounded to whole vectors: three matrices then cost what GPT-2's two do.
-      let inner = (width * 8 / 3 + 31) / 32 * 32
-      base = .llama(vocabulary: 0, context: context, width: width, layers: layers, heads: heads, feedForward: inner)
-    default:
-      reader.note("model.architecture", "is \"\(architecture)\"; it must be one of gpt2, bert, llama, whose settings the other keys then change.")
-      base = .gpt2(vocabulary: 0, context: context, width: width, layers: layers, heads: heads)
-    }
-    base.visibility = visibility
-    switches(&base, reader)
-    for problem in base.problems(prefix: "model") { reader.note(problem.key, problem.sentence) }
-    return base
-  }
-
-  private static func switches(_ m: inout ModelConfiguration, _ reader: ConfigurationReader) {
-    m.feedForward = reader.integer("model.feedForward", default: m.feedForward, in: 1...1_048_576)
-    m.norm = reader.choice("model.norm", default: m.norm)
-    m.normPlacement = reader.choice("model.normPlacement", default: m.normPlacement)
-    m.normEpsilon = Float(reader.number("model.normEpsilon", default: shortest(m.normEpsilon)))
-    m.initializerRange = Float(reader.number("model.initializerRange", default: shortest(m.initializerRange)))
-    m.activation = reader.choice("model.activation", default: m.activation)
-    m.positions = reader.choice("model.positions", default: m.positions)
-    m.rotaryBase = Float(reader.number("model.rotaryBase", default: shortest(m.rotaryBase)))
-    m.tiedHead = reader.boolean("model.tiedHead", default: m.tiedHead)
-    m.bias = reader.boolean("model.bias", default: m.bias)
-    m.tokenTypes = reader.integer("model.tokenTypes", default: m.tokenTypes, in: 0...16)
-    m.headTransform = reader.boolean("model.headTransform", default: m.headTransform)
-    m.embeddingWidth = reader.integer("model.embeddingWidth", default: m.embeddingWidth, in: 0...65_536)
-    m.dropout = Float(reader.number("model.dropout", default: shortest(m.dropout)))
-    m.attentionDropout = Float(reader.number("model.attentionDropout", default: shortest(m.dropout)))
-  }
-
-  /// A float as the double with its shortest decimals: 1e-5 stays 1e-05 in the resolved file.
-  private static func shortest(_ value: Float) -> Double { Double("\(value)") ?? Double(value) }
-
   private static func optimizer(_ reader: ConfigurationReader) -> AdamWOptions {
     var o = AdamWOptions()
-    o.learningRate = reader.number("optimizer.learningRate", default: o.learningRate, in: 0...100)
-    o.beta1 = reader.number("optimizer.beta1", default: o.beta1, in: 0...0.9999999)
-    o.beta2 = reader.number("optimizer.beta2", default: o.beta2, in: 0...0.9999999)
-    o.epsilon = reader.number("optimizer.epsilon", default: o.epsilon, in: 1e-30...1)
-    o.weightDecay = reader.number("optimizer.weightDecay", default: o.weightDecay, in: 0...100)
-    o.clipNorm = reader.number("optimizer.clipNorm", default: o.clipNorm, in: 0...1e9)
+    o.learningRate = reader.number("optimizer.learningRate", default: o.learningRate, in: 0...100, "The peak rate of AdamW, which the schedule scales.")
+    o.beta1 = reader.number("optimizer.beta1", default: o.beta1, in: 0...0.9999999, "Decay of the first moment.")
+    o.beta2 = reader.number("optimizer.beta2", default: o.beta2, in: 0...0.9999999, "Decay of the second moment.")
+    o.epsilon = reader.number("optimizer.epsilon", default: o.epsilon, in: 1e-30...1, "Added to the root of the second moment.")
+    o.weightDecay = reader.number(
+      "optimizer.weightDecay", default: o.weightDecay, in: 0...100, "Decoupled weight decay, on matrices and embeddings only, not on biases and norms.")
+    o.clipNorm = reader.number(
+      "optimizer.clipNorm", default: o.clipNorm, in: 0...1e9, "The global norm gradients are clipped to; 0 switches clipping off.")
     return o
   }
 
   private static func schedule(_ reader: ConfigurationReader) -> LearningRateSchedule {
     LearningRateSchedule(
-      shape: reader.choice("schedule.shape", default: .cosine),
-      warmupSteps: reader.integer("schedule.warmupSteps", default: 0, in: 0...1_000_000_000),
-      finalShare: reader.number("schedule.finalShare", default: 0.1, in: 0...1),
-      decayShare: reader.number("schedule.decayShare", default: 0.2, in: 0...1))
+      shape: reader.choice(
+        "schedule.shape", default: .cosine,
+        "How the rate falls after warm-up: not at all, in a straight line, as half a cosine, or as wsd: stable and then a line at the end."),
+      warmupSteps: reader.integer(
+        "schedule.warmupSteps", default: 0, in: 0...1_000_000_000, "Steps over which the rate rises in a line: step s of W, counted from 0, has (s + 1) / W of the peak."),
+      finalShare: reader.number(
+        "schedule.finalShare", default: 0.1, in: 0...1, "What the rate falls to, as a share of the peak; with 0 the last step still has a rate above 0."),
+      decayShare: reader.number("schedule.decayShare", default: 0.2, in: 0...1, "Share of the steps after warm-up that wsd decays over."))
   }
 
   private static func duration(_ reader: ConfigurationReader) -> Duration {
@@ -237,36 +246,45 @@ public struct RunConfiguration: Sendable {
     if given.isEmpty { reader.note("duration.steps", "is missing; give one of duration.steps, duration.tokens, duration.epochs.") }
     for other in given.dropFirst() { _ = reader.number("duration.\(other.rawValue)", default: 0) }
     let amount =
-      unit == .epochs
-      ? reader.number("duration.epochs", default: 1, in: 1e-9...1e9)
-      : Double(reader.integer("duration.\(unit.rawValue)", default: 1, in: 1...(unit == .steps ? 100_000_000 : 1_000_000_000_000_000)))
+      switch unit {
+      case .epochs: reader.number("duration.epochs", default: 1, in: 1e-9...1e9, "Passes over the training split; rounded up to whole steps.")
+      case .steps: Double(reader.integer("duration.steps", default: 1, in: 1...100_000_000, "Optimiser steps of the whole run."))
+      case .tokens:
+        Double(
+          reader.integer(
+            "duration.tokens", default: 1, in: 1...1_000_000_000_000_000, "Tokens of the whole run, samples times model.context; rounded up to whole steps."))
+      }
     return Duration(unit: unit, amount: amount)
   }
 
   private static func machine(_ reader: ConfigurationReader) -> Machine {
     let most = 1...1_000_000_000
     let machine = Machine(
-      runs: reader.string("machine.runs", default: "runs"),
-      threads: reader.integer("machine.threads", default: 0, in: 0...1024),
-      logSteps: reader.integer("machine.logSteps", default: 10, in: most),
-      validationSteps: reader.integer("machine.validationSteps", default: 250, in: most),
-      validationSamples: reader.integer("machine.validationSamples", default: 512, in: 0...1_000_000_000),
-      checkpointMinutes: reader.number("machine.checkpointMinutes", default: 10, in: 0...1_000_000),
-      checkpointSteps: reader.integer("machine.checkpointSteps", default: 0, in: 0...1_000_000_000),
-      keepLast: reader.integer("machine.keepLast", default: 2, in: most),
-      keepEverySteps: reader.integer("machine.keepEverySteps", default: 0, in: 0...1_000_000_000),
-      progress: reader.string("machine.progress", default: "auto"),
-      tensorBoard: reader.boolean("machine.tensorBoard", default: true),
-      bucketMegabytes: reader.number("machine.bucketMegabytes", default: 4, in: 0.001...1024),
-      stallSeconds: reader.number("machine.stallSeconds", default: 600, in: 0...1e9),
-      divergence: reader.string("machine.divergence", default: "heal"))
-    if !["heal", "stop", "off"].contains(machine.divergence) {
-      reader.note("machine.divergence", "is \"\(machine.divergence)\"; it must be one of heal, stop, off.")
-    }
+      runs: reader.string("machine.runs", default: "runs", "The folder that run folders are made in."),
+      threads: reader.integer("machine.threads", default: 0, in: 0...1024, "Computing threads a rank; 0 takes the CPUs this rank may use."),
+      logSteps: reader.integer("machine.logSteps", default: 10, in: most, "Steps between lines of metrics.jsonl."),
+      validationSteps: reader.integer("machine.validationSteps", default: 250, in: most, "Steps between validations; the last step has one too."),
+      validationSamples: reader.integer(
+        "machine.validationSamples", default: 512, in: 0...1_000_000_000,
+        "Windows of the validation split that `val` is over, evenly spread; 0 takes all. The checkpoint named best is chosen by it."),
+      checkpointMinutes: reader.number(
+        "machine.checkpointMinutes", default: 10, in: 0...1_000_000, "Minutes between checkpoints by rank 0's clock; 0 for none by the clock."),
+      checkpointSteps: reader.integer("machine.checkpointSteps", default: 0, in: 0...1_000_000_000, "Steps between checkpoints; 0 for none by steps."),
+      keepLast: reader.integer("machine.keepLast", default: 2, in: most, "Newest checkpoints that are kept, besides the best."),
+      keepEverySteps: reader.integer(
+        "machine.keepEverySteps", default: 0, in: 0...1_000_000_000, "Checkpoints of every so many steps are kept for good; 0 for none."),
+      progress: reader.string(
+        "machine.progress", default: "auto", among: ["auto", "bar", "plain", "none"],
+        "How progress is shown: one line that is written over, lines for a log, or nothing; auto is a bar on a terminal and lines elsewhere."),
+      tensorBoard: reader.boolean("machine.tensorBoard", default: true, "Event files for TensorBoard are written into the run folder."),
+      bucketMegabytes: reader.number(
+        "machine.bucketMegabytes", default: 4, in: 0.001...1024, "Size of the pieces in which gradients are summed over ranks."),
+      stallSeconds: reader.number(
+        "machine.stallSeconds", default: 600, in: 0...1e9, "Seconds without progress of a rank after which the job ends with code 7; 0 for never."),
+      divergence: reader.string(
+        "machine.divergence", default: "heal", among: ["heal", "stop", "off"],
+        "What is done when replicas differ: repair them, end with code 4, or do not compare them."))
     if machine.runs.isEmpty { reader.note("machine.runs", "is empty; it is the folder that run folders are made in, such as runs.") }
-    if !["auto", "bar", "plain", "none"].contains(machine.progress) {
-      reader.note("machine.progress", "is \"\(machine.progress)\"; it must be one of auto, bar, plain, none.")
-    }
     return machine
   }
 

@@ -23,7 +23,10 @@ final class RunRecord {
   private var firstStep = 0
   private var started = ContinuousClock.now
   private var last: StepRecord?
-  private var validation: Double?
+  private var validation: (loss: Double, step: Int)?
+  /// How many samples the validation loss is over, and how many the split has; nil without a split.
+  var validationSamples: (used: Int, all: Int)?
+  private var saidValidation = false
   private var damaged: Set<Int> = []
   /// Of the checkpoint that the run goes on from.
   private var resumed: TrainingState?
@@ -60,6 +63,13 @@ final class RunRecord {
 
   /// A start that is refused leaves no trace.
   func refuse() { claim.undo() }
+
+  var showsProgress: Bool { configuration.machine.progress != "none" }
+  /// Show work that takes longer than a step; nil where no progress is wanted.
+  var meters: WorkMeters? { showsProgress ? .standardError() : nil }
+
+  /// A line that helps to read the others.
+  func remark(_ text: String) { display.remark(text) }
 
   func warn(_ text: String) { _ = warnOnce(text) }
 
@@ -220,13 +230,13 @@ final class RunRecord {
     interval.steps += 1
     interval.tokens += tokens
     interval.flops += flopsPerToken * tokens
-    self.validation = validation ?? self.validation
+    if let validation { self.validation = (validation, step) }
     let names = termNames(outcome.termLosses.count)
     last = StepRecord(
       step: step, epoch: epoch, tokens: step * samplesPerStep * model.context,
       losses: zip(names, outcome.termLosses).map { Named($0, $1) }, loss: outcome.loss, validationLoss: validation,
-      learningRate: outcome.learningRate, gradientNorm: outcome.gradientNorm, lossDigest: outcome.lossDigest,
-      targetCounts: zip(names, outcome.counts).map { Named($0, Int($1.rounded())) }, repeats: outcome.repeats,
+      validationSamples: validation.flatMap { _ in validationSamples?.used }, learningRate: outcome.learningRate, gradientNorm: outcome.gradientNorm, lossDigest: outcome.lossDigest,
+      targetCounts: zip(names, outcome.counts).map { Named($0, $1) }, repeats: outcome.repeats,
       tokensPerSecond: interval.tokens / interval.seconds, mfu: sgemm > 0 ? interval.flops / interval.seconds / sgemm : nil,
       stepSeconds: outcome.stepSeconds, seconds: outcome.seconds.map { Named($0.stop, $0.seconds) } + (paused > 0 ? [Named("checkpoint", paused)] : []),
       exposedCommunicationSeconds: outcome.exposedSeconds, wallTime: Date().timeIntervalSince1970, isSkipped: outcome.isSkipped)
@@ -253,8 +263,18 @@ final class RunRecord {
     guard let last else { return }
     let elapsed = (ContinuousClock.now - started).inSeconds
     display.show(
-      ProgressSnapshot(last, totalSteps: steps, startStep: firstStep, elapsedSeconds: elapsed, validationLoss: validation),
-      now: elapsed)
+      ProgressSnapshot(last, totalSteps: steps, startStep: firstStep, elapsedSeconds: elapsed, validation: validation), now: elapsed)
+    if last.validationLoss != nil { sayValidation() }
+  }
+
+  /// What `val` is, once a start: of a large split only a part is read.
+  private func sayValidation() {
+    guard !saidValidation, let (used, all) = validationSamples else { return }
+    saidValidation = true
+    display.remark(
+      used < all
+        ? "val is the loss over \(used) of the \(all) windows of the validation split, evenly spread; machine.validationSamples = 0 takes all"
+        : "val is the loss over all \(all) windows of the validation split")
   }
 
   /// Writes the last step to the logs. What fails is kept in memory and written with the next one.

@@ -53,7 +53,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
     let digests = try tokens()
     comparedTokens = digests != nil
     if perEpoch < times || perEpoch % times != 0 {
-      failures.append(Failure(step: 0, sentence: "an epoch of \(perEpoch) samples cannot have every text \(times) times"))
+      failures.append(Failure(step: 0, sentence: "an epoch of \(Core.counted(perEpoch, "sample")) cannot have every text \(times) times"))
     } else if let digests, digests.count * times != perEpoch {
       failures.append(Failure(step: 0, sentence: "the corpus has \(digests.count * times) samples an epoch, and the run had \(perEpoch)"))
     } else {
@@ -79,7 +79,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
     }
     func wanted(_ first: Int, _ end: Int) -> SampleDigest { (upTo[end] ?? SampleDigest()) &- (upTo[first] ?? SampleDigest()) }
     for line in lines {
-      note(line.firstStep, "steps \(line.firstStep)–\(line.endStep) (start \(line.launch), \(line.ranks) ranks)", line.digest, wanted(line.firstStep, line.endStep))
+      note(line.firstStep, "steps \(line.firstStep)–\(line.endStep) (start \(line.launch), \(Core.counted(line.ranks, "rank")))", line.digest, wanted(line.firstStep, line.endStep))
       samples += line.digest.samples
     }
     for (step, account) in accounts where !(0...step).contains(account.firstStep) {
@@ -97,7 +97,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
   private mutating func note(_ step: Int, _ what: String, _ found: SampleDigest, _ wanted: SampleDigest) {
     let sentence: String
     if found.samples != wanted.samples {
-      sentence = "\(what) used \(found.samples) samples instead of \(wanted.samples)"
+      sentence = "\(what) used \(Core.counted(found.samples, "sample")) instead of \(wanted.samples)"
     } else if found.order != wanted.order {
       sentence = "\(what) did not use each of its samples \(often), in its place"
     } else if comparedTokens, found.content != wanted.content {

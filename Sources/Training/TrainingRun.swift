@@ -63,6 +63,8 @@ public final class TrainingRun {
   let accounting: SampleAccounting
   private var bestLoss: Double?
   private var bestStep: Int?
+  /// Of rank 0, where progress is shown and the objective predicts tokens.
+  private var frequencies: TokenFrequencies?
   let saver: CheckpointSaver
   /// Called after every step with the number of finished ones, for a caller of many runs who shows where all of them stand.
   public var onStep: ((Int) -> Void)?
@@ -104,6 +106,7 @@ public final class TrainingRun {
     accounting = SampleAccounting(communicator, samplesPerEpoch: inputs.training.samplesPerEpoch)
     record = keepsRecord && communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan, remarksOnShape: remarksOnShape) : nil
     record?.termNamesSource = objective.terms.map(\.name)
+    record?.validationSamples = inputs.validation.map { (SpreadSource.count(configuration.machine.validationSamples, of: $0), $0.samplesPerEpoch) }
     saver = CheckpointSaver(configuration.machine, communicator: communicator, pool: trainer.pool, record: record)
   }
 
@@ -146,6 +149,7 @@ public final class TrainingRun {
     }
     try record?.start(launch)
     guard step < steps else { return .alreadyFinished(step: step) }
+    try countFrequencies()
     communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? configuration.machine.stallSeconds : nil
     while true {
       do {
@@ -196,6 +200,14 @@ public final class TrainingRun {
     return step
   }
 
+  /// Counts what the objective asks for, and says which loss frequencies alone give.
+  private func countFrequencies() throws {
+    guard let record, record.showsProgress else { return }
+    frequencies = try TokenFrequencies(
+      objective, inputs.validation ?? inputs.training, samples: max(512, configuration.machine.validationSamples), seed: configuration.seed)
+    if let frequencies { record.remark(frequencies.announcement) }
+  }
+
   /// The record of this start. Collective.
   private func launch(_ step: Int, _ arithmetic: Arithmetic, _ change: ArithmeticBreak?) throws -> LaunchRecord {
     let rate = try MachineRate.measure(trainer.pool, over: communicator)
@@ -238,8 +250,10 @@ public final class TrainingRun {
     if validates || outcome.saveRequested || last { tell(try trainer.verifyReplicas(after: step), step) }
     communicator.place = Place(step: step, "validation and saving")
     if validates {
-      let loss = try validate()
+      let terms = try validate()
+      let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
       (validated, isBest) = (loss, loss < bestLoss ?? .infinity)
+      if let sentence = frequencies?.remark(step: step, losses: terms) { record?.remark(sentence) }
       if isBest { (bestLoss, bestStep) = (loss, step) }
     }
     let logs = step % machine.logSteps == 0 || validated != nil || last || outcome.isSkipped
@@ -254,15 +268,15 @@ public final class TrainingRun {
     Double(step) * Double(configuration.batch) / Double(max(inputs.training.samplesPerEpoch, 1))
   }
 
-  private func validate() throws -> Double {
-    guard let source = inputs.validation else { return .nan }
-    let wanted = configuration.machine.validationSamples
+  /// The validation loss of each term.
+  private func validate() throws -> [Double] {
+    guard let source = inputs.validation else { return [] }
+    let wanted = SpreadSource.count(configuration.machine.validationSamples, of: source)
     // Hosts of different speed come to the end of a large validation set far apart.
     let patience = communicator.stallSeconds
     communicator.stallSeconds = patience.map { 10 * $0 }
     defer { communicator.stallSeconds = patience }
-    let terms = try trainer.evaluate(source, samples: wanted == 0 ? source.samplesPerEpoch : wanted)
-    return zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
+    return try trainer.evaluate(source, samples: wanted, meters: record?.meters)
   }
 
   // MARK: - Checkpoints
@@ -348,11 +362,11 @@ public final class TrainingRun {
     if !state.dataHash.isEmpty, state.dataHash != inputs.dataHash {
       throw ConfigurationError(
         "data.corpus", is: configuration.data.corpus,
-        rule: "it holds other data than the \(state.step) steps so far were trained on. Restore that corpus, or give the run another name.")
+        rule: "it holds other data than the \(counted(state.step, "step")) so far were trained on. Restore that corpus, or give the run another name.")
     }
     if let before = state.schedule["steps"].map({ Int($0) }), before != steps, !configuration.schedules.isEmpty, state.step < steps {
       record?.warn(
-        "the run was planned for \(before) steps and now for \(steps): \(configuration.schedules.joined(separator: " and ")) is stretched from step \(state.step) on, so its bits are not those of a run planned so from the start.")
+        "the run was planned for \(counted(before, "step")) and now for \(steps): \(configuration.schedules.joined(separator: " and ")) is stretched from step \(state.step) on, so its bits are not those of a run planned so from the start.")
     }
   }
 
@@ -362,12 +376,12 @@ public final class TrainingRun {
     let report = try source.load(into: trainer.bank.trained, as: model)
     let anew = try source.loadRest(into: trainer.bank.trained, as: model, companions: objective.companions)
     if let first = anew.first {
-      record?.warn("\(configuration.initFrom) does not have \(anew.count) parameters such as \(first); they start anew.")
+      record?.warn("\(configuration.initFrom) does not have \(counted(anew.count, "parameter")) such as \(first); they start anew.")
     }
     trainer.bank.restartFollowers()
     for warning in report.warnings { record?.warn(warning) }
     for (name, rows) in report.grown.sorted(by: { $0.key < $1.key }) {
-      record?.warn("\(name) of \(configuration.initFrom) had \(rows) rows added for new tokens.")
+      record?.warn("\(name) of \(configuration.initFrom) had \(counted(rows, "row")) added for new tokens.")
     }
   }
 }

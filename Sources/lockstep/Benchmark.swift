@@ -86,7 +86,7 @@ struct Benchmark: ParsableCommand {
 
     private func show(_ r: StepBenchmarkResult) throws {
       func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 16, withPad: " ", startingAt: 0) + value) }
-      try row("objective", "\(r.objective), \(r.params) parameters, \(r.ranks) ranks × \(r.threads) threads")
+      try row("objective", "\(r.objective), \(counted(r.params, "parameter")), \(counted(r.ranks, "rank")) × \(counted(r.threads, "thread"))")
       try row("step", String(format: "%.4f s median (%.4f to %.4f) of %d", r.stepSMedian, r.stepSMin, r.stepSMax, r.steps))
       try row("tokens", String(format: "%.0f a second", r.tokensPerS))
       try row("kernels", r.kernel == r.bestKernel ? "\(r.kernel), the best of this CPU" : "\(r.kernel); the best of this CPU are \(r.bestKernel)")
@@ -123,7 +123,7 @@ struct Benchmark: ParsableCommand {
     }
 
     private func show(_ r: OverheadResult) throws {
-      try StandardOutput.line("\(r.objective), \(r.params) parameters, \(r.ranks) ranks × \(r.threads) threads, \(r.batch) samples of \(r.context), \(r.pairs) pairs")
+      try StandardOutput.line("\(r.objective), \(counted(r.params, "parameter")), \(counted(r.ranks, "rank")) × \(counted(r.threads, "thread")), \(counted(r.batch, "sample")) of \(r.context), \(r.pairs) pairs")
       try StandardOutput.line(String(format: "step          %.4f s", r.stepS))
       func row(_ name: String, _ value: Double, _ quartiles: [Double]) throws {
         try StandardOutput.line(String(format: "\(name)  %+.2f %%  (quartiles %+.2f to %+.2f)", 100 * value, 100 * quartiles[0], 100 * quartiles[1]))

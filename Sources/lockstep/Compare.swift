@@ -77,8 +77,7 @@ struct Compare: ComputingCommand {
   }
 
   private func show(_ comparison: ComparisonFile, _ plans: [ArmPlan]) {
-    let seeds = comparison.seeds.count == 1 ? "1 seed" : "\(comparison.seeds.count) seeds"
-    StandardError.write("\(printable(comparison.name)): \(plans.count) arms, \(seeds)\n")
+    StandardError.write("\(printable(comparison.name)): \(counted(plans.count, "arm")), \(counted(comparison.seeds.count, "seed"))\n")
     let width = max(6, plans.map(\.arm.count).max() ?? 6)
     func line(_ cells: [String]) {
       let padded = cells.enumerated().map { $1.padding(toLength: max($0 == 0 ? width : 13, $1.count), withPad: " ", startingAt: 0) }

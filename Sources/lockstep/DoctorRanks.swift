@@ -10,7 +10,7 @@ struct MPICheck: DoctorCheck {
     guard job.place.rank == 0 else { return [] }
     let others = versions.indices.filter { versions[$0] != versions[0] }
     guard let other = others.first else {
-      return [.ok("MPI", "\(versions[0]), \(versions.count) ranks on \(job.hostCount) host\(job.hostCount > 1 ? "s" : "")")]
+      return [.ok("MPI", "\(versions[0]), \(counted(versions.count, "rank")) on \(job.hostCount) host\(job.hostCount > 1 ? "s" : "")")]
     }
     return [
       .problem(
@@ -60,14 +60,14 @@ struct BindingCheck: DoctorCheck {
     if job.threads > allowed, allowed < all {
       return [
         .problem(
-          "binding", "\(job.threads) threads share \(allowed) of this host's \(all) CPUs, because mpirun bound the rank to \(allowed == 1 ? "one" : "them").",
+          "binding", "\(counted(job.threads, "thread")) share \(allowed) of this host's \(all) CPUs, because mpirun bound the rank to \(allowed == 1 ? "one" : "them").",
           remedy: "launch/run, or mpirun --bind-to none, or --map-by socket:PE=\(job.threads).", of: .rank)
       ]
     }
     if allowed == 1, all > ranks {
       return [
         .warning(
-          "binding", "the rank may use 1 of \(all) CPUs, and there are \(ranks) ranks on this host: some stay idle.",
+          "binding", "the rank may use 1 of \(all) CPUs, and there are \(counted(ranks, "rank")) on this host: some stay idle.",
           remedy: "launch/run, or mpirun --bind-to none, or --map-by socket:PE=n.", of: .rank)
       ]
     }
@@ -83,14 +83,14 @@ struct OversubscriptionCheck: DoctorCheck {
     if ranks > all, !waitingRanksYield {
       return [
         .problem(
-          "oversubscribed", "\(ranks) ranks share \(all) CPUs, and each that waits keeps one busy: sums over ranks take many times longer.",
+          "oversubscribed", "\(counted(ranks, "rank")) share \(all) CPUs, and each that waits keeps one busy: sums over ranks take many times longer.",
           remedy: "One rank a socket is best; or --mca mpi_yield_when_idle 1.")
       ]
     }
     if ranks * job.threads > all {
       return [
         .warning(
-          "oversubscribed", "\(ranks) ranks of \(job.threads) threads share \(all) CPUs.",
+          "oversubscribed", "\(counted(ranks, "rank")) of \(counted(job.threads, "thread")) share \(all) CPUs.",
           remedy: "Fine for tests of equal bits; for speed use as many threads as CPUs.")
       ]
     }

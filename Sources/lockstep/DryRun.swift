@@ -24,13 +24,13 @@ struct DryRun {
     guard communicator.rank == 0 else { return }
     func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 22, withPad: " ", startingAt: 0) + value) }
     try row("objective", configuration.objective)
-    try row("model", "\(plan.model.layers) layers, width \(plan.model.width), \(plan.model.heads) heads, context \(plan.model.context), vocabulary \(plan.model.vocabulary)")
+    try row("model", "\(counted(plan.model.layers, "layer")), width \(plan.model.width), \(counted(plan.model.heads, "head")), context \(plan.model.context), vocabulary \(plan.model.vocabulary)")
     try row("opens as", plan.model.huggingFaceClass?.architecture ?? "no Hugging Face class")
     if let obstacle = plan.model.huggingFaceObstacle { try row("", obstacle) }
     try row("parameters", grouped(plan.parameters))
     try row("samples an epoch", grouped(inputs.training.samplesPerEpoch))
-    try row("steps", "\(grouped(plan.steps)) of \(configuration.batch) samples (\(grouped(plan.steps * configuration.batch * plan.model.context)) tokens)")
-    try row("micro-batches", "\(configuration.batch / configuration.microBatch) a step over \(communicator.size) ranks × \(threads) threads")
+    try row("steps", "\(grouped(plan.steps)) of \(counted(configuration.batch, "sample")) (\(grouped(plan.steps * configuration.batch * plan.model.context)) tokens)")
+    try row("micro-batches", "\(configuration.batch / configuration.microBatch) a step over \(counted(communicator.size, "rank")) × \(counted(threads, "thread"))")
     try row("memory a rank", "\(megabytes(plan.memoryBytes)) (weights, moments, sum \(megabytes(20 * plan.parameters)); activations and scratch \(megabytes(plan.workspaceBytes)))")
     try row("a checkpoint", "\(megabytes(plan.checkpointBytes)), and as much memory on rank 0 while it is written; up to \(configuration.machine.keepLast + 2) are kept: \(megabytes((configuration.machine.keepLast + 2) * plan.checkpointBytes))")
     let kernel = ComputeKernel.current

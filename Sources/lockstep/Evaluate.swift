@@ -7,6 +7,7 @@ import Foundation
 import Storage
 import Kernels
 import Measures
+import Metrics
 import Tensors
 import Training
 
@@ -55,10 +56,13 @@ struct Evaluate: ComputingCommand {
         UnsafeMutableRawBufferPointer(start: opened.parameters.memory, count: 4 * opened.parameters.layout.count), from: 0)
       let context = MeasureContext(
         opened, corpus: corpus, split: split, communicator: communicator, threads: threads, microBatch: microBatch, seed: seed,
-        classifierFolder: save)
+        classifierFolder: save, meters: communicator.rank == 0 ? .standardError() : nil)
       var report = Report(
         model: opened.path, objective: opened.objective.name, corpus: corpus?.folder, split: split.rawValue, seed: seed, measures: [:])
-      for (name, measure) in chosen { report.measures[name] = try measure(context) }
+      for (name, measure) in chosen {
+        context.activity = name
+        report.measures[name] = try measure(context)
+      }
       guard communicator.rank == 0 else { return }
       if let predictions {
         try AtomicFile.write(Predictions.table(chosen.flatMap { report.measures[$0.name]?.predictions ?? [] }), to: predictions)

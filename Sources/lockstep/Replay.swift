@@ -5,6 +5,7 @@ import Core
 import Foundation
 import Storage
 import Kernels
+import Metrics
 import Training
 
 struct Replay: ComputingCommand {
@@ -43,7 +44,8 @@ struct Replay: ComputingCommand {
         let inputs = try CorpusInputs.open(configuration, verify: communicator.localRank == 0)
         try past?.requireData(inputs.dataHash, in: configuration.data.corpus)
         try Memory.require(RunPlan(configuration, inputs, ranks: communicator.size, threads: threads), ranksHere: communicator.localSize, savesHere: false)
-        return try Training.Replay(past, configuration, inputs, communicator: communicator, threads: threads, warn: Self.warn)
+        return try Training.Replay(past, configuration, inputs, communicator: communicator, threads: threads, warn: Self.warn,
+          tell: { StandardError.write($0 + "\n") }, meters: communicator.rank == 0 ? .standardError() : nil)
       }
       let (report, matches) = try replay(step: step)
       if communicator.rank == 0 { try show(report) }

@@ -16,17 +16,20 @@ struct Train: ComputingCommand {
       SIGUSR1, SIGHUP (a terminal that is closed), and Ctrl-C without mpirun or under launch/run, save a checkpoint and end with exit code 75.
       """)
 
-  @Argument(help: "The configuration, a TOML file.") var config: String
+  @Argument(help: "The configuration, a TOML file.") var config: String?
   @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key: --set optimizer.learningRate=3e-4. May be repeated.") var settings: [String] = []
   @Option(parsing: .unconditional, help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads: Int?
   @Flag(help: "Only print the run's folder.") var printFolder = false
+  @Flag(help: "Only print every key of a configuration with its default, range and meaning: docs/configuration.md.") var keys = false
   @Flag(help: "Only say what the run would need: parameters, memory, disk, time.") var dryRun = false
   @Flag(help: "Go on although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
 
-  var computes: Bool { !printFolder }
-  var continuedRun: (core: String, folder: String)? { lockstep.continuedRun(of: config, settings: settings) }
+  var computes: Bool { !printFolder && !keys }
+  var continuedRun: (core: String, folder: String)? { config.flatMap { lockstep.continuedRun(of: $0, settings: settings) } }
 
   func run() throws {
+    if keys { return try StandardOutput.write(Keys.markdown()) }
+    guard let config else { throw ConfigurationError("CONFIG", "is missing; name a configuration, such as configs/quickstart.toml.") }
     if printFolder || dryRun { StopRequest.remove() } else { StopRequest.install() }
     if printFolder { return try StandardOutput.line(RunConfiguration(toml: try ConfigurationFile.text(config), place: config, settings: settings).folder) }
     try Job.run(.withoutSettings) { communicator in
@@ -36,6 +39,9 @@ struct Train: ComputingCommand {
       // Before the first step a rank may read a large corpus while the others wait.
       communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
       let threads = try Job.together(communicator) { try Job.threads(self.threads ?? configuration.machine.threads, communicator) }
+      if communicator.rank == 0, !configuration.takenFromInitial.isEmpty {
+        StandardError.write("model from \(configuration.initFrom): \(configuration.takenFromInitial.joined(separator: ", "))\n")
+      }
       if dryRun { return try DryRun(configuration, communicator, threads: threads).print() }
       let run = try Job.together(communicator) {
         // One rank a host reads all of the corpus once: a flipped bit would train on silently.
@@ -54,9 +60,9 @@ struct Train: ComputingCommand {
     let folder = run.configuration.folder
     let line: String
     switch ending {
-    case .finished(let step): line = "finished \(step) steps; checkpoint and curve are in \(folder)"
+    case .finished(let step): line = "finished \(counted(step, "step")); checkpoint and curve are in \(folder)"
     case .alreadyFinished(let step):
-      line = "\(folder) has finished its \(step) steps; raise duration to go on from there"
+      line = "\(folder) has finished its \(counted(step, "step")); raise duration to go on from there"
     case .stopped(let step): line = "stopped as asked after step \(step), saved in \(folder); run the same command again to go on"
     }
     if communicator.rank == 0 { StandardError.write(line + "\n") }

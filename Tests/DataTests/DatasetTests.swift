@@ -134,4 +134,28 @@ import Testing
     #expect(try dataset.samples(at: 7..<8).tokens == Array(whole.tokens[34..<51]))
     #expect(try SyntheticDataset(vocabulary: Vocabulary(size: 50), context: 16, seed: 4).samples(at: 5..<9).tokens != whole.tokens)
   }
+
+  /// A part of a split stands for all of it: evenly spread, in order, each sample as it is when all are read.
+  @Test(arguments: [1, 2, 3, 7, 9, 10, 25]) func aPartIsSpreadEvenly(count: Int) throws {
+    let all = try dataset([40], context: 4)
+    #expect(all.samplesPerEpoch == 10)
+    let part = SpreadSource(all, count: count)
+    let used = min(count, 10)
+    #expect(part.samplesPerEpoch == used)
+    let batch = try part.samples(at: 0..<UInt64(used))
+    #expect(batch.positions.map(Int.init) == (0..<used).map { $0 * 10 / used })
+    for (row, position) in batch.positions.enumerated() {
+      let alone = try all.samples(at: position..<position + 1)
+      #expect(Array(batch.tokens[row * 5..<row * 5 + 5]) == alone.tokens && Array(batch.segments[row * 5..<row * 5 + 5]) == alone.segments)
+    }
+    // The same samples whichever way a range is cut, which is what ranks do.
+    let halves = try [0..<UInt64(used / 2), UInt64(used / 2)..<UInt64(used)].flatMap { try part.samples(at: $0).positions }
+    #expect(halves == batch.positions)
+    #expect(try part.samples(at: UInt64(used)..<UInt64(used) + 1).indices == [0])
+  }
+
+  @Test func noneMeansAll() throws {
+    #expect(SpreadSource(try dataset([40], context: 4), count: 0).samplesPerEpoch == 10)
+    #expect(SpreadSource.place(999_999_999, of: 1_000_000_000, in: 10_000_000_000_000) == 9_999_999_990_000)
+  }
 }

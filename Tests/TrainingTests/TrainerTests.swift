@@ -138,6 +138,21 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     #expect(all != six && abs(all - six) < 0.5)
   }
 
+  /// Validation on a part reads windows of the whole split, not its beginning: half of the split differs from the other half here.
+  @Test func aPartOfASplitStandsForTheWhole() throws {
+    struct Halves: SampleSource {
+      let samplesPerEpoch = 12
+      func samples(at positions: Range<UInt64>) throws -> SampleBatch {
+        let tokens: [Int32] = positions.flatMap { p in (0..<17).map { i in p < 6 ? 1 : Int32(i * 7 % 53) } }
+        return SampleBatch(positions: Array(positions), length: 16, tokens: tokens, segments: [Int32](repeating: 0, count: tokens.count))
+      }
+    }
+    let trainer = try makeTrainer()
+    let (all, part) = (try trainer.evaluate(Halves(), samples: 12)[0], try trainer.evaluate(Halves(), samples: 4)[0])
+    #expect(abs(all - part) < 1e-12)
+    #expect(try trainer.evaluate(Halves(), samples: 99) == [all])
+  }
+
   @Test func floatControlRunsTheSameMathematics() throws {
     let (exact, float) = (try makeTrainer(), try makeTrainer(sum: .float))
     let (a, b) = (try run(exact, 0..<5), try run(float, 0..<5))

@@ -1,0 +1,10 @@
+import Core
+import Measures
+import Training
+
+/// What `lockstep train --keys` prints.
+enum Keys {
+  static func markdown() throws(ConfigurationError) -> String {
+    try ConfigurationReference.markdown(measures: MeasureRegistry.entries.map { ($0.name, $0.keys) })
+  }
+}
