@@ -80,7 +80,7 @@ extension MaskVarianceMeasure.Options {
       "texts": "At most so many texts, evenly spread over the split, 2 … 10000.",
       "draws": "Random orders of a text from which masks at every distance are taken, 2 … 100000.",
       "trials": "Means of K masks of either kind, for the direct variances, 2 … 100000.",
-      "sets": "K, 2 … 1000.",
+      "sets": "K, the masks that cover a text together, 2 … 1000.",
       "ratio": "Share of ordinary tokens that a mask hides, 0.01 … 0.5; 0 for 1 / sets.",
       "steps": "Steps from a mask to a disjoint one, at most; 0 for a token at a time.",
       "maskShare": "Of the hidden tokens, the share shown as [MASK], 0 … 1.",
