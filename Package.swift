@@ -60,13 +60,16 @@ let package = Package(
     .systemLibrary(name: "COpenMPI", pkgConfig: mpiPackage, providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
+    .systemLibrary(name: "CLinux"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
     .target(name: "CProcess"),
 
     // MARK: - The line, bottom up (scripts/check-imports has the table of who may import whom)
     module("Core", []),
-    module("Storage", ["Core", "CCrypto", "CZlib"]),
+    module("Storage", ["Core", "CCrypto", "CZlib", "CZstd", "CLZMA", "CLinux"]),
     module("Tensors", ["Core"]),
     module("Kernels", ["Core", "Tensors", "COpenBLAS"]),
     module("Layers", ["Core", "Tensors", "Kernels"]),

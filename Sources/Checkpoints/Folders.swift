@@ -9,8 +9,8 @@ enum Folders {
     try checkFault("create", path)
     if mkdir(path, 0o755) == 0 || (errno == EEXIST && exists(path)) { return }
     let code = errno
-    let parent = (path as NSString).deletingLastPathComponent
-    if code == ENOENT, !parent.isEmpty, parent != path {
+    let parent = folderAbove(path)
+    if code == ENOENT, parent != ".", parent != path {
       try create(parent)
       if mkdir(path, 0o755) == 0 || errno == EEXIST { return }
     }
@@ -22,7 +22,7 @@ enum Folders {
     try checkFault("create", path)
     if mkdir(path, 0o755) == 0 { return }
     if errno == ENOENT {
-      try create((path as NSString).deletingLastPathComponent)
+      try create(folderAbove(path))
       if mkdir(path, 0o755) == 0 { return }
     }
     throw CheckpointError("create", path, systemReason(), exitCode: .inputOutput)

@@ -110,7 +110,7 @@ extension RunFolder {
     var (missing, folder) = ([String](), path)
     while !folder.isEmpty, folder != "/", try Folders.kind(of: folder) == .absent {
       missing.append(folder)
-      folder = (folder as NSString).deletingLastPathComponent
+      folder = folderAbove(folder)
     }
     return missing
   }

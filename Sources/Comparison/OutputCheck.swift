@@ -30,7 +30,7 @@ extension ComparisonFile {
   /// The folder in which the first missing one is to be made.
   private func checkNearestFolder() throws(FileError) {
     var folder = path
-    while !folder.isEmpty, access(folder, F_OK) != 0 { folder = folder.contains("/") ? (folder as NSString).deletingLastPathComponent : "." }
+    while !folder.isEmpty, access(folder, F_OK) != 0 { folder = folderAbove(folder) }
     if folder.isEmpty { folder = "/" }
     var info = stat()
     guard stat(folder, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else {

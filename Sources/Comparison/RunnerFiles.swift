@@ -92,7 +92,7 @@ struct StoredResult: Codable {
   }
 
   func write(_ path: String) throws {
-    try makeFolders((path as NSString).deletingLastPathComponent)
+    try makeFolders(folderAbove(path))
     try AtomicFile.write(try comparisonJSON(self), to: path)
   }
 }

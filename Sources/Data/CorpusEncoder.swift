@@ -18,6 +18,9 @@ struct EncodedBatch: Sendable {
   var invalidDocuments = 0
   /// Documents that write special tokens out.
   var specialDocuments = 0
+  /// Place of the file among the sources, and what is odd about its lines.
+  var source = 0
+  var findings = TextFindings()
   var sourceBytes = 0
 }
 
@@ -48,7 +51,7 @@ extension DocumentBatch {
   func encoded(
     by tokenizer: any Tokenizer, specialIsText: Bool, _ specials: WrittenSpecials, split: SplitDecision
   ) throws -> EncodedBatch {
-    var batch = EncodedBatch(sourceBytes: sourceBytes)
+    var batch = EncodedBatch(source: source, findings: lineFindings(), sourceBytes: sourceBytes)
     let end = tokenizer.vocabulary.endOfDocument
     var start = split.start(ofBatch: index)
     func encode(_ part: UnsafeBufferPointer<UInt8>, into side: inout EncodedSide) {

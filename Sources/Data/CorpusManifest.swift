@@ -86,9 +86,14 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
   /// - Throws: `DataError` when there is none, or when it is not one this build reads.
   public init(folder: String) throws {
     let path = folder + "/" + Self.fileName
-    guard let bytes = FileManager.default.contents(atPath: path) else {
+    guard FileManager.default.fileExists(atPath: path) else {
+      if let (_, aside) = WorkFolder.replaced(folder) {
+        throw DataError(
+          folder, "was being replaced when a process was killed: its corpus is in \(aside).", remedy: "Move it back, or run lockstep prepare again.")
+      }
       throw DataError(folder, "is not a corpus: it has no readable \(Self.fileName).", remedy: "Make one with lockstep prepare.")
     }
+    let bytes = try MappedFile(path, atMost: Self.mostBytes).withBytes { Data($0) }
     struct Version: Decodable { var version: Int }
     let version = try? JSONDecoder().decode(Version.self, from: bytes).version
     if let version, version != Self.currentVersion {
@@ -125,6 +130,9 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
     }
     return nil
   }
+
+  /// Millions of sources have room in it.
+  private static let mostBytes = 4 << 30
 
   /// As in the header of a shard: more than any corpus has.
   private static let largestCount = 1 << 48

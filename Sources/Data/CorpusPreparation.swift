@@ -1,13 +1,14 @@
 import Core
 import Foundation
 import Storage
+import Synchronization
 import Tokenizers
 
 /// Makes a corpus folder from text files.
 ///
 /// The bytes of the corpus depend on the inputs, the tokeniser and the options, never on the number of
 /// threads: documents are cut into batches by their bytes alone, encoded on any thread and written in
-/// order. Memory holds a few batches and the documents in them; plain files are read through their mapping.
+/// order. Memory holds a few batches and the documents in them: files are read and inflated piece by piece.
 public struct CorpusPreparation: Sendable {
   public let inputs: [String]
   public let target: String
@@ -15,8 +16,7 @@ public struct CorpusPreparation: Sendable {
   public let options: PreparationOptions
 
   public init(inputs: [String], target: String, tokenizer: TokenizerPlan, options: PreparationOptions = PreparationOptions()) {
-    (self.inputs, self.tokenizer, self.options) = (inputs, tokenizer, options)
-    self.target = target.count > 1 && target.hasSuffix("/") ? String(target.dropLast()) : target
+    (self.inputs, self.target, self.tokenizer, self.options) = (inputs, target, tokenizer, options)
   }
 
   /// Makes the corpus, or finds that it is there.
@@ -27,25 +27,64 @@ public struct CorpusPreparation: Sendable {
   public func run(progress: (PreparationProgress) throws -> Void = { _ in }) throws -> PreparationOutcome {
     let problems = options.problems
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
-    let extensions = options.extensions ?? options.format.extensions
-    let (files, ignored) = try SourceSearch.files(of: inputs, extensions: extensions)
+    let restored = try WorkFolder.restore(target)
+    let output = try OutputFolder(target)
+    if output.state != .corpus || options.force { try output.requireWritable() }
+    let standardInput = try readStandardInput(beside: output)
+    defer { withExtendedLifetime(standardInput) {} }
+    let search = try find(output, standardInput)
     return try withoutActuallyEscaping(progress) { progress in
-      let meter = ProgressMeter(total: files.reduce(0) { $0 + $1.bytes }, report: progress)
-      let sources = try hashed(files, meter)
+      let meter = ProgressMeter(total: search.files.reduce(0) { $0 + $1.bytes }, report: progress)
+      let sources = try hashed(search.files, meter)
       let recipe = recipe(of: sources)
-      if let present = try presentCorpus(recipe: recipe, sources: sources) {
-        return PreparationOutcome(manifest: present, alreadyPrepared: true, notes: ["already prepared: \(target)"])
+      var notes = restored ? ["\(output.path) was being replaced when a process was killed; the old corpus was put back"] : []
+      if let present = try presentCorpus(output, recipe: recipe, sources: sources) {
+        notes += ["already prepared: \(output.path)"] + self.notes(of: search)
+        return PreparationOutcome(manifest: present, alreadyPrepared: true, notes: notes)
       }
-      let partial = try PartialFolder(beside: target)
-      do {
-        let (manifest, special) = try build(in: partial.path, files, sources, recipe: recipe, meter)
-        try partial.commit()
-        return PreparationOutcome(manifest: manifest, alreadyPrepared: false, notes: notes(manifest, ignored: ignored, special: special))
-      } catch {
-        partial.discard()
-        throw error
-      }
+      let (manifest, found) = try make(output, search.files, sources, recipe: recipe, meter)
+      notes += self.notes(of: manifest) + found + self.notes(of: search)
+      return PreparationOutcome(manifest: manifest, alreadyPrepared: false, notes: notes)
     }
+  }
+
+  private func make(
+    _ output: OutputFolder, _ files: [SourceFile], _ sources: [CorpusManifest.Source], recipe: String, _ meter: ProgressMeter
+  ) throws -> (CorpusManifest, notes: [String]) {
+    let work = try WorkFolder(for: output)
+    do {
+      let (manifest, notes) = try build(in: work.path, files, sources, recipe: recipe, meter)
+      // The last moment to stop: what is exchanged is exchanged.
+      try meter.end()
+      let left = try work.commit()
+      return (manifest, notes + (left.map { [$0] } ?? []))
+    } catch {
+      work.discard()
+      throw error
+    }
+  }
+
+  // MARK: - What is to be read
+
+  private func find(_ output: OutputFolder, _ standardInput: UnnamedFile?) throws -> SourceSearch {
+    var exclude: [ExcludePattern] = []
+    for pattern in options.exclude { exclude.append(try ExcludePattern(pattern)) }
+    let choice = SourceSearch.Choice(extensions: options.extensions ?? options.format.extensions, exclude: exclude, output: output.identity)
+    return try SourceSearch.files(of: inputs, choice, standardInput: standardInput?.path)
+  }
+
+  /// Standard input can be read once, and the text is needed several times: it is kept on the disk of the target.
+  private func readStandardInput(beside output: OutputFolder) throws -> UnnamedFile? {
+    guard inputs.contains("-") else { return nil }
+    guard inputs.filter({ $0 == "-" }).count == 1 else {
+      throw ConfigurationError("--input", "is - twice; standard input can be read once.")
+    }
+    guard isatty(STDIN_FILENO) == 0 else {
+      throw ConfigurationError("--input", is: "-", rule: "standard input is a terminal; send the text through a pipe.")
+    }
+    let file = try UnnamedFile(in: output.nearestFolder)
+    try file.append(from: STDIN_FILENO, name: "standard input")
+    return file
   }
 
   // MARK: - What is there already
@@ -54,11 +93,14 @@ public struct CorpusPreparation: Sendable {
     meter.begin(.hashing)
     var sources: [CorpusManifest.Source] = []
     var remaining = files[...]
-    try orderedWork(threads: options.threads, next: { remaining.popFirst() }) { file in
-      CorpusManifest.Source(name: file.name, bytes: file.bytes, sha256: try MappedFile(file.path).sha256())
-    } consume: { source in
+    let done = HashedBytes()
+    try orderedWork(
+      threads: options.threads, next: { remaining.popFirst() },
+      transform: { file in CorpusManifest.Source(name: file.name, bytes: file.bytes, sha256: try file.sha256(done.add)) },
+      waiting: { try meter.advance(to: done.value) }
+    ) { source in
       sources.append(source)
-      try meter.advance(to: meter.bytesDone + source.bytes)
+      try meter.advance(to: done.value)
       return true
     }
     try meter.end()
@@ -76,19 +118,13 @@ public struct CorpusPreparation: Sendable {
   }
 
   /// The corpus at the target when it is the one wanted; nil when there is none or it is to be replaced.
-  private func presentCorpus(recipe: String, sources: [CorpusManifest.Source]) throws -> CorpusManifest? {
-    guard FileManager.default.fileExists(atPath: target) else { return nil }
-    guard FileManager.default.fileExists(atPath: target + "/" + CorpusManifest.fileName) else {
-      let entries = try? FileManager.default.contentsOfDirectory(atPath: target)
-      if entries == [] { return nil }
-      throw DataError(target, "exists and is not a corpus.", remedy: "Name a folder that does not exist; this one is left alone, even with --force.")
-    }
-    if options.force { return nil }
+  private func presentCorpus(_ output: OutputFolder, recipe: String, sources: [CorpusManifest.Source]) throws -> CorpusManifest? {
+    guard output.state == .corpus, !options.force else { return nil }
     let remedy = "Name another folder, or replace it with --force."
-    let corpus = try Corpus(target)
+    let corpus = try Corpus(output.path)
     guard corpus.manifest.recipe == recipe else {
       let what = corpus.manifest.sources == sources ? "with other options or another tokeniser" : "from other files"
-      throw DataError(target, "holds a corpus made \(what).", remedy: remedy)
+      throw DataError(output.path, "holds a corpus made \(what).", remedy: remedy)
     }
     for split in CorpusSplit.allCases { _ = try corpus.shards(split) }
     return corpus.manifest
@@ -98,8 +134,8 @@ public struct CorpusPreparation: Sendable {
 
   private func build(
     in folder: String, _ files: [SourceFile], _ sources: [CorpusManifest.Source], recipe: String, _ meter: ProgressMeter
-  ) throws -> (CorpusManifest, specialDocuments: Int) {
-    func reader() -> DocumentReader { DocumentReader(files, choice: options.format, scratch: folder + "/.inflated") }
+  ) throws -> (CorpusManifest, notes: [String]) {
+    func reader() -> DocumentReader { DocumentReader(files, digests: sources.map(\.sha256), choice: options.format) }
     let split = try decideSplit(reader(), meter)
     let tokenizer = try makeTokenizer(reader, split, meter)
     let json = tokenizer.tokenizerJSON()
@@ -109,10 +145,10 @@ public struct CorpusPreparation: Sendable {
       vocabulary: tokenizer.vocabulary, split: split.manifestEntry, train: [], validation: [], sources: sources)
     try AtomicFile.write(json, to: folder + "/" + Corpus.tokenizerFile)
     try AtomicFile.write(configuration, to: folder + "/" + Corpus.tokenizerConfigFile)
-    let special = try encode(reader(), by: tokenizer, split, into: folder, &manifest, meter)
+    let odd = try encode(reader(), by: tokenizer, split, into: folder, &manifest, meter)
     try checkSides(manifest)
     try AtomicFile.write(manifest.encoded(), to: folder + "/" + CorpusManifest.fileName)
-    return (manifest, special)
+    return (manifest, notes(of: odd, files))
   }
 
   /// Settles the rule; reads the corpus once unless it is by hash.
@@ -124,7 +160,9 @@ public struct CorpusPreparation: Sendable {
     meter.begin(.scanning)
     var (documents, textBytes) = (0, 0)
     var starts: [Int] = []
-    try orderedWork(threads: options.threads, next: reader.next, transform: { try $0.measured() }) { batch in
+    try orderedWork(
+      threads: options.threads, next: reader.next, transform: { try $0.measured() }, weight: \.text.count, waiting: meter.wait
+    ) { batch in
       starts.append(textBytes)
       documents += batch.documents
       textBytes += batch.textBytes
@@ -167,11 +205,11 @@ public struct CorpusPreparation: Sendable {
     }
   }
 
-  /// - Returns: how many documents write special tokens out.
+  /// - Returns: what is odd in the text.
   private func encode(
     _ reader: DocumentReader, by tokenizer: any Tokenizer, _ split: SplitDecision, into folder: String,
     _ manifest: inout CorpusManifest, _ meter: ProgressMeter
-  ) throws -> Int {
+  ) throws -> OddText {
     meter.begin(.encoding)
     func sequence(_ side: CorpusSplit) -> ShardSequence {
       ShardSequence(
@@ -179,17 +217,18 @@ public struct CorpusPreparation: Sendable {
         tokenizerHash: manifest.tokenizerSHA256)
     }
     var (train, validation) = (sequence(.train), sequence(.validation))
-    var (empty, invalid, special) = (0, 0, 0)
     let (specials, specialIsText) = (WrittenSpecials(tokenizer), !options.readsSpecialTokens)
     @Sendable func encoded(_ batch: DocumentBatch) throws -> EncodedBatch {
       try batch.encoded(by: tokenizer, specialIsText: specialIsText, specials, split: split)
     }
-    try orderedWork(threads: options.threads, next: reader.next, transform: encoded) { batch in
+    var (empty, invalid, odd) = (0, 0, OddText())
+    try orderedWork(threads: options.threads, next: reader.next, transform: encoded, weight: \.text.count, waiting: meter.wait) { batch in
+      if batch.findings != TextFindings() { odd.lines[batch.source, default: TextFindings()].add(batch.findings) }
+      odd.specialDocuments += batch.specialDocuments
       try train.append(batch.train)
       try validation.append(batch.validation)
       empty += batch.emptyDocuments
       invalid += batch.invalidDocuments
-      special += batch.specialDocuments
       meter.documents += batch.train.documents.count + batch.validation.documents.count
       meter.tokens += batch.train.ids.count + batch.validation.ids.count
       try meter.advance(to: batch.sourceBytes)
@@ -198,7 +237,7 @@ public struct CorpusPreparation: Sendable {
     (manifest.train, manifest.validation) = (try train.finish(), try validation.finish())
     (manifest.emptyDocuments, manifest.invalidDocuments) = (empty, invalid)
     try meter.end()
-    return special
+    return odd
   }
 
   private func checkSides(_ manifest: CorpusManifest) throws(DataError) {
@@ -207,7 +246,8 @@ public struct CorpusPreparation: Sendable {
       throw DataError(place, "holds no text: every document is empty.", remedy: "Name files that hold text.")
     }
     if manifest.train.isEmpty {
-      throw DataError(place, "leaves nothing for training: a validation share of \(options.split.fraction) takes it all.", remedy: "Give more text, or split off the tail.")
+      throw DataError(
+        place, "leaves nothing for training: a validation share of \(options.split.fraction) takes it all.", remedy: "Give more text, or split off the tail.")
     }
     if manifest.validation.isEmpty, options.split.fraction > 0 {
       throw DataError(
@@ -216,21 +256,46 @@ public struct CorpusPreparation: Sendable {
     }
   }
 
-  private func notes(_ manifest: CorpusManifest, ignored: Int, special: Int) -> [String] {
-    let rule = manifest.split.rule == "tail" ? "the last of the text" : "documents chosen by their hash"
-    var notes = ["validation: \(rule), share \(manifest.split.fraction)"]
-    if manifest.emptyDocuments > 0 { notes.append("\(manifest.emptyDocuments) empty documents were left out") }
-    if manifest.invalidDocuments > 0 {
-      notes.append("\(manifest.invalidDocuments) documents are not valid UTF-8; their bytes were kept as they are")
-    }
-    if special > 0 {
-      let subject = special == 1 ? "1 document writes" : "\(special) documents write"
+  private func notes(of odd: OddText, _ files: [SourceFile]) -> [String] {
+    var notes = TextFindings.sentences(odd.lines.sorted { $0.key < $1.key }.map { (files[$0.key].path, $0.value) })
+    if odd.specialDocuments > 0 {
+      let subject = odd.specialDocuments == 1 ? "1 document writes" : "\(odd.specialDocuments) documents write"
       notes.append(
         options.readsSpecialTokens
           ? "\(subject) special tokens out; they were read as those tokens"
           : "\(subject) special tokens out, such as [MASK] or <|endoftext|>; they are text like any other (--special-tokens reads them as tokens)")
     }
-    if ignored > 0 { notes.append("\(ignored) files were passed over for their endings") }
     return notes
   }
+
+  private func notes(of manifest: CorpusManifest) -> [String] {
+    let rule = manifest.split.rule == "tail" ? "the last of the text" : "documents chosen by their hash"
+    var notes = ["validation: \(rule), share \(manifest.split.fraction)"]
+    func documents(_ count: Int) -> String { "\(count) \(count == 1 ? "document" : "documents")" }
+    let (empty, invalid) = (manifest.emptyDocuments, manifest.invalidDocuments)
+    if empty > 0 { notes.append("\(empty) empty \(empty == 1 ? "document was" : "documents were") left out") }
+    if invalid > 0 { notes.append("\(documents(invalid)) \(invalid == 1 ? "is" : "are") not valid UTF-8; the bytes were kept as they are") }
+    return notes
+  }
+
+  private func notes(of search: SourceSearch) -> [String] {
+    (search.passedOver.sentence.map { [$0] } ?? []) + search.unusedPatterns.map { "--exclude \($0) matched nothing" }
+  }
+}
+
+/// What is odd in the text of a corpus.
+private struct OddText {
+  /// By the file's place among the sources.
+  var lines: [Int: TextFindings] = [:]
+  /// Documents that write special tokens out.
+  var specialDocuments = 0
+}
+
+/// Counts bytes on several threads.
+private final class HashedBytes: Sendable {
+  private let count = Atomic(0)
+
+  var value: Int { count.load(ordering: .relaxed) }
+
+  @Sendable func add(_ bytes: Int) { count.add(bytes, ordering: .relaxed) }
 }

@@ -14,13 +14,12 @@ public enum InputChoice: Sendable, Equatable {
     }
   }
 
-  /// The format of a file by its name; `.gz` does not count.
+  /// The format of a file by its name; the ending of a compressed file does not count.
   func format(ofFile name: String) -> InputFormat {
     switch self {
     case .all(let format): return format
     case .byEnding(let text, let field, let table):
-      let lower = name.lowercased()
-      let plain = lower.hasSuffix(".gz") ? String(lower.dropLast(3)) : lower
+      let plain = Compression.plainName(name)
       let candidates: [InputFormat] = [.jsonLines(field: field), .csv(table), .tsv(table)]
       return candidates.first { $0.extensions.contains { plain.hasSuffix("." + $0) } } ?? .text(text)
     }

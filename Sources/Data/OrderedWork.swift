@@ -3,19 +3,22 @@ import Foundation
 /// Runs independent pieces of work on several threads and hands their results on in the order of the pieces.
 ///
 /// `next` is called by one thread at a time and `consume` on the calling thread, so neither needs a lock.
-/// At most `2 · threads + 2` pieces are on their way at once, which bounds the memory. The first error in
+/// At most `2 · threads + 2` pieces are on their way at once, of `64 MiB · threads` or a single larger one, which bounds the memory. The
+/// first error in
 /// the order of the pieces is the one that comes out, whichever thread met an error first.
 ///
 /// - Parameters:
 ///   - threads: worker threads, at least 1.
 ///   - next: the next piece, nil after the last.
 ///   - transform: the work; a pure function of its piece.
+///   - weight: bytes of memory that a piece takes; while those on their way take more than the budget, no further one is begun.
+///   - waiting: called on the calling thread a few times a second while nothing can be consumed; what it throws ends the work.
 ///   - consume: takes the results, in order, and says whether it wants more.
 func orderedWork<Piece, Output>(
   threads: Int, next: @escaping () throws -> Piece?, transform: @escaping @Sendable (Piece) throws -> Output,
-  consume: (Output) throws -> Bool
+  weight: @escaping (Piece) -> Int = { _ in 0 }, waiting: () throws -> Void = {}, consume: (Output) throws -> Bool
 ) throws {
-  let line = OrderedLine(threads: threads, next: next, transform: transform)
+  let line = OrderedLine(threads: threads, next: next, transform: transform, weight: weight)
   for number in 0..<threads {
     let thread = Thread { line.work() }
     thread.name = "encode-\(number)"
@@ -24,7 +27,7 @@ func orderedWork<Piece, Output>(
     thread.start()
   }
   defer { line.stop() }
-  while let result = line.take(), try consume(result.get()) {}
+  while let result = try line.take(waiting), try consume(result.get()) {}
 }
 
 /// The line between the workers and the thread that consumes.
@@ -43,10 +46,20 @@ private final class OrderedLine<Piece, Output>: @unchecked Sendable {
   private var taken = 0
   private var finished: [Int: Result<Output, any Error>] = [:]
   private var workers: Int
+  private let weight: (Piece) -> Int
+  private let budget: Int
+  /// Of the pieces begun and not taken.
+  private var weights: [Int: Int] = [:]
+  private var weightUnderWay = 0
 
-  init(threads: Int, next: @escaping () throws -> Piece?, transform: @escaping @Sendable (Piece) throws -> Output) {
+  init(
+    threads: Int, next: @escaping () throws -> Piece?, transform: @escaping @Sendable (Piece) throws -> Output,
+    weight: @escaping (Piece) -> Int
+  ) {
     precondition(threads >= 1, "work needs at least one thread, not \(threads)")
     self.window = 2 * threads + 2
+    self.weight = weight
+    self.budget = threads << 26
     self.workers = threads
     self.next = next
     self.transform = transform
@@ -62,7 +75,7 @@ private final class OrderedLine<Piece, Output>: @unchecked Sendable {
 
   private func nextPiece() -> (Int, Result<Piece, any Error>)? {
     monitor.lock()
-    while !exhausted, reading || started - taken >= window { monitor.wait() }
+    while !exhausted, reading || started - taken >= window || weightUnderWay > budget { monitor.wait() }
     if exhausted {
       monitor.unlock()
       return nil
@@ -77,6 +90,8 @@ private final class OrderedLine<Piece, Output>: @unchecked Sendable {
         exhausted = true
         return nil
       case .success(let piece?):
+        weights[started] = weight(piece)
+        weightUnderWay += weight(piece)
         started += 1
         return (started - 1, .success(piece))
       case .failure(let error):
@@ -88,14 +103,18 @@ private final class OrderedLine<Piece, Output>: @unchecked Sendable {
   }
 
   /// The result after the last one taken; nil when there is none any more.
-  func take() -> Result<Output, any Error>? {
+  func take(_ waiting: () throws -> Void) throws -> Result<Output, any Error>? {
     monitor.lock()
     defer { monitor.unlock() }
     while finished[taken] == nil {
-      if exhausted, taken == started { return nil }
-      monitor.wait()
+      if exhausted, taken == started, !reading { return nil }
+      guard !monitor.wait(until: Date(timeIntervalSinceNow: 0.2)) else { continue }
+      monitor.unlock()
+      defer { monitor.lock() }
+      try waiting()
     }
     defer {
+      weightUnderWay -= weights.removeValue(forKey: taken) ?? 0
       taken += 1
       monitor.broadcast()
     }

@@ -18,14 +18,16 @@ public struct PreparationOptions: Sendable {
   public var threads: Int
   /// Replace a corpus that was made from other inputs or options.
   public var force: Bool
+  /// Patterns of files and folders that are left out of folders.
+  public var exclude: [String]
 
   public init(
     format: InputChoice = .byEnding(), extensions: [String]? = nil, split: SplitRule = .automatic(fraction: 0.1),
     shardTokens: Int = 1 << 26, maximumLength: Int = 1024, threads: Int = ProcessInfo.processInfo.activeProcessorCount,
-    force: Bool = false
+    force: Bool = false, exclude: [String] = []
   ) {
     (self.format, self.extensions, self.split, self.shardTokens) = (format, extensions, split, shardTokens)
-    (self.maximumLength, self.threads, self.force) = (maximumLength, threads, force)
+    (self.maximumLength, self.threads, self.force, self.exclude) = (maximumLength, threads, force, exclude)
   }
 
   /// All rules these options break.

@@ -30,8 +30,14 @@ final class ProgressMeter {
     try report(value(at: now))
   }
 
-  /// Reports the end of the phase, whatever the time.
-  func end() throws { try report(value(at: .now)) }
+  /// Reports the end of the phase, whatever the time: all bytes are done, those that had not to be read as well.
+  func end() throws {
+    bytesDone = total
+    try report(value(at: .now))
+  }
+
+  /// Reports while a piece of work takes long.
+  func wait() throws { try advance(to: bytesDone) }
 
   private func value(at now: ContinuousClock.Instant) -> PreparationProgress {
     let seconds = (now - started) / .seconds(1)

@@ -3,102 +3,92 @@ import Foundation
 import Storage
 
 /// A file that text is read from.
-struct SourceFile: Sendable, Equatable {
+struct SourceFile: Sendable {
+  let location: SystemPath
+  /// The path as it was found, for messages.
   let path: String
   /// The path from the input that was given on: what the manifest records.
   let name: String
-  /// Bytes as stored.
+  /// Bytes as stored, when it was looked at; more that come later are not read.
   let bytes: Int
+  let compression: Compression?
+  let encoding: TextEncoding
 
-  var isCompressed: Bool { path.hasSuffix(".gz") }
+  /// Bytes of the text that are looked at.
+  private static let headBytes = 4096
 
-  /// The text, mapped. A compressed file is inflated into `scratch`, which is taken out of the folder at once
-  /// and goes from the disk with the mapping.
-  func open(scratch: String) throws -> MappedFile {
-    let file = try MappedFile(path)
-    guard isCompressed else { return file }
-    guard FileManager.default.createFile(atPath: scratch, contents: nil), let handle = FileHandle(forWritingAtPath: scratch) else {
-      throw FileError("create", scratch, reason: systemReason())
+  /// Looks at the first bytes of a file: how it is compressed and encoded.
+  ///
+  /// - Parameter content: what the name does not say, as for standard input.
+  /// - Throws: `ForeignContent` for what is no text, `FileError` for what cannot be read, `DataError` for damaged compressed data.
+  init(examining location: SystemPath, path: String? = nil, name: String) throws {
+    let path = path ?? location.description
+    let file = try SequentialFile(location, name: path)
+    if let hole = file.firstHole {
+      throw ForeignContent(sparse: hole, of: file.count)
     }
-    defer {
-      try? handle.close()
-      unlink(scratch)
+    var head = try Self.head(file)
+    let compression = Compression.allCases.first { head.starts(with: $0.magic) }
+    if let compression {
+      head = try Self.head(compression.reader(try SequentialFile(location, name: path), name: path))
+    } else if let claimed = Compression.named(path) {
+      let magic = claimed.magic.map { hexadecimal([$0]) }.joined(separator: " ")
+      throw DataError(
+        path, "is not a \(claimed.rawValue) file: it does not begin with the bytes \(magic).", remedy: "Rename it if it is not compressed.")
     }
-    try file.withBytes { bytes in
-      try Gzip.inflate(bytes, name: path) { try AtomicFile.writeAll($0, to: handle.fileDescriptor, path: scratch) }
+    try head.withUnsafeBytes { try ForeignContent.refuse($0) }
+    (self.location, self.path, self.name, bytes) = (location, path, name, file.count)
+    (self.compression, encoding) = (compression, head.withUnsafeBytes { TextEncoding(markOf: $0) })
+  }
+
+  private static func head(_ reader: any ByteReader) throws -> [UInt8] {
+    var (head, count) = ([UInt8](repeating: 0, count: headBytes), 0)
+    while count < headBytes {
+      let got = try head.withUnsafeMutableBytes { try reader.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[count...])) }
+      guard got > 0 else { break }
+      count += got
     }
-    return try MappedFile(scratch)
+    return Array(head[..<count])
+  }
+
+  /// The text from its beginning, inflated and as UTF-8, and the file it comes from.
+  func open() throws(FileError) -> (text: any ByteReader, file: SequentialFile) {
+    let file = try SequentialFile(location, name: path, count: bytes)
+    let plain = compression?.reader(file, name: path) ?? file
+    return (UnicodeReader(plain, encoding) ?? plain, file)
+  }
+
+  /// Bytes that a document or row may have: of compressed data 256 times its size, so that a small file cannot fill the memory.
+  var mostRecordBytes: Int {
+    guard compression != nil, bytes < TextWindow.longestRecord / 256 else { return TextWindow.longestRecord }
+    return max(64 << 20, 256 * bytes)
+  }
+
+  /// SHA-256 of the stored bytes.
+  /// - Parameter progress: told the bytes of each piece.
+  func sha256(_ progress: (Int) -> Void) throws -> String {
+    let file = try SequentialFile(location, name: path, count: bytes)
+    let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    defer { piece.deallocate() }
+    while true {
+      let got = try file.read(into: piece)
+      if got == 0 { break }
+      progress(got)
+    }
+    guard file.offset == bytes else { throw changed("has \(file.offset) bytes where it had \(bytes)") }
+    return file.finishDigest()
+  }
+
+  /// A file that is written to while it is read would give a corpus of neither state.
+  func changed(_ how: String) -> DataError {
+    DataError(path, "changed while it was read: it \(how).", remedy: "Prepare it when nothing writes to it, or prepare a copy.")
   }
 }
 
-/// Finds the files that inputs name.
-struct SourceSearch {
-  let extensions: [String]
-  private(set) var files: [SourceFile] = []
-  /// Files in folders that were passed over for their ending.
-  private(set) var ignored = 0
-  private var visited: Set<String> = []
-
-  /// All files of `inputs`: files as given, folders with all they hold, in the order of the paths' bytes.
-  ///
-  /// - Throws: `DataError` or `FileError` for an input that is missing, unreadable or holds no text.
-  static func files(of inputs: [String], extensions: [String]) throws -> (files: [SourceFile], ignored: Int) {
-    guard !inputs.isEmpty else { throw DataError("inputs", "are missing.", remedy: "Name at least one file or folder of text.") }
-    var search = SourceSearch(extensions: extensions)
-    for input in inputs { try search.add(input) }
-    return (search.files, search.ignored)
-  }
-
-  private init(extensions: [String]) { self.extensions = extensions.map { $0.hasPrefix(".") ? String($0.dropFirst()) : $0 } }
-
-  private mutating func add(_ input: String) throws {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: input, isDirectory: &isFolder) else {
-      throw DataError(input, "does not exist.", remedy: "Check the path.")
-    }
-    let last = URL(fileURLWithPath: input).standardizedFileURL.lastPathComponent
-    guard isFolder.boolValue else { return try addFile(input, name: last) }
-    let before = (files.count, ignored)
-    try addFolder(input, name: last)
-    guard files.count > before.0 else {
-      let endings = extensions.map { "." + $0 }.joined(separator: ", ")
-      throw DataError(
-        input, "holds no file that ends in \(endings) (or one of these and .gz); \(ignored - before.1) other files are there.",
-        remedy: "Name the files themselves, or the endings to take.")
-    }
-  }
-
-  private mutating func addFile(_ path: String, name: String) throws {
-    guard access(path, R_OK) == 0 else {
-      throw FileError("read", path, reason: systemReason(), remedy: "Change its permissions or leave it out.")
-    }
-    files.append(SourceFile(path: path, name: name, bytes: try MappedFile(path).count))
-  }
-
-  private mutating func addFolder(_ path: String, name: String) throws {
-    // A folder reached twice through links would never end.
-    guard visited.insert(URL(fileURLWithPath: path).resolvingSymlinksInPath().path).inserted else { return }
-    let entries: [String]
-    do {
-      entries = try FileManager.default.contentsOfDirectory(atPath: path)
-    } catch {
-      throw FileError("list", path, reason: systemReason(), remedy: "Change its permissions or leave it out.")
-    }
-    for entry in entries.filter({ !$0.hasPrefix(".") }).sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
-      var isFolder: ObjCBool = false
-      guard FileManager.default.fileExists(atPath: path + "/" + entry, isDirectory: &isFolder) else { continue }
-      if isFolder.boolValue {
-        try addFolder(path + "/" + entry, name: name + "/" + entry)
-      } else if takes(entry) {
-        try addFile(path + "/" + entry, name: name + "/" + entry)
-      } else {
-        ignored += 1
-      }
-    }
-  }
-
-  private func takes(_ entry: String) -> Bool {
-    let plain = (entry.hasSuffix(".gz") ? String(entry.dropLast(3)) : entry).lowercased()
-    return extensions.contains { plain.hasSuffix("." + $0.lowercased()) }
+extension ForeignContent {
+  /// Of a file with a hole, which reads as zero bytes: sparse by intent, or left by a copy that was interrupted.
+  fileprivate init(sparse hole: Int, of count: Int) {
+    self.init(
+      "a file with a hole: its storage ends or pauses at byte \(hole) of \(count)", remedy: "Copy it again; a hole reads as zero bytes, which are no text.")
   }
 }

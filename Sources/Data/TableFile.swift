@@ -1,42 +1,55 @@
 import Core
-import Foundation
 import Storage
 
-/// A row of a CSV or TSV file: the fields that were asked for, and the line it begins on.
+/// A row of a table: the fields that were asked for, and the line it begins on.
 public struct TableEntry: Sendable, Equatable {
   public let fields: [[UInt8]]
   /// From 1.
   public let line: Int
 }
 
-/// CSV and TSV files read whole, for tables that are small beside a corpus: labelled examples.
-public enum TableFile {
-  /// Whether the file's ending, `.gz` set aside, is one of a table.
-  public static func isTable(_ path: String) -> Bool { format(path, TableLayout(columns: [.number(1)])) != nil }
+/// Tables read whole, for those that are small beside a corpus: labelled examples.
+public struct TableFile: Sendable {
+  /// In file order; blank lines are left out.
+  public let rows: [TableEntry]
+  /// Columns of the first row that is not the header; 0 where there is none.
+  public let width: Int
+  /// Sentences about what was odd in the file: other encodings, other line ends.
+  public let notes: [String]
 
-  /// The wanted columns of every row, in file order; blank lines are left out.
+  /// Whether the file's ending, that of a compressed file set aside, is one of a table.
+  public static func isTable(_ path: String) -> Bool { separator(path) != nil }
+
+  /// Reads the wanted columns of every row.
   ///
-  /// - Parameter path: ends in `.csv` (RFC 4180) or `.tsv` (tabs, no quoting), either with `.gz` behind it.
+  /// - Parameters:
+  ///   - path: a file, compressed or not.
+  ///   - separator: nil for what the name says: `.csv` (RFC 4180) or `.tsv` (tabs, no quoting).
   /// - Throws: `DataError` or `FileError` naming the file and the line.
-  public static func rows(of path: String, _ layout: TableLayout) throws -> [TableEntry] {
-    guard let format = format(path, layout) else {
-      throw DataError(path, "is neither CSV nor TSV by its name.", remedy: "Let it end in .csv or .tsv, or one of these and .gz.")
+  public init(_ path: String, _ layout: TableLayout, separator: TableSeparator? = nil) throws {
+    guard let separator = separator ?? Self.separator(path) else {
+      throw DataError(
+        path, "is neither CSV nor TSV by its name.", remedy: "Let it end in .csv or .tsv (.gz, .zst or .xz may follow), or name the separator.")
     }
-    guard FileManager.default.fileExists(atPath: path) else { throw DataError(path, "does not exist.", remedy: "Check the path.") }
-    let scratch = FileManager.default.temporaryDirectory.appendingPathComponent("lockstep-\(UUID().uuidString)").path
-    let file = SourceFile(path: path, name: path, bytes: try MappedFile(path).count)
-    let (source, opened) = try OpenSource.open(file, format: format, scratch: scratch)
-    var (cutter, entries) = (opened, [TableEntry]())
-    while let record = try cutter.next() {
-      if source.text.bytes[record.range].allSatisfy(isSpace) { continue }
-      entries.append(TableEntry(fields: try source.wantedFields(of: record), line: record.line))
+    let file = try SourceSearch.file(path)
+    let reader = DocumentReader([file], choice: .all(.table(layout, separator)))
+    var (rows, findings, width) = ([TableEntry](), TextFindings(), 0)
+    while let batch = try reader.next() {
+      findings.add(batch.lineFindings())
+      try batch.text.withUnsafeBytes { text in
+        for record in batch.records {
+          let row = UnsafeRawBufferPointer(rebasing: text[record.range])
+          if row.allSatisfy(isSpace) { continue }
+          if rows.isEmpty { width = try TableRow.fields(row, separator, place: path).count }
+          rows.append(TableEntry(fields: try batch.format.wantedFields(row, line: record.line), line: record.line))
+        }
+      }
     }
-    return entries
+    (self.rows, self.width, notes) = (rows, width, findings.sentences(path))
   }
 
-  private static func format(_ path: String, _ layout: TableLayout) -> InputFormat? {
-    let lower = path.lowercased()
-    let plain = lower.hasSuffix(".gz") ? String(lower.dropLast(3)) : lower
-    return plain.hasSuffix(".csv") ? .csv(layout) : plain.hasSuffix(".tsv") ? .tsv(layout) : nil
+  private static func separator(_ path: String) -> TableSeparator? {
+    let plain = Compression.plainName(path)
+    return plain.hasSuffix(".csv") ? .comma : plain.hasSuffix(".tsv") ? .tab : nil
   }
 }

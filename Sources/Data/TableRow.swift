@@ -1,13 +1,18 @@
 import Core
 
-/// Cuts rows of CSV and TSV files into fields.
+/// Cuts rows of tables into fields.
 enum TableRow {
+  /// - Parameter place: path and line, for errors.
+  static func fields(_ row: UnsafeRawBufferPointer, _ separator: TableSeparator, place: String) throws(DataError) -> [[UInt8]] {
+    let row = withoutCarriageReturn(row[...])
+    if separator.isQuoted { return try quoted(row, separator.byte, place: place) }
+    return row.split(separator: separator.byte, maxSplits: separator.partsOnce ? 1 : .max, omittingEmptySubsequences: false).map(Array.init)
+  }
+
   /// The fields of a CSV row by RFC 4180: a field that begins with a quote ends with one, and `""` inside stands for a quote.
   ///
-  /// - Parameter place: path and line, for errors.
   /// - Throws: `DataError` for text after a closing quote.
-  static func commaSeparated(_ row: Slice<UnsafeRawBufferPointer>, place: String) throws(DataError) -> [[UInt8]] {
-    let row = withoutCarriageReturn(row)
+  private static func quoted(_ row: Slice<UnsafeRawBufferPointer>, _ delimiter: UInt8, place: String) throws(DataError) -> [[UInt8]] {
     var fields: [[UInt8]] = [[]]
     var (quoted, closed) = (false, false)
     var index = row.startIndex
@@ -25,7 +30,7 @@ enum TableRow {
         } else {
           (quoted, closed) = (false, true)
         }
-      } else if byte == UInt8(ascii: ",") {
+      } else if byte == delimiter {
         fields.append([])
         closed = false
       } else if closed {
@@ -37,11 +42,6 @@ enum TableRow {
       }
     }
     return fields
-  }
-
-  /// The fields of a TSV row; quotes are ordinary characters.
-  static func tabSeparated(_ row: Slice<UnsafeRawBufferPointer>) -> [[UInt8]] {
-    withoutCarriageReturn(row).split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false).map(Array.init)
   }
 
   private static func withoutCarriageReturn(_ row: Slice<UnsafeRawBufferPointer>) -> Slice<UnsafeRawBufferPointer> {

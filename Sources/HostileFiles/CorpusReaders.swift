@@ -27,7 +27,9 @@ extension FileReader {
     documents("separated", .all(.text(.separatorLine("--")))), documents("jsonl", .all(.jsonLines(field: "text"))),
     documents("csv", .all(.csv(TableLayout(columns: [.name("text"), .number(1)])))),
     documents("tsv", .all(.tsv(TableLayout(columns: [.name("text")])))),
-    documents("gzip", .all(.jsonLines(field: "text")), ending: ".gz"),
+    documents("semicolons", .all(.table(TableLayout(columns: [.number(2)], hasHeader: false), TableSeparator(option: ";") ?? .comma))),
+    documents("gzip", .all(.jsonLines(field: "text")), ending: ".gz"), documents("zstd", .all(.text(.lines)), ending: ".zst"),
+    documents("xz", .all(.text(.lines)), ending: ".xz"), documents("utf16", .all(.text(.blankLines))),
   ]
 
   private static func documents(_ name: String, _ choice: InputChoice, ending: String = "") -> FileReader {
@@ -35,8 +37,9 @@ extension FileReader {
     return FileReader(name, place: file) { bytes, scratch in
       let path = try scratch.write(bytes, to: file)
       var total = 0
-      try DocumentReader.forEachDocument(ofFile: path, choice: choice, scratch: scratch.path + "/inflated") { total += $0.count }
-      try demand(name == "gzip" || total <= 2 * bytes.count + 8, "more text came out than the file holds")
+      try DocumentReader.forEachDocument(ofFile: path, choice: choice) { total += $0.count }
+      let inflates = !ending.isEmpty || bytes.starts(with: [0x1F, 0x8B]) || bytes.starts(with: [0x28, 0xB5]) || bytes.starts(with: [0xFD, 0x37])
+      try demand(inflates || total <= 2 * bytes.count + 8, "more text came out than the file holds")
     }
   }
 

@@ -13,6 +13,7 @@ public struct BagOfWordsMeasure: Measure {
     public var textColumn = "text"
     public var labelColumn = "label"
     public var header = true
+    public var separator = ""
     public var trainExamples = 0
     public var testExamples = 0
     /// binary, count or log.
@@ -85,7 +86,7 @@ public struct BagOfWordsMeasure: Measure {
         MeasuredValue("bagOfWords.strength", probe.strength), MeasuredValue("bagOfWords.words", Double(words)),
         MeasuredValue("bagOfWords.majorityAccuracy", data.majorityAccuracy, least: 0, most: 1),
       ]
-    return MeasureResult(values, notes: [data.description] + probe.notes, predictions: [Predictions("bagOfWords", probe.predictions, data)])
+    return MeasureResult(values, notes: data.remarks + probe.notes, predictions: [Predictions("bagOfWords", probe.predictions, data)])
   }
 
   /// Training texts, then test texts. - Throws: `DataError` when no word is left.

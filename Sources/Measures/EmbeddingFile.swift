@@ -11,8 +11,7 @@ public enum EmbeddingFile {
     guard path.hasSuffix(".npy") || path.hasSuffix(".safetensors") else {
       throw ConfigurationError("--output", is: path, rule: "it must end in .npy or .safetensors.")
     }
-    let folder = (path as NSString).deletingLastPathComponent
-    guard access(folder.isEmpty ? "." : folder, W_OK) == 0 else {
+    guard access(folderAbove(path), W_OK) == 0 else {
       throw FileError("write", path, reason: systemReason(), remedy: "Name a file in a folder that exists and can be written.")
     }
   }

@@ -26,6 +26,7 @@ public struct FinetuneMeasure: Measure {
     public var textColumn = "text"
     public var labelColumn = "label"
     public var header = true
+    public var separator = ""
     public var trainExamples = 0
     public var testExamples = 0
     /// cls, mean or last.
@@ -106,7 +107,7 @@ public struct FinetuneMeasure: Measure {
     let (feature, head, classifier) = try head(data, framed: texts.framed, context)
     let tuning = try Finetuning(options, (feature, head), data, texts, context)
     let (rows, predictions) = try tuning.run()
-    var notes = [data.description] + texts.notes(context: context.model.configuration.context)
+    var notes = data.remarks + texts.notes(context: context.model.configuration.context)
     if let classifier, let folder = context.classifierFolder {
       if context.communicator.rank == 0 { try tuning.save(classifier, to: folder) }
       notes.append("Saved in \(folder): \(classifier.architecture) with its own head (\(head.rawValue) on the feature \(feature.rawValue)).")

@@ -5,7 +5,7 @@ import Foundation
 
 /// Options that all measures on labelled text share.
 public protocol LabelledTextOptions: MeasureOptions {
-  /// A CSV or TSV file, `.gz` allowed, with a text and a label a row.
+  /// A CSV or TSV file, or one with another separator, compressed or not, with a text and a label a row.
   var train: String { get }
   /// Another such file; empty to hold out a fifth of `train`.
   var test: String { get }
@@ -15,6 +15,8 @@ public protocol LabelledTextOptions: MeasureOptions {
   var labelColumn: String { get }
   /// The first row names the columns.
   var header: Bool { get }
+  /// What parts the columns: a name such as `tab` or `space`, or a character; empty for what the file's ending says.
+  var separator: String { get }
   /// At most so many examples, drawn by the seed; 0 for all.
   var trainExamples: Int { get }
   var testExamples: Int { get }
@@ -28,8 +30,9 @@ extension LabelledTextOptions {
       if !holds { problems.append(.init(key: "measures.\(measure).\(key)", sentence: sentence)) }
     }
     require(!train.isEmpty, "train", "is missing; name a TSV or CSV file with a text and a label a row.")
-    for (key, path) in [("train", train), ("test", test)] where !path.isEmpty {
-      require(TableFile.isTable(path), key, "is \(path); it must end in .tsv or .csv, or one of these and .gz.")
+    require(separator.isEmpty || tableSeparator != nil, "separator", "is \"\(separator)\"; it must be \(TableSeparator.choices).")
+    for (key, path) in [("train", train), ("test", test)] where !path.isEmpty && separator.isEmpty {
+      require(TableFile.isTable(path), key, "is \(path); it must end in .tsv or .csv (.gz, .zst or .xz may follow), or `separator` must say what parts the columns.")
     }
     let isNamed = !textColumns.contains(.name(""))
     require(isNamed, "textColumn", "is \"\(textColumn)\", which leaves a column without a name; name the column with the text, or give its number from 1.")
@@ -48,23 +51,44 @@ extension LabelledTextOptions {
   func checkFiles(_ measure: String) throws(ConfigurationError) {
     do { _ = try LabelledText.read(self, seed: 1) } catch {
       let (key, value) = blamed("\(error)")
-      throw ConfigurationError(problems: [.init(key: "measures.\(measure).\(key)", sentence: "is \(value), but \(error)")])
+      var sentence = "is \(value), but \(error)"
+      if key == "separator" {
+        let settings = ["separator=space", "header=false", "labelColumn=1", "textColumn=2"].map { "--set \(measure).\($0)" }
+        sentence += " Where each line is a label, a space and a text: \(settings.joined(separator: " "))."
+      }
+      throw ConfigurationError(problems: [.init(key: "measures.\(measure).\(key)", sentence: sentence)])
     }
   }
 
   /// The column whose reading alone fails so, or else the file.
   private func blamed(_ error: String) -> (key: String, value: String) {
     for path in [train, test] where !path.isEmpty {
+      // Nothing parts its columns: another table than its name says.
+      if let table = try? table(path, [.number(1)], header: false), table.width == 1, error.contains(path) {
+        return ("separator", separator.isEmpty ? "empty" : separator)
+      }
       for (key, columns, value) in [("textColumn", textColumns, textColumn), ("labelColumn", [TableColumn(labelColumn)], labelColumn)] {
-        do { _ = try TableFile.rows(of: path, TableLayout(columns: columns, hasHeader: header)) } catch let found where "\(found)" == error {
+        do { _ = try table(path, columns, header: header) } catch let found where "\(found)" == error {
           // A file that cannot be read at all fails so for every column.
-          let other = try? TableFile.rows(of: path, TableLayout(columns: [.number(1)], hasHeader: header))
-          if other != nil { return (key, value) }
+          if !fails(path, [.number(1)], header: header) { return (key, value) }
         } catch {}
       }
     }
     return !test.isEmpty && error.contains(test) ? ("test", test) : ("train", train)
   }
+
+  private func fails(_ path: String, _ columns: [TableColumn], header: Bool) -> Bool {
+    do {
+      _ = try table(path, columns, header: header)
+      return false
+    } catch { return true }
+  }
+
+  func table(_ path: String, _ columns: [TableColumn], header: Bool) throws -> TableFile {
+    try TableFile(path, TableLayout(columns: columns, hasHeader: header), separator: tableSeparator)
+  }
+
+  var tableSeparator: TableSeparator? { separator.isEmpty ? nil : TableSeparator(option: separator) }
 
   var textColumns: [TableColumn] {
     textColumn.split(separator: ",", omittingEmptySubsequences: false).map { TableColumn($0.trimmingCharacters(in: .whitespaces)) }
@@ -85,6 +109,8 @@ struct LabelledText: Sendable, Equatable {
   let classes: [String]
   let train: [Example]
   let test: [Example]
+  /// Sentences about what was odd in the files.
+  var notes: [String] = []
 
   /// More labels than this are no classes.
   static let mostClasses = 1_000
@@ -102,7 +128,8 @@ struct LabelledText: Sendable, Equatable {
   }
 
   static func read(_ options: some LabelledTextOptions, seed: UInt64) throws -> LabelledText {
-    let all = try rows(options.train, options)
+    let (all, trainNotes) = try rows(options.train, options)
+    var notes = trainNotes
     let drawn = KeyedPermutation(count: all.count, seed: seed, epoch: 0)
     let (train, test): ([Row], [Row])
     if options.test.isEmpty {
@@ -113,13 +140,15 @@ struct LabelledText: Sendable, Equatable {
       let held = Set((0..<all.count / 5).map { drawn[$0] })
       (train, test) = (all.indices.filter { !held.contains($0) }.map { all[$0] }, held.sorted().map { all[$0] })
     } else {
-      (train, test) = (all, try rows(options.test, options))
+      let (others, testNotes) = try rows(options.test, options)
+      if options.test != options.train { notes += testNotes }
+      (train, test) = (all, others)
     }
     let (chosen, tested) = (some(options.trainExamples, of: train, seed, 1), some(options.testExamples, of: test, seed, 2))
     let classes = try classes(of: chosen, options)
     let place = options.test.isEmpty ? options.train : options.test
     return LabelledText(
-      classes: classes, train: try examples(chosen, classes, options.train), test: try examples(tested, classes, place))
+      classes: classes, train: try examples(chosen, classes, options.train), test: try examples(tested, classes, place), notes: notes)
   }
 
   private struct Row {
@@ -128,9 +157,9 @@ struct LabelledText: Sendable, Equatable {
     let line: Int
   }
 
-  private static func rows(_ path: String, _ options: some LabelledTextOptions) throws -> [Row] {
-    let layout = TableLayout(columns: options.textColumns + [TableColumn(options.labelColumn)], hasHeader: options.header)
-    let rows = try TableFile.rows(of: path, layout).map { entry in
+  private static func rows(_ path: String, _ options: some LabelledTextOptions) throws -> (rows: [Row], notes: [String]) {
+    let table = try options.table(path, options.textColumns + [TableColumn(options.labelColumn)], header: options.header)
+    let rows = try table.rows.map { entry in
       let text = Array(entry.fields.dropLast().joined(separator: [UInt8(ascii: "\n")]))
       let label = String(decoding: entry.fields[entry.fields.count - 1], as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
       guard !label.isEmpty else {
@@ -142,7 +171,7 @@ struct LabelledText: Sendable, Equatable {
       return Row(text: text, label: label, line: entry.line)
     }
     guard !rows.isEmpty else { throw DataError(path, "holds no examples.", remedy: "Name a file with a text and a label a row.") }
-    return rows
+    return (rows, table.notes)
   }
 
   /// `count` of the rows by the seed's draw, in file order; all for 0.
@@ -197,7 +226,8 @@ struct LabelledText: Sendable, Equatable {
       if seen[train[index].label] % 5 == 0 { validation.insert(index) }
     }
     guard !validation.isEmpty else {
-      throw DataError(place, "has fewer than five training examples of every class.", remedy: "Give more, so that a fifth can be set aside.")
+      throw DataError(
+        place, "has fewer than five training examples of every class.", remedy: "Give more, so that a fifth can be set aside.")
     }
     return (train.indices.filter { !validation.contains($0) }, validation.sorted())
   }
@@ -210,6 +240,9 @@ struct LabelledText: Sendable, Equatable {
     return "Trained on \(counted(train.count, "example")) of \(counted(classes.count, "class", "classes")): \(shown)\(classes.count > 10 ? ", …" : ""); tested on \(test.count)."
   }
 
+  /// What a reader of the results must know of the examples.
+  var remarks: [String] { [description] + notes }
+
   /// As one message.
   private struct Packed: Codable {
     let classes: [String]
@@ -217,12 +250,13 @@ struct LabelledText: Sendable, Equatable {
     let labels: [Int]
     let lengths: [Int]
     let lines: [Int]
+    let notes: [String]
     /// All texts, one behind the other.
     let text: Data
 
     init(_ all: LabelledText) {
       let examples = all.train + all.test
-      (classes, trainCount) = (all.classes, all.train.count)
+      (classes, trainCount, notes) = (all.classes, all.train.count, all.notes)
       (labels, lengths, lines) = (examples.map(\.label), examples.map(\.text.count), examples.map(\.line))
       text = Data(examples.flatMap(\.text))
     }
@@ -234,7 +268,7 @@ struct LabelledText: Sendable, Equatable {
         examples.append(Example(text: Array(bytes[start..<start + length]), label: labels[index], line: lines[index]))
         start += length
       }
-      return LabelledText(classes: classes, train: Array(examples[..<trainCount]), test: Array(examples[trainCount...]))
+      return LabelledText(classes: classes, train: Array(examples[..<trainCount]), test: Array(examples[trainCount...]), notes: notes)
     }
   }
 }

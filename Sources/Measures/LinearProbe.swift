@@ -58,6 +58,7 @@ public struct ProbeMeasure: Measure {
     public var textColumn = "text"
     public var labelColumn = "label"
     public var header = true
+    public var separator = ""
     public var trainExamples = 0
     public var testExamples = 0
     /// cls, mean, last, or all.
@@ -91,7 +92,7 @@ public struct ProbeMeasure: Measure {
 
   static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, place: String, _ context: MeasureContext) throws -> MeasureResult {
     let split = try data.validationSplit(seed: context.seed, place: place)
-    var (values, notes, said) = ([MeasuredValue](), [data.description] + frozen.notes, [Predictions]())
+    var (values, notes, said) = ([MeasuredValue](), data.remarks + frozen.notes, [Predictions]())
     for (feature, x) in zip(frozen.features, frozen.examples) {
       let probe = try LinearProbe(x, data, split: split, context) { Standardization($0, rows: $1)($0) }
       values += data.score(probe.predictions).values("probe.\(feature.rawValue)")

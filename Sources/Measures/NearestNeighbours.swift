@@ -13,6 +13,7 @@ public struct NearestNeighboursMeasure: Measure {
     public var textColumn = "text"
     public var labelColumn = "label"
     public var header = true
+    public var separator = ""
     public var trainExamples = 0
     public var testExamples = 0
     /// cls, mean, last, or all.
@@ -50,7 +51,7 @@ public struct NearestNeighboursMeasure: Measure {
   }
 
   static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, neighbours: Int, _ context: MeasureContext) throws -> MeasureResult {
-    var (values, notes, said) = ([MeasuredValue](), [data.description] + frozen.notes, [Predictions]())
+    var (values, notes, said) = ([MeasuredValue](), data.remarks + frozen.notes, [Predictions]())
     if neighbours > data.train.count { notes.append("All \(data.train.count) training examples vote: there are no \(neighbours).") }
     let (labels, classes, trainCount) = (data.trainLabels, data.classes.count, data.train.count)
     for (feature, x) in zip(frozen.features, frozen.examples) {

@@ -20,7 +20,7 @@ public struct TextEmbedding: Sendable {
   ///   - feature: which states of the last layer are averaged.
   /// - Throws: `DataError` naming the file or the text; `ConfigurationError` for a feature that the model does not have.
   public init(ofTextsIn file: String, _ choice: InputChoice, feature: TextFeature, _ context: MeasureContext) throws {
-    let texts = try Self.texts(in: file, choice, context.communicator)
+    let (texts, odd) = try Self.texts(in: file, choice, context.communicator)
     let tokenizer = try TokenizerLoader.load(context.model.path)
     let encoded = try EncodedTexts(texts, tokenizer, context.model)
     guard feature != .cls || encoded.framed else {
@@ -28,20 +28,19 @@ public struct TextEmbedding: Sendable {
     }
     let features = try context.features([feature], encoded)[0]
     (rows, columns, values) = (features.rows, features.columns, features.values.map { Float($0) })
-    notes = encoded.notes(context: context.model.configuration.context)
+    notes = encoded.notes(context: context.model.configuration.context) + odd
   }
 
-  /// Read on rank 0, sent to all.
-  private static func texts(in file: String, _ choice: InputChoice, _ communicator: any Communicator) throws -> [[UInt8]] {
-    var bytes: [UInt8] = []
+  /// Read on rank 0, sent to all; rank 0 alone has the notes about the file.
+  private static func texts(in file: String, _ choice: InputChoice, _ communicator: any Communicator) throws -> ([[UInt8]], notes: [String]) {
+    var (bytes, notes) = ([UInt8](), [String]())
     if communicator.rank == 0 {
       var texts: [Data] = []
-      let scratch = FileManager.default.temporaryDirectory.appendingPathComponent("lockstep-\(UUID().uuidString)").path
-      try DocumentReader.forEachDocument(ofFile: file, choice: choice, scratch: scratch) { texts.append(Data($0)) }
+      notes = try DocumentReader.forEachDocument(ofFile: file, choice: choice) { texts.append(Data($0)) }
       guard !texts.isEmpty else { throw DataError(file, "holds no text.", remedy: "Name a file with a text a line, or JSON lines, CSV or TSV.") }
       bytes = [UInt8](try JSONEncoder().encode(texts))
     }
     bytes = try communicator.broadcast(bytes)
-    return try JSONDecoder().decode([Data].self, from: Data(bytes)).map { [UInt8]($0) }
+    return (try JSONDecoder().decode([Data].self, from: Data(bytes)).map { [UInt8]($0) }, notes)
   }
 }

@@ -99,8 +99,7 @@ struct Evaluate: ComputingCommand {
     guard names.contains(where: classifying.contains) else {
       throw ConfigurationError("--predictions", is: predictions, rule: "one of \(classifying.joined(separator: ", ")) must be measured.")
     }
-    let folder = (predictions as NSString).deletingLastPathComponent
-    guard access(folder.isEmpty ? "." : folder, W_OK) == 0 else {
+    guard access(folderAbove(predictions), W_OK) == 0 else {
       throw FileError("write", predictions, reason: systemReason(), remedy: "Name a file in a folder that exists and can be written.")
     }
   }

@@ -3,21 +3,25 @@ import Core
 import Data
 import Foundation
 import Storage
-import Metrics
 import Tokenizers
 
 struct Prepare: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Turns text into the shards that train reads.",
     discussion: """
-      Inputs are files or folders of plain text, JSON lines, CSV or TSV, each also with .gz.
+      Inputs are files or folders of plain text, JSON lines, CSV or TSV, each also compressed by gzip, zstd or xz, or - for standard input.
 
       Examples: lockstep prepare --input book.txt --output corpora/book --validation-tail 0.1
         lockstep prepare --input news/ --column description --vocabulary 8192 --output corpora/news
         lockstep prepare --input letters.jsonl.gz --field text --tokenizer models/gpt2 --output corpora/letters
+        zcat dump.gz | lockstep prepare --input - --documents lines --output corpora/dump
       """)
 
-  @Option(parsing: .unconditionalSingleValue, help: "A file or a folder; may be repeated.") var input: [String]
+  @Option(parsing: .unconditionalSingleValue, help: "A file, a folder, or - for standard input; may be repeated.") var input: [String]
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: "Left out of folders: a pattern for names (drafts, *.bak) or, with a slash, for paths below the input; may be repeated.")
+  var exclude: [String] = []
   @Option(parsing: .unconditional, help: "The corpus folder to write.") var output: String
   @Option(parsing: .unconditional, help: "Train a byte-level BPE of this many ids on the corpus. Without it and --tokenizer, bytes are the tokens.")
   var vocabulary: Int?
@@ -27,9 +31,14 @@ struct Prepare: ParsableCommand {
   var addTokens = false
   @Flag(help: "Special tokens written in the texts, such as <|endoftext|>, are those tokens; without it they are text.") var specialTokens = false
   @Option(parsing: .unconditional, help: "auto (by ending), text, jsonl, csv or tsv.") var format = Format.auto
-  @Option(parsing: .unconditional, help: "How plain text is cut: file (one document a file), blank-lines, lines, or the text of a separator line.") var documents = "file"
+  @Option(
+    parsing: .unconditional,
+    help: "How plain text is cut: file (one document a file), blank-lines, lines, or separator:TEXT for lines that hold TEXT alone.")
+  var documents = "file"
   @Option(parsing: .unconditional, help: "The field of JSON lines that holds the text.") var field = "text"
   @Option(parsing: .unconditionalSingleValue, help: "A column of a table, by name or number from 1; may be repeated.") var column: [String] = []
+  @Option(parsing: .unconditional, help: "What parts the columns of tables of any ending: tab, comma, semicolon, bar, space, colon, or a character.")
+  var separator: String?
   @Flag(help: "Tables have no header row.") var noHeader = false
   @Option(parsing: .unconditional, help: "Share of documents, chosen by their content, for validation.") var validationFraction: Double?
   @Option(parsing: .unconditional, help: "Share of the text, from its end, for validation.") var validationTail: Double?
@@ -46,11 +55,23 @@ struct Prepare: ParsableCommand {
       guard environment["OMPI_COMM_WORLD_RANK"] == "0" else { throw Failure.Reported(code: .usage) }
       throw ConfigurationError("prepare", "runs on one host with threads of its own; start it without mpirun.")
     }
-    var options = PreparationOptions(format: choice(), split: try split(), shardTokens: shardTokens, threads: threads, force: force)
+    let choice = try choice()
+    var options = PreparationOptions(
+      format: choice, split: try split(), shardTokens: shardTokens, threads: threads, force: force, exclude: exclude)
     options.readsSpecialTokens = specialTokens
     let preparation = CorpusPreparation(inputs: input, target: output, tokenizer: try plan(), options: options)
     let meter = PreparationMeter()
-    let outcome = try preparation.run(progress: meter.show)
+    Interruption.watch()
+    let outcome: PreparationOutcome
+    do {
+      outcome = try preparation.run { progress in
+        try Interruption.check()
+        meter.show(progress)
+      }
+    } catch {
+      Interruption.endIfReceived()
+      throw error
+    }
     meter.finish()
     if let vocabulary, outcome.manifest.vocabulary.size < vocabulary {
       StandardError.write("the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) asked for\n")
@@ -61,7 +82,8 @@ struct Prepare: ParsableCommand {
 
   private func plan() throws -> TokenizerPlan {
     if addTokens, tokenizer == nil {
-      throw ConfigurationError("--add-tokens", "adds to the tokeniser of --tokenizer; bytes, --vocabulary and --words have [PAD] and [MASK] already.")
+      throw ConfigurationError(
+        "--add-tokens", "adds to the tokeniser of --tokenizer; bytes, --vocabulary and --words have [PAD] and [MASK] already.")
     }
     if words {
       guard vocabulary == nil, tokenizer == nil else {
@@ -74,7 +96,9 @@ struct Prepare: ParsableCommand {
       }
     }
     if let tokenizer {
-      guard vocabulary == nil else { throw ConfigurationError("--vocabulary", "trains a tokeniser and --tokenizer names one; give one of the two.") }
+      guard vocabulary == nil else {
+        throw ConfigurationError("--vocabulary", "trains a tokeniser and --tokenizer names one; give one of the two.")
+      }
       return .ready(try TokenizerLoader.load(tokenizer).addingSpecials(addTokens ? [.pad, .mask] : []))
     }
     guard let vocabulary else { return .ready(ByteTokenizer()) }
@@ -91,15 +115,23 @@ struct Prepare: ParsableCommand {
     }
   }
 
-  private func choice() -> InputChoice {
-    let rule: DocumentRule =
-      switch documents {
-      case "file": .wholeFile
-      case "blank-lines": .blankLines
-      case "lines": .lines
-      default: .separatorLine(documents)
-      }
+  private func choice() throws(ConfigurationError) -> InputChoice {
+    guard let rule = DocumentRule(option: documents) else {
+      let nearest = DocumentRule.nearest(documents)
+      throw ConfigurationError(
+        "--documents", is: "\"\(documents)\"",
+        rule: "it must be file, blank-lines, lines, or separator:TEXT for lines that hold TEXT alone. Did you mean \(nearest)?")
+    }
     let table = TableLayout(columns: column.isEmpty ? [.name("text")] : column.map(TableColumn.init), hasHeader: !noHeader)
+    if let separator {
+      guard let separator = TableSeparator(option: separator) else {
+        throw ConfigurationError("--separator", is: "\"\(separator)\"", rule: "it must be \(TableSeparator.choices).")
+      }
+      guard format == .auto else {
+        throw ConfigurationError("--separator", "says that the inputs are tables; leave out --format \(format.rawValue).")
+      }
+      return .all(.table(table, separator))
+    }
     return switch format {
     case .auto: .byEnding(text: rule, field: field, table: table)
     case .text: .all(.text(rule))
@@ -117,32 +149,4 @@ struct Prepare: ParsableCommand {
     default: throw ConfigurationError("--validation-tail", "and --validation-fraction are two ways to split; give one.")
     }
   }
-}
-
-/// Shows how far a preparation is: one line on a terminal that is written over, a line a phase elsewhere.
-private final class PreparationMeter {
-  private let terminal = isatty(STDERR_FILENO) == 1
-  private var phase: PreparationProgress.Phase?
-  private var last: PreparationProgress?
-
-  func show(_ progress: PreparationProgress) {
-    if !terminal, let last, last.phase != progress.phase { write(text(last) + "\n") }
-    last = progress
-    if terminal { write("\r" + text(progress) + "\u{1B}[K") }
-  }
-
-  func finish() {
-    if let last { write(terminal ? "\n" : text(last) + "\n") }
-  }
-
-  private func text(_ p: PreparationProgress) -> String {
-    let share = p.bytesTotal > 0 ? 100 * Double(p.bytesDone) / Double(p.bytesTotal) : 100
-    var text = String(format: "%@ %3.0f %%, %.1f MB/s", p.phase.rawValue, share, p.bytesPerSecond / 1e6)
-    if p.documents > 0 { text += ", \(p.documents) documents" }
-    if p.tokens > 0 { text += ", \(p.tokens) tokens" }
-    let left = p.bytesPerSecond > 0 ? Double(p.bytesTotal - p.bytesDone) / p.bytesPerSecond : 0
-    return left > 1 ? text + ", \(ProgressText.duration(left)) left" : text
-  }
-
-  private func write(_ text: String) { StandardError.write(text) }
 }

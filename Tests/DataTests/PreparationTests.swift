@@ -148,18 +148,4 @@ import Tokenizers
     #expect(folder.problem(["a.txt"], PreparationOptions(force: true)) == "corpus: exists and is not a corpus. Name a folder that does not exist; this one is left alone, even with --force.")
     #expect(try folder.contents("corpus").keys.sorted() == ["precious.doc"])
   }
-
-  @Test func whatAnInterruptedRunLeftIsNotACorpus() throws {
-    struct Stop: Error {}
-    let folder = try TemporaryFolder()
-    try folder.write("a.txt", "some text of a corpus")
-    try folder.write("corpus.partial/train-00000.shard", "half a shard")
-    try folder.write("corpus.partial/train-00007.shard", "of another run")
-    let stopped = CorpusPreparation(inputs: [folder.path + "/a.txt"], target: folder.path + "/corpus", tokenizer: .ready(PairTokenizer()))
-    #expect(throws: Stop.self) { try stopped.run { if $0.phase == .encoding { throw Stop() } } }
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["a.txt"])
-    try folder.write("corpus.partial/train-00007.shard", "of another run")
-    try folder.prepare(["a.txt"])
-    #expect(try folder.contents("corpus").keys.sorted() == ["corpus.json", "tokenizer.json", "tokenizer_config.json", "train-00000.shard", "validation-00000.shard"])
-  }
 }

@@ -72,7 +72,7 @@ import Testing
 
   @Test(arguments: [
     ("text\tclass\na\t1\n", "has no column label; its columns are text, class"),
-    ("text\tlabel\na\t1\nb\n", "line 3: has 1 columns; column 2 is wanted"),
+    ("text\tlabel\na\t1\nb\n", "line 3: has no tab, which parts the columns, and so no column 2"),
     ("text\tlabel\na\t1\nb\t \n", "line 3: has no label"),
     ("text\tlabel\na\t1\n \t2\n", "line 3: has no text"),
     ("text\tlabel\na\t1\nb\t1\n", "has one label only in column label, 1, among 2 training examples. Name the column"),
@@ -99,6 +99,33 @@ import Testing
     #expect(sentence(options(open) { $0.test = open }).contains("open.csv, line 2: opens a quote that is never closed"))
     let many = try file("many.tsv", "text\tlabel\n" + (0..<1001).map { "a\t\($0)\n" }.joined())
     #expect(sentence(options(many) { $0.test = many }).contains("has 1001 different labels in column label; there can be 1000"))
+  }
+
+  /// Labels in front, a space behind, no header: what `separator` reads, and what is said without it.
+  @Test func anotherSeparatorIsTakenOrAdvised() throws {
+    let train = try file("trec.tsv", "LOC:other How far is it ?\r\nDESC:manner How did it go ?\r\n")
+    let data = try LabelledText.read(
+      options(train) { ($0.test, $0.separator, $0.header, $0.labelColumn, $0.textColumn) = (train, "space", false, "1", "2") }, seed: 1)
+    #expect(data.classes == ["DESC:manner", "LOC:other"] && data.train.map(text) == ["How far is it ?", "How did it go ?"])
+    #expect(data.notes == ["\(train): 2 lines end in CRLF; the carriage return is no text at the end of a document or row, and is kept inside one"])
+    #expect(try LabelledText.read(options(train) { ($0.test, $0.separator, $0.header, $0.labelColumn, $0.textColumn) = (train, "space", false, "1", "2") }, seed: 1, SingleRank()) == data)
+    let error = try #require(throws: ConfigurationError.self) { try options(train).checkFiles("knn") }
+    #expect("\(error)".hasPrefix("measures.knn.separator is empty, but \(train), line 1: has no tab, which parts the columns, and so no column text."))
+    #expect("\(error)".hasSuffix("Where each line is a label, a space and a text: --set knn.separator=space --set knn.header=false --set knn.labelColumn=1 --set knn.textColumn=2."))
+    // A single row without a tab is that row's fault.
+    let row = try file("row.tsv", "text\tlabel\na\t1\nb\n")
+    let other = try #require(throws: ConfigurationError.self) { try options(row).checkFiles("knn") }
+    #expect(other.problems.map(\.key) == ["measures.knn.labelColumn"])
+    let wrong = options("a.txt") { $0.separator = "tabs" }.problems("knn")
+    #expect(wrong.map(\.key) == ["measures.knn.separator"])
+  }
+
+  @Test func latinTextIsNoted() throws {
+    let path = folder + "/latin.tsv"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try Data(Array("text\tlabel\nok\t1\ncaf".utf8) + [0xE9] + Array("\t2\n".utf8)).write(to: URL(fileURLWithPath: path))
+    let data = try LabelledText.read(options(path) { $0.test = path }, seed: 1)
+    #expect(data.remarks.last == "\(path): 1 line is not valid UTF-8, from line 3 on; the bytes were kept; it looks like ISO-8859-1: iconv -f ISO-8859-1 -t UTF-8 converts it")
   }
 
   @Test func optionsNameTheirKeys() {
