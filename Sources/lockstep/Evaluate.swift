@@ -116,7 +116,8 @@ struct Evaluate: ComputingCommand {
       if !entries.contains(where: { $0.name == name }) { entries.append(entry) }
     }
     var root = ConfigurationNode.table([:])
-    for setting in settings { root = try root.setting("measures.\(setting)") }
+    // Errors and comparisons name the keys in full; both forms are taken.
+    for setting in settings { root = try root.setting(setting.hasPrefix("measures.") ? setting : "measures.\(setting)") }
     let reader = ConfigurationReader(root)
     var read: [(name: String, measure: any Measure)] = []
     for entry in entries { if let measure = entry.read(reader) { read.append((entry.name, measure)) } }
