@@ -20,11 +20,14 @@ public struct BatchInspection {
 
   /// - Throws: `DataError` when the corpus is not that of the run.
   public init(_ past: PastRun, _ configuration: RunConfiguration) throws {
-    (self.past, self.configuration) = (past, configuration)
-    inputs = try CorpusInputs.open(configuration)
+    try self.init(
+      past, configuration, try CorpusInputs.open(configuration), try TokenizerLoader.load(configuration.data.corpus))
+  }
+
+  init(_ past: PastRun, _ configuration: RunConfiguration, _ inputs: RunInputs, _ tokenizer: any Tokenizer) throws {
+    (self.past, self.configuration, self.inputs, self.tokenizer) = (past, configuration, inputs, tokenizer)
     samples = inputs.repeated(for: configuration).training
     try past.requireData(inputs.dataHash, in: configuration.data.corpus)
-    tokenizer = try TokenizerLoader.load(configuration.data.corpus)
     objective = try TrainingRun.objective(
       configuration, model: TrainingRun.model(configuration, inputs.vocabulary), vocabulary: inputs.vocabulary)
     plan = BatchPlan(batch: configuration.batch, microBatch: configuration.microBatch, ranks: 1, threads: 1)
@@ -47,7 +50,8 @@ public struct BatchInspection {
     let isThere = step == 1 || weights?.step == step - 1
     let proposed = example.random == nil || !isThere ? nil : try proposals(example, weights)
     var view = BatchView(
-      step: step, microBatch: index, microBatchCount: plan.microBatchCount, objective, clean, example, proposed: proposed, tokenizer)
+      step: step, microBatch: index, microBatchCount: plan.microBatchCount, objective, clean, example, proposed: proposed?.tokens, tokenizer)
+    view.losses = proposed?.losses
     if example.random != nil, !isThere {
       view.note =
         "the tokens that the generator proposes depend on the weights; they are shown for steps right after a checkpoint: \(past.listed(past.cheapSteps))"
@@ -56,7 +60,7 @@ public struct BatchInspection {
   }
 
   /// What the main network reads once the generator has drawn.
-  private func proposals(_ example: TrainingExample, _ checkpoint: Checkpoint?) throws -> [Int32]? {
+  private func proposals(_ example: TrainingExample, _ checkpoint: Checkpoint?) throws -> (tokens: [Int32], losses: [Double])? {
     BLAS.useOneThread()
     let run = try TrainingRun(configuration, inputs, communicator: SingleRank(), threads: 1, keepsRecord: false)
     _ = try run.load(checkpoint)
@@ -64,7 +68,7 @@ public struct BatchInspection {
     let pass = ObjectivePass(
       run.trainer.bank, sink: nil, dropout: CounterGenerator(seed: configuration.seed, purpose: .dropout), drawn: read)
     let scales = [Float](repeating: 1, count: example.targets.count)
-    _ = withFlushedDenormals { run.trainer.objective.lossAndGradient(example, pass, scales: scales, run.trainer.workers[0].workspace) }
-    return read.input?.tokens
+    let losses = withFlushedDenormals { run.trainer.objective.lossAndGradient(example, pass, scales: scales, run.trainer.workers[0].workspace) }
+    return read.input.map { ($0.tokens, losses) }
   }
 }

@@ -68,6 +68,8 @@ public struct BatchView: Codable, Sendable {
   /// What each term is divided by, over this micro-batch.
   public var counts: [Double]
   public var samples: [Sample]
+  /// Σ w·ℓ of each term, where the step's weights were at hand.
+  public var losses: [Double]?
   /// Whether a generator draws tokens while the step is computed.
   public var drawsTokens: Bool
   /// Why no proposals are shown.

@@ -21,6 +21,7 @@ struct Export: ParsableCommand {
   @Option(parsing: .unconditional, help: "Name on the model card.") var title: String?
 
   func run() throws {
+    try NewFolder.check(target, "export to")
     let checkpoint = try Checkpoint(verifying: try LoadedModel.resolve(model, checkpoint: choice.checkpoint))
     let configuration = try ModelConfiguration(huggingFace: checkpoint.path)
     guard let family = configuration.huggingFaceClass else {
