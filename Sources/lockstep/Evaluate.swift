@@ -128,8 +128,8 @@ struct Evaluate: ComputingCommand {
 
   private func show(_ report: Report, order: [String]) throws {
     if json { return try StandardOutput.line(prettyJSON(report)) }
-    try StandardOutput.line("model        \(report.model), trained by \(report.objective)")
-    if let corpus = report.corpus { try StandardOutput.line("corpus       \(corpus), \(report.split)") }
+    try StandardOutput.line("model        \(printableName(report.model)), trained by \(report.objective)")
+    if let corpus = report.corpus { try StandardOutput.line("corpus       \(printableName(corpus)), \(report.split)") }
     for name in order {
       guard let result = report.measures[name] else { continue }
       try StandardOutput.line("\n\(name)")
