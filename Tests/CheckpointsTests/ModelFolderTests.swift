@@ -49,7 +49,8 @@ struct ModelFolderTests {
   func single() throws {
     try run { run in
       let path = run.checkpointPath(step: 2)
-      #expect(try ModelFolder.resolve(path) { _ in } == path)
+      let resolved = try ModelFolder.resolve(path) { _ in }
+      #expect(resolved == path)
       #expect(throws: ConfigurationError.self) { try ModelFolder.resolve(path, .latest) { _ in } }
     }
   }
