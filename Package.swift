@@ -148,7 +148,7 @@ let package = Package(
     suite("MetricsTests", ["Metrics", "Storage", "Core"]),
     suite(
       "TrainingTests",
-      ["Training", "Models", "Objectives", "Data", "Collectives", "Optimizers", "Checkpoints", "Metrics", "Tensors", "Core", "Storage", "TestSupport"]),
+      ["Training", "Tokenizers", "Models", "Objectives", "Data", "Collectives", "Optimizers", "Checkpoints", "Metrics", "Tensors", "Core", "Storage", "TestSupport"]),
     suite("ComparisonTests", ["Comparison", "Measures", "Training", "Optimizers", "Core"]),
     suite(
       "MeasuresTests",

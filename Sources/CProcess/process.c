@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void lockstep_install_crash_handlers(char **environment);
@@ -15,13 +16,18 @@ static const int stop_signals[] = {SIGUSR1, SIGTERM, SIGINT, SIGHUP};
 enum { STOP_SIGNALS = sizeof stop_signals / sizeof *stop_signals };
 static atomic_int stop_signal;
 static atomic_int has_stop_handlers;
+/* The thread that is about to replace the process; 0 before. */
+static atomic_int replacing;
 
 int lockstep_stop_signal(void) { return atomic_load_explicit(&stop_signal, memory_order_relaxed); }
 void lockstep_set_stop_signal(int number) { atomic_store_explicit(&stop_signal, number, memory_order_relaxed); }
 
 static void ask_to_stop(int number) {
   if (number == SIGINT && lockstep_stop_signal() != 0) _exit(130);
-  lockstep_set_stop_signal(number);
+  atomic_store(&stop_signal, number);
+  /* Libraries have threads that do not block the signal: it is handed to the thread that lives on in the new image. */
+  int thread = atomic_load(&replacing);
+  if (thread != 0) syscall(SYS_tgkill, getpid(), thread, number);
 }
 
 void lockstep_install_stop_handlers(void) {
@@ -53,13 +59,17 @@ static void mask_stop_signals(int how) {
 
 void lockstep_before_exec(void) {
   mask_stop_signals(SIG_BLOCK);
-  /* Both the mask and what waits behind it pass into the new image. */
-  int number = lockstep_stop_signal();
-  /* To this thread: one of OpenBLAS's, which blocks nothing, would take it otherwise. */
-  if (number != 0) raise(number);
+  int thread = (int)syscall(SYS_gettid);
+  atomic_store(&replacing, thread);
+  /* The mask of this thread, and what waits behind it, pass into the new image. */
+  int number = atomic_load(&stop_signal);
+  if (number != 0) syscall(SYS_tgkill, getpid(), thread, number);
 }
 
-void lockstep_after_failed_exec(void) { mask_stop_signals(SIG_UNBLOCK); }
+void lockstep_after_failed_exec(void) {
+  atomic_store(&replacing, 0);
+  mask_stop_signals(SIG_UNBLOCK);
+}
 
 /* A descriptor 0, 1 or 2 that is closed would be given to the next file that is opened, and messages would be written
    into it. The direction is the wrong one on purpose: whoever reads or writes the stream is told that it cannot be. */

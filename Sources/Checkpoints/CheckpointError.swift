@@ -15,7 +15,7 @@ public struct CheckpointError: LockstepError, Equatable {
     _ operation: String, _ path: String, _ problem: String, remedy: String = "", exitCode: ExitCode = .data, isNewer: Bool = false
   ) {
     self.operation = operation
-    self.path = path
+    self.path = printableName(path)
     self.problem = printable(problem)
     self.remedy = remedy
     self.exitCode = exitCode

@@ -16,12 +16,7 @@ public enum HuggingFaceExport {
   ) throws(CheckpointError) {
     let model = try ModelConfiguration(huggingFace: checkpoint.path)
     if let obstacle = model.huggingFaceObstacle { throw CheckpointError("export", checkpoint.path, "\(obstacle.dropLast())") }
-    guard try Folders.kind(of: target) == .absent else {
-      throw CheckpointError("export to", target, "it exists already", remedy: "Name a new folder.", exitCode: .usage)
-    }
-    let temporary = target + AtomicFile.temporaryMark + TemporaryName.random()
-    do throws(CheckpointError) {
-      try Folders.createNew(temporary)
+    try NewFolder.write(target, "export to") { temporary throws(CheckpointError) in
       try writeWeights(of: checkpoint, to: temporary + "/" + CheckpointFile.model, format: format)
       let companions = try CompanionFiles.all(in: checkpoint)
       try copyFiles(of: checkpoint, to: temporary, configuration: CheckpointFile.configuration, format: format, context: model.context)
@@ -35,11 +30,6 @@ public enum HuggingFaceExport {
         try Folders.sync(folder)
       }
       if let card { try write(Array(card.markdown.utf8), to: temporary + "/README.md") }
-      try Folders.sync(temporary)
-      try Folders.rename(temporary, to: target)
-    } catch {
-      Folders.removeIfPossible(temporary)
-      throw error
     }
   }
 

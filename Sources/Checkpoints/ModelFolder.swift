@@ -37,7 +37,7 @@ public enum ModelFolder {
     if Folders.isFile(path + "/config.json") { return try single(path, choice) }
     let run = RunFolder(path)
     let checkpoint = try chosen(run, choice, tell)
-    tell("using \(checkpoint.path), \(try description(checkpoint, of: run))")
+    tell("using \(printableName(checkpoint.path)), \(try description(checkpoint, of: run))")
     return checkpoint.path
   }
 

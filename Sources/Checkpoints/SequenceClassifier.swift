@@ -88,9 +88,7 @@ public struct SequenceClassifier: Sendable {
 
   /// Throws where `save` would fail for a reason that is known before the training.
   public static func check(target: String) throws(CheckpointError) {
-    guard !Folders.exists(target), !Folders.isFile(target) else {
-      throw CheckpointError("save to", target, "it exists already", remedy: "Name a new folder.", exitCode: .usage)
-    }
+    try NewFolder.check(target, "save to")
   }
 
   /// Writes the folder, which appears when it is complete.
@@ -100,20 +98,12 @@ public struct SequenceClassifier: Sendable {
   ///   - target: must not exist.
   /// - Throws: `CheckpointError`.
   public func save(_ parameters: ParameterStore, _ vocabulary: Vocabulary, tokenizer: String, to target: String) throws(CheckpointError) {
-    try Self.check(target: target)
-    let temporary = target + ".tmp-\(UUID().uuidString)"
-    do throws(CheckpointError) {
-      try Folders.create(temporary)
+    try NewFolder.write(target, "save to") { temporary throws(CheckpointError) in
       try SafetensorsWriter.write(parts(of: parameters), to: temporary + "/" + CheckpointFile.model)
       try write(try configurationJSON(vocabulary), to: temporary + "/" + CheckpointFile.configuration)
       for name in Self.tokenizerFiles where Folders.isFile(tokenizer + "/" + name) {
         try write(try Folders.read(tokenizer + "/" + name), to: temporary + "/" + name)
       }
-      try Folders.sync(temporary)
-      try Folders.rename(temporary, to: target)
-    } catch {
-      Folders.removeIfPossible(temporary)
-      throw error
     }
   }
 

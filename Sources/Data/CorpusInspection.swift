@@ -85,7 +85,7 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
 
   /// For a terminal, one line each.
   public var lines: [String] {
-    var lines = ["\(kind.rawValue) \(path)", "vocabulary \(counted(vocabularySize, "id")), tokenizer \(tokenizerSHA256.prefix(12))"]
+    var lines = ["\(kind.rawValue) \(printableName(path))", "vocabulary \(counted(vocabularySize, "id")), tokenizer \(tokenizerSHA256.prefix(12))"]
     if let split { lines.append("split \(split.rule), validation share \(split.fraction)") }
     for (name, part) in parts.sorted(by: { $0.key < $1.key }) {
       lines.append(

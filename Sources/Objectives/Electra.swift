@@ -182,6 +182,7 @@ public struct Electra: Objective {
       generator.backward(input, below, w.generator)
     }
     let labels: [Float] = zip(asked.rows, asked.ids).map { fakes.input.tokens[$0] == $1 ? 0 : 1 }
+    pass.drawn?.input = fakes.input
     let states = encoder.forward(fakes.input, above, w.encoder)
     let loss = replaced.loss(
       states, .init(rows: asked.rows, labels: labels, weights: asked.weights), scale: scales[1], above, savedReplaced)

@@ -146,6 +146,7 @@ public struct Electric: Objective {
       }
     }
     let above = pass.trained(0, term: 1)
+    pass.drawn?.input = fakes.input
     let states = encoder.forward(fakes.input, above, w.encoder)
     let loss = replaced.loss(
       states, .init(rows: asked.rows, labels: asked.values, weights: asked.weights, offsets: offsets), scale: scales[1], above, saved)

@@ -210,9 +210,13 @@ public struct ObjectivePass {
   public let dropout: CounterGenerator?
   /// Where losses of single samples are noted; nil but in a replay.
   public let losses: SampleLosses?
+  /// Where an objective whose networks draw tokens leaves what it drew; nil but for a look at a batch.
+  public let drawn: DrawnInput?
 
-  public init(_ parameters: ParameterBank, sink: (any GradientSink)?, dropout: CounterGenerator?, losses: SampleLosses? = nil) {
-    (self.parameters, self.sink, self.dropout, self.losses) = (parameters, sink, dropout, losses)
+  public init(
+    _ parameters: ParameterBank, sink: (any GradientSink)?, dropout: CounterGenerator?, losses: SampleLosses? = nil, drawn: DrawnInput? = nil
+  ) {
+    (self.parameters, self.sink, self.dropout, self.losses, self.drawn) = (parameters, sink, dropout, losses, drawn)
   }
 
   /// A pass of a trained network. Two passes of one step take different `index`es, so that their dropout differs.
@@ -223,6 +227,13 @@ public struct ObjectivePass {
 
   /// A pass of an auxiliary network: no gradient, no dropout.
   public func auxiliary(_ name: String) -> Pass { Pass(parameters.auxiliary(name)) }
+}
+
+/// What the main network reads in place of `inputs[0]`, where an objective draws tokens while it computes.
+public final class DrawnInput {
+  public var input: SequenceInput?
+
+  public init() {}
 }
 
 /// Memory of one worker for one objective.

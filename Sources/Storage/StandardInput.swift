@@ -14,7 +14,7 @@ public enum StandardInput {
         if errno == EINTR { continue }
         var asked = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
         if errno == EAGAIN, poll(&asked, 1, -1) != 0 { continue }
-        throw FileError("read", "standard input", reason: systemReason())
+        throw FileError("read", "standard input", reason: errno == EBADF ? "it is closed" : systemReason())
       }
       if count == 0 { return result }
       guard result.count + count <= most else {

@@ -16,7 +16,7 @@ public enum StandardOutput {
         if errno == EINTR { continue }
         if errno == EAGAIN, PatientWriting.isReady(STDOUT_FILENO, milliseconds: -1) { continue }
         let code: ExitCode = errno == EPIPE ? .closedPipe : .inputOutput
-        throw FileError("write", "standard output", reason: systemReason(), exitCode: code)
+        throw FileError("write", "standard output", reason: errno == EBADF ? "it is closed" : systemReason(), exitCode: code)
       }
       offset += written
     }

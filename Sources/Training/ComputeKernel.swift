@@ -178,10 +178,12 @@ struct StartNote: Equatable {
   private static func startAgain() throws(FileError) {
     // By its own path, so that the process keeps its name; the link serves where the file was replaced meanwhile.
     let path = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+    // A signal that asks to stop meets the handlers of the new start, not the time before it has them.
     lockstep_before_exec()
     execv(path, CommandLine.unsafeArgv)
     execv("/proc/self/exe", CommandLine.unsafeArgv)
+    let reason = systemReason()
     lockstep_after_failed_exec()
-    throw FileError("start", "/proc/self/exe", reason: systemReason(), remedy: "Is /proc mounted?")
+    throw FileError("start", "/proc/self/exe", reason: reason, remedy: "Is /proc mounted?")
   }
 }

@@ -36,7 +36,7 @@ public struct PastRun: Sendable {
     throw ConfigurationError("--step", is: step, rule: rule)
   }
 
-  private func listed(_ steps: [Int]) -> String {
+  func listed(_ steps: [Int]) -> String {
     let shown = steps.count > 24 ? steps.prefix(12) + steps.suffix(12) : steps[...]
     return shown.map(String.init).joined(separator: ", ") + (steps.count > 24 ? " (and others between)" : "")
   }

@@ -155,7 +155,7 @@ final class RunRecord {
   /// and the record of this start is left.
   func start(_ launch: LaunchRecord) throws {
     try claim.sign()
-    for name in try folder.prepare() { warn("removed \(name), which an interrupted run had left half-written.") }
+    for name in try folder.prepare() { warn("removed \(printableName(name)), which an interrupted run had left half-written.") }
     if mendsConfiguration {
       warn("\(folder.configurationPath) was damaged and is written anew: the checkpoints are of the configuration given.")
     }

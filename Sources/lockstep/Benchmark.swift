@@ -138,8 +138,8 @@ struct Benchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "products", abstract: "Only prints single-precision flops a second of matrix products.", shouldDisplay: false)
 
-    @Option(help: "Computing threads.") var threads = 1
-    @Option(help: "Seconds to measure for.") var seconds = 0.3
+    @Option(parsing: .unconditional, help: "Computing threads.") var threads = 1
+    @Option(parsing: .unconditional, help: "Seconds to measure for.") var seconds = 0.3
     var hearsOfKernels: Bool { false }
 
     func run() throws {

@@ -27,12 +27,42 @@ enum ConfigurationFile {
     return configuration
   }
 
-  /// - Throws: `ConfigurationError` when there is no such file; `FileError` when it cannot be read, is no regular file or is far too large.
+  /// The text of a configuration, or of a comparison.
+  /// - Throws: `ConfigurationError` that says what the path names instead, such as a folder or a book; `FileError` when it cannot be
+  ///   read or is no regular file.
   static func text(_ path: String) throws -> String {
     var info = stat()
     guard stat(path, &info) == 0 || (errno != ENOENT && errno != ENOTDIR) else {
       throw ConfigurationError(path, "cannot be read: there is no such file. Is the path right? configs/ has examples.")
     }
-    return try MappedFile(path, atMost: 64 << 20).withBytes { String(decoding: $0, as: UTF8.self) }
+    let kind = info.st_mode & S_IFMT
+    if kind == S_IFDIR { throw ConfigurationError(path, inPlaceOfAFolder(path)) }
+    guard kind != S_IFREG || info.st_size <= mostBytes else {
+      throw ConfigurationError(path, "has \(info.st_size) bytes, and a configuration has at most \(mostBytes). \(adviceForText(path))")
+    }
+    let text = try MappedFile(path, atMost: mostBytes).withBytes { String(decoding: $0, as: UTF8.self) }
+    if isProse(text), !path.hasSuffix(".toml") {
+      throw ConfigurationError(path, "is no configuration: none of its first lines sets a key. \(adviceForText(path))")
+    }
+    return text
+  }
+
+  private static let mostBytes = 1 << 20
+
+  private static func inPlaceOfAFolder(_ path: String) -> String {
+    func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path + "/" + name) }
+    if has("config.toml") { return "is a run folder, and this takes its configuration: name \(path)/config.toml to go on with the run." }
+    if has("corpus.json") { return "is a corpus, and this takes a configuration: copy one of configs/ and set data.corpus = \"\(path)\" in it." }
+    return "is a folder, and this takes a configuration, a TOML file. \(adviceForText(path))"
+  }
+
+  private static func adviceForText(_ path: String) -> String {
+    "Text becomes a corpus by lockstep prepare --input \(path) --output corpora/NAME; a configuration that trains on it is a TOML file, such as configs/quickstart.toml."
+  }
+
+  /// Whether none of the first lines that say anything looks like TOML.
+  private static func isProse(_ text: String) -> Bool {
+    let lines = text.prefix(4000).split(separator: "\n").prefix(20).map { $0.drop { $0 == " " || $0 == "\t" } }.filter { !$0.isEmpty && !$0.hasPrefix("#") }
+    return !lines.isEmpty && lines.allSatisfy { !$0.contains("=") && !$0.hasPrefix("[") }
   }
 }

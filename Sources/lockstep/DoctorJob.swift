@@ -66,12 +66,10 @@ struct DoctorJob {
     self.communicator = communicator
     place = Place(rank: communicator.rank, host: Self.hostName(), localRank: communicator.localRank)
     places = try Self.gather(place, communicator)
-    configurationFile = command.config.map { ($0, try? String(contentsOfFile: $0, encoding: .utf8)) }
+    configurationFile = command.config.map { ($0, try? ConfigurationFile.text($0)) }
     if let path = command.config {
       let mine = try Job.together(communicator) { () throws -> String in
-        if let text = try? String(contentsOfFile: path, encoding: .utf8) { return text }
-        guard communicator.rank == 0 else { return "" }
-        throw ConfigurationError(path, "cannot be read. Is the path right? configs/ has examples.")
+        communicator.rank == 0 ? try ConfigurationFile.text(path) : ""
       }
       let text = String(decoding: try communicator.broadcast([UInt8](mine.utf8)), as: UTF8.self)
       configuration = try Job.together(communicator) { try RunConfiguration(toml: text, place: path, settings: command.settings) }

@@ -19,12 +19,12 @@ struct Embed: ComputingCommand {
       """)
 
   @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String
-  @Option(help: "The file with the texts.") var input: String
-  @Option(help: "The file to write, ending in .npy or .safetensors.") var output: String
-  @Option(help: "mean (over the positions of the text), cls or last.") var feature = TextFeature.mean
-  @Option(help: "The text's field in JSON lines, or column in CSV and TSV.") var field = "text"
-  @Option(help: "Texts computed together.") var microBatch = 8
-  @Option(help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
+  @Option(parsing: .unconditional, help: "The file with the texts.") var input: String
+  @Option(parsing: .unconditional, help: "The file to write, ending in .npy or .safetensors.") var output: String
+  @Option(parsing: .unconditional, help: "mean (over the positions of the text), cls or last.") var feature = TextFeature.mean
+  @Option(parsing: .unconditional, help: "The text's field in JSON lines, or column in CSV and TSV.") var field = "text"
+  @Option(parsing: .unconditional, help: "Texts computed together.") var microBatch = 8
+  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
 
   func run() throws {
     try Job.run { communicator in

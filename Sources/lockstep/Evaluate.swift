@@ -115,7 +115,8 @@ struct Evaluate: ComputingCommand {
       if !entries.contains(where: { $0.name == name }) { entries.append(entry) }
     }
     var root = ConfigurationNode.table([:])
-    for setting in settings { root = try root.setting("measures.\(setting)") }
+    // Errors and comparisons name the keys in full; both forms are taken.
+    for setting in settings { root = try root.setting(setting.hasPrefix("measures.") ? setting : "measures.\(setting)") }
     let reader = ConfigurationReader(root)
     var read: [(name: String, measure: any Measure)] = []
     for entry in entries { if let measure = entry.read(reader) { read.append((entry.name, measure)) } }
@@ -126,8 +127,8 @@ struct Evaluate: ComputingCommand {
 
   private func show(_ report: Report, order: [String]) throws {
     if json { return try StandardOutput.line(prettyJSON(report)) }
-    try StandardOutput.line("model        \(report.model), trained by \(report.objective)")
-    if let corpus = report.corpus { try StandardOutput.line("corpus       \(corpus), \(report.split)") }
+    try StandardOutput.line("model        \(printableName(report.model)), trained by \(report.objective)")
+    if let corpus = report.corpus { try StandardOutput.line("corpus       \(printableName(corpus)), \(report.split)") }
     for name in order {
       guard let result = report.measures[name] else { continue }
       try StandardOutput.line("\n\(name)")

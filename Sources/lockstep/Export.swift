@@ -21,6 +21,7 @@ struct Export: ParsableCommand {
   @Option(parsing: .unconditional, help: "Name on the model card.") var title: String?
 
   func run() throws {
+    try NewFolder.check(target, "export to")
     let checkpoint = try Checkpoint(verifying: try LoadedModel.resolve(model, checkpoint: choice.checkpoint))
     let configuration = try ModelConfiguration(huggingFace: checkpoint.path)
     guard let family = configuration.huggingFaceClass else {
@@ -37,7 +38,7 @@ struct Export: ParsableCommand {
       data: data(state, run), command: "lockstep train config.toml", configuration: run.map(Self.published), metrics: measures,
       limits: "A pretrained model without alignment or safety training; it repeats what its corpus says.")
     try HuggingFaceExport.export(checkpoint, to: target, format: dtype == .bf16 ? .bfloat16 : .float32, card: card)
-    try StandardOutput.line("wrote \(target)")
+    try StandardOutput.line("wrote \(printableName(target))")
   }
 
   /// The corpus by its name, its size and what it was made from, where it is still at hand.

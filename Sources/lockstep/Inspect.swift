@@ -4,6 +4,7 @@ import Core
 import Data
 import Foundation
 import Storage
+import Training
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -12,19 +13,27 @@ struct Inspect: ParsableCommand {
       Of a run it proves that every sample was used exactly once, over all starts and rank counts, from ledger.jsonl, the \
       checkpoints, the configuration and the corpus. Ends with exit code 3 when something is damaged or was not used once.
 
-      Example: lockstep inspect runs/quickstart
+      With --batch it shows a micro-batch of a step as the networks see it: every row's token, position and the rows it sees, what is \
+      asked there, and with what weight. The step need not have been run yet.
+
+      Examples: lockstep inspect runs/quickstart
+        lockstep inspect runs/quickstart --batch 68 --micro-batch 1
       """)
 
   @Argument(help: "The folder or file.") var path: String
   @Flag(help: "Do not read every byte of a corpus: headers and sizes only, and of a run's samples the order only.") var quick = false
   @Option(parsing: .unconditional, help: "Where the corpus of a run is now; by default where its configuration says.") var corpus: String?
+  @Option(parsing: .unconditional, help: "Of a run: show a micro-batch of this step, numbered as in metrics.jsonl.") var batch: Int?
+  @Option(parsing: .unconditional, help: "Which micro-batch of the step, from 0; by default the first.") var microBatch: Int?
   @OptionGroup var choice: CheckpointOption
   @Flag(help: "JSON instead of lines.") var json = false
 
   func run() throws {
     guard FileManager.default.fileExists(atPath: path) else { throw DataError(path, "does not exist.", remedy: "Check the path.") }
     func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path + "/" + name) }
-    if let checkpoint = choice.checkpoint {
+    if batch != nil || microBatch != nil {
+      try showBatch()
+    } else if let checkpoint = choice.checkpoint {
       let chosen = try ModelFolder.resolve(path, checkpoint) { StandardError.write($0 + "\n") }
       let summary = CheckpointSummary(of: chosen)
       try show(summary, lines: summary.lines, intact: summary.isIntact)
@@ -42,6 +51,21 @@ struct Inspect: ParsableCommand {
       let inspection = try CorpusInspection(path, verify: !quick)
       try show(inspection, lines: inspection.lines, intact: inspection.isIntact)
     }
+  }
+
+  /// A micro-batch of a run, made again.
+  private func showBatch() throws {
+    guard let batch else { throw ConfigurationError("--micro-batch", "belongs to a step; name one with --batch.") }
+    let folder = RunFolder(path)
+    guard let text = try folder.configuration() else {
+      throw DataError(path, "is no run folder: it has no config.toml.", remedy: "Name a folder that lockstep train made, such as runs/quickstart.")
+    }
+    var configuration = try RunConfiguration(toml: text, place: folder.configurationPath)
+    if let corpus { configuration.data.corpus = corpus }
+    let view = try BatchInspection(PastRun(folder), configuration)(step: batch, microBatch: microBatch ?? 0) {
+      StandardError.write("warning: \($0)\n")
+    }
+    try show(view, lines: view.lines, intact: true)
   }
 
   /// - Parameter unread: something could not be read, which says nothing about its bytes.

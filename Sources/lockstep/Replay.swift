@@ -90,7 +90,7 @@ struct Replay: ComputingCommand {
 extension ReplayReport {
   func lines(_ path: String) -> [String] {
     let source = rebuiltFrom == 0 ? "the beginning of the run" : "the checkpoint of step \(rebuiltFrom)"
-    return ["\(path), step \(step), rebuilt from \(source)", "loss \(loss)  gradient norm \(gradientNorm)  learning rate \(learningRate)", ""]
+    return ["\(printableName(path)), step \(step), rebuilt from \(source)", "loss \(loss)  gradient norm \(gradientNorm)  learning rate \(learningRate)", ""]
       + table + [""] + verdict
   }
 

@@ -57,7 +57,7 @@ struct Train: ComputingCommand {
   }
 
   private func report(_ ending: RunEnding, _ run: TrainingRun, _ communicator: any Communicator) throws {
-    let folder = run.configuration.folder
+    let folder = printableName(run.configuration.folder)
     let line: String
     switch ending {
     case .finished(let step): line = "finished \(counted(step, "step")); checkpoint and curve are in \(folder)"
