@@ -28,7 +28,8 @@ extension RunFolder {
     }
     guard warnings.isEmpty else {
       throw CheckpointError(
-        "resume", path, "none of its \(counted(warnings.count, "checkpoint")) is intact; the newest says: \(warnings[0])",
+        "resume", path, warnings.count == 1
+          ? "its only checkpoint is not intact: \(warnings[0])" : "none of its \(warnings.count) checkpoints is intact; the newest says: \(warnings[0])",
         remedy: "Restore one from a backup, or remove \(checkpointsPath) to begin again.")
     }
     return Recovery(checkpoint: nil, warnings: [])

@@ -50,7 +50,7 @@ import Testing
     for step in 1...3 { try dead.append(record(step)) }
     // Another program's file stays, and what it has of these steps is dropped by those who read it.
     let other = scratch.path + "/events.out.tfevents.1600000000.node.1234.0"
-    FileManager.default.createFile(atPath: other, contents: Data([1]))
+    _ = FileManager.default.createFile(atPath: other, contents: Data([1]))
     let again = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_100, resumedStep: 0)
     #expect(try names(scratch) == [other, again.path].map { ($0 as NSString).lastPathComponent })
     #expect(try size(again.path) == 40 + 16 + 9 + 2 + 4)

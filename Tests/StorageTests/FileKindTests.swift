@@ -13,7 +13,7 @@ import Testing
 
   @Test func whatStandsUnderAPathIsSaidWithoutFollowingLinks() throws {
     try withFolder { folder in
-      FileManager.default.createFile(atPath: folder + "/file", contents: Data([1]))
+      _ = FileManager.default.createFile(atPath: folder + "/file", contents: Data([1]))
       symlink(folder + "/nowhere", folder + "/link")
       mkfifo(folder + "/pipe", 0o600)
       let found = try ["file", "", "link", "pipe", "nowhere", "file/below"].map { try FileKind.of(folder + "/" + $0) }
