@@ -211,6 +211,34 @@ def compare_electra(folder, corpus, text):
     check(same, f"init.from an ElectraForPreTraining that transformers saved takes and saves all {len(theirs)} tensors bit for bit")
 
 
+def labelled_lines(folder, text):
+    """Lines of the text, labelled by whether they hold code."""
+    lines = [line.replace("\t", " ") for line in text.splitlines() if len(line) > 20][:300]
+    table = folder / "labelled.tsv"
+    table.write_text("text\tlabel\n" + "".join(f"{line}\t{'code' if '`' in line else 'prose'}\n" for line in lines), encoding="utf-8")
+    return table
+
+
+def compare_classifiers(run_folder, table):
+    """The class for sequence classification gives every test text the class that `evaluate --predictions` wrote."""
+    target, predictions = f"{run_folder}-classifier", f"{run_folder}-predictions.tsv"
+    run(
+        LOCKSTEP, "evaluate", run_folder, "--measure", "finetune", "--set", f"finetune.train={table}", "--set", "finetune.epochs=4", "--set",
+        "finetune.batch=8", "--set", "finetune.learningRate=5e-3", "--save", target, "--predictions", predictions)
+    model, report = transformers.AutoModelForSequenceClassification.from_pretrained(target, output_loading_info=True)
+    model.eval()
+    left = {key: value for key, value in report.items() if value}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(target)
+    rows = [line.rstrip("\n").split("\t") for line in open(predictions, encoding="utf-8")][1:]
+    same = 0
+    for row in rows:
+        with torch.no_grad():
+            scores = model(**tokenizer(row[5].replace("\\\\", "\\"), truncation=True, return_tensors="pt")).logits[0]
+        same += model.config.id2label[int(scores.argmax())] == row[3]
+    check(not left, f"{type(model).__name__} opens what finetune saved without missing or unexpected keys")
+    check(rows and same == len(rows), f"{type(model).__name__} gives the class that lockstep gave for {same} of {len(rows)} test texts")
+
+
 def compare_logits(folder):
     print("GoldenTests on the trained models", flush=True)
     command = ["swift", "test", "--package-path", str(ROOT), "-c", "release", "--filter", "GoldenTests\\."]
@@ -248,6 +276,10 @@ def main():
         compare_imports(folder, corpus, transformers.AutoTokenizer.from_pretrained(checkpoint(trained["ar"])))
         print("with their own vocabulary", flush=True)
         own.compare_own_vocabulary(check, run, LOCKSTEP, folder, text, CONTEXT)
+        print("classifiers", flush=True)
+        table = labelled_lines(folder, text)
+        for run_folder in trained.values():
+            compare_classifiers(run_folder, table)
         if options.logits:
             compare_logits(folder)
     print("all as it should be" if failures == 0 else f"{failures} comparisons failed")

@@ -37,6 +37,9 @@ public struct TextEmbedding: Sendable {
     if communicator.rank == 0 {
       var texts: [Data] = []
       notes = try DocumentReader.forEachDocument(ofFile: file, choice: choice) { texts.append(Data($0)) }
+      if let blank = texts.firstIndex(where: { $0.allSatisfy { $0 <= 0x20 } }) {
+        throw DataError("\(file), text \(blank + 1)", "is empty.", remedy: "Remove it: every text of the file becomes a row of the output.")
+      }
       guard !texts.isEmpty else { throw DataError(file, "holds no text.", remedy: "Name a file with a text a line, or JSON lines, CSV or TSV.") }
       bytes = [UInt8](try JSONEncoder().encode(texts))
     }
