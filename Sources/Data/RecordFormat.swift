@@ -47,7 +47,8 @@ final class RecordFormat: Sendable {
       guard let place = header.firstIndex(of: name) else {
         if header.count == 1 { throw noSeparator("\(path), line 1", separator, "no column \(name)") }
         throw DataError(
-          path, "has no column \(name); its columns are \(header.joined(separator: ", ")).", remedy: "Name one of these, or give its number, from 1.")
+          path, "has no column \(name); its columns are \(header.joined(separator: ", ")).", 
+          remedy: "Name one of these, or give its number, from 1. Where the first row names no columns: prepare --no-header, or header = false of a measure.")
       }
       return place
     }

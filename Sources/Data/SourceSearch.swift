@@ -57,7 +57,7 @@ struct SourceSearch {
       let others = passedOver.sentence.map { "; \($0)" } ?? ""
       throw DataError(
         input, "holds no file to read that ends in \(endings) (or one of these and .gz, .zst or .xz)\(others).",
-        remedy: "Name the files themselves, or the endings to take.")
+        remedy: "Name the files themselves with --input, one or more.")
     }
     passedOver = before.1.adding(passedOver)
   }

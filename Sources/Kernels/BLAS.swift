@@ -8,8 +8,19 @@ public struct BLASIdentity: Sendable, Equatable {
   public let configuration: String
   /// The kernel chosen for this CPU, such as `Haswell` or `SkylakeX`.
   public let coreName: String
+
+  public init(configuration: String, coreName: String) { (self.configuration, self.coreName) = (configuration, coreName) }
+
   /// Whether OpenBLAS chooses its kernel when it is loaded; else it was built for one.
   public var isDynamic: Bool { configuration.contains("DYNAMIC_ARCH") }
+
+  /// How many threads may call OpenBLAS at the same time: it has two buffers for each of the `MAX_THREADS` it was built for, and
+  /// ends the program some way beyond them. `Int.max` where it does not tell.
+  public var mostCallers: Int {
+    let prefix = "MAX_THREADS="
+    let word = configuration.split(separator: " ").first { $0.hasPrefix(prefix) }
+    return word.flatMap { Int($0.dropFirst(prefix.count)) }.map { 2 * $0 } ?? .max
+  }
 }
 
 public enum BLAS {

@@ -109,8 +109,12 @@ enum Job {
   /// host where they are not bound apart.
   static func threads(_ wanted: Int, _ communicator: any Communicator) throws(ConfigurationError) -> Int {
     guard (0...1024).contains(wanted) else { throw ConfigurationError("--threads", is: wanted, rule: "it must lie in 0...1024.") }
-    let all = ProcessInfo.processInfo.processorCount
-    let threads = wanted > 0 ? wanted : HostLimits.current.threads(ranks: communicator.localSize, all: all)
+    let (all, most) = (ProcessInfo.processInfo.processorCount, BLAS.identity.mostCallers)
+    guard wanted <= most else {
+      throw ConfigurationError(
+        "--threads", is: wanted, rule: "this OpenBLAS serves at most \(most) threads of a process at the same time. Start more ranks with fewer threads each.")
+    }
+    let threads = wanted > 0 ? wanted : min(most, HostLimits.current.threads(ranks: communicator.localSize, all: all))
     try requireBuffers(threads)
     return threads
   }

@@ -62,7 +62,10 @@ struct Train: ComputingCommand {
     switch ending {
     case .finished(let step): line = "finished \(counted(step, "step")); checkpoint and curve are in \(folder)"
     case .alreadyFinished(let step):
-      line = "\(folder) has finished its \(counted(step, "step")); raise duration to go on from there"
+      line =
+        step == run.steps
+        ? "\(folder) has finished its \(counted(step, "step")); raise duration to go on from there"
+        : "\(folder) stands at step \(step), past the \(counted(run.steps, "step")) that duration asks for; raise it to go on from there"
     case .stopped(let step): line = "stopped as asked after step \(step), saved in \(folder); run the same command again to go on"
     }
     if communicator.rank == 0 { StandardError.write(line + "\n") }

@@ -68,7 +68,7 @@ import Testing
   @Test(arguments: [
     ("a\tb\n1\t2\n", TableColumn.name("text"), "a.csv, line 1: has no comma, which parts the columns, and so no column text. Mend the row, or name the character that parts the columns: separator = tab, comma, semicolon, bar, space, colon, or one other ASCII character."),
     ("a,text,c\n1,2,3\n3,4\n", .number(3), "a.csv, line 3: has 2 columns; column 3 is wanted. Mend the row, or name another column."),
-    ("a,b\n1,2\n", TableColumn.name("text"), "a.csv: has no column text; its columns are a, b. Name one of these, or give its number, from 1."),
+    ("a,b\n1,2\n", TableColumn.name("text"), "a.csv: has no column text; its columns are a, b. Name one of these, or give its number, from 1. Where the first row names no columns: prepare --no-header, or header = false of a measure."),
     ("a,text\n1,2\n3\n", .name("text"), "a.csv, line 3: has no comma, which parts the columns, and so no column 2. Mend the row, or name the character that parts the columns: separator = tab, comma, semicolon, bar, space, colon, or one other ASCII character."),
     ("text\n\"x\ny\"\n\"open\n1\n", .name("text"), "a.csv, line 4: opens a quote that is never closed. Close it, or double the quotes inside the field."),
     ("text\n\"x\" y\n", .name("text"), "a.csv, line 2: has text after the closing quote of field 1. Double the quotes inside the field."),
@@ -94,7 +94,7 @@ import Testing
     #expect(folder.problem(["gone.txt"]) == "gone.txt: does not exist. Check the path.")
     #expect(folder.problem([]) == "inputs: are missing. Name at least one file or folder of text.")
     try folder.write("pictures/a.png", "x")
-    #expect(folder.problem(["pictures"], PreparationOptions(format: .all(.text(.wholeFile)))) == "pictures: holds no file to read that ends in .txt, .text (or one of these and .gz, .zst or .xz); 1 file passed over: by the ending (pictures/a.png). Name the files themselves, or the endings to take.")
+    #expect(folder.problem(["pictures"], PreparationOptions(format: .all(.text(.wholeFile)))) == "pictures: holds no file to read that ends in .txt, .text (or one of these and .gz, .zst or .xz); 1 file passed over: by the ending (pictures/a.png). Name the files themselves with --input, one or more.")
     try folder.write("empty.txt", " \n")
     #expect(folder.problem(["empty.txt"]) == "empty.txt: holds no text: every document is empty. Name files that hold text.")
     try folder.write("short.txt", "abc")

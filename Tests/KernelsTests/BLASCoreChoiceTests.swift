@@ -107,4 +107,11 @@ import Testing
     guard BLAS.identity.isDynamic, let cores = BLAS.availableCores else { return }
     #expect(cores.contains { $0.lowercased() == BLAS.identity.coreName.lowercased() }, "\(cores)")
   }
+
+  /// Two buffers for each thread that OpenBLAS was built for; a library that does not tell bounds nothing.
+  @Test func callersAtTheSameTime() {
+    let debian = BLASIdentity(configuration: "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH NO_AFFINITY Cooperlake MAX_THREADS=64", coreName: "Haswell")
+    #expect(debian.mostCallers == 128)
+    #expect(BLASIdentity(configuration: "OpenBLAS 0.3.21 SINGLE_THREADED", coreName: "Haswell").mostCallers == .max)
+  }
 }
