@@ -28,8 +28,15 @@ public final class RunClaim: Sendable {
   public func sign() throws(CheckpointError) {
     let holder = RunHolder(host: ProcessInfo.processInfo.hostName, pid: Int(getpid()), since: Date().timeIntervalSince1970)
     let bytes = Array((holder.json + "\n").utf8)
-    guard ftruncate(descriptor, 0) == 0, pwrite(descriptor, bytes, bytes.count, 0) == bytes.count else {
+    guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
       throw CheckpointError("write", run.lockPath, systemReason(), exitCode: .inputOutput)
+    }
+    // A write may be interrupted, or take a part only.
+    try CheckpointError.wrapping { () throws(FileError) in
+      let outcome = bytes.withUnsafeBytes { buffer in
+        Result { () throws(FileError) in try AtomicFile.writeAll(buffer, to: descriptor, path: run.lockPath) }
+      }
+      try outcome.get()
     }
   }
 
