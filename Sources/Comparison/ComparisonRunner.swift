@@ -33,7 +33,7 @@ public final class ComparisonRunner {
   public let items: [Item]
 
   /// - Parameters:
-  ///   - progress: is told of each thing done; given on rank 0 alone.
+  ///   - progress: called after each finished item; given on rank 0 alone.
   /// - Throws: errors of configurations and corpora, which are the same on every rank.
   public init(
     _ file: ComparisonFile, plans: [ArmPlan], communicator: any Communicator, threads: Int, version: String, progress: ComparisonProgress?

@@ -25,7 +25,7 @@ struct PassedOver: Sendable {
     /// Said of `count`.
     func words(_ count: Int) -> String {
       guard count > 1 else { return words }
-      // What is told of a single file, such as where it breaks, has no plural.
+      // A note on a single file, such as where it breaks, has no plural.
       let parts = words.split(separator: " ", maxSplits: 1).map(String.init)
       guard parts.count == 2, parts[0] == "a" || parts[0] == "an", !words.contains(where: ":,".contains) else { return "\(count) \(words)" }
       switch self {

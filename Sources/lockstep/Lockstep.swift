@@ -11,7 +11,7 @@ struct Lockstep: ParsableCommand {
     abstract: "Pretrains transformers with masked and autoregressive objectives on clusters of ordinary Linux machines.",
     discussion: """
       Under mpirun every command that computes uses all ranks; without it, one. Exit codes: 0 done, 2 usage or configuration, \
-      3 data, 4 replicas or a replay diverged, 5 input or output failed, 6 the numbers broke, 7 a rank stalled, 8 another process \
+      3 data, 4 replicas or a replay diverged, 5 input or output failed, 6 a gradient is not finite, 7 a rank stalled, 8 another process \
       holds the run folder, 75 stopped on request \
       with a checkpoint: run the same command again, 141 the reader of the output has closed it.
 
