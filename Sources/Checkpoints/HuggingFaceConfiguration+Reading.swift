@@ -19,6 +19,10 @@ extension ModelConfiguration {
     let document: JSONValue
     do { document = try JSONValue.parse(bytes) } catch { throw CheckpointError("import", path, "it is not valid JSON: \(error)") }
     let settings = HuggingFaceSettings(document: document, path: path)
+    if let head = document["architectures"]?.array?.first?.string, head.hasSuffix("ForSequenceClassification") {
+      throw CheckpointError(
+        "import", path, "it is a classifier, \(head)", remedy: "transformers opens it; name the pretrained model it was made from here.")
+    }
     switch document["model_type"]?.string {
     case "gpt2": self = try settings.gpt2()
     case "bert": self = try settings.bert()

@@ -72,6 +72,8 @@ public final class LedgerLog: @unchecked Sendable {
   private let lock = NSLock()
   /// Lines that are damaged and were kept.
   public let damagedLines: [Int]
+  /// Whether no line stood in it when it was opened.
+  public let wasEmpty: Bool
 
   /// Opens the ledger and cuts off what stands behind its last line with an end: a crash tore it. Every other line is kept.
   public init(_ path: String) throws(FileError) {
@@ -79,6 +81,7 @@ public final class LedgerLog: @unchecked Sendable {
     self.path = path
     seal = ledger.seal
     damagedLines = ledger.problems.map(\.line)
+    wasEmpty = ledger.end == 0
     let content = ledger.end > 0 ? try MappedFile(path, atMost: Ledger.mostBytes).withBytes { Array($0.prefix(ledger.end)) } : []
     // A folder that vanishes and comes back must not cost the proof.
     file = try GrowingFile(path, preamble: content, remembers: true)

@@ -13,6 +13,10 @@ public enum NewFolder {
     guard try Folders.kind(of: target) == .absent else {
       throw CheckpointError(operation, target, "it exists already", remedy: "Name a new folder.", exitCode: .usage)
     }
+    if let checkpoints = target.firstRange(of: "/checkpoints/"), Folders.exists(String(target[..<checkpoints.upperBound])) {
+      throw CheckpointError(
+        operation, target, "the checkpoints of a run stand beside it, and training would remove it", remedy: "Name a folder outside the run.", exitCode: .usage)
+    }
     var parent = target
     repeat {
       parent = parent.lastIndex(of: "/").map { $0 == parent.startIndex ? "/" : withoutEndingSlashes(String(parent[..<$0])) } ?? "."

@@ -105,6 +105,10 @@ extension RunFolder {
     guard descriptor >= 0 else {
       throw CheckpointError("create", file, errno == ELOOP ? FileKind.linkReason : systemReason(), exitCode: .inputOutput)
     }
+    do { try requireOwn(file, .file) } catch {
+      close(descriptor)
+      throw error
+    }
     if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
       defer { close(descriptor) }
       throw claimed(descriptor)

@@ -69,15 +69,22 @@ public struct ComparisonFile: Sendable {
     let told = settings.filter { !$0.hasPrefix("folder=") }
     self.text = told.isEmpty ? text : text + "\n" + told.map { "# --set \($0)" }.joined(separator: "\n") + "\n"
     guard case .table(var table) = root else { throw ConfigurationError(place, "is no table.") }
+    if table["arms"] == nil, let section = ["objective", "model", "duration", "optimizer"].first(where: { table[$0] != nil }) {
+      throw ConfigurationError(
+        place, "is the configuration of one run, with [\(section)] and no [arms.NAME]; lockstep train runs it. configs/compare/ has comparisons.")
+    }
     let (shared, own) = (table.removeValue(forKey: "run") ?? .table([:]), table.removeValue(forKey: "arms"))
     guard case .table = shared else { throw ConfigurationError("run", "is no table; it holds what all arms share, such as run.model.width = 64.") }
     let wanted = table["measures"]
     // What is no measure is named as a whole, not option by option.
-    if case .table(let all)? = wanted { table["measures"] = .table(all.filter { MeasureRegistry.entry(named: $0.key) != nil }) }
+    if case .table(let all)? = wanted { 
+      let known = all.filter { MeasureRegistry.entry(named: $0.key) != nil }
+      table["measures"] = known.isEmpty ? nil : .table(known)
+    }
     let reader = ConfigurationReader(.table(table))
     name = reader.string("name", default: "comparison")
     if !isPlainFileName(name) || name.hasPrefix(".") {
-      reader.note("name", "is \"\(name)\"; it names a folder, so it must not be empty, begin with a point or contain a slash.")
+      reader.note("name", "is \"\(name)\"; it names a folder, so it must not be empty, begin with a point, or contain a slash or a control character.")
     }
     folder = reader.string("folder", default: "comparisons")
     let corpus = reader.string("corpus", default: "")

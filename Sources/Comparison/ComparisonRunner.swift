@@ -118,15 +118,15 @@ public final class ComparisonRunner {
     let rest = Array(open.dropFirst(dealt))
     let work = mine.reduce(0) { $0 + $1.plan.flops } + rest.reduce(0) { $0 + $1.plan.flops } / Double(ranks)
     progress?.beginTraining(runs: mine.count + rest.count, work: work, measures: tasks.count)
-    let isDone = try train(mine, SingleRank(), "of this rank's")
+    let isDone = try train(mine, SingleRank(), " on this rank")
     communicator.stallSeconds = nil
     // A rank that was asked to stop has saved; the others learn of it here.
     guard try communicator.sum(isDone ? 0 : 1) == 0 else { return false }
-    return try train(rest, communicator, ranks > 1 ? "that all ranks run together" : "open")
+    return try train(rest, communicator, ranks > 1 ? " on all ranks together" : "")
   }
 
   /// - Returns: false when a rank of `communicator` was asked to stop.
-  private func train(_ runs: [Item], _ communicator: any Communicator, _ whose: String) throws -> Bool {
+  private func train(_ runs: [Item], _ communicator: any Communicator, _ place: String) throws -> Bool {
     for (index, item) in runs.enumerated() {
       let start = ContinuousClock.now
       progress?.beginRun(item.name)
@@ -137,7 +137,7 @@ public final class ComparisonRunner {
       try startLog?.note()
       let left = progress?.trainingLeft.map { "; about \(ProgressText.duration($0)) of training left" } ?? ""
       say(
-        "trained \(item.name) in \(ProgressText.duration((ContinuousClock.now - start).inSeconds)) (\(index + 1) of \(runs.count) \(whose)\(left))")
+        "trained \(item.name) in \(ProgressText.duration((ContinuousClock.now - start).inSeconds)) (\(index + 1) of \(runs.count)\(place)\(left))")
     }
     return true
   }

@@ -39,7 +39,7 @@ public struct ConfigurationError: LockstepError, Equatable {
 
     public init(key: String, sentence: String) {
       self.key = printableName(key, atMost: 200)
-      self.sentence = printable(sentence)
+      self.sentence = printableName(sentence, atMost: 600)
     }
   }
 

@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Storage
+import Tokenizers
 
 /// A prepared corpus: a folder of shards with its manifest and its tokeniser.
 public struct Corpus: Sendable {
@@ -16,14 +17,15 @@ public struct Corpus: Sendable {
   public init(_ folder: String) throws {
     self.folder = folder
     self.manifest = try CorpusManifest(folder: folder)
-    try require(tokenizerPath, manifest.tokenizerSHA256)
-    try require(tokenizerConfigPath, manifest.tokenizerConfigSHA256)
+    try require(tokenizerPath, manifest.tokenizerSHA256, atMost: TokenizerLoader.largestFile)
+    try require(tokenizerConfigPath, manifest.tokenizerConfigSHA256, atMost: TokenizerLoader.largestCompanion)
   }
 
-  private func require(_ path: String, _ expected: String) throws {
+  /// - Parameter most: bytes of such a file; hashing another, which may be sparse and of terabytes, would not end.
+  private func require(_ path: String, _ expected: String, atMost most: Int) throws {
     let remedy = "Put the original file back, or run lockstep prepare again."
     try requirePresent(path, remedy: remedy)
-    let hash = try MappedFile(path).sha256()
+    let hash = try MappedFile(path, atMost: most).sha256()
     guard hash == expected else {
       throw DataError(
         path, "is not the file this corpus was made with: its SHA-256 is \(hash), and corpus.json says \(expected).",

@@ -121,7 +121,10 @@ public struct CorpusPreparation: Sendable {
   private func presentCorpus(_ output: OutputFolder, recipe: String, sources: [CorpusManifest.Source]) throws -> CorpusManifest? {
     guard output.state == .corpus, !options.force else { return nil }
     let remedy = "Name another folder, or replace it with --force."
-    let corpus = try Corpus(output.path)
+    let corpus: Corpus
+    do { corpus = try Corpus(output.path) } catch let error as DataError {
+      throw DataError(error.place, error.problem, remedy: "prepare --force makes the corpus anew.")
+    }
     guard corpus.manifest.recipe == recipe else {
       let what = corpus.manifest.sources == sources ? "with other options or another tokeniser" : "from other files"
       throw DataError(output.path, "holds a corpus made \(what).", remedy: remedy)
@@ -280,6 +283,7 @@ public struct CorpusPreparation: Sendable {
 
   private func notes(of search: SourceSearch) -> [String] {
     (search.passedOver.sentence.map { [$0] } ?? []) + search.unusedPatterns.map { "--exclude \($0) matched nothing" }
+      + search.repeated.prefix(5).map { "\($0) is among the inputs already; it is read again" }
   }
 }
 

@@ -96,7 +96,8 @@ package final class DocumentReader {
     guard let current, !records.isEmpty else { return nil }
     defer { batchCount += 1 }
     let index = nextSource - 1
-    let findings = TextFindings(carriageReturns: current.records.carriageReturns, convertedFrom: sources[index].encoding.name)
+    let findings = TextFindings(
+      carriageReturns: current.records.carriageReturns, unusedHeader: current.format.unusedHeader, convertedFrom: sources[index].encoding.name)
     return DocumentBatch(
       index: batchCount, source: index, format: current.format, text: text, records: records, findings: findings,
       sourceBytes: bytesOfFinishedSources + current.file.offset)

@@ -15,7 +15,7 @@ public enum InputChoice: Sendable, Equatable {
   }
 
   /// The format of a file by its name; the ending of a compressed file does not count.
-  func format(ofFile name: String) -> InputFormat {
+  public func format(ofFile name: String) -> InputFormat {
     switch self {
     case .all(let format): return format
     case .byEnding(let text, let field, let table):

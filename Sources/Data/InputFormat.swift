@@ -27,6 +27,7 @@ public enum DocumentRule: Sendable, Equatable {
 
   /// The option that is spelt most like `text`; a text like none of them is taken for that of a separator line.
   public static func nearest(_ text: String) -> String {
+    if text.hasPrefix(separatorPrefix) { return separatorPrefix + "TEXT" }
     let choices = ["file", "blank-lines", "lines"].map { ($0, editDistance($0, text.lowercased())) }
     guard let best = choices.min(by: { $0.1 < $1.1 }), best.1 <= max(2, best.0.count / 3) else { return separatorPrefix + text }
     return best.0

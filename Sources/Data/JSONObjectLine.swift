@@ -12,11 +12,14 @@ struct JSONObjectLine {
   }
 
   /// Why a line is not one JSON object; `column` counts bytes from 1.
-  struct Problem: Error { var column: Int }
+  struct Problem: Error {
+    var column: Int
+    var isTooDeep = false
+  }
 
   private let bytes: Slice<UnsafeRawBufferPointer>
   private var index: Int
-  private static let deepest = 256
+  static let deepest = 256
 
   init(_ bytes: Slice<UnsafeRawBufferPointer>) {
     self.bytes = bytes
@@ -68,7 +71,8 @@ struct JSONObjectLine {
   }
 
   private mutating func skipValue(depth: Int) throws(Problem) {
-    guard let first = peek, depth < Self.deepest else { throw problem }
+    guard let first = peek else { throw problem }
+    guard depth < Self.deepest else { throw Problem(column: problem.column, isTooDeep: true) }
     switch first {
     case UInt8(ascii: "\""): _ = try string()
     case UInt8(ascii: "{"): try skipList(close: "}", named: true, depth: depth)

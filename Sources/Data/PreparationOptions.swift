@@ -34,7 +34,7 @@ public struct PreparationOptions: Sendable {
   public var problems: [ConfigurationError.Problem] {
     var problems: [ConfigurationError.Problem] = []
     if !(0..<1).contains(split.fraction) {
-      problems.append(.init(key: "validation fraction", sentence: "is \(split.fraction); it must be at least 0 and below 1."))
+      problems.append(.init(key: "validation fraction", sentence: "is \(split.fraction); it must be at least 0 and below 1. To measure models on the whole of a text, give 0 and evaluate --split train."))
     }
     if shardTokens < 1 { problems.append(.init(key: "shard tokens", sentence: "is \(shardTokens); it must be at least 1.")) }
     if !(1...1024).contains(threads) { problems.append(.init(key: "threads", sentence: "is \(threads); it must lie in 1...1024.")) }

@@ -7,13 +7,18 @@ final class RecordFormat: Sendable {
   private let format: InputFormat
   /// Places of the wanted columns in a row, from 0.
   private let columns: [Int]
+  /// Columns of the header row; nil without one.
+  private let width: Int?
+
+  /// The header row, for a note, where every column was asked for by its number.
+  let unusedHeader: String?
 
   /// - Parameter reader: stands after the header row, when there is one, on return.
   /// - Throws: `DataError` for a table without a wanted column; what reading throws.
   init(_ path: String, _ format: InputFormat, _ reader: inout RecordReader) throws {
     (self.path, self.format) = (path, format)
     guard case .table(let layout, let separator) = format else {
-      columns = []
+      (columns, width, unusedHeader) = ([], nil, nil)
       return
     }
     var header: [String]?
@@ -28,7 +33,9 @@ final class RecordFormat: Sendable {
     }
     var places: [Int] = []
     for column in layout.columns { places.append(try Self.place(of: column, header, separator, path: path, isEmpty: isEmpty)) }
-    columns = places
+    (columns, width) = (places, header?.count)
+    let isNamed = layout.columns.contains { if case .name = $0 { true } else { false } }
+    unusedHeader = isNamed ? nil : header.map { printableName($0.joined(separator: ", "), atMost: 80) }
   }
 
   private static func place(
@@ -44,11 +51,14 @@ final class RecordFormat: Sendable {
         throw DataError(
           path, "is read without a header row, so there is no column named \(name).", remedy: "Give the column's number, from 1.")
       }
+      guard header.count(where: { $0 == name }) <= 1 else {
+        throw DataError(path, "has several columns named \(name).", remedy: "Give the column's number, from 1.")
+      }
       guard let place = header.firstIndex(of: name) else {
         if header.count == 1 { throw noSeparator("\(path), line 1", separator, "no column \(name)") }
         throw DataError(
-          path, "has no column \(name); its columns are \(header.joined(separator: ", ")).", 
-          remedy: "Name one of these, or give its number, from 1. Where the first row names no columns: prepare --no-header, or header = false of a measure.")
+          path, "has no column \(name); its columns are \(header.joined(separator: ", ")).",
+          remedy: "Name one of these, or give its number, from 1. Where the first row names no columns: --no-header, or header = false of a measure. A file that belongs to no corpus: prepare --exclude.")
       }
       return place
     }
@@ -95,6 +105,11 @@ final class RecordFormat: Sendable {
       throw DataError(
         place, "has \(fields.count) columns; column \(missing + 1) is wanted.", remedy: "Mend the row, or name another column.")
     }
+    if let width, fields.count > width {
+      throw DataError(
+        place, "has \(fields.count) columns, and the header row has \(width).",
+        remedy: separator.isQuoted ? "Put fields that hold the separator or quotes into quotes, or mend the row." : "Mend the row, or use CSV, whose fields may be quoted.")
+    }
     return columns.map { fields[$0] }
   }
 
@@ -103,6 +118,8 @@ final class RecordFormat: Sendable {
     let found: JSONObjectLine.Found
     do {
       found = try line.string(Array(field.utf8))
+    } catch where error.isTooDeep {
+      throw DataError(place, "nests values deeper than \(JSONObjectLine.deepest), at byte \(error.column) of the line.", remedy: "Flatten or remove the line.")
     } catch {
       throw DataError(place, "is not one JSON object: it breaks at byte \(error.column) of the line.", remedy: remedy(bytes))
     }

@@ -36,6 +36,12 @@ struct SourceSearch {
     return search
   }
 
+  /// Files that were named more than once, and are read as often.
+  var repeated: [String] {
+    var seen: Set<String> = []
+    return files.filter { !seen.insert(canonicalPath($0.path)).inserted }.map(\.path)
+  }
+
   /// Patterns that nothing matched.
   var unusedPatterns: [String] { choice.exclude.indices.filter { !usedPatterns.contains($0) }.map { choice.exclude[$0].text } }
 

@@ -14,11 +14,16 @@ public struct TextFindings: Sendable, Equatable {
   var firstZeroLine = 0
   /// Lines that end in a carriage return and a line feed.
   var carriageReturns = 0
+  /// The first row, where it was taken for a header although no column was asked for by name.
+  var unusedHeader: String?
   /// The encoding it was converted from.
   var convertedFrom: String?
+  /// U+FFFD in converted text: what was no character, unless the text had them.
+  var replacements = 0
 
   /// Looks at the lines of a record.
   mutating func add(_ text: UnsafeBufferPointer<UInt8>, firstLine: Int) {
+    if convertedFrom != nil { replacements += Self.replacements(in: text) }
     // A line without a zero byte in valid UTF-8 is by far the most frequent.
     let hasZero = text.baseAddress.map { memchr($0, 0, text.count) != nil } ?? false
     guard hasZero || !isValidUTF8(text) else { return }
@@ -41,6 +46,10 @@ public struct TextFindings: Sendable, Equatable {
     zip(line, line.dropFirst()).contains { $0 >= 0xC2 && $0 < 0xF5 && $1 & 0xC0 == 0x80 }
   }
 
+  private static func replacements(in text: UnsafeBufferPointer<UInt8>) -> Int {
+    text.indices.dropLast(2).count { text[$0] == 0xEF && text[$0 + 1] == 0xBF && text[$0 + 2] == 0xBD }
+  }
+
   /// With what another part of the file held.
   mutating func add(_ later: TextFindings) {
     if later.invalidLines > 0 {
@@ -51,15 +60,23 @@ public struct TextFindings: Sendable, Equatable {
     if zeroLines == 0 { firstZeroLine = later.firstZeroLine }
     invalidLines += later.invalidLines
     zeroLines += later.zeroLines
+    replacements += later.replacements
     carriageReturns = max(carriageReturns, later.carriageReturns)
     convertedFrom = convertedFrom ?? later.convertedFrom
+    unusedHeader = unusedHeader ?? later.unusedHeader
   }
 
   /// A sentence for each thing that was found in the file at `path`.
   func sentences(_ path: String) -> [String] {
     func lines(_ count: Int) -> String { "\(count) \(count == 1 ? "line" : "lines")" }
     var notes: [String] = []
-    if let convertedFrom { notes.append("\(path): converted from \(convertedFrom) to UTF-8") }
+    if let convertedFrom {
+      let damage = replacements > 0 ? "; \(replacements) U+FFFD stand for what was no character: the file may be damaged or cut off" : ""
+      notes.append("\(path): converted from \(convertedFrom) to UTF-8\(damage)")
+    }
+    if let unusedHeader {
+      notes.append("\(path): the first row was taken for a header, \(unusedHeader); where it is data: --no-header, or header = false of a measure")
+    }
     if invalidLines > 0 {
       let guess = hasWindowsSigns ? "WINDOWS-1252" : "ISO-8859-1"
       let advice = looksSingleByte ? "; it looks like \(guess): iconv -f \(guess) -t UTF-8 converts it" : ""

@@ -6,17 +6,15 @@ import Tensors
 
 /// Files that hold the vectors of texts.
 public enum EmbeddingFile {
-  /// - Throws: `ConfigurationError` for another ending than .npy and .safetensors; `FileError` for a folder that cannot be written.
+  /// - Throws: `ConfigurationError` for another ending than .npy and .safetensors; `FileError` for a path that is taken or cannot be written.
   public static func check(_ path: String) throws {
     guard path.hasSuffix(".npy") || path.hasSuffix(".safetensors") else {
       throw ConfigurationError("--output", is: path, rule: "it must end in .npy or .safetensors.")
     }
-    guard access(folderAbove(path), W_OK) == 0 else {
-      throw FileError("write", path, reason: systemReason(), remedy: "Name a file in a folder that exists and can be written.")
-    }
+    try NewFile.check(path)
   }
 
-  /// Replaces the file when all of it is written.
+  /// Names the file when all of it is written.
   public static func write(_ embedding: TextEmbedding, to path: String) throws {
     if path.hasSuffix(".npy") {
       return try AtomicFile.write(NumPyFile.bytes(embedding.values, rows: embedding.rows, columns: embedding.columns), to: path)

@@ -148,7 +148,8 @@ struct LabelledText: Sendable, Equatable {
     let classes = try classes(of: chosen, options)
     let place = options.test.isEmpty ? options.train : options.test
     return LabelledText(
-      classes: classes, train: try examples(chosen, classes, options.train), test: try examples(tested, classes, place), notes: notes)
+      classes: classes, train: try examples(chosen, classes, options.train, trainedOn: options.train),
+      test: try examples(tested, classes, place, trainedOn: options.train), notes: notes)
   }
 
   private struct Row {
@@ -192,21 +193,36 @@ struct LabelledText: Sendable, Equatable {
     guard labels.count <= mostClasses else {
       throw DataError(
         options.train, "has \(labels.count) different labels in \(column); there can be \(counted(mostClasses, "class", "classes")).",
-        remedy: "Name the column with the labels.")
+        remedy: isScore(labels) ? scoresAreNoClasses : "Name the column with the labels.")
     }
     let numbers = labels.compactMap { label in Int(label).map { ($0, label) } }
     guard numbers.count == labels.count else { return labels.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) } }
     return numbers.sorted { ($0.0, $0.1) < ($1.0, $1.1) }.map(\.1)
   }
 
-  private static func examples(_ rows: [Row], _ classes: [String], _ path: String) throws(DataError) -> [Example] {
+  /// Numbers with fractions: what a regression has, or ratings.
+  private static func isScore(_ labels: Set<String>) -> Bool {
+    labels.allSatisfy { Double($0) != nil } && labels.contains { Double($0) != Double($0)?.rounded() }
+  }
+
+  private static func remedyForOneFile(_ tested: Int, _ labels: Int) -> String {
+    2 * labels > tested
+      ? "There are \(labels) different labels among \(counted(tested, "test example")): is labelColumn the column with the labels?"
+      : "Give more examples of each class, so that a part can be held out."
+  }
+
+  private static let scoresAreNoClasses = "These labels are scores, numbers with fractions; a classifier needs classes, such as the scores rounded."
+
+  private static func examples(_ rows: [Row], _ classes: [String], _ path: String, trainedOn trainPath: String) throws(DataError) -> [Example] {
     let index = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
     var examples: [Example] = []
     for row in rows {
       guard let label = index[row.label] else {
         throw DataError(
           "\(path), line \(row.line)", "has the label \(row.label), which no training example has; those have \(classes.prefix(20).joined(separator: ", ")).",
-          remedy: "Use the same labels in both files, or more training examples.")
+          remedy: isScore(Set(rows.map(\.label)))
+            ? scoresAreNoClasses
+            : path == trainPath ? remedyForOneFile(rows.count, Set(rows.map(\.label)).count) : "Use the same labels in both files, or more training examples.")
       }
       examples.append(Example(text: row.text, label: label, line: row.line))
     }

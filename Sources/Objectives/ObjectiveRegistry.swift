@@ -38,7 +38,11 @@ public struct ObjectiveEntry: Sendable {
     (defaultOptions, optionSentences) = (O.Options(), O.Options.sentences)
     make = { (options, model, vocabulary) throws(ConfigurationError) in
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
-      return try O(options, model: model, vocabulary: vocabulary)
+      let objective = try O(options, model: model, vocabulary: vocabulary)
+      guard objective.terms.contains(where: { $0.weight != 0 }) else {
+        throw ConfigurationError("objective", "\(O.name) has weight 0 for every term of its loss (\(objective.terms.map(\.name).joined(separator: ", "))); give one a weight above 0.")
+      }
+      return objective
     }
     decode = { try O.Options(from: $0) }
   }

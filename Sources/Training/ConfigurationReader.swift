@@ -157,12 +157,16 @@ public final class ConfigurationReader {
   }
 
   /// Keys nobody asked for, each with the nearest one there is.
-  public func noteUnknownKeys() {
+  /// - Parameter explain: what else is known of a key that is none here, as a sentence without it.
+  public func noteUnknownKeys(explain: (String) -> String? = { _ in nil }) {
     let known = resolved.flatMap { section in section.values.map { section.section.isEmpty ? $0.key : "\(section.section).\($0.key)" } }
-    let unknown = leaves(root, "").filter { !known.contains($0) }
+    let unknown = leaves(root, "").filter { leaf in !known.contains(leaf) && !known.contains { $0.hasPrefix(leaf + ".") } }
+    let sections = resolved.map(\.section).filter { !$0.isEmpty }
     if unknown.count > 12 { note("", "There are \(unknown.count) unknown keys; these are the first.") }
     for key in unknown.prefix(12) {
-      if key.utf8.count <= 100, let nearest = nearestKey(to: key, among: known) {
+      if let reason = explain(key) {
+        note(key, reason)
+      } else if key.utf8.count <= 100, let nearest = nearestKey(to: key, among: known + sections) {
         note(key, "is not a key; did you mean \(nearest)?")
       } else {
         note(key, "is not a key.")
@@ -171,7 +175,8 @@ public final class ConfigurationReader {
   }
 
   private func leaves(_ node: ConfigurationNode, _ path: String) -> [String] {
-    guard case .table(let table) = node else { return [path] }
+    // A section without keys is a leaf too, so that a misspelt one is named.
+    guard case .table(let table) = node, !(table.isEmpty && !path.isEmpty) else { return [path] }
     return table.sorted { $0.key < $1.key }.flatMap { leaves($0.value, path.isEmpty ? $0.key : "\(path).\($0.key)") }
   }
 

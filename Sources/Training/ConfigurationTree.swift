@@ -105,6 +105,8 @@ extension ConfigurationNode {
     var value = ConfigurationNode.string(text)
     if let parsed = try? Self.parse("value = \(text)", place: "--set"), case .table(let table) = parsed, let found = table["value"] {
       value = found
+    } else if text.wholeMatch(of: #/[+-]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/#) != nil {
+      throw ConfigurationError("--set \(assignment)", "has a number that 64 bits cannot hold.")
     }
     return try setting(path[...], to: value, assignment)
   }

@@ -33,6 +33,12 @@ public enum CorpusInputs {
     return vocabulary
   }
 
+  /// A warning where nothing says which tokens the ids of `init.from` stand for; nil where that is known, or nothing is taken from a folder.
+  public static func uncheckedTokens(_ configuration: RunConfiguration) throws -> String? {
+    guard let folder = try initialFolder(configuration), !TokenizerLoader.isTokenizer(folder) else { return nil }
+    return "\(folder) has no tokeniser, so nothing can check that its ids stand for the tokens of \(configuration.data.corpus); save it there (save_pretrained) to be sure."
+  }
+
   /// The folder that the weights come from; nil for none. A resumed run may outlive it: a new one says that it is missing where it reads them.
   private static func initialFolder(_ configuration: RunConfiguration) throws -> String? {
     let path = configuration.initFrom

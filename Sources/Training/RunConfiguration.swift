@@ -95,10 +95,13 @@ public struct RunConfiguration: Sendable {
   }
 
   public init(_ root: ConfigurationNode, read: InitialModel.Reader = InitialModel.read) throws(ConfigurationError) {
+    if case .table(let table) = root, table["arms"] != nil || table["budget"] != nil {
+      throw ConfigurationError("", "This is a comparison, with \(table["arms"] != nil ? "arms" : "a budget"), and not the configuration of one run; lockstep compare runs it.")
+    }
     let reader = ConfigurationReader(root)
     name = reader.string("name", default: "run", "Names the run and its folder, which is machine.runs/name; a plain file name.")
     if !isPlainFileName(name) || name.hasPrefix(".") {
-      reader.note("name", "is \"\(name)\"; it names a folder, so it must not be empty, begin with a point or contain a slash.")
+      reader.note("name", "is \"\(name)\"; it names a folder, so it must not be empty, begin with a point, or contain a slash or a control character.")
     }
     seed = UInt64(reader.integer(
         "seed", default: 1, in: 0...Int.max, "Decides initial weights, the order of samples, masks and dropout."))
@@ -132,7 +135,7 @@ public struct RunConfiguration: Sendable {
     schedule = Self.schedule(reader)
     duration = Self.duration(reader)
     machine = Self.machine(reader)
-    reader.noteUnknownKeys()
+    reader.noteUnknownKeys { Self.optionElsewhere($0, than: entry.name) }
     (toml, values, keys) = (reader.toml(), reader.values, reader.keys)
     experimentHash = Self.hash(reader)
     guard reader.problems.isEmpty else {
@@ -182,6 +185,15 @@ public struct RunConfiguration: Sendable {
     let names = ObjectiveRegistry.entries.map(\.name)
     reader.note("objective.name", "is \"\(name)\"; it must be one of \(names.joined(separator: ", ")).")
     return ObjectiveRegistry.entries[0]
+  }
+
+  /// For an option that this objective does not have: the objectives that have it.
+  private static func optionElsewhere(_ key: String, than objective: String) -> String? {
+    guard key.hasPrefix("objective.") else { return nil }
+    let option = String(key.dropFirst("objective.".count))
+    let owners = ObjectiveRegistry.entries.filter { entry in Mirror(reflecting: entry.defaultOptions).children.contains { $0.label == option } }
+    guard !owners.isEmpty else { return nil }
+    return "is no option of \(objective), but of \(owners.map(\.name).joined(separator: ", "))."
   }
 
   private static func options(_ entry: ObjectiveEntry, _ reader: ConfigurationReader) -> any ObjectiveOptions {
@@ -248,7 +260,7 @@ public struct RunConfiguration: Sendable {
     let amount =
       switch unit {
       case .epochs: reader.number("duration.epochs", default: 1, in: 1e-9...1e9, "Passes over the training split; rounded up to whole steps.")
-      case .steps: Double(reader.integer("duration.steps", default: 1, in: 1...100_000_000, "Optimiser steps of the whole run."))
+      case .steps: Double(reader.integer("duration.steps", default: 1, in: 1...mostSteps, "Optimiser steps of the whole run."))
       case .tokens:
         Double(
           reader.integer(
@@ -296,8 +308,11 @@ public struct RunConfiguration: Sendable {
     (schedule.shape == .constant ? [] : ["the \(schedule.shape.rawValue) schedule"]) + (objectiveOptions.followsProgress ? ["the objective's schedule"] : [])
   }
 
+  static let mostSteps = 100_000_000
+
   /// Optimiser steps for a corpus of so many samples an epoch.
-  public func steps(samplesPerEpoch: Int, tokensPerSample: Int) -> Int {
+  /// - Throws: `ConfigurationError` where the duration comes to more steps than a run can have.
+  public func steps(samplesPerEpoch: Int, tokensPerSample: Int) throws(ConfigurationError) -> Int {
     let amount =
       switch duration.unit {
       case .steps: duration.amount
@@ -305,6 +320,11 @@ public struct RunConfiguration: Sendable {
       case .epochs: (duration.amount * Double(samplesPerEpoch) / Double(batch)).rounded(.up)
       }
     // Positions in the stream and counts of tokens must fit their integers whatever the corpus.
-    return max(1, Int(min(amount, 100_000_000)))
+    guard amount <= Double(Self.mostSteps) else {
+      throw ConfigurationError(
+        "duration.\(duration.unit.rawValue)", is: ConfigurationNode.number(duration.amount).text,
+        rule: "with this corpus and batch.samples = \(batch) it comes to \(Int(min(amount, 1e18))) steps, and a run has at most \(Self.mostSteps).")
+    }
+    return max(1, Int(amount))
   }
 }

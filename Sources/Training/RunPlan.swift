@@ -31,7 +31,7 @@ public struct RunPlan: Sendable {
     let auxiliary = objective.networks.auxiliaries.reduce(0) { $0 + $1.layout.parameterCount }
     self.model = objective.exported
     self.threads = threads
-    steps = configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: model.context)
+    steps = try configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: model.context)
     parameters = layout.parameterCount
     workspaceBytes = threads * 4 * (counting.used + layout.largestGroup)
     memoryBytes = (ranks > 1 ? 24 : 20) * parameters + 4 * auxiliary + workspaceBytes + 64_000_000

@@ -13,6 +13,8 @@ final class RunRecord {
   private let model: ModelConfiguration
   private let steps: Int
   private let plan: BatchPlan
+  /// False where many runs have one shape, of which their caller speaks.
+  private let remarksOnShape: Bool
   private var claim: RunClaim
   private let display: ProgressDisplay
   private let warnOnce: WarnOnce
@@ -46,6 +48,7 @@ final class RunRecord {
     self.model = model
     self.steps = steps
     self.plan = plan
+    self.remarksOnShape = remarksOnShape
     folder = RunFolder(configuration.machine.runs + "/" + configuration.name)
     let display = ProgressDisplay.standardError(mode: ProgressMode(rawValue: configuration.machine.progress) ?? .auto)
     self.display = display
@@ -58,7 +61,6 @@ final class RunRecord {
       claim.undo()
       throw error
     }
-    if remarksOnShape { noteShape() }
   }
 
   /// A start that is refused leaves no trace.
@@ -159,10 +161,12 @@ final class RunRecord {
     if mendsConfiguration {
       warn("\(folder.configurationPath) was damaged and is written anew: the checkpoints are of the configuration given.")
     }
-    try folder.writeConfiguration(configuration.toml)
+    // A start that trains nothing leaves the plan of the steps that were trained.
+    if try launch.step < steps || mendsConfiguration || folder.configuration() == nil { try folder.writeConfiguration(configuration.toml) }
     try repairPointers()
     sgemm = launch.bestSgemmGflops * 1e9
     firstStep = launch.step
+    if remarksOnShape, firstStep < steps { noteShape() }
     for name in LaunchRecord.unreadable(in: folder) { warn("\(folder.launchesPath)/\(name) is no record of a start; it is passed over.") }
     self.launch = try launch.encoded()
     try writeLaunch()
@@ -300,6 +304,9 @@ final class RunRecord {
     if ledger == nil {
       let ledger = try LedgerLog(folder.ledgerPath)
       self.ledger = ledger
+      if ledger.wasEmpty, resumed?.account != nil {
+        warn("\(folder.ledgerPath) is missing: which samples the steps before \(firstStep) used cannot be proved any more. The weights do not depend on it.")
+      }
       if let first = ledger.damagedLines.first {
         let count = ledger.damagedLines.count
         let which = count == 1 ? "a damaged line, \(first), which stays" : "\(count) damaged lines from line \(first) on, which stay"
@@ -318,14 +325,18 @@ final class RunRecord {
   // MARK: - Writes that fail
 
   /// What is written while the run goes on.
-  enum Writing: String { case checkpoint, launch, metrics, events, ledger }
+  enum Writing: String {
+    case checkpoint
+    case launch = "launch record"
+    case metrics, events, ledger
+  }
 
   private func attempt(_ what: Writing, _ write: () throws -> Void) {
     do {
       try write()
-      recovered(what, "the \(what.rawValue) are written again.")
+      recovered(what, "writing the \(what.rawValue) works again.")
     } catch {
-      warnFailing(what, "the \(what.rawValue) of step \(last?.step ?? firstStep) are kept in memory: \(error)", key: Self.reason(error))
+      warnFailing(what, "writing the \(what.rawValue) failed at step \(last?.step ?? firstStep), and it is kept in memory: \(error)", key: Self.reason(error))
     }
   }
 

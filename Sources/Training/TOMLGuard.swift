@@ -1,7 +1,7 @@
 import Core
 
 /// Refuses texts that the TOML parser would cut off, end the process at, or nest so deep that freeing them overruns
-/// the stack: it takes a text up to the first zero byte, asserts that a table's name begins like one, and puts no bound
+/// the stack: it takes a text up to the first zero byte, also one that is spelt out, asserts that a table's name begins like one, and puts no bound
 /// on the levels of a dotted name.
 ///
 /// Quoted texts and comments are passed over as the parser does in a sound text; it stops by itself at the first
@@ -15,6 +15,8 @@ struct TOMLGuard {
   private var dots = 0
   /// Brackets and braces that are open.
   private var depth = 0
+  /// Where a quoted text spells a zero byte out; nil for nowhere.
+  private var escapedZero: Int?
   /// Nothing but blanks stood on this line so far.
   private var isLineStart = true
 
@@ -37,6 +39,10 @@ struct TOMLGuard {
       case UInt8(ascii: "\""), UInt8(ascii: "'"):
         isLineStart = false
         skipQuoted()
+        if let zero = escapedZero {
+          index = zero
+          throw fault(place, "no text holds a zero byte")
+        }
       case UInt8(ascii: "#"): index = bytes[index...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
       case 0x80...:
         throw fault(place, "outside quotes and comments all characters are ASCII; put the text into quotes")
@@ -83,6 +89,8 @@ struct TOMLGuard {
     index += isLong ? 3 : 1
     while index < bytes.count {
       if bytes[index] == UInt8(ascii: "\\"), quote == UInt8(ascii: "\"") {
+        let escape = bytes[(index + 1)...].prefix(9)
+        if escape.starts(with: "u0000".utf8) || escape.elementsEqual("U00000000".utf8) { escapedZero = index }
         index += 2
       } else if closes(quote, count: isLong ? 3 : 1) {
         index += isLong ? 3 : 1

@@ -96,7 +96,7 @@ public final class TrainingRun {
     self.command = command
     self.acceptArithmetic = acceptArithmetic
     let shape = Self.model(configuration, inputs.vocabulary)
-    steps = configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: configuration.model.context)
+    steps = try configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: configuration.model.context)
     objective = try Self.objective(configuration, model: shape, vocabulary: inputs.vocabulary)
     model = objective.exported
     let plan = BatchPlan(

@@ -25,6 +25,7 @@ extension ComputingCommand {
     guard computes else { return }
     let rank = Self.rank
     do {
+      try MPIRequirements.settle()
       try KernelStart.settle(run: { continuedRun }) { sentence in
         if rank == 0, hearsOfKernels { StandardError.write("warning: \(sentence)\n") }
       }

@@ -40,7 +40,9 @@ enum ConfigurationFile {
     guard kind != S_IFREG || info.st_size <= mostBytes else {
       throw ConfigurationError(path, "has \(info.st_size) bytes, and a configuration has at most \(mostBytes). \(adviceForText(path))")
     }
-    let text = try MappedFile(path, atMost: mostBytes).withBytes { String(decoding: $0, as: UTF8.self) }
+    guard let text = try MappedFile(path, atMost: mostBytes).withBytes({ String(validating: $0, as: UTF8.self) }) else {
+      throw ConfigurationError(path, "is not TOML: it is not UTF-8. iconv -f ISO-8859-1 -t UTF-8 converts what an older editor wrote.")
+    }
     if isProse(text), !path.hasSuffix(".toml") {
       throw ConfigurationError(path, "is no configuration: none of its first lines sets a key. \(adviceForText(path))")
     }

@@ -19,10 +19,14 @@ struct Embed: ComputingCommand {
       """)
 
   @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String
+  @OptionGroup var choice: CheckpointOption
   @Option(parsing: .unconditional, help: "The file with the texts.") var input: String
-  @Option(parsing: .unconditional, help: "The file to write, ending in .npy or .safetensors.") var output: String
+  @Option(parsing: .unconditional, help: "The new file to write, ending in .npy or .safetensors.") var output: String
   @Option(parsing: .unconditional, help: "mean (over the positions of the text), cls or last.") var feature = TextFeature.mean
   @Option(parsing: .unconditional, help: "The text's field in JSON lines, or column in CSV and TSV.") var field = "text"
+  @Option(parsing: .unconditional, help: "What parts the columns of a table of any ending: tab, comma, semicolon, bar, space, colon, or a character.")
+  var separator: String?
+  @Flag(help: "Tables have no header row.") var noHeader = false
   @Option(parsing: .unconditional, help: "Texts computed together.") var microBatch = 8
   @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
 
@@ -31,13 +35,11 @@ struct Embed: ComputingCommand {
       BLAS.useOneThread()
       let (opened, threads) = try Job.together(communicator) {
         try check()
-        return (try MeasuredModel(try LoadedModel.resolve(model)), try Job.threads(self.threads, communicator))
+        return (try MeasuredModel(try LoadedModel.resolve(model, checkpoint: choice.checkpoint, speaks: communicator.rank == 0)), try Job.threads(self.threads, communicator))
       }
       try Job.requireSameInputs(opened, nil, communicator)
       let context = MeasureContext(opened, corpus: nil, communicator: communicator, threads: threads, microBatch: microBatch)
-      let table = TableLayout(columns: [TableColumn(field)])
-      let embedding = try TextEmbedding(
-        ofTextsIn: input, .byEnding(text: .lines, field: field, table: table), feature: feature, context)
+      let embedding = try TextEmbedding(ofTextsIn: input, try inputChoice(), feature: feature, context)
       guard communicator.rank == 0 else { return }
       try EmbeddingFile.write(embedding, to: output)
       for note in embedding.notes { StandardError.write("note: \(note)\n") }
@@ -45,9 +47,19 @@ struct Embed: ComputingCommand {
     }
   }
 
+  private func inputChoice() throws(ConfigurationError) -> InputChoice {
+    let table = TableLayout(columns: [TableColumn(field)], hasHeader: !noHeader)
+    guard let separator else { return .byEnding(text: .lines, field: field, table: table) }
+    guard let parsed = TableSeparator(option: separator) else {
+      throw ConfigurationError("--separator", is: "\"\(separator)\"", rule: "it must be \(TableSeparator.choices).")
+    }
+    return .all(.table(table, parsed))
+  }
+
   /// What can be known to fail before anything is computed.
   private func check() throws {
-    guard (1...100_000).contains(microBatch) else { throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...100000.") }
+    guard (1...4096).contains(microBatch) else { throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...4096.") }
+    _ = try inputChoice()
     try EmbeddingFile.check(output)
   }
 }

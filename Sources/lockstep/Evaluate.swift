@@ -30,7 +30,7 @@ struct Evaluate: ComputingCommand {
   @Option(parsing: .unconditional, help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads = 0
   @Option(parsing: .unconditional, help: "Seed of masks and draws.") var seed: UInt64 = 1
   @Option(parsing: .unconditional, help: "With --measure finetune: the folder to save the classifier in, for the …ForSequenceClassification class of transformers.") var save: String?
-  @Option(parsing: .unconditional, help: "A file for what probe, knn, finetune and bag-of-words say of each test example: a table with tabs.") var predictions: String?
+  @Option(parsing: .unconditional, help: "A new file for what probe, knn, finetune and bag-of-words say of each test example: a table with tabs.") var predictions: String?
   @Flag(help: "One JSON object instead of a table.") var json = false
   @Flag(help: "List the measures there are, with their options, and stop.") var list = false
 
@@ -73,7 +73,7 @@ struct Evaluate: ComputingCommand {
 
   private func open(speaks: Bool) throws -> (MeasuredModel, Corpus?, [(name: String, measure: any Measure)]) {
     guard let path = model else { throw ConfigurationError("MODEL", "is missing; name a run folder, a checkpoint, or a folder saved by Hugging Face.") }
-    guard (1...100_000).contains(microBatch) else { throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...100000.") }
+    guard (1...4096).contains(microBatch) else { throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...4096.") }
     let chosen = try chosenMeasures()
     try checkOutputs(chosen.map(\.name))
     let resolved = try LoadedModel.resolve(path, checkpoint: choice.checkpoint, speaks: speaks)
@@ -99,9 +99,7 @@ struct Evaluate: ComputingCommand {
     guard names.contains(where: classifying.contains) else {
       throw ConfigurationError("--predictions", is: predictions, rule: "one of \(classifying.joined(separator: ", ")) must be measured.")
     }
-    guard access(folderAbove(predictions), W_OK) == 0 else {
-      throw FileError("write", predictions, reason: systemReason(), remedy: "Name a file in a folder that exists and can be written.")
-    }
+    try NewFile.check(predictions)
   }
 
   /// The measures asked for with their options, every mistake in them at once.
@@ -120,7 +118,11 @@ struct Evaluate: ComputingCommand {
     let reader = ConfigurationReader(root)
     var read: [(name: String, measure: any Measure)] = []
     for entry in entries { if let measure = entry.read(reader) { read.append((entry.name, measure)) } }
-    reader.noteUnknownKeys()
+    reader.noteUnknownKeys { key in
+      let name = key.split(separator: ".").dropFirst().first.map(String.init) ?? ""
+      let isMeasured = entries.contains { $0.name == name }
+      return isMeasured || MeasureRegistry.entry(named: name) == nil ? nil : "belongs to \(name), which is not measured; add --measure \(name)."
+    }
     guard reader.problems.isEmpty else { throw ConfigurationError(problems: reader.problems) }
     return read
   }

@@ -72,6 +72,10 @@ struct Generate: ComputingCommand {
     var ids = loaded.tokenizer.encode(text)
     if ids.isEmpty, let start = vocabulary.bos ?? vocabulary.endOfDocument { ids = [start] }
     guard !ids.isEmpty else { throw ConfigurationError("--prompt", "is empty, and the tokeniser has no [BOS] to begin with.") }
+    let context = loaded.configuration.context
+    if ids.count > context {
+      StandardError.write("warning: the prompt has \(ids.count) tokens and the model reads \(context): it sees the last \(context) only.\n")
+    }
     let stop = vocabulary.endOfDocument
     let excluded = Set(vocabulary.special).subtracting(stop.map { [$0] } ?? []).union(ignoreEnd ? stop.map { [$0] } ?? [] : [])
       .union(loaded.emptyRows)

@@ -12,6 +12,8 @@ struct RunInspection: Encodable {
   let samples: SampleProof?
   /// Why tokens were not compared.
   let note: String?
+  /// What is wrong with the configuration in the folder; nil for nothing.
+  let configurationProblem: String?
 
   /// - Parameters:
   ///   - corpus: where the corpus is now; nil for the place in the configuration.
@@ -21,10 +23,16 @@ struct RunInspection: Encodable {
     summary = try RunSummary(of: folder)
     kernels = RecordedKernel.history(in: folder)
     guard let text = try folder.configuration() else {
-      (samples, note) = (nil, "samples: there is no config.toml to compute them from")
+      (samples, note, configurationProblem) = (nil, "samples: there is no config.toml to compute them from", nil)
       return
     }
-    var configuration = try RunConfiguration(toml: text, place: folder.configurationPath)
+    var configuration: RunConfiguration
+    do { configuration = try RunConfiguration(toml: text, place: folder.configurationPath) } catch {
+      configurationProblem = error.problems.first?.sentence ?? error.description
+      (samples, note) = (nil, "samples: config.toml is DAMAGED: \(error); lockstep train with the same configuration writes it anew")
+      return
+    }
+    configurationProblem = nil
     if let corpus { configuration.data.corpus = corpus }
     var obstacle: String?
     samples = try SampleProof(folder, configuration) {
@@ -47,17 +55,18 @@ struct RunInspection: Encodable {
   }
 
   var isIntact: Bool {
-    summary.problems.isEmpty && summary.checkpoints.allSatisfy(\.isIntact) && samples?.holds != false && samples?.failures.isEmpty != false
+    configurationProblem == nil && summary.problems.isEmpty && summary.checkpoints.allSatisfy(\.isIntact) && samples?.holds != false && samples?.failures.isEmpty != false
   }
   var lines: [String] { summary.lines + (RecordedKernel.line(kernels).map { ["  \($0)"] } ?? []) + (samples?.lines ?? []) + (note.map { [$0] } ?? []) }
 
-  private enum Key: String, CodingKey { case kernels, samples }
+  private enum Key: String, CodingKey { case kernels, samples, configurationProblem }
 
   func encode(to encoder: any Encoder) throws {
     try summary.encode(to: encoder)
     var container = encoder.container(keyedBy: Key.self)
     try container.encode(kernels, forKey: .kernels)
     try container.encodeIfPresent(samples, forKey: .samples)
+    try container.encodeIfPresent(configurationProblem, forKey: .configurationProblem)
   }
 }
 

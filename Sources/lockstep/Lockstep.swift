@@ -29,8 +29,19 @@ struct Lockstep: ParsableCommand {
     throw CleanExit.helpRequest(self)
   }
 
+  /// A `String` cannot hold other bytes: a path would become that of another file.
+  private static func requireUTF8() throws(ConfigurationError) {
+    for index in 1..<max(1, Int(CommandLine.argc)) {
+      guard let argument = CommandLine.unsafeArgv[index], String(validatingCString: argument) == nil else { continue }
+      throw ConfigurationError(
+        "argument \(index)", is: readableName(Array(UnsafeRawBufferPointer(start: argument, count: strlen(argument)))),
+        rule: "it is not UTF-8. Rename the file, name the folder it lies in, or reach it through a link.")
+    }
+  }
+
   static func main() {
     do {
+      try requireUTF8()
       var command = try parseAsRoot()
       try (command as? any ComputingCommand)?.settleKernels()
       try command.run()

@@ -27,7 +27,8 @@ final class PreparationMeter {
   private func text(_ p: PreparationProgress) -> String {
     let share = p.bytesTotal > 0 ? 100 * Double(p.bytesDone) / Double(p.bytesTotal) : 100
     var text = String(format: "%@ %3.0f %%, %.1f MB/s", p.phase.rawValue, share.rounded(.down), p.bytesPerSecond / 1e6)
-    if p.documents > 0 { text += ", \(p.documents) \(p.documents == 1 ? "document" : "documents")" }
+    // Scanning ends as soon as it knows how to split, which says nothing of how many there are.
+    if p.documents > 0, p.phase != .scanning { text += ", \(p.documents) \(p.documents == 1 ? "document" : "documents")" }
     if p.tokens > 0 { text += ", \(p.tokens) \(p.tokens == 1 ? "token" : "tokens")" }
     let left = p.bytesPerSecond > 0 ? Double(p.bytesTotal - p.bytesDone) / p.bytesPerSecond : 0
     return left > 1 ? text + ", \(ProgressText.duration(left)) left" : text

@@ -35,7 +35,7 @@ struct Prepare: ParsableCommand {
     parsing: .unconditional,
     help: "How plain text is cut: file (one document a file), blank-lines, lines, or separator:TEXT for lines that hold TEXT alone.")
   var documents = "file"
-  @Option(parsing: .unconditional, help: "The field of JSON lines that holds the text.") var field = "text"
+  @Option(parsing: .unconditional, help: "The field of JSON lines that holds the text; by default text.") var field: String?
   @Option(parsing: .unconditionalSingleValue, help: "A column of a table, by name or number from 1; may be repeated.") var column: [String] = []
   @Option(parsing: .unconditional, help: "What parts the columns of tables of any ending: tab, comma, semicolon, bar, space, colon, or a character.")
   var separator: String?
@@ -77,7 +77,7 @@ struct Prepare: ParsableCommand {
       StandardError.write("the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) asked for\n")
     }
     for note in outcome.notes { StandardError.write("\(note)\n") }
-    for line in try CorpusInspection(output, verify: false).lines { try StandardOutput.line(line) }
+    for line in try CorpusInspection(output, verify: false).lines.dropLast() { try StandardOutput.line(line) }
   }
 
   private func plan() throws -> TokenizerPlan {
@@ -132,12 +132,27 @@ struct Prepare: ParsableCommand {
       }
       return .all(.table(table, separator))
     }
-    return switch format {
-    case .auto: .byEnding(text: rule, field: field, table: table)
+    let choice: InputChoice = switch format {
+    case .auto: .byEnding(text: rule, field: field ?? "text", table: table)
     case .text: .all(.text(rule))
-    case .jsonl: .all(.jsonLines(field: field))
+    case .jsonl: .all(.jsonLines(field: field ?? "text"))
     case .csv: .all(.csv(table))
     case .tsv: .all(.tsv(table))
+    }
+    try requireUse(of: choice)
+    return choice
+  }
+
+  /// Refuses options for a kind of file that no input is; what a folder or a pipe holds is not known here.
+  private func requireUse(of choice: InputChoice) throws(ConfigurationError) {
+    var isFolder: ObjCBool = false
+    guard input.allSatisfy({ FileManager.default.fileExists(atPath: $0, isDirectory: &isFolder) && !isFolder.boolValue }) else { return }
+    let formats = input.map { choice.format(ofFile: $0) }
+    if field != nil, !formats.contains(where: { if case .jsonLines = $0 { true } else { false } }) {
+      throw ConfigurationError("--field", "is for JSON lines, and no input is a .jsonl, .ndjson or .json file. Tables have --column; another ending: --format jsonl.")
+    }
+    if !column.isEmpty, !formats.contains(where: { if case .table = $0 { true } else { false } }) {
+      throw ConfigurationError("--column", "is for tables, and no input is a .csv or .tsv file. JSON lines have --field; another ending: --format or --separator.")
     }
   }
 

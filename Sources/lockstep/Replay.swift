@@ -112,6 +112,12 @@ extension ReplayReport {
     return rows.map { row in zip(row, widths).map { String(repeating: " ", count: $1 - $0.count) + $0 }.joined(separator: "  ") }
   }
 
+  /// The first few steps and how many there are.
+  private static func list(_ steps: [Int]) -> String {
+    let shown = steps.prefix(6).map(String.init).joined(separator: ", ")
+    return steps.count > 6 ? "\(shown), … \(steps[steps.count - 1]), \(steps.count) in all" : shown
+  }
+
   private var verdict: [String] {
     guard matches else {
       let wrong = checks.filter { !$0.matches }
@@ -129,7 +135,7 @@ extension ReplayReport {
       log.isEmpty && checkpoint.isEmpty
         ? "step \(step) itself was neither logged nor saved, so there is nothing to compare it with"
           + (nextRecorded.map { "; step \($0) is the next that was" } ?? "") : nil,
-      before.isEmpty ? nil : "logged steps on the way match: \(before.map(String.init).joined(separator: ", "))",
+      before.isEmpty ? nil : "logged steps on the way match: \(Self.list(before))",
       "its parts agree with it: \(own(.parts))",
     ].compactMap { $0 }
   }

@@ -39,6 +39,7 @@ struct Train: ComputingCommand {
       // Before the first step a rank may read a large corpus while the others wait.
       communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
       let threads = try Job.together(communicator) { try Job.threads(self.threads ?? configuration.machine.threads, communicator) }
+      if communicator.rank == 0, let sentence = try CorpusInputs.uncheckedTokens(configuration) { StandardError.write("warning: \(sentence)\n") }
       if communicator.rank == 0, !configuration.takenFromInitial.isEmpty {
         StandardError.write("model from \(configuration.initFrom): \(configuration.takenFromInitial.joined(separator: ", "))\n")
       }

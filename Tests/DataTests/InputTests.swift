@@ -68,7 +68,9 @@ import Testing
   @Test(arguments: [
     ("a\tb\n1\t2\n", TableColumn.name("text"), "a.csv, line 1: has no comma, which parts the columns, and so no column text. Mend the row, or name the character that parts the columns: separator = tab, comma, semicolon, bar, space, colon, or one other ASCII character."),
     ("a,text,c\n1,2,3\n3,4\n", .number(3), "a.csv, line 3: has 2 columns; column 3 is wanted. Mend the row, or name another column."),
-    ("a,b\n1,2\n", TableColumn.name("text"), "a.csv: has no column text; its columns are a, b. Name one of these, or give its number, from 1. Where the first row names no columns: prepare --no-header, or header = false of a measure."),
+    ("a,b\n1,2\n", TableColumn.name("text"), "a.csv: has no column text; its columns are a, b. Name one of these, or give its number, from 1. Where the first row names no columns: --no-header, or header = false of a measure. A file that belongs to no corpus: prepare --exclude."),
+    ("text,text\n1,2\n", .name("text"), "a.csv: has several columns named text. Give the column's number, from 1."),
+    ("text,b\nhello, you,1\n", .name("text"), "a.csv, line 2: has 3 columns, and the header row has 2. Put fields that hold the separator or quotes into quotes, or mend the row."),
     ("a,text\n1,2\n3\n", .name("text"), "a.csv, line 3: has no comma, which parts the columns, and so no column 2. Mend the row, or name the character that parts the columns: separator = tab, comma, semicolon, bar, space, colon, or one other ASCII character."),
     ("text\n\"x\ny\"\n\"open\n1\n", .name("text"), "a.csv, line 4: opens a quote that is never closed. Close it, or double the quotes inside the field."),
     ("text\n\"x\" y\n", .name("text"), "a.csv, line 2: has text after the closing quote of field 1. Double the quotes inside the field."),
@@ -99,7 +101,7 @@ import Testing
     #expect(folder.problem(["empty.txt"]) == "empty.txt: holds no text: every document is empty. Name files that hold text.")
     try folder.write("short.txt", "abc")
     #expect(folder.problem(["short.txt"], PreparationOptions(split: .byDocumentHash(fraction: 1e-9))) == "short.txt: leaves nothing for validation: a share of 1e-09 of 1 documents is none. Choose a larger share, split off the tail instead of by document, or ask for a share of 0.")
-    #expect(folder.problem(["short.txt"], PreparationOptions(split: .tail(fraction: 1.5), threads: 0)) == "validation fraction is 1.5; it must be at least 0 and below 1.\nthreads is 0; it must lie in 1...1024.")
+    #expect(folder.problem(["short.txt"], PreparationOptions(split: .tail(fraction: 1.5), threads: 0)) == "validation fraction is 1.5; it must be at least 0 and below 1. To measure models on the whole of a text, give 0 and evaluate --split train.\nthreads is 0; it must lie in 1...1024.")
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["empty.txt", "pictures", "short.txt"])
   }
 

@@ -119,6 +119,9 @@ import Tokenizers
     let made = try outcome(folder, ["a.csv"])
     #expect(try Corpus(folder.path + "/corpus").texts(.train) == ["ré, 😀", "zwei"])
     #expect(made.notes.contains("\(folder.path)/a.csv: converted from UTF-16\(bigEndian ? "BE" : "LE") to UTF-8"))
+    // Cut off in the middle of a character.
+    try folder.write("cut.csv", Array(units.dropLast()))
+    #expect(try outcome(folder, ["cut.csv"], into: "cut").notes.contains { $0.contains("to UTF-8; 1 U+FFFD stand for what was no character") })
     let wide = text.unicodeScalars.flatMap { scalar in (0..<4).map { UInt8(scalar.value >> UInt32(8 * (bigEndian ? 3 - $0 : $0)) & 255) } }
     try folder.write("b.csv", wide)
     _ = try outcome(folder, ["b.csv"], into: "2")
