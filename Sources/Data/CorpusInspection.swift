@@ -31,6 +31,8 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
   public var verified: Bool
 
   public var isIntact: Bool { problems.isEmpty }
+  /// Whether something could not be read, which says nothing about its bytes.
+  public private(set) var isUnread = false
 
   /// Looks at a corpus folder or a shard.
   ///
@@ -78,6 +80,7 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
     do {
       return try body()
     } catch {
+      if (error as? any LockstepError)?.exitCode == .inputOutput { isUnread = true }
       problems.append("\(error)")
       return nil
     }
@@ -93,7 +96,7 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
           + "\(Self.rounded(part.tokensPerByte)) tokens a byte, \(part.shards) \(part.shards == 1 ? "shard" : "shards")")
     }
     if let contentHash { lines.append("content \(contentHash)") }
-    lines += problems.map { "damaged: \($0)" }
+    lines += problems.map { "\(isUnread ? "not read" : "damaged"): \($0)" }
     if isIntact { lines.append(verified ? "intact: every byte was checked" : "headers and sizes are sound; the contents were not read") }
     return lines
   }

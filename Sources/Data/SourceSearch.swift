@@ -51,7 +51,7 @@ struct SourceSearch {
   }
 
   private mutating func add(_ input: String) throws {
-    let (path, status) = (SystemPath(input), try Self.status(input))
+    let (path, status) = (SystemPath(input), try Self.status(input, remedy: "Name a file or a folder of text; what comes through a pipe is read as --input -."))
     let last = URL(fileURLWithPath: input).standardizedFileURL.lastPathComponent
     guard status.kind == .folder else { return try addFile(path, path: input, name: last) }
     let before = (files.count, passedOver)
@@ -69,11 +69,11 @@ struct SourceSearch {
   }
 
   /// - Throws: `DataError` for what is not there or can be no text, `FileError` for what cannot be looked at.
-  private static func status(_ path: String) throws -> FileStatus {
+  private static func status(_ path: String, remedy: String) throws -> FileStatus {
     switch FileStatus.of(SystemPath(path)) {
     case .success(let found):
       guard case .special(let kind) = found.kind else { return found }
-      throw DataError(path, "is \(kind).", remedy: "Name a file or a folder of text; what comes through a pipe is read as --input -.")
+      throw DataError(path, "is \(kind).", remedy: remedy)
     case .failure(let error) where error.code == ENOENT || error.code == ENOTDIR: throw missing(path, SystemPath(path))
     case .failure(let error):
       throw FileError(
@@ -91,7 +91,7 @@ struct SourceSearch {
   /// One file by its path.
   /// - Throws: `DataError` for what is no text, `FileError` for what cannot be read.
   static func file(_ path: String) throws -> SourceFile {
-    let status = try status(path)
+    let status = try status(path, remedy: "Name a file; what comes through a pipe can be kept in one.")
     if status.kind == .folder { throw DataError(path, "is a folder.", remedy: "Name a file.") }
     return try examined(SystemPath(path), path: path, name: path)
   }

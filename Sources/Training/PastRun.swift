@@ -13,6 +13,8 @@ public struct PastRun: Sendable {
   public let checkpoints: [Int]
   /// Steps known to have been finished.
   public let lastStep: Int
+  /// Whether steps were finished and no log of them is left.
+  let isLogLost: Bool
   private let chain: LedgerChain
 
   public init(_ folder: RunFolder) throws {
@@ -21,6 +23,7 @@ public struct PastRun: Sendable {
     chain = LedgerChain(try Ledger(folder.ledgerPath))
     let logged = try FileKind.of(folder.metricsPath) != .absent ? try MetricsLog.records(at: folder.metricsPath) : []
     records = Dictionary(logged.map { ($0.step, $0) }, uniquingKeysWith: { $1 })
+    isLogLost = logged.isEmpty && !checkpoints.isEmpty
     lastStep = max(checkpoints.last ?? 0, chain.endStep, logged.last?.step ?? 0)
   }
 

@@ -42,6 +42,7 @@ public final class Replay {
     try run.requireEqualData()
     let first = try run.load(past?.nearestCheckpoint(step - 1, warn: warn))
     let planned = try plannedSteps(first..<step)
+    if let past, past.isLogLost { warn("\(past.folder.metricsPath) is missing, so nothing can be compared with the log of the run") }
     if let past { tell(Self.announcement(step: step, from: first, past)) }
     let meter = meters?.start("replay", total: step - first, unit: "steps")
     defer { meter?.finish() }

@@ -23,7 +23,7 @@ extension ComputingCommand {
   /// Before MPI starts, because it may start the program anew.
   func settleKernels() throws {
     guard computes else { return }
-    let rank = Self.rank
+    let rank = startedRank()
     do {
       try MPIRequirements.settle()
       try KernelStart.settle(run: { continuedRun }) { sentence in
@@ -36,12 +36,16 @@ extension ComputingCommand {
     }
   }
 
-  /// As what started it tells it, for MPI has not started; 0 where nothing does.
-  private static var rank: Int {
-    let environment = ProcessInfo.processInfo.environment
-    return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"].lazy.compactMap { environment[$0].flatMap { Int($0) } }.first ?? 0
-  }
 }
+
+/// This process's rank as what started it tells it, for MPI has not started; 0 where nothing does.
+func startedRank() -> Int {
+  let environment = ProcessInfo.processInfo.environment
+  return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"].lazy.compactMap { environment[$0].flatMap { Int($0) } }.first ?? 0
+}
+
+/// A command that one process does: under mpirun the other ranks leave it to rank 0.
+protocol SerialCommand: ParsableCommand {}
 
 /// The run of a configuration, where it has checkpoints. What is wrong with the configuration is said by the command that reads it.
 func continuedRun(of config: String, settings: [String]) -> (core: String, folder: String)? {

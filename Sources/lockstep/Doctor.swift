@@ -35,6 +35,8 @@ struct Doctor: ComputingCommand {
   var continuedRun: (core: String, folder: String)? { config.flatMap { lockstep.continuedRun(of: $0, settings: settings) } }
 
   func run() throws {
+    guard patience > 0 else { throw ConfigurationError("--patience", is: patience, rule: "it must be at least 1 second.") }
+    guard config != nil || settings.isEmpty else { throw ConfigurationError("--set", "changes a key of a configuration; name the configuration too.") }
     if core { return try StandardOutput.line(ComputeKernel.current.core) }
     if cores {
       let usable = ComputeKernel.current.reason == .run || continuedRun != nil ? [ComputeKernel.current.core] : ComputeKernel.usable()
@@ -42,7 +44,7 @@ struct Doctor: ComputingCommand {
     }
     let rule = InterfaceRule.current()
     InterfaceRule.keepToTheNetworkOfMpirun(rule)
-    let deadline = DoctorDeadline(seconds: max(1, patience), rule)
+    let deadline = DoctorDeadline(seconds: patience, rule)
     try Job.run(.nothing) { communicator in
       let job = try DoctorJob(self, communicator, rule)
       deadline.met()

@@ -21,7 +21,13 @@ struct DryRun {
     let inputs = try Job.together(communicator) { try CorpusInputs.open(configuration) }
     let plan = try Job.together(communicator) { try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads) }
     let rate = try RunPlan.measureRate(threads: threads, over: communicator)
-    guard communicator.rank == 0 else { return }
+    if communicator.rank == 0 { try show(plan, inputs, rate) }
+    try Job.together(communicator) {
+      try Memory.require(plan, ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
+    }
+  }
+
+  private func show(_ plan: RunPlan, _ inputs: RunInputs, _ rate: MachineRate) throws {
     func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 22, withPad: " ", startingAt: 0) + value) }
     try row("objective", configuration.objective)
     try row("model", "\(counted(plan.model.layers, "layer")), width \(plan.model.width), \(counted(plan.model.heads, "head")), context \(plan.model.context), vocabulary \(plan.model.vocabulary)")
@@ -49,9 +55,9 @@ struct DryRun {
     return formatter.string(from: NSNumber(value: value)) ?? String(value)
   }
 
-  private func megabytes(_ bytes: Int) -> String { String(format: "%.1f MB", Double(bytes) / 1e6) }
+  private func megabytes(_ bytes: Int) -> String { bytes < 10_000_000_000 ? String(format: "%.1f MB", Double(bytes) / 1e6) : String(format: "%.1f GB", Double(bytes) / 1e9) }
 
   private func duration(_ seconds: Double) -> String {
-    seconds < 90 ? String(format: "%.0f s", seconds) : seconds < 5400 ? String(format: "%.0f min", seconds / 60) : String(format: "%.1f h", seconds / 3600)
+    seconds < 90 ? String(format: "%.0f s", seconds) : seconds < 5400 ? String(format: "%.0f min", seconds / 60) : seconds < 360_000 ? String(format: "%.1f h", seconds / 3600) : String(format: "%.0f days", seconds / 86400)
   }
 }

@@ -168,7 +168,7 @@ struct Evaluate: ComputingCommand {
         name: entry.name, summary: entry.summary,
         options: Dictionary(
           uniqueKeysWithValues: Mirror(reflecting: entry.defaultOptions).children.compactMap { child in
-            child.label.map { ($0, "\(child.value)") }
+            child.label.map { ($0, optionText(child.value)) }
           }))
     }
     if json { return try StandardOutput.line(prettyJSON(rows)) }

@@ -7,7 +7,7 @@ import Storage
 import Measures
 import Training
 
-struct Export: ParsableCommand {
+struct Export: SerialCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes a folder for Hugging Face tools from a checkpoint, with a model card.",
     discussion: "Example: lockstep export runs/quickstart exported/quickstart --dtype bf16")

@@ -36,6 +36,11 @@ enum Failure {
       exit(code(of: error))
     }
     let parsed = Lockstep.exitCode(for: error)
+    // All ranks have one command line. mpirun ends the others when the first one leaves with an error.
+    if startedRank() > 0 {
+      if parsed != .success { Thread.sleep(forTimeInterval: 1) }
+      exit(parsed == .success ? 0 : Core.ExitCode.usage.rawValue)
+    }
     let text = Lockstep.fullMessage(for: error)
     if parsed == .success {
       if text.isEmpty { exit(0) }

@@ -7,7 +7,7 @@ import Kernels
 import Measures
 import Tokenizers
 
-struct Fill: ComputingCommand {
+struct Fill: ComputingCommand, SerialCommand {
   static let configuration = CommandConfiguration(
     abstract: "Lists the likeliest tokens behind each [MASK] of a text, with a bidirectional model.",
     discussion: "Example: lockstep fill runs/bert-quickstart --text \"the [MASK] of the land\" --top 5")

@@ -9,7 +9,7 @@ import Models
 import Storage
 import Tokenizers
 
-struct Generate: ComputingCommand {
+struct Generate: ComputingCommand, SerialCommand {
   static let configuration = CommandConfiguration(
     abstract: "Continues a prompt with a causal model, or fills a stretch of masks behind it with a masked one.",
     discussion: """
@@ -29,10 +29,10 @@ struct Generate: ComputingCommand {
   @Option(parsing: .unconditional, help: "A whole number from 0; the same seed gives the same text.") var seed: UInt64 = 1
   @Option(parsing: .unconditional, help: "How many continuations.") var samples = 1
   @Option(parsing: .unconditional, help: "Masked models: left-to-right, or confidence (the most certain positions first).")
-  var order = MaskedTextGenerator.Order.leftToRight
+  var order: MaskedTextGenerator.Order?
   @Option(parsing: .unconditional, help: "Masked models by confidence: forward passes; 0 for one a token.") var passes = 0
   @Flag(help: "Go on past the end-of-document token.") var ignoreEnd = false
-  @Flag(help: "JSON with the token ids instead of text.") var json = false
+  @Flag(help: "JSON with the token ids instead of text: an object, or an array for several samples.") var json = false
 
   struct Sample: Codable {
     var prompt: String
@@ -48,6 +48,9 @@ struct Generate: ComputingCommand {
     let loaded = try LoadedModel(model, checkpoint: choice.checkpoint)
     if let note = loaded.tokenizer.noteOnBlank(endOf: String(decoding: text, as: UTF8.self)) { StandardError.write("warning: \(note)\n") }
     if loaded.configuration.visibility == .causal {
+      guard order == nil, passes == 0 else {
+        throw ConfigurationError(order == nil ? "--passes" : "--order", "is for masked models, and \(model) is a causal one, which writes from left to right.")
+      }
       try continueText(text, loaded, samplers)
     } else {
       try fillMasks(behind: text, loaded, samplers)
@@ -80,6 +83,7 @@ struct Generate: ComputingCommand {
     let excluded = Set(vocabulary.special).subtracting(stop.map { [$0] } ?? []).union(ignoreEnd ? stop.map { [$0] } ?? [] : [])
       .union(loaded.emptyRows)
     let generator = TextGenerator(loaded.transformer, loaded.parameters)
+    var all: [Sample] = []
     for (index, sampler) in samplers.enumerated() {
       var (shown, streamed) = (TextStream(), StreamedText(loaded.tokenizer, after: ids))
       if !json {
@@ -90,8 +94,9 @@ struct Generate: ComputingCommand {
         if !json { try shown.write(streamed.bytes(of: token)) }
         return true
       }
-      if json { try show(text, added, loaded.tokenizer) } else { try shown.finish() }
+      if json { all.append(sample(text, added, loaded.tokenizer)) } else { try shown.finish() }
     }
+    try show(all)
   }
 
   /// The prompt followed by as many masks as tokens are wanted, in the frame of training, filled.
@@ -108,11 +113,12 @@ struct Generate: ComputingCommand {
     if masks.count < tokens { StandardError.write("note: a masked model writes inside its context; \(masks.count) tokens fit.\n") }
     let framed = (frame ? [vocabulary.cls].compactMap { $0 } : []) + start + masks + (frame ? [vocabulary.sep].compactMap { $0 } : [])
     let generator = MaskedTextGenerator(loaded.transformer, loaded.parameters)
+    var all: [Sample] = []
     for (index, sampler) in samplers.enumerated() {
-      let filled = masks.isEmpty ? framed : try generator.fill(framed, mask: mask, order: order, passes: passes, sampler, excluding: Set(vocabulary.special).union(loaded.emptyRows))
+      let filled = masks.isEmpty ? framed : try generator.fill(framed, mask: mask, order: order ?? .leftToRight, passes: passes, sampler, excluding: Set(vocabulary.special).union(loaded.emptyRows))
       let added = Array(filled[(start.count + (frame ? 1 : 0))...].prefix(masks.count))
       if json {
-        try show(text, added, loaded.tokenizer)
+        all.append(sample(text, added, loaded.tokenizer))
       } else {
         if samples > 1 { try StandardOutput.line("--- sample \(index + 1)") }
         var shown = TextStream()
@@ -120,10 +126,17 @@ struct Generate: ComputingCommand {
         try shown.finish()
       }
     }
+    try show(all)
   }
 
-  private func show(_ text: [UInt8], _ added: [Int32], _ tokenizer: any Tokenizer) throws {
-    try StandardOutput.line(prettyJSON(Sample(prompt: String(decoding: text, as: UTF8.self), text: tokenizer.text(added), ids: added)))
+  private func sample(_ text: [UInt8], _ added: [Int32], _ tokenizer: any Tokenizer) -> Sample {
+    Sample(prompt: String(decoding: text, as: UTF8.self), text: tokenizer.text(added), ids: added)
+  }
+
+  /// One object for one sample, an array for several; nothing without --json.
+  private func show(_ all: [Sample]) throws {
+    guard let first = all.first else { return }
+    try StandardOutput.line(samples > 1 ? prettyJSON(all) : prettyJSON(first))
   }
 }
 

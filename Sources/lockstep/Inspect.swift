@@ -6,7 +6,7 @@ import Foundation
 import Storage
 import Training
 
-struct Inspect: ParsableCommand {
+struct Inspect: SerialCommand {
   static let configuration = CommandConfiguration(
     abstract: "Says what a corpus, shard, checkpoint, run or safetensors file holds, and whether it is intact.",
     discussion: """
@@ -28,6 +28,8 @@ struct Inspect: ParsableCommand {
   @OptionGroup var choice: CheckpointOption
   @Flag(help: "JSON instead of lines.") var json = false
 
+  private var lastName: String { URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent }
+
   func run() throws {
     guard FileManager.default.fileExists(atPath: path) else { throw DataError(path, "does not exist.", remedy: "Check the path.") }
     func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path + "/" + name) }
@@ -40,16 +42,21 @@ struct Inspect: ParsableCommand {
     } else if has("checkpoints") {
       let run = try RunInspection(path, corpus: corpus, quick: quick)
       try show(run, lines: run.lines, intact: run.isIntact, unread: run.summary.checkpoints.contains(where: \.isUnread))
+    } else if !has("state.json"), has("config.json"), has("model.safetensors"), RunFolder.step(ofCheckpointNamed: lastName) == nil {
+      let tensors = try SafetensorsFile(path + "/model.safetensors").tensors
+      let count = tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+      let lines = ["a folder for Hugging Face tools, no checkpoint: \(counted(tensors.count, "tensor")), \(counted(count, "parameter"))"]
+      try show(tensors, lines: lines + tensors.map { "  \($0.name) \($0.format) \($0.shape)" }, intact: true)
     } else if has("state.json") || has("model.safetensors") {
       let summary = CheckpointSummary(of: path)
-      try show(summary, lines: summary.lines, intact: summary.isIntact || !has("state.json"), unread: summary.isUnread)
+      try show(summary, lines: summary.lines, intact: summary.isIntact, unread: summary.isUnread)
     } else if path.hasSuffix(".safetensors") {
       let tensors = try SafetensorsFile(path).tensors
       let lines = tensors.map { "\($0.name)  \($0.shape)  \($0.format)" }
       try show(lines, lines: lines, intact: true)
     } else {
       let inspection = try CorpusInspection(path, verify: !quick)
-      try show(inspection, lines: inspection.lines, intact: inspection.isIntact)
+      try show(inspection, lines: inspection.lines, intact: inspection.isIntact, unread: inspection.isUnread)
     }
   }
 

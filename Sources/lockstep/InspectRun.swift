@@ -28,8 +28,9 @@ struct RunInspection: Encodable {
     }
     var configuration: RunConfiguration
     do { configuration = try RunConfiguration(toml: text, place: folder.configurationPath) } catch {
-      configurationProblem = error.problems.first?.sentence ?? error.description
-      (samples, note) = (nil, "samples: config.toml is DAMAGED: \(error); lockstep train with the same configuration writes it anew")
+      let problem = error.description.split(separator: "\n").joined(separator: " ")
+      configurationProblem = problem
+      (samples, note) = (nil, "samples: config.toml is DAMAGED: \(problem) lockstep train with the same configuration writes it anew")
       return
     }
     configurationProblem = nil

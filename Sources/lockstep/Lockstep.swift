@@ -43,6 +43,7 @@ struct Lockstep: ParsableCommand {
     do {
       try requireUTF8()
       var command = try parseAsRoot()
+      if command is any SerialCommand, startedRank() > 0 { Foundation.exit(0) }
       try (command as? any ComputingCommand)?.settleKernels()
       try command.run()
     } catch {

@@ -4,7 +4,7 @@ import Foundation
 import Storage
 import Objectives
 
-struct Objectives: ParsableCommand {
+struct Objectives: SerialCommand {
   static let configuration = CommandConfiguration(
     abstract: "Lists the objectives there are, with their options and papers.",
     discussion: "Example: lockstep objectives --json")
@@ -25,7 +25,7 @@ struct Objectives: ParsableCommand {
         name: entry.name, summary: entry.summary, paper: entry.paper, visibility: entry.visibility.rawValue,
         options: Dictionary(
           uniqueKeysWithValues: Mirror(reflecting: entry.defaultOptions).children.compactMap { child in
-            child.label.map { ($0, "\(child.value)") }
+            child.label.map { ($0, optionText(child.value)) }
           }))
     }
     if json { return try StandardOutput.line(prettyJSON(rows)) }
@@ -36,6 +36,12 @@ struct Objectives: ParsableCommand {
       if !options.isEmpty { try StandardOutput.line("                options: \(options)") }
     }
   }
+}
+
+/// An option's value as a configuration spells it.
+func optionText(_ value: Any) -> String {
+  func raw<Choice: RawRepresentable>(_ choice: Choice) -> String { "\(choice.rawValue)" }
+  return (value as? any RawRepresentable).map { raw($0) } ?? "\(value)"
 }
 
 /// JSON as every command with `--json` prints it: keys sorted, indented. JSON has no number for what is not finite: those are the texts

@@ -54,5 +54,6 @@ import Training
     #expect(problems { $0.replacing("[measures.left-to-right]", with: "[measures.right-to-left]") } == ["measures.right-to-left"])
     #expect(problems { $0.replacing("budget.steps = 10", with: "budget.steps = 10\nbudget.tokens = 5") } == ["budget"])
     #expect(problems { $0.replacing("[arms.ar]", with: "[run.arm]") } .contains("arms"))
+    #expect(problems { _ in "name = \"a\"\n[model]\nwidth = 8\n" } == ["x.toml"])
   }
 }
