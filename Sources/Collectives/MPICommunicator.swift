@@ -157,8 +157,9 @@ public final class MPICommunicator: Communicator {
 
   public func idle(_ wait: inout Wait) throws(CollectiveError) {
     wait.turns += 1
-    // Waiting must not take the processor from a rank that computes; the first turns are short, for small messages.
-    if wait.turns < 50 { sched_yield() } else { usleep(wait.turns < 1000 ? 20 : 100) }
+    // Waiting must not take the processor from a rank that computes; the first turns are short, for small messages. Where other
+    // processes compute, one yield lasts until all of them had their turn: a sleeping process is woken sooner.
+    if wait.turns < 50, ContinuousClock.now - wait.started < .microseconds(100) { sched_yield() } else { usleep(wait.turns < 1000 ? 20 : 100) }
     guard wait.turns % 256 == 0 else { return }
     Heartbeat.beat()
     if let stallSeconds { try stallWatch?.look(&wait, limit: stallSeconds, from: self) }
