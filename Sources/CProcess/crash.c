@@ -21,7 +21,7 @@ static struct {
 static atomic_int place_index;
 static atomic_int crashed;
 
-void lockstep_note_place(int64_t step, const char *name) {
+void lockstep_note_phase(int64_t step, const char *name) {
   int next = 1 - atomic_load_explicit(&place_index, memory_order_relaxed);
   places[next].step = step;
   strncpy(places[next].name, name, sizeof places[next].name - 1);

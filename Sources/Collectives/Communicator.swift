@@ -14,15 +14,15 @@ public struct CollectiveError: LockstepError, Equatable {
   public var description: String { "\(operation) failed on rank \(rank): \(reason)" }
 }
 
-/// Where on its line a rank is: what a report about a stalled job names.
-public struct Place: Sendable, Equatable, CustomStringConvertible {
+/// The phase of the program that a rank is in: what a report about a stalled job names.
+public struct Phase: Sendable, Equatable, CustomStringConvertible {
   /// nil outside of steps.
   public var step: Int?
-  public var stop: String
+  public var name: String
 
-  public init(step: Int? = nil, _ stop: String) { (self.step, self.stop) = (step, stop) }
+  public init(step: Int? = nil, _ name: String) { (self.step, self.name) = (step, name) }
 
-  public var description: String { step.map { "'\(stop)' of step \($0)" } ?? "'\(stop)'" }
+  public var description: String { step.map { "'\(name)' of step \($0)" } ?? "'\(name)'" }
 }
 
 /// An operation over ranks.
@@ -38,34 +38,34 @@ public protocol Communicator: AnyObject {
   var localRank: Int { get }
   var localSize: Int { get }
   /// What this rank is doing, for the report of a stall.
-  var place: Place { get set }
+  var phase: Phase { get set }
   /// Seconds a rank may keep the others waiting, or not move at all, before the job is ended; nil waits for ever.
   var stallSeconds: Double? { get set }
 
   func barrier() throws(CollectiveError)
-  func reduce(_ values: inout [Double], _ reduction: Reduction) throws(CollectiveError)
-  func reduce(_ values: inout [Int64], _ reduction: Reduction) throws(CollectiveError)
+  func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CollectiveError)
+  func allReduce(_ values: inout [Int64], _ reduction: Reduction) throws(CollectiveError)
   /// `bytes` of `root` on every rank; all ranks pass buffers of the same size.
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws(CollectiveError)
   /// Equal numbers of bytes from every rank, in rank order.
-  func gatherAll(_ mine: [UInt8]) throws(CollectiveError) -> [[UInt8]]
+  func allGather(_ mine: [UInt8]) throws(CollectiveError) -> [[UInt8]]
 
   /// Starts an in-place sum of integers or floats over ranks. The memory belongs to the sum until it is done.
-  func startSum(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Pending
-  func startSum(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Pending
+  func startAllReduce(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Request
+  func startAllReduce(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Request
 
   /// Starts an exchange: this rank receives its own part of every rank's `values`, one after the other in rank order.
   ///
   /// - Parameters:
   ///   - parts: one range of `values` a rank, the same on all of them.
   ///   - received: memory for `size` times this rank's part.
-  func startExchange(
+  func startAllToAll(
     _ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>
-  ) throws(CollectiveError) -> any Pending
+  ) throws(CollectiveError) -> any Request
 
   /// Starts to give every rank the parts of all: rank r's own `parts[r]` of `values` ends up on every rank. These start in
   /// the same order on all ranks among themselves, whatever else is started in between.
-  func startSpread(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Pending
+  func startAllGather(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Request
 
   /// Begins to wait for something that all ranks take part in. - Returns: the wait, to be handed to `idle`.
   func beginWait() -> Wait
@@ -78,10 +78,10 @@ public protocol Communicator: AnyObject {
   func abort(_ code: ExitCode) -> Never
 }
 
-/// A collective under way. Done when `isDone` says so once; not to be asked again after that.
-public protocol Pending: AnyObject {
+/// A collective under way. Complete when `test` says so once; not to be tested again after that.
+public protocol Request: AnyObject {
   /// Lets the library make progress. - Returns: whether it is complete.
-  func isDone() throws(CollectiveError) -> Bool
+  func test() throws(CollectiveError) -> Bool
 }
 
 /// A wait of this rank, counted from the start of the job: waits with the same number belong together on all ranks.
@@ -122,25 +122,25 @@ extension Communicator {
 
   public func sum(_ value: Int) throws(CollectiveError) -> Int {
     var values = [Int64(value)]
-    try reduce(&values, .sum)
+    try allReduce(&values, .sum)
     return Int(values[0])
   }
 
   public func maximum(_ value: Int) throws(CollectiveError) -> Int {
     var values = [Int64(value)]
-    try reduce(&values, .maximum)
+    try allReduce(&values, .maximum)
     return Int(values[0])
   }
 
   public func maximum(_ value: Double) throws(CollectiveError) -> Double {
     var values = [value]
-    try reduce(&values, .maximum)
+    try allReduce(&values, .maximum)
     return values[0]
   }
 
   public func sum(_ value: Double) throws(CollectiveError) -> Double {
     var values = [value]
-    try reduce(&values, .sum)
+    try allReduce(&values, .sum)
     return values[0]
   }
 }

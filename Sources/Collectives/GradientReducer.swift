@@ -27,7 +27,7 @@ public final class GradientReducer {
   /// A bucket under way.
   private struct Bucket {
     let index: Int
-    var pending: any Pending
+    var request: any Request
     /// Its integers have been added, and its floats are being spread; or it is a plain sum.
     var isLastPhase: Bool
     var isDone = false
@@ -112,9 +112,9 @@ public final class GradientReducer {
         if try advance() { wait.progress() }
         if !active.isEmpty, !whileWaiting() { try communicator.idle(&wait) }
       }
-      let flags = try communicator.startSum(
+      let flags = try communicator.startAllReduce(
         UnsafeMutableBufferPointer(start: sum.memory + sum.layout.count, count: 2 * sum.layout.entries.count))
-      while !(try flags.isDone()) { if !whileWaiting() { try communicator.idle(&wait) } }
+      while !(try flags.test()) { if !whileWaiting() { try communicator.idle(&wait) } }
     }
     exposedSeconds += (ContinuousClock.now - start).inSeconds
     return outcome()
@@ -123,14 +123,14 @@ public final class GradientReducer {
   private func post() throws(CollectiveError) {
     let (index, range) = (posted, buckets[posted])
     posted += 1
-    let pending: any Pending
+    let request: any Request
     if sum.arithmetic == .exact {
-      pending = try communicator.startExchange(
+      request = try communicator.startAllToAll(
         sum.memory + range.lowerBound, parts: parts(of: index), received: received[index % Self.mostActive])
     } else {
-      pending = try communicator.startSum(UnsafeMutableBufferPointer(start: sum.floats + range.lowerBound, count: range.count))
+      request = try communicator.startAllReduce(UnsafeMutableBufferPointer(start: sum.floats + range.lowerBound, count: range.count))
     }
-    active.append(Bucket(index: index, pending: pending, isLastPhase: sum.arithmetic == .float))
+    active.append(Bucket(index: index, request: request, isLastPhase: sum.arithmetic == .float))
   }
 
   /// Tests everything under way: each makes progress only in its own test or beside another's.
@@ -138,7 +138,7 @@ public final class GradientReducer {
   private func advance() throws(CollectiveError) -> Bool {
     var moved = false
     for i in active.indices where !active[i].isDone {
-      active[i].isDone = try active[i].pending.isDone()
+      active[i].isDone = try active[i].request.test()
       moved = moved || active[i].isDone
     }
     // Second phases start in index order on every rank.
@@ -146,7 +146,7 @@ public final class GradientReducer {
       guard active[i].isDone || active[i].isLastPhase else { break }
       guard !active[i].isLastPhase else { continue }
       addAndRound(active[i].index)
-      active[i].pending = try communicator.startSpread(sum.rounded.memory + buckets[active[i].index].lowerBound, parts: parts(of: active[i].index))
+      active[i].request = try communicator.startAllGather(sum.rounded.memory + buckets[active[i].index].lowerBound, parts: parts(of: active[i].index))
       (active[i].isLastPhase, active[i].isDone) = (true, false)
     }
     active.removeAll { $0.isDone && $0.isLastPhase }

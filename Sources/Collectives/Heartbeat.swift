@@ -4,20 +4,20 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// Shows that this process still moves. Whoever makes progress beats: the main thread at every stop of the line and while
+/// Shows that this process still moves. Whoever makes progress beats: the main thread in every phase of a step and while
 /// it waits for others, computing threads after every layer. A thread of its own ends the process when nobody has beaten
 /// for too long: a hung disk, a deadlock, a library that does not return. What other ranks do is `StallWatch`'s business.
 public enum Heartbeat {
   private static let beats = Atomic<Int>(0)
-  private static let last = Mutex(Place("start"))
+  private static let last = Mutex(Phase("start"))
   private static let limit = Mutex<Double?>(nil)
   private static let isWatching = Atomic<Bool>(false)
 
   @inline(__always) public static func beat() { beats.wrappingAdd(1, ordering: .relaxed) }
 
-  static func beat(at place: Place) {
-    last.withLock { $0 = place }
-    lockstep_note_place(Int64(place.step ?? -1), place.stop)
+  static func beat(at phase: Phase) {
+    last.withLock { $0 = phase }
+    lockstep_note_phase(Int64(phase.step ?? -1), phase.name)
     beat()
   }
 
@@ -44,9 +44,9 @@ public enum Heartbeat {
       let silent = (ContinuousClock.now - since).inSeconds
       // Later than the ranks that wait for this one, which can say more.
       guard let limit = limit.withLock({ $0 }), silent > 1.25 * limit + 3 else { continue }
-      let place = last.withLock { $0 }
+      let phase = last.withLock { $0 }
       let text =
-        "[rank \(rank) on \(ProcessInfo.processInfo.hostName)] error: no progress in \(place) for \(Int(silent)) s: the process hangs. Look at the disk and the host, then start the job again; machine.stallSeconds is the limit.\n"
+        "[rank \(rank) on \(ProcessInfo.processInfo.hostName)] error: no progress in \(phase) for \(Int(silent)) s: the process hangs. Look at the disk and the host, then start the job again; machine.stallSeconds is the limit.\n"
       // Standard error may be a file on the very disk that hangs.
       let speaker = Thread { _ = Array(text.utf8).withUnsafeBytes { Glibc.write(2, $0.baseAddress, $0.count) } }
       speaker.start()

@@ -13,8 +13,8 @@ public final class MPICommunicator: Communicator {
   public let size: Int
   public let localRank: Int
   public let localSize: Int
-  public var place = Place("start") {
-    didSet { Heartbeat.beat(at: place) }
+  public var phase = Phase("start") {
+    didSet { Heartbeat.beat(at: phase) }
   }
   /// Seconds a rank may keep the others waiting; nil switches the watch off.
   public var stallSeconds: Double? {
@@ -54,11 +54,11 @@ public final class MPICommunicator: Communicator {
     try complete("a barrier") { lockstep_mpi_start_barrier(world, &$0) }
   }
 
-  public func reduce(_ values: inout [Double], _ reduction: Reduction) throws(CollectiveError) {
+  public func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CollectiveError) {
     try reduceArray(&values, Int32(LOCKSTEP_DOUBLE), reduction)
   }
 
-  public func reduce(_ values: inout [Int64], _ reduction: Reduction) throws(CollectiveError) {
+  public func allReduce(_ values: inout [Int64], _ reduction: Reduction) throws(CollectiveError) {
     try reduceArray(&values, Int32(LOCKSTEP_INT64), reduction)
   }
 
@@ -79,7 +79,7 @@ public final class MPICommunicator: Communicator {
     }
   }
 
-  public func gatherAll(_ mine: [UInt8]) throws(CollectiveError) -> [[UInt8]] {
+  public func allGather(_ mine: [UInt8]) throws(CollectiveError) -> [[UInt8]] {
     // Memory of its own: the library holds the addresses until the gather is done.
     let all = UnsafeMutableRawBufferPointer.allocate(byteCount: mine.count * (size + 1), alignment: 16)
     defer { all.deallocate() }
@@ -109,28 +109,28 @@ public final class MPICommunicator: Communicator {
   private func complete(
     _ operation: String, _ start: (inout OpaquePointer?) -> Int32
   ) throws(CollectiveError) {
-    let pending = try post(operation, start)
+    let request = try post(operation, start)
     var wait = beginWait()
-    while !(try pending.isDone()) { try idle(&wait) }
+    while !(try request.test()) { try idle(&wait) }
   }
 
   // MARK: - Collectives that run beside other work
 
-  public func startSum(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Pending {
+  public func startAllReduce(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Request {
     try post("a sum over ranks") {
       lockstep_mpi_start_reduce(world, values.baseAddress, Int64(values.count), Int32(LOCKSTEP_INT64), Int32(LOCKSTEP_SUM), &$0)
     }
   }
 
-  public func startSum(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Pending {
+  public func startAllReduce(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Request {
     try post("a sum over ranks") {
       lockstep_mpi_start_reduce(world, values.baseAddress, Int64(values.count), Int32(LOCKSTEP_FLOAT), Int32(LOCKSTEP_SUM), &$0)
     }
   }
 
-  public func startExchange(
+  public func startAllToAll(
     _ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>
-  ) throws(CollectiveError) -> any Pending {
+  ) throws(CollectiveError) -> any Request {
     let mine = parts[rank].count
     let list = Counts(
       parts.map { Int32($0.count) } + parts.map { Int32($0.lowerBound) } + [Int32](repeating: Int32(mine), count: size)
@@ -141,7 +141,7 @@ public final class MPICommunicator: Communicator {
     }
   }
 
-  public func startSpread(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Pending {
+  public func startAllGather(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Request {
     let list = Counts(parts.map { Int32($0.count) } + parts.map { Int32($0.lowerBound) })
     return try post("a sum over ranks", holding: list) {
       lockstep_mpi_start_spread(world, values, list.base, list.base + size, Int32(LOCKSTEP_FLOAT), &$0)
@@ -216,7 +216,7 @@ private final class Counts {
 }
 
 /// A collective that MPI is working on.
-private final class MPIRequest: Pending {
+private final class MPIRequest: Request {
   private let request: OpaquePointer
   private let operation: String
   private let owner: MPICommunicator
@@ -226,7 +226,7 @@ private final class MPIRequest: Pending {
     (self.request, self.operation, self.owner, self.counts) = (request, operation, owner, counts)
   }
 
-  func isDone() throws(CollectiveError) -> Bool {
+  func test() throws(CollectiveError) -> Bool {
     var done: Int32 = 0
     try owner.check(lockstep_mpi_test(request, &done), operation)
     return done != 0

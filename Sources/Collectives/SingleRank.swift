@@ -11,30 +11,30 @@ public final class SingleRank: Communicator {
   public init() {}
 
   public func barrier() {}
-  public func reduce(_ values: inout [Double], _ reduction: Reduction) {}
-  public func reduce(_ values: inout [Int64], _ reduction: Reduction) {}
+  public func allReduce(_ values: inout [Double], _ reduction: Reduction) {}
+  public func allReduce(_ values: inout [Int64], _ reduction: Reduction) {}
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) {}
-  public func gatherAll(_ mine: [UInt8]) -> [[UInt8]] { [mine] }
-  public var place = Place("start") {
-    didSet { Heartbeat.beat(at: place) }
+  public func allGather(_ mine: [UInt8]) -> [[UInt8]] { [mine] }
+  public var phase = Phase("start") {
+    didSet { Heartbeat.beat(at: phase) }
   }
   public var stallSeconds: Double? {
     didSet { Heartbeat.watch(seconds: stallSeconds, rank: 0) }
   }
-  public func startSum(_ values: UnsafeMutableBufferPointer<Int64>) -> any Pending { Done() }
-  public func startSum(_ values: UnsafeMutableBufferPointer<Float>) -> any Pending { Done() }
+  public func startAllReduce(_ values: UnsafeMutableBufferPointer<Int64>) -> any Request { Done() }
+  public func startAllReduce(_ values: UnsafeMutableBufferPointer<Float>) -> any Request { Done() }
 
-  public func startExchange(_ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>) -> any Pending {
+  public func startAllToAll(_ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>) -> any Request {
     received.update(from: values + parts[0].lowerBound, count: parts[0].count)
     return Done()
   }
 
-  public func startSpread(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) -> any Pending { Done() }
+  public func startAllGather(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) -> any Request { Done() }
   public func beginWait() -> Wait { Wait(number: 0) }
   public func idle(_ wait: inout Wait) {}
   public func abort(_ code: ExitCode) -> Never { exit(code.rawValue) }
 
-  private final class Done: Pending {
-    func isDone() -> Bool { true }
+  private final class Done: Request {
+    func test() -> Bool { true }
   }
 }

@@ -35,7 +35,7 @@ final class StallWatch {
     (rank, size) = (communicator.rank, communicator.size)
     let mine = "\(getpid()) \(ProcessInfo.processInfo.hostName)"
     let bytes = Array(mine.utf8.prefix(96))
-    let all = try communicator.gatherAll(bytes + [UInt8](repeating: 0x20, count: 96 - bytes.count))
+    let all = try communicator.allGather(bytes + [UInt8](repeating: 0x20, count: 96 - bytes.count))
     let words = all.map { String(decoding: $0, as: UTF8.self).split(separator: " ").map(String.init) }
     processes = words.map { Int32($0.first ?? "") ?? 0 }
     hosts = words.map { $0.count > 1 ? $0[1] : "an unnamed host" }
@@ -63,7 +63,7 @@ final class StallWatch {
     let lowest = (0..<size).first { $0 == rank || !late.contains($0) } ?? rank
     // One rank speaks: the lowest that is here, and the next ones only if it does not.
     guard rank == lowest || waited > limit + 1 + 0.2 * Double(rank) else { return }
-    throw CollectiveError("waiting in \(communicator.place)", rank: rank, reason: sentence(late, waited), exitCode: .stalled)
+    throw CollectiveError("waiting in \(communicator.phase)", rank: rank, reason: sentence(late, waited), exitCode: .stalled)
   }
 
   private func sentence(_ late: [Int], _ waited: Double) -> String {

@@ -113,7 +113,7 @@ public final class ComparisonRunner {
     // As many as can be dealt out whole; what is left over is run by all ranks together.
     let dealt = ranks == 1 ? 0 : open.count / ranks * ranks
     let alone = Array(open.prefix(dealt))
-    let share = dealByCost(alone.map(\.plan.flops), over: ranks)
+    let share = scheduleByCost(alone.map(\.plan.flops), over: ranks)
     let mine = zip(alone, share).filter { $0.1 == communicator.rank }.map(\.0)
     let rest = Array(open.dropFirst(dealt))
     let work = mine.reduce(0) { $0 + $1.plan.flops } + rest.reduce(0) { $0 + $1.plan.flops } / Double(ranks)
@@ -237,7 +237,7 @@ public final class ComparisonRunner {
 /// A rank for each item so that no rank has much more to do than another: the dearest item first, each to the rank with least so far.
 ///
 /// - Complexity: O(n · (log n + ranks)).
-func dealByCost(_ costs: [Double], over ranks: Int) -> [Int] {
+func scheduleByCost(_ costs: [Double], over ranks: Int) -> [Int] {
   var (loads, share) = ([Double](repeating: 0, count: ranks), [Int](repeating: 0, count: costs.count))
   for item in costs.indices.sorted(by: { (-costs[$0], $0) < (-costs[$1], $1) }) {
     let rank = loads.indices.min { (loads[$0], $0) < (loads[$1], $1) } ?? 0

@@ -24,7 +24,7 @@ public struct ComparisonStart: Codable, Sendable, Equatable {
   static func current(_ communicator: any Communicator, threads: Int, version: String) throws -> ComparisonStart {
     func everywhere(_ text: String) throws -> [String] {
       let bytes = Array(text.utf8.prefix(256)) + [UInt8](repeating: 0, count: max(0, 256 - text.utf8.count))
-      return try communicator.gatherAll(bytes).map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      return try communicator.allGather(bytes).map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
     let arithmetic = Arithmetic.current()
     return ComparisonStart(

@@ -57,15 +57,15 @@ public final class MeasureContext {
     _ count: Int, columns: Int, meter outer: WorkMeter? = nil, workspace makeWorkspace: @Sendable () -> Workspace,
     _ body: @escaping @Sendable (Int, Workspace) throws -> [Double]
   ) throws -> [[Double]] {
-    let slots = Slots(rows: count, columns: columns)
-    let mine = BatchPlan.deal(count, to: communicator.size, communicator.rank)
+    let slots = MicroBatchTable(rows: count, columns: columns)
+    let mine = BatchPlan.partition(count, to: communicator.size, communicator.rank)
     let failure = FirstFailure()
     let workspaces = (0..<pool.threads).map { _ in Owned(makeWorkspace()) }
     let threads = pool.threads
     let meter = outer ?? meters?.start(activity, total: mine.count, unit: "items")
     defer { if outer == nil { meter?.finish() } }
     pool.run { thread in
-      for index in BatchPlan.deal(mine.count, to: threads, thread).map({ mine.lowerBound + $0 }) where failure.error == nil {
+      for index in BatchPlan.partition(mine.count, to: threads, thread).map({ mine.lowerBound + $0 }) where failure.error == nil {
         do { slots.set(index, try body(index, workspaces[thread].value)) } catch { failure.note(error) }
         meter?.advance()
         Heartbeat.beat()

@@ -42,7 +42,7 @@ public struct StepRecord: Sendable, Equatable {
   /// Model flops utilisation, 0 ... 1; nil where the machine's peak is not known.
   public var mfu: Double?
   public var stepSeconds: Double
-  /// Seconds at each stop of the line, in its order.
+  /// Seconds in each phase of the step, in order.
   public var seconds: [Named<Double>]
   /// Seconds in which the rank waited for the network and computed nothing.
   public var exposedCommunicationSeconds: Double

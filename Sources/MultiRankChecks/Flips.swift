@@ -8,7 +8,7 @@ import TestSupport
 import Training
 
 /// Flips one random bit at a time in the weights or moments of one replica of a run under way: each must be found by the
-/// next step at the latest, with the right rank and tensor, and healed, so that the run ends with the bits of an
+/// next step at the latest, with the right rank and tensor, and repaired, so that the run ends with the bits of an
 /// undisturbed one. Two replicas have no majority: there the step must end on both before anything is updated.
 @MainActor func checkFlips() throws {
   guard communicator.size > 1 else { return }
@@ -19,31 +19,31 @@ import Training
   var (found, wrong, random) = (0, [String](), SplitMix(state: 2024))
   for flip in 0..<count {
     let expected = flipOneBit(of: trainer, &random)
-    var healed: [ReplicaFault] = []
-    for step in [1 + 2 * flip, 2 + 2 * flip] { healed += try trainer.step(step, try examples(step, trainer)).healed }
-    let isRight = healed.contains(expected) && healed.allSatisfy { $0.rank == expected.rank && $0.tensor == expected.tensor }
-    if isRight { found += 1 } else { wrong.append("\(expected): \(healed)") }
+    var repaired: [ReplicaFault] = []
+    for step in [1 + 2 * flip, 2 + 2 * flip] { repaired += try trainer.step(step, try examples(step, trainer)).repaired }
+    let isRight = repaired.contains(expected) && repaired.allSatisfy { $0.rank == expected.rank && $0.tensor == expected.tensor }
+    if isRight { found += 1 } else { wrong.append("\(expected): \(repaired)") }
   }
   check(found == count, "\(found) of \(count) flipped bits in live replicas found with the right rank and tensor \(wrong.prefix(2))")
   _ = try trainer.step(2 * count + 1, try examples(2 * count + 1, trainer))
   let weights = digest(trainer.bank.trained)
   let moments = digest(trainer.optimizer.firstMoment) + digest(trainer.optimizer.secondMoment)
-  check(weights == undisturbed.weights && moments == undisturbed.moments, "and healed: the weights and moments are those of an undisturbed run")
+  check(weights == undisturbed.weights && moments == undisturbed.moments, "and repaired: the weights and moments are those of an undisturbed run")
 
   try checkStuckMemory()
 
   // What is about to be saved is compared as well.
   let expected = flipOneBit(of: trainer, &random)
   check(try trainer.verifyReplicas(after: 2 * count + 2).contains(expected), "a flipped bit is found before a checkpoint")
-  check(digest(trainer.bank.trained) == weights, "and healed before it is saved")
+  check(digest(trainer.bank.trained) == weights, "and repaired before it is saved")
 }
 
-/// Memory that does not keep what it is given must end the step instead of healing it for ever.
+/// Memory that does not keep what it is given must end the step instead of repairing it for ever.
 @MainActor private func checkStuckMemory() throws {
   let stuck = Watched(communicator)
   let (_, trainer) = try train("ar", steps: 0..<2, threads: 1, over: stuck)
   let view = trainer.bank.trained.view(4)
-  if communicator.rank == communicator.size - 1 { stuck.atEveryPlace = { view[3] = 42 } }
+  if communicator.rank == communicator.size - 1 { stuck.atEveryPhase = { view[3] = 42 } }
   do {
     _ = try trainer.step(2, try examples(2, trainer))
     check(false, "memory that does not keep its bits ends the step")
@@ -52,10 +52,10 @@ import Training
   }
 }
 
-/// A communicator that calls back whenever the trainer comes to another stop of the line.
+/// A communicator that calls back whenever the trainer comes to another phase.
 private final class Watched: Communicator {
   private let inner: MPICommunicator
-  var atEveryPlace: (() -> Void)?
+  var atEveryPhase: (() -> Void)?
 
   init(_ inner: MPICommunicator) { self.inner = inner }
 
@@ -64,20 +64,20 @@ private final class Watched: Communicator {
   var localRank: Int { inner.localRank }
   var localSize: Int { inner.localSize }
   var stallSeconds: Double? { get { inner.stallSeconds } set { inner.stallSeconds = newValue } }
-  var place: Place { get { inner.place } set { inner.place = newValue; atEveryPlace?() } }
+  var phase: Phase { get { inner.phase } set { inner.phase = newValue; atEveryPhase?() } }
 
   func barrier() throws(CollectiveError) { try inner.barrier() }
-  func reduce(_ values: inout [Double], _ reduction: Reduction) throws(CollectiveError) { try inner.reduce(&values, reduction) }
-  func reduce(_ values: inout [Int64], _ reduction: Reduction) throws(CollectiveError) { try inner.reduce(&values, reduction) }
+  func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CollectiveError) { try inner.allReduce(&values, reduction) }
+  func allReduce(_ values: inout [Int64], _ reduction: Reduction) throws(CollectiveError) { try inner.allReduce(&values, reduction) }
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws(CollectiveError) { try inner.broadcast(bytes, from: root) }
-  func gatherAll(_ mine: [UInt8]) throws(CollectiveError) -> [[UInt8]] { try inner.gatherAll(mine) }
-  func startSum(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Pending { try inner.startSum(values) }
-  func startSum(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Pending { try inner.startSum(values) }
-  func startExchange(
+  func allGather(_ mine: [UInt8]) throws(CollectiveError) -> [[UInt8]] { try inner.allGather(mine) }
+  func startAllReduce(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Request { try inner.startAllReduce(values) }
+  func startAllReduce(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Request { try inner.startAllReduce(values) }
+  func startAllToAll(
     _ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>
-  ) throws(CollectiveError) -> any Pending { try inner.startExchange(values, parts: parts, received: received) }
-  func startSpread(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Pending {
-    try inner.startSpread(values, parts: parts)
+  ) throws(CollectiveError) -> any Request { try inner.startAllToAll(values, parts: parts, received: received) }
+  func startAllGather(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Request {
+    try inner.startAllGather(values, parts: parts)
   }
   func beginWait() -> Wait { inner.beginWait() }
   func idle(_ wait: inout Wait) throws(CollectiveError) { try inner.idle(&wait) }

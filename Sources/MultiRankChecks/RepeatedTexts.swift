@@ -32,7 +32,7 @@ let repeatedNames = FullyExploredMasks.Placement.allCases.map { "mlm-explored \(
       samples &+= outcome.samples
     }
     var words = samples.words
-    try communicator.reduce(&words, .sum)
+    try communicator.allReduce(&words, .sum)
     losses.update("\(SampleDigest(words: words))")
     let hash = RunHash(losses: losses.finish(), weights: digest(trainer.bank.trained), moments: digest(trainer.optimizer.firstMoment))
     check(try agree(hash), "\(name): all ranks hold the same weights and samples")

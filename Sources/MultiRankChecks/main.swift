@@ -109,7 +109,7 @@ func documents(_ objective: any Objective) -> Documents { Documents(vocabulary: 
 
 /// Hashes of all ranks are one.
 @MainActor func agree(_ hash: RunHash) throws -> Bool {
-  let all = try communicator.gatherAll(Array((hash.losses + hash.weights + hash.moments).utf8))
+  let all = try communicator.allGather(Array((hash.losses + hash.weights + hash.moments).utf8))
   return all.allSatisfy { $0 == all[0] }
 }
 
@@ -190,7 +190,7 @@ do {
     repeats = try trainer.step(2, try examples(2, trainer)).repeats
     let here = trainer.sum.overflowed.map { Int64($0 ? 1 : 0) }
     var everywhere = here
-    try communicator.reduce(&everywhere, .sum)
+    try communicator.allReduce(&everywhere, .sum)
     onSome = everywhere.contains { $0 > 0 && $0 < communicator.size }
     if repeats == 0 {
       trainer.bank.trained.all.copy(from: before.0)

@@ -107,7 +107,7 @@ public struct Arithmetic: Codable, Sendable, Equatable {
     encoder.outputFormatting = .sortedKeys
     var bytes = [UInt8](try encoder.encode(mine))
     bytes += [UInt8](repeating: 0x20, count: max(0, 2048 - bytes.count))
-    return try communicator.gatherAll(Array(bytes[..<2048])).map { try? JSONDecoder().decode(Value.self, from: Data($0)) }
+    return try communicator.allGather(Array(bytes[..<2048])).map { try? JSONDecoder().decode(Value.self, from: Data($0)) }
   }
 }
 

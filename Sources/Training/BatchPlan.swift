@@ -22,10 +22,10 @@ public struct BatchPlan: Sendable, Equatable {
   public var idleWorkers: Int { max(0, ranks * threads - microBatchCount) }
 
   /// The micro-batches of a rank: a contiguous range, sizes differing by one at most (16 on 7 ranks: 3,3,2,2,2,2,2).
-  public func microBatches(of rank: Int) -> Range<Int> { Self.deal(microBatchCount, to: ranks, rank) }
+  public func microBatches(of rank: Int) -> Range<Int> { Self.partition(microBatchCount, to: ranks, rank) }
 
   /// The micro-batches of a thread, as indices into those of its rank.
-  public func share(of thread: Int, rank: Int) -> Range<Int> { Self.deal(microBatches(of: rank).count, to: threads, thread) }
+  public func share(of thread: Int, rank: Int) -> Range<Int> { Self.partition(microBatches(of: rank).count, to: threads, thread) }
 
   /// Stream positions of micro-batch `index` of step `step`.
   public func positions(step: Int, microBatch index: Int) -> Range<UInt64> {
@@ -33,7 +33,7 @@ public struct BatchPlan: Sendable, Equatable {
     return start..<start + UInt64(microBatch)
   }
 
-  public static func deal(_ count: Int, to workers: Int, _ worker: Int) -> Range<Int> {
+  public static func partition(_ count: Int, to workers: Int, _ worker: Int) -> Range<Int> {
     let (base, extra) = (count / workers, count % workers)
     let start = worker * base + min(worker, extra)
     return start..<start + base + (worker < extra ? 1 : 0)

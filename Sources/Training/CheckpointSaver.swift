@@ -189,7 +189,7 @@ final class CheckpointSaver {
     let digests = mine.value.withLock { digests in share.map { digests[$0] ?? "" } }
     var bytes = digests.flatMap { Array($0.utf8) }
     bytes += [UInt8](repeating: 0, count: 64 * (shares.map(\.count).max() ?? 0) - bytes.count)
-    return zip(try communicator.gatherAll(bytes), shares).flatMap { bytes, share in
+    return zip(try communicator.allGather(bytes), shares).flatMap { bytes, share in
       share.indices.map { String(decoding: bytes[64 * ($0 - share.lowerBound)..<64 * ($0 - share.lowerBound + 1)], as: UTF8.self) }
     }
   }

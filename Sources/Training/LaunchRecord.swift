@@ -51,7 +51,7 @@ struct LaunchRecord: Codable {
     var name = Array(ProcessInfo.processInfo.hostName.utf8.prefix(255))
     name += [UInt8](repeating: 0, count: 256 - name.count)
     var hosts: [Host] = []
-    for bytes in try communicator.gatherAll(name) {
+    for bytes in try communicator.allGather(name) {
       let name = String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
       if let i = hosts.firstIndex(where: { $0.name == name }) { hosts[i].ranks += 1 } else { hosts.append(Host(name: name, ranks: 1)) }
     }

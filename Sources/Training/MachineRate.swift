@@ -14,7 +14,7 @@ public struct MachineRate: Codable, Sendable, Equatable {
   ///
   /// - Parameter running: this rank's rate; measured when nil.
   public static func measure(_ pool: WorkerPool, over communicator: any Communicator, running: Double? = nil, seconds: Double = 0.2) throws -> MachineRate {
-    let mine = running ?? Yardstick.sgemm(pool, seconds: seconds)
+    let mine = running ?? SGEMMBaseline.sgemm(pool, seconds: seconds)
     let total = try communicator.sum(mine)
     guard try communicator.maximum(ComputeKernel.current.isBest ? 0 : 1) > 0 else { return MachineRate(running: total, best: total) }
     var best = 0.0

@@ -25,7 +25,7 @@ public struct RankSettings: Sendable {
     let first = Self.decode(try communicator.broadcast(encoded))
     let problems = problems(against: first, rank: communicator.rank)
     var lowest = [Int64(problems.isEmpty ? communicator.size : communicator.rank)]
-    try communicator.reduce(&lowest, .minimum)
+    try communicator.allReduce(&lowest, .minimum)
     guard lowest[0] < communicator.size else { return }
     let told = try communicator.broadcast(RankSettings(problems).encoded, from: Int(lowest[0]))
     throw ConfigurationError(problems: Self.decode(told).map { .init(key: $0.key, sentence: $0.value) })

@@ -104,7 +104,7 @@ public final class Replay {
     let (totals, _) = try trainer.countTargets(examples, mine, [])
     let scales = trainer.lossScales(totals)
     // A row of loss sums, norm, rows and reported rows for each micro-batch; of counts and loss sums for each sample.
-    let (batches, samples) = (Slots(rows: plan.microBatchCount, columns: 3 * terms + 1), Slots(rows: plan.batch, columns: 2 * terms))
+    let (batches, samples) = (MicroBatchTable(rows: plan.microBatchCount, columns: 3 * terms + 1), MicroBatchTable(rows: plan.batch, columns: 2 * terms))
     let probe = MicroBatchProbe(trainer)
     for (example, index) in zip(examples, mine) {
       let found = try probe.measure(example, scales: scales)

@@ -19,7 +19,7 @@ public struct ReplicaFault: Sendable, Equatable, CustomStringConvertible {
   public var description: String { "the \(state) of \(tensor) on rank \(rank)" }
 }
 
-/// Replicas that cannot be trusted and are not to be healed here. The same on every rank.
+/// Replicas that cannot be trusted and are not to be repaired here. The same on every rank.
 public struct ReplicaError: LockstepError, Equatable {
   public let step: Int
   public let faults: [ReplicaFault]
@@ -131,7 +131,7 @@ final class ReplicaCheck: @unchecked Sendable {
     for copy in copies { pool.forEach(copy.slices.count) { copy.hash($0) } }
   }
 
-  /// Forgets the moments' hashes, which belong to what they were before they were healed or restored.
+  /// Forgets the moments' hashes, which belong to what they were before they were repaired or restored.
   func forgetMoments() {
     for copy in moments { copy.cells.update(repeating: 0) }
   }
@@ -143,12 +143,12 @@ final class ReplicaCheck: @unchecked Sendable {
     return Double(digest >> 12)
   }
 
-  // MARK: - Comparing and healing
+  // MARK: - Comparing and repairing
 
   /// Who differs where. Collective; called by all ranks or none. - Returns: nil as the majority where there is none.
   func disagreements(_ communicator: any Communicator) throws -> [Disagreement] {
     let mine = copies.flatMap(\.tensorHashes)
-    let all = try communicator.gatherAll(mine.withUnsafeBytes { Array($0) }).map { bytes in
+    let all = try communicator.allGather(mine.withUnsafeBytes { Array($0) }).map { bytes in
       bytes.withUnsafeBytes { raw in (0..<mine.count).map { raw.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) } }
     }
     var (result, index) = ([Disagreement](), 0)
@@ -177,10 +177,10 @@ final class ReplicaCheck: @unchecked Sendable {
   }
 
   /// Gives every rank the majority's tensors. A wrong moment has made the weights wrong in the update that read it, so a
-  /// parameter is healed with both its moments, and from a rank on which all three are right. Collective.
+  /// parameter is repaired with both its moments, and from a rank on which all three are right. Collective.
   ///
-  /// - Returns: false where no rank is right in everything; nothing has then been healed.
-  func heal(_ disagreements: [Disagreement], _ communicator: any Communicator) throws -> Bool {
+  /// - Returns: false where no rank is right in everything; nothing has then been repaired.
+  func repair(_ disagreements: [Disagreement], _ communicator: any Communicator) throws -> Bool {
     let trained = Dictionary(grouping: disagreements.filter { $0.copy <= moments.count }, by: \.entry).sorted { $0.key < $1.key }
     let sources = trained.map { _, group in
       let wrong = Set(group.flatMap { $0.faults.map(\.rank) })

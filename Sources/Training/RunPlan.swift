@@ -67,7 +67,7 @@ public struct RunPlan: Sendable {
     BLAS.useOneThread()
     let pool = WorkerPool(threads: threads)
     defer { pool.stop() }
-    return Yardstick.sgemm(pool, seconds: seconds)
+    return SGEMMBaseline.sgemm(pool, seconds: seconds)
   }
 
   /// The rates of all ranks with the kernels that run, and with the best ones. Collective.

@@ -188,7 +188,7 @@ final class RunRecord {
   }
 
   /// Cuts the logs off after `step`, for the run has gone back to it.
-  func goBack(to step: Int) throws {
+  func rollBack(to step: Int) throws {
     try repairPointers()
     attempt(.metrics) {
       try metrics?.flush()
@@ -242,7 +242,7 @@ final class RunRecord {
       validationSamples: validation.flatMap { _ in validationSamples?.used }, learningRate: outcome.learningRate, gradientNorm: outcome.gradientNorm, lossDigest: outcome.lossDigest,
       targetCounts: zip(names, outcome.counts).map { Named($0, $1) }, repeats: outcome.repeats,
       tokensPerSecond: interval.tokens / interval.seconds, mfu: sgemm > 0 ? interval.flops / interval.seconds / sgemm : nil,
-      stepSeconds: outcome.stepSeconds, seconds: outcome.seconds.map { Named($0.stop, $0.seconds) } + (paused > 0 ? [Named("checkpoint", paused)] : []),
+      stepSeconds: outcome.stepSeconds, seconds: outcome.seconds.map { Named($0.phase, $0.seconds) } + (paused > 0 ? [Named("checkpoint", paused)] : []),
       exposedCommunicationSeconds: outcome.exposedSeconds, wallTime: Date().timeIntervalSince1970, isSkipped: outcome.isSkipped)
     if outcome.isSkipped { return tellSkipped(step) }
     show()

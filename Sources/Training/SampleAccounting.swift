@@ -40,7 +40,7 @@ final class SampleAccounting {
   func close(_ step: Int) throws -> LedgerEntry? {
     guard step > firstStep, let account else { return nil }
     var words = mine.words
-    if communicator.size > 1 { try communicator.reduce(&words, .sum) }
+    if communicator.size > 1 { try communicator.allReduce(&words, .sum) }
     let digest = SampleDigest(words: words)
     let line = LedgerEntry.steps(
       LedgerSteps(

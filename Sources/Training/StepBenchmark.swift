@@ -35,10 +35,10 @@ public struct StepBenchmarkResult: Codable, Sendable {
   public var batch: Int
   public var microBatch: Int
   public var context: Int
-  public var stops: [String: Double]
+  public var phases: [String: Double]
 
   enum CodingKeys: String, CodingKey {
-    case params, ranks, threads, objective, kernel, mfu, steps, batch, context, stops
+    case params, ranks, threads, objective, kernel, mfu, steps, batch, context, phases
     case bestKernel = "best_kernel"
     case bestSgemmGflops = "best_sgemm_gflops"
     case tokensPerS = "tokens_per_s"
@@ -70,7 +70,7 @@ public struct StepBenchmark {
     let trainer = Trainer(objective, length: model.context, plan: plan, options: options, communicator: communicator)
     trainer.bank.initialize(seed: 1)
     let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabulary), context: model.context, lookahead: objective.lookahead, seed: 1)
-    let before = Yardstick.sgemm(trainer.pool)
+    let before = SGEMMBaseline.sgemm(trainer.pool)
     var outcomes: [StepOutcome] = []
     for step in 0..<steps + warmup {
       let examples = try Trainer.examples(
@@ -79,8 +79,8 @@ public struct StepBenchmark {
       if step >= warmup { outcomes.append(outcome) }
     }
     // Read before the yardstick takes matrices of its own.
-    let resident = try communicator.maximum(Yardstick.peakResidentBytes)
-    let rate = try MachineRate.measure(trainer.pool, over: communicator, running: (before + Yardstick.sgemm(trainer.pool)) / 2, seconds: 0.3)
+    let resident = try communicator.maximum(SGEMMBaseline.peakResidentBytes)
+    let rate = try MachineRate.measure(trainer.pool, over: communicator, running: (before + SGEMMBaseline.sgemm(trainer.pool)) / 2, seconds: 0.3)
     return summary(outcomes, trainer, model, rate: rate, resident: resident)
   }
 
@@ -95,8 +95,8 @@ public struct StepBenchmark {
     let flops = model.trainingFlopsPerToken(length: model.context, headFraction: targets / tokens) * tokens
     let workspace = trainer.workers.reduce(0) { $0 + 4 * (($1.arena.capacity ?? 0) + trainer.sum.layout.largestGroup) }
     let parameters = trainer.sum.layout.parameterCount
-    var stops: [String: Double] = [:]
-    for outcome in outcomes { for (stop, seconds) in outcome.seconds { stops[stop, default: 0] += seconds / Double(outcomes.count) } }
+    var phases: [String: Double] = [:]
+    for outcome in outcomes { for (phase, seconds) in outcome.seconds { phases[phase, default: 0] += seconds / Double(outcomes.count) } }
     return StepBenchmarkResult(
       params: parameters, ranks: communicator.size, threads: plan.threads, objective: type(of: trainer.objective).name,
       tokensPerS: tokens / median, stepSMedian: median, stepSMin: times[0], stepSMax: times[times.count - 1],
@@ -105,6 +105,6 @@ public struct StepBenchmark {
       exposedCommS: outcomes.map(\.exposedSeconds).sorted()[outcomes.count / 2],
       peakRssBytes: resident, workspaceBytes: workspace,
       allowedRssBytes: (communicator.size > 1 ? 24 : 20) * parameters + workspace + 64_000_000, steps: outcomes.count, batch: plan.batch, microBatch: plan.microBatch,
-      context: model.context, stops: stops)
+      context: model.context, phases: phases)
   }
 }

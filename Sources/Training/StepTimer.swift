@@ -1,18 +1,18 @@
-/// Seconds spent at each stop of the line during a step.
+/// Seconds spent in each phase of a step.
 struct StepTimer {
-  private(set) var seconds: [(stop: String, seconds: Double)] = []
+  private(set) var seconds: [(phase: String, seconds: Double)] = []
   private var last = ContinuousClock.now
   private let start = ContinuousClock.now
 
-  /// The time since the last mark belongs to `stop`.
-  mutating func mark(_ stop: String) {
+  /// The time since the last mark belongs to `phase`.
+  mutating func mark(_ phase: String) {
     let now = ContinuousClock.now
     let elapsed = (now - last).inSeconds
     last = now
-    if let index = seconds.firstIndex(where: { $0.stop == stop }) {
+    if let index = seconds.firstIndex(where: { $0.phase == phase }) {
       seconds[index].seconds += elapsed
     } else {
-      seconds.append((stop, elapsed))
+      seconds.append((phase, elapsed))
     }
   }
 

@@ -70,8 +70,8 @@ public struct Evaluator {
     let total = source.samplesPerEpoch
     let microBatches = (total + microBatch - 1) / microBatch
     let terms = objective.terms.count
-    let slots = Slots(rows: microBatches, columns: 2 * terms + 1)
-    let mine = BatchPlan.deal(microBatches, to: communicator.size, communicator.rank)
+    let slots = MicroBatchTable(rows: microBatches, columns: 2 * terms + 1)
+    let mine = BatchPlan.partition(microBatches, to: communicator.size, communicator.rank)
     let failure = FirstFailure()
     let meter = meters?.start(label, total: mine.count * microBatch, unit: "windows")
     defer { meter?.finish() }
@@ -80,7 +80,7 @@ public struct Evaluator {
     pool.run { thread in
       let pass = ObjectivePass(bank, sink: nil, dropout: nil)
       let scales = [Float](repeating: 0, count: terms)
-      for index in BatchPlan.deal(mine.count, to: threads, thread).map({ mine.lowerBound + $0 }) {
+      for index in BatchPlan.partition(mine.count, to: threads, thread).map({ mine.lowerBound + $0 }) {
         do {
           let end = min((index + 1) * microBatch, total)
           let batch = try source.samples(at: UInt64(index * microBatch)..<UInt64(end)).padded(to: microBatch)

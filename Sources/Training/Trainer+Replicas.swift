@@ -3,10 +3,10 @@ import Core
 
 extension Trainer {
   /// The losses of all micro-batches, and whether all replicas are what the others are; both travel in one sum.
-  /// Faulty replicas are healed from the majority. Collective.
+  /// Faulty replicas are repaired from the majority. Collective.
   ///
-  /// - Returns: rows of losses, and what was healed: the step's sum must then be dropped and computed again.
-  /// - Throws: `ReplicaError` on every rank when they differ and cannot or shall not be healed.
+  /// - Returns: rows of losses, and what was repaired: the step's sum must then be dropped and computed again.
+  /// - Throws: `ReplicaError` on every rank when they differ and cannot or shall not be repaired.
   func compare(_ step: Int) throws -> ([[Double]], [ReplicaFault]) {
     guard let replicas else { return (try losses.gather(communicator), []) }
     var digests = [Double](repeating: 0, count: communicator.size)
@@ -18,22 +18,22 @@ extension Trainer {
 
   /// Compares everything as it stands, weights and moments, before it is saved. Collective.
   ///
-  /// - Returns: what was healed. - Throws: as `compare`.
+  /// - Returns: what was repaired. - Throws: as `compare`.
   public func verifyReplicas(after step: Int) throws -> [ReplicaFault] {
     guard let replicas else { return [] }
-    communicator.place = Place(step: step, "comparing replicas")
+    communicator.phase = Phase(step: step, "comparing replicas")
     replicas.hashAll(pool)
     defer { replicas.forgetMoments() }
     var digests = [Double](repeating: 0, count: communicator.size)
     digests[communicator.rank] = replicas.digest
-    try communicator.reduce(&digests, .sum)
+    try communicator.allReduce(&digests, .sum)
     return digests.contains { $0 != digests[0] } ? try settle(replicas, step) : []
   }
 
-  /// Memory that does not keep what it is given cannot be healed. - Throws: `ReplicaError` on every rank at the fourth time in one step.
-  func checkHealing(_ step: Int, _ faults: [ReplicaFault], _ heals: inout Int) throws {
-    heals += 1
-    if heals > 3 { throw ReplicaError(step: step, faults: faults, hasMajority: true) }
+  /// Memory that does not keep what it is given cannot be repaired. - Throws: `ReplicaError` on every rank at the fourth time in one step.
+  func checkHealing(_ step: Int, _ faults: [ReplicaFault], _ repairs: inout Int) throws {
+    repairs += 1
+    if repairs > 3 { throw ReplicaError(step: step, faults: faults, hasMajority: true) }
   }
 
   /// Forgets what is known of moments that have just been read from a checkpoint.
@@ -46,7 +46,7 @@ extension Trainer {
     guard options.divergence == .heal, hasMajority, !faults.isEmpty else {
       throw ReplicaError(step: step, faults: faults, hasMajority: hasMajority)
     }
-    guard try replicas.heal(disagreements, communicator) else { throw ReplicaError(step: step, faults: faults, hasMajority: false) }
+    guard try replicas.repair(disagreements, communicator) else { throw ReplicaError(step: step, faults: faults, hasMajority: false) }
     return faults
   }
 }

@@ -29,7 +29,7 @@ extension Trainer {
     return StepOutcome(
       step: step, termLosses: [Double](repeating: .nan, count: totals.count), loss: .nan, counts: totals,
       microBatchLosses: [[Double]](repeating: nothing, count: plan.microBatchCount), gradientNorm: 0, learningRate: rate, repeats: 0,
-      healed: [], seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: 0, stopRequested: requests[0],
+      repaired: [], seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: 0, stopRequested: requests[0],
       saveRequested: requests[1], samples: samples, isSkipped: true)
   }
 }

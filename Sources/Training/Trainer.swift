@@ -19,11 +19,11 @@ public struct StepOutcome: Sendable {
   /// Global norm before clipping.
   public let gradientNorm: Double
   public let learningRate: Double
-  /// How often the step was taken again: a gradient did not fit its exponent, or a replica had to be healed.
+  /// How often the step was taken again: a gradient did not fit its exponent, or a replica had to be repaired.
   public let repeats: Int
-  /// What was wrong with replicas and has been healed.
-  public let healed: [ReplicaFault]
-  public let seconds: [(stop: String, seconds: Double)]
+  /// What was wrong with replicas and has been repaired.
+  public let repaired: [ReplicaFault]
+  public let seconds: [(phase: String, seconds: Double)]
   public let stepSeconds: Double
   /// Seconds of waiting for the sum over ranks that nothing hid.
   public let exposedSeconds: Double
@@ -70,8 +70,8 @@ public final class Trainer {
   let workers: [Worker]
   private let reducer: GradientReducer
   private let statistics: GradientStatistics
-  private let counts: Slots
-  let losses: Slots
+  private let counts: MicroBatchTable
+  let losses: MicroBatchTable
   /// nil where there is nothing to compare with.
   let replicas: ReplicaCheck?
   /// Steps since the beginning of the run that had no target; AdamW's bias correction counts the others.
@@ -96,8 +96,8 @@ public final class Trainer {
     pool = WorkerPool(threads: plan.threads)
     workers = (0..<plan.threads).map { _ in Worker(objective, samples: plan.microBatch, length: length, sum: sum) }
     // Two rows more than micro-batches: how many ranks were asked to stop, and to save.
-    counts = Slots(rows: plan.microBatchCount + 2, columns: objective.terms.count)
-    losses = Slots(rows: plan.microBatchCount, columns: objective.terms.count)
+    counts = MicroBatchTable(rows: plan.microBatchCount + 2, columns: objective.terms.count)
+    losses = MicroBatchTable(rows: plan.microBatchCount, columns: objective.terms.count)
     replicas = communicator.size > 1 && options.divergence != nil ? ReplicaCheck(bank, optimizer) : nil
     if plan.threads == 1 { workers[0].sink?.progress = { [reducer] in reducer.poll() } }
   }
@@ -123,7 +123,7 @@ public final class Trainer {
   /// A batch without any target is skipped: nothing is updated, on any rank.
   ///
   /// - Throws: on every rank alike, `DataError` when no step has had a target for too long, `NumericsError` when a gradient is not finite and `ReplicaError` when replicas differ and
-  ///   are not healed; `CollectiveError` when MPI fails or a rank has stalled. Parameters are then as before the step.
+  ///   are not repaired; `CollectiveError` when MPI fails or a rank has stalled. Parameters are then as before the step.
   public func step(_ step: Int, _ examples: [TrainingExample], stopRequested: Bool = false, saveRequested: Bool = false) throws -> StepOutcome {
     var timer = StepTimer()
     enter("count", step)
@@ -133,7 +133,7 @@ public final class Trainer {
     guard totals.contains(where: { $0 > 0 }) else { return try skip(step, examples, mine, totals, requests, timer) }
     skippedInARow = 0
     let scales = lossScales(totals)
-    var (repeats, heals, exposed, healed) = (0, 0, 0.0, [ReplicaFault]())
+    var (repeats, repairs, exposed, repaired) = (0, 0, 0.0, [ReplicaFault]())
     // Read with the exponents it was summed with; the next step's are set while it is still needed.
     var (summed, rows) = (gradients, [[Double]]())
     while true {
@@ -149,9 +149,9 @@ public final class Trainer {
       measure(summed)
       let faults: [ReplicaFault]
       (rows, faults) = try compare(step)
-      healed += faults
+      repaired += faults
       timer.mark("norm and replicas")
-      if !faults.isEmpty { try checkHealing(step, faults, &heals) }
+      if !faults.isEmpty { try checkHealing(step, faults, &repairs) }
       // What a faulty replica gave is dropped before anything is concluded from it.
       if faults.isEmpty, try accept(outcome, step: step, repeats: repeats), !sum.follow(largest: statistics.largestByEntry) { break }
       sum.clear()
@@ -164,10 +164,10 @@ public final class Trainer {
     withFlushedDenormals { bank.afterStep(context(step)) }
     timer.mark("optimizer")
     enter("after the step", step)
-    return outcome(step, rows, totals, norm: norm, rate: rate, repeats: repeats, healed: healed, exposed: exposed, requests: requests, timer)
+    return outcome(step, rows, totals, norm: norm, rate: rate, repeats: repeats, repaired: repaired, exposed: exposed, requests: requests, timer)
   }
 
-  private func enter(_ stop: String, _ step: Int) { communicator.place = Place(step: step, stop) }
+  private func enter(_ phase: String, _ step: Int) { communicator.phase = Phase(step: step, phase) }
 
   /// Σ w of each term over the whole batch, and for each request whether any rank has it.
   func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ requests: [Bool]) throws -> ([Double], [Bool]) {
@@ -256,14 +256,14 @@ public final class Trainer {
 
   private func outcome(
     _ step: Int, _ rows: [[Double]], _ totals: [Double], norm: Double, rate: Double, repeats: Int,
-    healed: [ReplicaFault], exposed: Double, requests: [Bool], _ timer: StepTimer
+    repaired: [ReplicaFault], exposed: Double, requests: [Bool], _ timer: StepTimer
   ) -> StepOutcome {
     let sums = rows.reduce([Double](repeating: 0, count: totals.count)) { zip($0, $1).map { $0 + $1 } }
     let terms = zip(sums, totals).map { $1 > 0 ? $0 / $1 : 0 }
     let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
     return StepOutcome(
       step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: rows, gradientNorm: norm, learningRate: rate,
-      repeats: repeats, healed: healed, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed,
+      repeats: repeats, repaired: repaired, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed,
       stopRequested: requests[0], saveRequested: requests[1], samples: workers.reduce(SampleDigest()) { $0 &+ $1.trained }, isSkipped: false)
   }
 }

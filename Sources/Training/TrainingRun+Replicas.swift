@@ -2,11 +2,11 @@ import Collectives
 import Core
 
 extension TrainingRun {
-  /// Says on rank 0 what was healed.
-  func tell(_ healed: [ReplicaFault], _ step: Int) {
-    guard !healed.isEmpty else { return }
-    let list = healed.prefix(4).map(\.description).joined(separator: ", ") + (healed.count > 4 ? " and \(healed.count - 4) more" : "")
-    record?.warn("step \(step): \(list) differed from the other replicas and was healed from the majority; the step was computed again. Test that host's memory.")
+  /// Says on rank 0 what was repaired.
+  func tell(_ repaired: [ReplicaFault], _ step: Int) {
+    guard !repaired.isEmpty else { return }
+    let list = repaired.prefix(4).map(\.description).joined(separator: ", ") + (repaired.count > 4 ? " and \(repaired.count - 4) more" : "")
+    record?.warn("step \(step): \(list) differed from the other replicas and was repaired from the majority; the step was computed again. Test that host's memory.")
   }
 
   /// Replicas differ and no majority tells which is right: everything since the newest checkpoint is dropped, on all ranks.
@@ -14,7 +14,7 @@ extension TrainingRun {
   /// - Returns: the step to go on from.
   /// - Throws: the error itself where the configuration says stop, or where going back has not helped: a host that fails again and
   ///   again needs a person.
-  func goBack(after error: ReplicaError) throws -> Int {
+  func rollBack(after error: ReplicaError) throws -> Int {
     guard trainer.options.divergence == .heal else { throw error }
     try saver.settle()
     // Rank 0 reads all of a checkpoint while the others wait.
@@ -27,7 +27,7 @@ extension TrainingRun {
     guard returns[step, default: 0] <= 2 else { throw error }
     trainer.startReplicas()
     record?.warn("\(error.finding) Going back to step \(step); test that host's memory.")
-    try record?.goBack(to: step)
+    try record?.rollBack(to: step)
     return step
   }
 }

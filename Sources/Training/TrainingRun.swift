@@ -156,7 +156,7 @@ public final class TrainingRun {
         step = try train(from: step)
         break
       } catch let error as ReplicaError {
-        step = try goBack(after: error)
+        step = try rollBack(after: error)
       }
     }
     record?.finish()
@@ -184,7 +184,7 @@ public final class TrainingRun {
     defer { prefetcher.stop() }
     var outcome: StepOutcome
     repeat {
-      communicator.place = Place(step: step, "data")
+      communicator.phase = Phase(step: step, "data")
       let examples = try prefetcher.next()
       if let record, !examples.isEmpty {
         let positions = Double(examples.count * trainer.plan.microBatch * model.context)
@@ -222,7 +222,7 @@ public final class TrainingRun {
   /// Each rank opened the corpus on its own host. - Throws: `DivergenceError` on every rank when two hold different data.
   func requireEqualData() throws {
     let mine = Array(SHA256.of("\(inputs.dataHash) \(inputs.training.samplesPerEpoch) \(inputs.validation?.samplesPerEpoch ?? -1)").utf8)
-    let all = try communicator.gatherAll(mine)
+    let all = try communicator.allGather(mine)
     guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
     throw DivergenceError(
       "rank \(other) has another corpus in \(configuration.data.corpus) than rank 0. Copy the same folder to every host; lockstep inspect prints its content hash.")
@@ -245,10 +245,10 @@ public final class TrainingRun {
     let last = step == steps || outcome.stopRequested
     var (validated, isBest): (Double?, Bool) = (nil, false)
     let validates = inputs.validation != nil && (step % machine.validationSteps == 0 || step == steps)
-    tell(outcome.healed, step)
+    tell(outcome.repaired, step)
     // What is measured or saved must be what the others have, too.
     if validates || outcome.saveRequested || last { tell(try trainer.verifyReplicas(after: step), step) }
-    communicator.place = Place(step: step, "validation and saving")
+    communicator.phase = Phase(step: step, "validation and saving")
     if validates {
       let terms = try validate()
       let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }

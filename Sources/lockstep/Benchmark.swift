@@ -95,7 +95,7 @@ struct Benchmark: ParsableCommand {
       try row("MFU", String(format: "%.1f %% of %@ rate", 100 * r.mfu, r.kernel == r.bestKernel ? "that" : "the best"))
       try row("exposed wait", String(format: "%.2f ms a step for the sum over ranks", 1000 * r.exposedCommS))
       try row("memory", String(format: "%.1f MB at most, %.1f allowed", Double(r.peakRssBytes) / 1e6, Double(r.allowedRssBytes) / 1e6))
-      for (stop, seconds) in r.stops.sorted(by: { $0.value > $1.value }) { try row("  \(stop)", String(format: "%.2f ms", 1000 * seconds)) }
+      for (phase, seconds) in r.phases.sorted(by: { $0.value > $1.value }) { try row("  \(phase)", String(format: "%.2f ms", 1000 * seconds)) }
     }
   }
 

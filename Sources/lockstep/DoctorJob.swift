@@ -98,7 +98,7 @@ struct DoctorJob {
     let mine = [UInt8](try JSONEncoder().encode(value))
     let length = try communicator.maximum(mine.count)
     // White space after a value is no part of it.
-    let all = try communicator.gatherAll(mine + [UInt8](repeating: 0x20, count: length - mine.count))
+    let all = try communicator.allGather(mine + [UInt8](repeating: 0x20, count: length - mine.count))
     return try all.map { try JSONDecoder().decode(Value.self, from: Data($0)) }
   }
 

@@ -67,7 +67,7 @@ enum Job {
     guard communicator.size > 1 else { return try result.get() }
     var failing = [Int64(communicator.size)]
     if case .failure = result { failing = [Int64(communicator.rank)] }
-    try communicator.reduce(&failing, .minimum)
+    try communicator.allReduce(&failing, .minimum)
     let lowest = Int(failing[0])
     guard lowest < communicator.size else { return try result.get() }
     var code = Int64(0)

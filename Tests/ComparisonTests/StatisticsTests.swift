@@ -80,12 +80,12 @@ import Testing
     // Two cheap arms, one dear one, five seeds: by turns a rank would get all the dear ones.
     let costs = (0..<15).map { $0 % 3 == 0 ? 10.0 : 5.0 }
     for ranks in 1...4 {
-      let share = dealByCost(costs, over: ranks)
+      let share = scheduleByCost(costs, over: ranks)
       let loads = (0..<ranks).map { rank in zip(costs, share).filter { $0.1 == rank }.reduce(0) { $0 + $1.0 } }
       #expect((loads.max() ?? 0) - (loads.min() ?? 0) <= 5)
       #expect(Set(share) == Set(0..<ranks))
     }
-    #expect(dealByCost([1, 1, 1], over: 2) == [0, 1, 0])
-    #expect(dealByCost([], over: 3) == [])
+    #expect(scheduleByCost([1, 1, 1], over: 2) == [0, 1, 0])
+    #expect(scheduleByCost([], over: 3) == [])
   }
 }

@@ -21,6 +21,6 @@ void lockstep_before_exec(void);
 void lockstep_after_failed_exec(void);
 
 /* Where the process is, for the line of a crash; a step below 0 means none. Called by one thread. */
-void lockstep_note_place(int64_t step, const char *name);
+void lockstep_note_phase(int64_t step, const char *name);
 
 #endif

@@ -5,7 +5,7 @@ import Core
 /// the sum over ranks adds zeros, which is exact, and rows are then added in index order: the result has one value whatever the dealing.
 ///
 /// Invariant: a row is written by the one worker that has its micro-batch.
-public final class Slots: @unchecked Sendable {
+public final class MicroBatchTable: @unchecked Sendable {
   // Sendable: rows are disjoint, and reading begins when all workers have finished.
   public let rows: Int
   public let columns: Int
@@ -38,7 +38,7 @@ public final class Slots: @unchecked Sendable {
   /// The same, with further numbers that are summed over ranks in the same message.
   public func gather(_ communicator: any Communicator, with more: inout [Double]) throws(CollectiveError) -> [[Double]] {
     var values = Array(cells[..<(rows * columns)]) + more
-    if communicator.size > 1 { try communicator.reduce(&values, .sum) }
+    if communicator.size > 1 { try communicator.allReduce(&values, .sum) }
     more = Array(values[(rows * columns)...])
     return (0..<rows).map { Array(values[$0 * columns..<($0 + 1) * columns]) }
   }
