@@ -31,8 +31,8 @@ public struct ReplacedTokenHead: Sendable {
     }
   }
 
-  /// What is asked, a value each for m distinct rows of the hidden states.
-  public struct Questions {
+  /// Targets for m distinct rows of the hidden states.
+  public struct Targets {
     public var rows: [Int]
     /// 1 where the token was replaced, 0 where it was not.
     public var labels: [Float]
@@ -55,23 +55,23 @@ public struct ReplacedTokenHead: Sendable {
     return s.logits.first(m)
   }
 
-  /// The weighted loss sum. With a sink, `hidden` becomes scale · d(loss)/d(hidden), zero in rows that are not asked.
-  public func loss(_ hidden: TensorView, _ asked: Questions, scale: Float, _ pass: Pass, _ s: Saved) -> Double {
-    let (m, backward) = (asked.rows.count, pass.sink != nil)
-    let z = logits(hidden, rows: asked.rows, pass, s)
+  /// The weighted loss sum. With a sink, `hidden` becomes scale · d(loss)/d(hidden), zero in rows that are not targets.
+  public func loss(_ hidden: TensorView, _ targets: Targets, scale: Float, _ pass: Pass, _ s: Saved) -> Double {
+    let (m, backward) = (targets.rows.count, pass.sink != nil)
+    let z = logits(hidden, rows: targets.rows, pass, s)
     func score(_ rowLosses: UnsafeMutablePointer<Double>?) -> Double {
       sigmoidCrossEntropy(
-        logits: z, targets: asked.labels, offsets: asked.offsets, weights: asked.weights, scale: scale, gradient: backward,
+        logits: z, targets: targets.labels, offsets: targets.offsets, weights: targets.weights, scale: scale, gradient: backward,
         rowLosses: rowLosses)
     }
-    let loss = pass.losses.map { $0.note(asked.rows[...], of: hidden.rows, asked.weights[...], term: pass.term, score) } ?? score(nil)
+    let loss = pass.losses.map { $0.note(targets.rows[...], of: hidden.rows, targets.weights[...], term: pass.term, score) } ?? score(nil)
     guard backward else { return loss }
     // Each buffer is read for the weights' gradient first, and then holds its own.
     output.backward(x: s.active.first(m), dy: z, pass, in: group, into: s.active.first(m))
     activateBackward(activation, x: s.dense.first(m), dy: s.active.first(m), into: s.dense.first(m))
     dense.backward(x: s.gathered.first(m), dy: s.dense.first(m), pass, in: group, into: s.gathered.first(m))
     pass.gradients.add(group)
-    scatterRows(s.gathered.first(m), at: asked.rows, into: hidden)
+    scatterRows(s.gathered.first(m), at: targets.rows, into: hidden)
     return loss
   }
 }

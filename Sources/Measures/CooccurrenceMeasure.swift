@@ -6,7 +6,7 @@ import Objectives
 
 /// `cooccurrence`: what the objective that trained a model links in a text: the spectrum of its co-occurrence matrix.
 ///
-/// *Concretely:* pairs of a condition and a target are drawn from the split by the objective's `Linkage`, and A = P(c,t) / √(P(c)·P(t)) is
+/// *Concretely:* pairs of a condition and a target are drawn from the split by the objective's `ContextTargetPairs`, and A = P(c,t) / √(P(c)·P(t)) is
 /// described by its components, its leading singular values σ (σ₁ = 1), Σσ² and tails. The weights of the model play no part. See
 /// `CooccurrenceReport` and docs/small-worlds.md.
 /// - Complexity: pairs / ranks draws, and rank · distinct pairs for each step of the singular values.
@@ -47,14 +47,14 @@ public struct CooccurrenceMeasure: Measure {
   }
 
   public func obstacle(_ model: MeasuredModel) -> String? {
-    linkage(model) == nil ? "was trained by \(model.objective.name), which with its options states no law of what it links" : nil
+    contextTargetPairs(model) == nil ? "was trained by \(model.objective.name), which with its options states no law of what it links" : nil
   }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    guard let linkage = linkage(context.model) else { preconditionFailure("obstacle refuses this model") }
+    guard let contextTargetPairs = contextTargetPairs(context.model) else { preconditionFailure("obstacle refuses this model") }
     let documents = try Self.documents(try context.requireCorpus(Self.name), context.split, most: options.mostTokens)
     let report = try CooccurrenceReport.measure(
-      documents, try scheme(linkage), pairOptions(seed: context.seed), over: context.communicator)
+      documents, try scheme(contextTargetPairs), pairOptions(seed: context.seed), over: context.communicator)
     let tail = report.tails.last ?? 0
     var result = MeasureResult([
       MeasuredValue("cooccurrence.components", Double(report.components)),
@@ -72,8 +72,8 @@ public struct CooccurrenceMeasure: Measure {
 
   // MARK: - Parts
 
-  private func linkage(_ model: MeasuredModel) -> Linkage? {
-    ObjectiveRegistry.entry(named: model.objective.name)?.linkage(model.objective.options)
+  private func contextTargetPairs(_ model: MeasuredModel) -> ContextTargetPairs? {
+    ObjectiveRegistry.entry(named: model.objective.name)?.contextTargetPairs(model.objective.options)
   }
 
   private func pairOptions(seed: UInt64) -> PairOptions {
@@ -84,9 +84,9 @@ public struct CooccurrenceMeasure: Measure {
   }
 
   /// A share of a window is a number of its tokens: at least one, and at least one stays visible.
-  func scheme(_ linkage: Linkage) throws(ConfigurationError) -> PairScheme {
+  func scheme(_ contextTargetPairs: ContextTargetPairs) throws(ConfigurationError) -> PairScheme {
     func count(_ share: Double) -> Int { min(max(Int((share * Double(options.window)).rounded()), 1), options.window - 1) }
-    switch linkage {
+    switch contextTargetPairs {
     case .ahead(let offsets, let law):
       guard offsets < options.window else {
         throw ConfigurationError(

@@ -38,7 +38,7 @@ public struct LossMeasure: Measure {
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let (model, corpus) = (context.model, try context.requireCorpus(Self.name))
     let name = options.objective.isEmpty ? nil : options.objective
-    let (objective, bank) = try model.objectiveAndBank(name)
+    let (objective, bank) = try model.objectiveAndParameters(name)
     let cut = try model.cut(name)
     let length = model.configuration.context
     let data = try TokenDataset(

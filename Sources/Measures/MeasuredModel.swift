@@ -61,7 +61,7 @@ public struct MeasuredModel: Sendable {
 
   /// The objective itself, with networks of its own, and a bank that holds the checkpoint's weights.
   /// - Parameter name: another objective of the same attention; nil for the model's own.
-  public func objectiveAndBank(_ name: String? = nil) throws -> (any Objective, ParameterBank) {
+  public func objectiveAndParameters(_ name: String? = nil) throws -> (any Objective, ParameterSet) {
     let wanted = name ?? objective.name
     let fitting = ObjectiveRegistry.entries(fitting: configuration)
     guard let entry = fitting.first(where: { $0.name == wanted }) else {
@@ -70,7 +70,7 @@ public struct MeasuredModel: Sendable {
     // Asked by name, every model gets the same question: the objective's defaults.
     let options = name == nil ? objective.options : entry.defaultOptions
     let made = try entry.make(options, configuration, vocabulary)
-    let bank = ParameterBank(made.networks)
+    let bank = ParameterSet(made.networks)
     let source = try HuggingFaceSource(path)
     _ = try source.load(into: bank.trained, as: made.exported)
     let missing = try source.loadRest(into: bank.trained, as: made.exported, companions: made.companions)

@@ -25,7 +25,7 @@ public struct Autoregressive: TokenObjective {
   public static let summary = "Next-token prediction with a causal decoder: looks ahead."
   public static let paper = "Radford et al. 2019, Language models are unsupervised multitask learners (GPT-2)"
   public static let visibility = ModelConfiguration.Visibility.causal
-  public static func linkage(_ options: Options) -> Linkage? { .ahead(offsets: 1, law: .uniform) }
+  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: 1, law: .uniform) }
 
   public let options: Options
   public let prediction: TokenPrediction

@@ -53,7 +53,7 @@ public struct DiverseAutoregressive: Objective {
   public static let paper =
     "Zhang et al. 2024, Look Ahead or Look Around? A Theoretical Comparison Between Autoregressive and Masked Pretraining, arXiv 2407.00935"
   public static let visibility = ModelConfiguration.Visibility.causal
-  public static func linkage(_ options: Options) -> Linkage? { .ahead(offsets: options.offsets, law: options.law) }
+  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: options.offsets, law: options.law) }
 
   public let options: Options
   public let prediction: OffsetPrediction

@@ -48,7 +48,7 @@ public struct DupMAE: Objective {
   public static let summary = "retromae, and the bag of words of the passage from its ordinary tokens: for retrieval."
   public static let paper = "Xiao et al. 2022, RetroMAE v2: duplex masked auto-encoder, arXiv 2211.08769"
   public static let visibility = ModelConfiguration.Visibility.bidirectional
-  public static func linkage(_ options: Options) -> Linkage? { .masked(share: options.maskRatio...options.maskRatio) }
+  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .masked(share: options.maskRatio...options.maskRatio) }
   public static func samples(_ options: Options) -> SampleForm { .framed }
 
   public let options: Options

@@ -162,12 +162,12 @@ public struct Electra: Objective {
     let (input, drawn, asked) = (example.inputs[0], example.targets[0], example.targets[1])
     // Two networks read one embedding: their dropout sites differ by the pass's index.
     let (below, above) = (pass.trained(1, term: 0), pass.trained(0, term: 1))
-    var fakes = FakeTokens(input, temperature: options.temperature, tokens, example.random)
+    var replacements = SampledReplacements(input, temperature: options.temperature, tokens, example.random)
     let propose: VocabularyHead.LogitReader = { slice, logits in
       for i in slice {
         let (k, row) = (i - slice.lowerBound, drawn.rows[i])
-        if let proposed { fakes.put(proposed[i], at: row) } else {
-          fakes.draw(row, from: logits.rows(k..<k + 1), excluding: options.disallowCorrect ? drawn.ids[i] : nil)
+        if let proposed { replacements.replace(with: proposed[i], at: row) } else {
+          replacements.draw(row, from: logits.rows(k..<k + 1), excluding: options.disallowCorrect ? drawn.ids[i] : nil)
         }
       }
     }
@@ -181,12 +181,12 @@ public struct Electra: Objective {
         hidden, rows: drawn.rows, targets: drawn.ids, weights: drawn.weights, scale: scales[0], below, saved, reader: propose)
       generator.backward(input, below, w.generator)
     }
-    let labels: [Float] = zip(asked.rows, asked.ids).map { fakes.input.tokens[$0] == $1 ? 0 : 1 }
-    pass.drawn?.input = fakes.input
-    let states = encoder.forward(fakes.input, above, w.encoder)
+    let labels: [Float] = zip(asked.rows, asked.ids).map { replacements.input.tokens[$0] == $1 ? 0 : 1 }
+    pass.drawn?.input = replacements.input
+    let states = encoder.forward(replacements.input, above, w.encoder)
     let loss = replaced.loss(
       states, .init(rows: asked.rows, labels: labels, weights: asked.weights), scale: scales[1], above, savedReplaced)
-    if pass.sink != nil { encoder.backward(fakes.input, above, w.encoder) }
+    if pass.sink != nil { encoder.backward(replacements.input, above, w.encoder) }
     return [generatorLoss, loss]
   }
 }

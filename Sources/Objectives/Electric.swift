@@ -135,22 +135,22 @@ public struct Electric: Objective {
       preconditionFailure("electric needs its own workspace and a head for replaced tokens")
     }
     let (told, asked) = (example.targets[0], example.targets[1])
-    var fakes = FakeTokens(example.inputs[0], temperature: options.temperature, tokens, example.random)
+    var replacements = SampledReplacements(example.inputs[0], temperature: options.temperature, tokens, example.random)
     var offsets = [Float](repeating: 0, count: told.rows.count)
     let odds = log(options.maskRatio / (1 - options.maskRatio))
     let generatorLoss = generator.loss(example, told, pass, scale: scales[0], w.generator) { slice, logits in
       for i in slice {
         let (row, z) = (told.rows[i], logits.rows(i - slice.lowerBound..<i - slice.lowerBound + 1))
-        if example.inputs[0].tokens[row] == tokens.mask { fakes.draw(row, from: z) }
-        offsets[i] = Float(logSoftmax(z, at: fakes.input.tokens[row]) + odds)
+        if example.inputs[0].tokens[row] == tokens.mask { replacements.draw(row, from: z) }
+        offsets[i] = Float(logSoftmax(z, at: replacements.input.tokens[row]) + odds)
       }
     }
     let above = pass.trained(0, term: 1)
-    pass.drawn?.input = fakes.input
-    let states = encoder.forward(fakes.input, above, w.encoder)
+    pass.drawn?.input = replacements.input
+    let states = encoder.forward(replacements.input, above, w.encoder)
     let loss = replaced.loss(
       states, .init(rows: asked.rows, labels: asked.values, weights: asked.weights, offsets: offsets), scale: scales[1], above, saved)
-    if pass.sink != nil { encoder.backward(fakes.input, above, w.encoder) }
+    if pass.sink != nil { encoder.backward(replacements.input, above, w.encoder) }
     return [generatorLoss, loss]
   }
 }

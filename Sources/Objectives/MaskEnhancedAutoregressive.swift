@@ -42,7 +42,7 @@ public struct MaskEnhancedAutoregressive: TokenObjective {
   public static let summary = "Next-token prediction from an input with 15 % masks: looks ahead, past what is hidden."
   public static let paper = "Zhuang et al. 2025, Mask-enhanced autoregressive prediction, arXiv 2502.07490"
   public static let visibility = ModelConfiguration.Visibility.causal
-  public static func linkage(_ options: Options) -> Linkage? { .ahead(offsets: 1, law: .uniform) }
+  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: 1, law: .uniform) }
 
   public let options: Options
   private let plain: Autoregressive

@@ -63,7 +63,7 @@ public struct MaskedLanguageModel: TokenObjective {
   public static let summary = "Masked language modelling, 15 % of tokens, 80/10/10, with a bidirectional encoder: looks around."
   public static let paper = "Devlin et al. 2018, BERT, arXiv 1810.04805"
   public static let visibility = ModelConfiguration.Visibility.bidirectional
-  public static func linkage(_ options: Options) -> Linkage? {
+  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {
     // Words and spans hide neighbours together, which no share of single tokens says.
     guard options.spans == .none, !options.wholeWords else { return nil }
     let last = options.ratioSchedule == .linear ? options.finalMaskRatio : options.maskRatio

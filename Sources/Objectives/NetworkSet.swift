@@ -35,7 +35,7 @@ public struct NetworkSet: Sendable {
 }
 
 /// The values of a `NetworkSet`: one replica of a rank.
-public final class ParameterBank: Sendable {
+public final class ParameterSet: Sendable {
   public let networks: NetworkSet
   public let trained: ParameterStore
   private let stores: [String: ParameterStore]
@@ -55,13 +55,13 @@ public final class ParameterBank: Sendable {
   public func initialize(seed: UInt64) {
     trained.initialize(seed: seed)
     for auxiliary in networks.auxiliaries { self.auxiliary(auxiliary.name).initialize(seed: seed) }
-    restartFollowers()
+    resetMovingAverages()
   }
 
   /// Moving averages become copies of the trained parameters, as at the start of a run from given weights.
-  public func restartFollowers() {
+  public func resetMovingAverages() {
     for auxiliary in networks.auxiliaries where auxiliary.rule != .frozen {
-      follow(self.auxiliary(auxiliary.name)) { $0.copy(from: $1) }
+      updateMovingAverage(self.auxiliary(auxiliary.name)) { $0.copy(from: $1) }
     }
   }
 
@@ -70,14 +70,14 @@ public final class ParameterBank: Sendable {
     for auxiliary in networks.auxiliaries {
       guard case .movingAverage(let start, let end) = auxiliary.rule else { continue }
       let decay = Float(start + (end - start) * context.progress)
-      follow(self.auxiliary(auxiliary.name)) { movingAverage($0, toward: $1, decay: decay) }
+      updateMovingAverage(self.auxiliary(auxiliary.name)) { movingAverage($0, toward: $1, decay: decay) }
     }
   }
 
-  private func follow(_ store: ParameterStore, _ body: (TensorView, TensorView) -> Void) {
+  private func updateMovingAverage(_ store: ParameterStore, _ body: (TensorView, TensorView) -> Void) {
     for entry in store.layout.entries {
       guard let source = trained.layout.entry(named: entry.name) else {
-        preconditionFailure("the follower's parameter \(entry.name) is not among the trained ones")
+        preconditionFailure("the moving average's parameter \(entry.name) is not among the trained ones")
       }
       body(store.view(entry.index), trained.view(source.index))
     }

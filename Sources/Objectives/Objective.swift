@@ -23,7 +23,7 @@ public protocol Objective: Sendable {
   static func samples(_ options: Options) -> SampleForm
 
   /// Which tokens of a text the main network's predictions link; nil, the default, where that is no matter of visible and hidden tokens.
-  static func linkage(_ options: Options) -> Linkage?
+  static func contextTargetPairs(_ options: Options) -> ContextTargetPairs?
 
   /// What the main network is asked for: which models the objective can evaluate.
   static var head: ModelConfiguration.Head { get }
@@ -83,7 +83,7 @@ extension Objective {
   public var exported: ModelConfiguration { encoder.configuration }
   public var companions: [Companion] { [] }
   public static func samples(_ options: Options) -> SampleForm { .any }
-  public static func linkage(_ options: Options) -> Linkage? { nil }
+  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { nil }
 }
 
 extension ModelConfiguration {
@@ -204,7 +204,7 @@ public struct TermTargets: Sendable, Equatable {
 
 /// The values of all parameters during a step, and where gradients go.
 public struct ObjectivePass {
-  public let parameters: ParameterBank
+  public let parameters: ParameterSet
   public let sink: (any GradientSink)?
   /// The generator of dropout masks; nil in evaluation.
   public let dropout: CounterGenerator?
@@ -214,7 +214,7 @@ public struct ObjectivePass {
   public let drawn: DrawnInput?
 
   public init(
-    _ parameters: ParameterBank, sink: (any GradientSink)?, dropout: CounterGenerator?, losses: SampleLosses? = nil, drawn: DrawnInput? = nil
+    _ parameters: ParameterSet, sink: (any GradientSink)?, dropout: CounterGenerator?, losses: SampleLosses? = nil, drawn: DrawnInput? = nil
   ) {
     (self.parameters, self.sink, self.dropout, self.losses, self.drawn) = (parameters, sink, dropout, losses, drawn)
   }

@@ -11,7 +11,7 @@ public struct ObjectiveEntry: Sendable {
   /// What the objective needs of its samples under these options.
   public let samples: @Sendable (any ObjectiveOptions) -> SampleForm
   /// Which tokens of a text predictions link under these options.
-  public let linkage: @Sendable (any ObjectiveOptions) -> Linkage?
+  public let contextTargetPairs: @Sendable (any ObjectiveOptions) -> ContextTargetPairs?
   /// Names of the options, for strict configurations.
   public let defaultOptions: any ObjectiveOptions
   /// What docs/configuration.md says of each option.
@@ -31,9 +31,9 @@ public struct ObjectiveEntry: Sendable {
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
       return O.samples(options)
     }
-    linkage = { options in
+    contextTargetPairs = { options in
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
-      return O.linkage(options)
+      return O.contextTargetPairs(options)
     }
     (defaultOptions, optionSentences) = (O.Options(), O.Options.sentences)
     make = { (options, model, vocabulary) throws(ConfigurationError) in

@@ -42,7 +42,7 @@ public struct RetroMAE: Objective {
   public static let summary = "Masked language modelling, and reconstruction of the passage from [CLS] by a one-layer decoder: for retrieval."
   public static let paper = "Xiao et al. 2022, RetroMAE, arXiv 2205.12035"
   public static let visibility = ModelConfiguration.Visibility.bidirectional
-  public static func linkage(_ options: Options) -> Linkage? { .masked(share: options.maskRatio...options.maskRatio) }
+  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .masked(share: options.maskRatio...options.maskRatio) }
   public static func samples(_ options: Options) -> SampleForm { .framed }
 
   public let options: Options

@@ -8,7 +8,7 @@ import Tensors
 /// An objective with parameters and memory, as a worker has it.
 final class ObjectiveRun {
   let objective: any ReferencedObjective
-  let bank: ParameterBank
+  let bank: ParameterSet
   let samples: Int
   let length: Int
   let dropout = CounterGenerator(seed: 21, purpose: .dropout)
@@ -18,7 +18,7 @@ final class ObjectiveRun {
   init(_ objective: any ReferencedObjective, samples: Int, length: Int, seed: UInt64, deviation: Float = 0.4) {
     BLAS.useOneThread()
     (self.objective, self.samples, self.length) = (objective, samples, length)
-    bank = ParameterBank(objective.networks)
+    bank = ParameterSet(objective.networks)
     fillForCheck(bank.trained, seed: seed, deviation: deviation)
     for (i, auxiliary) in objective.networks.auxiliaries.enumerated() {
       fillForCheck(bank.auxiliary(auxiliary.name), seed: seed &+ 1_000_003 &* UInt64(i + 1), deviation: deviation)

@@ -90,7 +90,7 @@ final class ReplicaCheck: @unchecked Sendable {
   /// Slices of the weights that are hashed since the step's backward pass ended.
   private var hashed = 0
 
-  init(_ bank: ParameterBank, _ optimizer: AdamW) {
+  init(_ bank: ParameterSet, _ optimizer: AdamW) {
     weights = Copy("weights", bank.trained)
     moments = [Copy("first moment", optimizer.firstMoment), Copy("second moment", optimizer.secondMoment)]
     auxiliaries = bank.networks.auxiliaries.map { Copy($0.name, bank.auxiliary($0.name)) }

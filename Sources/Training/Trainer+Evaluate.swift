@@ -19,7 +19,7 @@ extension Trainer {
 /// Loss over a set of samples, dealt over ranks and threads.
 public struct Evaluator {
   let objective: any Objective
-  let bank: ParameterBank
+  let bank: ParameterSet
   let microBatch: Int
   let seed: UInt64
   let communicator: any Communicator
@@ -27,7 +27,7 @@ public struct Evaluator {
   let workers: [Worker]
 
   init(
-    objective: any Objective, bank: ParameterBank, microBatch: Int, seed: UInt64, communicator: any Communicator, pool: WorkerPool,
+    objective: any Objective, bank: ParameterSet, microBatch: Int, seed: UInt64, communicator: any Communicator, pool: WorkerPool,
     workers: [Worker]
   ) {
     (self.objective, self.bank, self.microBatch, self.seed) = (objective, bank, microBatch, seed)
@@ -36,7 +36,7 @@ public struct Evaluator {
 
   /// An evaluator with memory of its own.
   public init(
-    objective: any Objective, bank: ParameterBank, length: Int, microBatch: Int, pool: WorkerPool, seed: UInt64,
+    objective: any Objective, bank: ParameterSet, length: Int, microBatch: Int, pool: WorkerPool, seed: UInt64,
     communicator: any Communicator
   ) {
     self.init(

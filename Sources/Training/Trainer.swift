@@ -60,7 +60,7 @@ public struct TrainerOptions: Sendable {
 /// The line itself: corruption → forward → loss → backward → sum over ranks → optimiser, one step a call.
 public final class Trainer {
   public let objective: any Objective
-  public let bank: ParameterBank
+  public let bank: ParameterSet
   public let optimizer: AdamW
   public let sum: GradientSum
   public let plan: BatchPlan
@@ -87,7 +87,7 @@ public final class Trainer {
     self.plan = plan
     self.options = options
     self.communicator = communicator
-    bank = ParameterBank(objective.networks)
+    bank = ParameterSet(objective.networks)
     optimizer = AdamW(options.optimizer, objective.networks.trained)
     let sum = GradientSum(objective.networks.trained, arithmetic: options.sum)
     self.sum = sum

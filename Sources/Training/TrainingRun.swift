@@ -378,7 +378,7 @@ public final class TrainingRun {
     if let first = anew.first {
       record?.warn("\(configuration.initFrom) does not have \(counted(anew.count, "parameter")) such as \(first); they start anew.")
     }
-    trainer.bank.restartFollowers()
+    trainer.bank.resetMovingAverages()
     for warning in report.warnings { record?.warn(warning) }
     for (name, rows) in report.grown.sorted(by: { $0.key < $1.key }) {
       record?.warn("\(name) of \(configuration.initFrom) had \(counted(rows, "row")) added for new tokens.")

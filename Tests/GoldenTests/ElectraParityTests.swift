@@ -39,7 +39,7 @@ import Testing
       options, model: discriminator.configuration, vocabulary: Vocabulary(size: 41, pad: 0, mask: 4, special: [0, 1, 2, 3, 4]))
     #expect(objective.exported == discriminator.configuration)
     #expect(objective.companions == [Companion("generator", small, .electraGenerator)])
-    let bank = ParameterBank(objective.networks)
+    let bank = ParameterSet(objective.networks)
     bank.trained.all.fill(.nan)
     #expect(try discriminator.load(into: bank.trained, as: objective.exported) == ImportReport())
     let missing = try HuggingFaceSource(folder + "/discriminator").loadRest(

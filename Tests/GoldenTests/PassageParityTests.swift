@@ -97,7 +97,7 @@ struct PassageParityTests {
     let source = try HuggingFaceSource(golden.path)
     let expected = try SafetensorsFile(golden.path + "/expected.safetensors")
     let objective = try golden.objective(source.configuration)
-    let bank = ParameterBank(objective.networks)
+    let bank = ParameterSet(objective.networks)
     _ = try source.load(into: bank.trained, as: source.configuration)
     let decoder = bank.trained.layout.entries.filter { $0.name.hasPrefix("decoder.") }
     for entry in decoder { try expected.read(entry.name, into: bank.trained.view(entry.index)) }

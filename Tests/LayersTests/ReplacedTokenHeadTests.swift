@@ -13,20 +13,20 @@ import Testing
     let head = ReplacedTokenHead("head", c, into: &layout)
     var numbers = SeededNumbers(5)
     let weights = weights ?? numbers.uniform(rows.count, in: 0.25...2)
-    let asked = ReplacedTokenHead.Questions(
+    let targets = ReplacedTokenHead.Targets(
       rows: rows, labels: rows.map { Float($0 % 2) }, weights: weights, offsets: offsets ? numbers.normal(rows.count) : [])
     return checkLayer(
       LayerCase(
         name, layout, input: (11, c.width), output: (1, 1), longestSum: 64, depth: 2,
         reference: { scope, hidden in
           var logits = scope.replacedLogits("head", hidden, rows: rows, c)
-          if offsets { logits = logits + scope.tape.leaf(rows.count, 1, asked.offsets.map(Double.init)) }
-          return scope.sigmoidCrossEntropy(logits, labels: asked.labels.map(Double.init), weights: asked.weights)
+          if offsets { logits = logits + scope.tape.leaf(rows.count, 1, targets.offsets.map(Double.init)) }
+          return scope.sigmoidCrossEntropy(logits, labels: targets.labels.map(Double.init), weights: targets.weights)
         },
         layer: { pass, x, dy, arena in
           let saved = ReplacedTokenHead.Saved(c, rows: 11, arena)
-          let plain = head.loss(x, asked, scale: 0, Pass(pass.parameters), saved)
-          let loss = head.loss(x, asked, scale: dy[0], pass, saved)
+          let plain = head.loss(x, targets, scale: 0, Pass(pass.parameters), saved)
+          let loss = head.loss(x, targets, scale: dy[0], pass, saved)
           return ([plain == loss ? loss : .nan], x.array)
         }))
   }

@@ -6,41 +6,41 @@ import Testing
 @testable import Measures
 
 @Suite struct CooccurrenceMeasureTests {
-  private func scheme(_ linkage: Linkage, window: Int = 16) throws -> PairScheme {
+  private func scheme(_ contextTargetPairs: ContextTargetPairs, window: Int = 16) throws -> PairScheme {
     var options = CooccurrenceMeasure.Options()
     options.window = window
-    return try CooccurrenceMeasure(options).scheme(linkage)
+    return try CooccurrenceMeasure(options).scheme(contextTargetPairs)
   }
 
-  private func linkage(_ name: String, _ options: (any ObjectiveOptions)? = nil) throws -> Linkage? {
+  private func contextTargetPairs(_ name: String, _ options: (any ObjectiveOptions)? = nil) throws -> ContextTargetPairs? {
     let entry = try #require(ObjectiveRegistry.entry(named: name))
-    return entry.linkage(options ?? entry.defaultOptions)
+    return entry.contextTargetPairs(options ?? entry.defaultOptions)
   }
 
   @Test func objectivesSayWhatTheyLink() throws {
-    #expect(try linkage("ar") == .ahead(offsets: 1, law: .uniform))
-    #expect(try linkage("meap") == .ahead(offsets: 1, law: .uniform))
+    #expect(try contextTargetPairs("ar") == .ahead(offsets: 1, law: .uniform))
+    #expect(try contextTargetPairs("meap") == .ahead(offsets: 1, law: .uniform))
     var diverse = DiverseAutoregressive.Options()
     (diverse.offsets, diverse.law) = (3, .inverse)
-    #expect(try linkage("ar-diverse", diverse) == .ahead(offsets: 3, law: .inverse))
-    #expect(try linkage("mlm") == .masked(share: 0.15...0.15))
+    #expect(try contextTargetPairs("ar-diverse", diverse) == .ahead(offsets: 3, law: .inverse))
+    #expect(try contextTargetPairs("mlm") == .masked(share: 0.15...0.15))
     var falling = MaskedLanguageModel.Options()
     (falling.ratioSchedule, falling.maskRatio, falling.finalMaskRatio) = (.linear, 0.4, 0.1)
-    #expect(try linkage("mlm", falling) == .masked(share: 0.1...0.4))
+    #expect(try contextTargetPairs("mlm", falling) == .masked(share: 0.1...0.4))
     var words = MaskedLanguageModel.Options()
     words.wholeWords = true
-    #expect(try linkage("mlm", words) == nil)
+    #expect(try contextTargetPairs("mlm", words) == nil)
     (words.wholeWords, words.spans) = (false, .fixed)
-    #expect(try linkage("mlm", words) == nil)
-    #expect(try linkage("mlm-explored") == .masked(share: (1 / 7.0)...(1 / 7.0)))
-    #expect(try linkage("mlm-varlen") == .masked(share: 0...1))
+    #expect(try contextTargetPairs("mlm", words) == nil)
+    #expect(try contextTargetPairs("mlm-explored") == .masked(share: (1 / 7.0)...(1 / 7.0)))
+    #expect(try contextTargetPairs("mlm-varlen") == .masked(share: 0...1))
     var varied = VariableLengthMasks.Options()
     (varied.countLaw, varied.lowRatio, varied.highRatio) = (.uniformRatio, 0.2, 0.6)
-    #expect(try linkage("mlm-varlen", varied) == .masked(share: 0.2...0.6))
+    #expect(try contextTargetPairs("mlm-varlen", varied) == .masked(share: 0.2...0.6))
     varied.positionLaw = .mix
-    #expect(try linkage("mlm-varlen", varied) == nil)
+    #expect(try contextTargetPairs("mlm-varlen", varied) == nil)
     // What is told from replacements, or has no order, links nothing in windows of text.
-    for name in ["electra", "electric", "mpp"] { #expect(try linkage(name) == nil) }
+    for name in ["electra", "electric", "mpp"] { #expect(try contextTargetPairs(name) == nil) }
   }
 
   @Test func sharesAreNumbersOfTheWindow() throws {

@@ -41,13 +41,13 @@ import Testing
   private struct Outcome {
     var losses: [Double]
     var gradients: RecordingSink
-    var bank: ParameterBank
+    var bank: ParameterSet
   }
 
   /// One pass from the parameters of the start of a run, edited.
-  private func run(_ objective: Electra, _ example: TrainingExample, proposed: [Int32]? = nil, edit: (ParameterBank) -> Void = { _ in }) -> Outcome {
+  private func run(_ objective: Electra, _ example: TrainingExample, proposed: [Int32]? = nil, edit: (ParameterSet) -> Void = { _ in }) -> Outcome {
     BLAS.useOneThread()
-    let bank = ParameterBank(objective.networks)
+    let bank = ParameterSet(objective.networks)
     bank.initialize(seed: 3)
     edit(bank)
     let samples = example.inputs[0].positions.count
@@ -65,15 +65,15 @@ import Testing
   }
 
   /// What the discriminator reads where every row of the generator has these logits.
-  private func fakes(_ objective: Electra, _ example: TrainingExample, logit: (Int) -> Float) -> [Int32] {
+  private func replacements(_ objective: Electra, _ example: TrainingExample, logit: (Int) -> Float) -> [Int32] {
     let arena = Arena(floats: 1 << 10)
     defer { withExtendedLifetime(arena) {} }
     let row = arena.matrix(1, 50)
     row.copy(from: (0..<50).map(logit))
-    var fakes = FakeTokens(
+    var replacements = SampledReplacements(
       example.inputs[0], temperature: objective.options.temperature, objective.tokens, example.random)
-    for place in example.targets[0].rows { fakes.draw(place, from: row) }
-    return fakes.input.tokens
+    for place in example.targets[0].rows { replacements.draw(place, from: row) }
+    return replacements.input.tokens
   }
 
   /// Of n = 20 positions exactly three, no place twice, none special or padded; 85 % shown as [MASK], the rest as they are.
@@ -100,7 +100,7 @@ import Testing
     let objective = try objective()
     let example = objective.corrupt(batch, context)
     // A generator that knows frequencies alone: a weight of 1 for each of 46 ids, and of 8 for id 4.
-    let fake = fakes(objective, example) { $0 == 4 ? log8 : 0 }
+    let fake = replacements(objective, example) { $0 == 4 ? log8 : 0 }
     let drawn = example.targets[0]
     let accuracies = drawn.ids.map { ($0 == 4 ? 8.0 : 1.0) / 53 }
     let expected = accuracies.reduce(0) { $0 + 1 - $1 }
@@ -122,19 +122,19 @@ import Testing
     (second.positions, second.indices) = ([17], [17])
     second.tokens = Array(batch.tokens[17 * 22..<18 * 22])
     second.segments = Array(batch.segments[17 * 22..<18 * 22])
-    let alone = fakes(objective, objective.corrupt(second, context)) { _ in 0 }
-    #expect(Array(fakes(objective, whole) { _ in 0 }[17 * 22..<18 * 22]) == alone)
+    let alone = replacements(objective, objective.corrupt(second, context)) { _ in 0 }
+    #expect(Array(replacements(objective, whole) { _ in 0 }[17 * 22..<18 * 22]) == alone)
     let evaluation = objective.corrupt(second, StepContext(seed: 1, step: 0, steps: 1, purpose: .evaluation))
     var same = objective.corrupt(second, context)
     same.random = evaluation.random
-    #expect(fakes(objective, same) { _ in 0 } != alone)
+    #expect(replacements(objective, same) { _ in 0 } != alone)
   }
 
   /// A generator that is always right leaves nothing to tell: all labels are 0.
   @Test func luckyGuessesAreOriginal() throws {
     let objective = try objective()
     let example = objective.corrupt(samples(3), context)
-    func sure(_ bank: ParameterBank) {
+    func sure(_ bank: ParameterSet) {
       // Logits of one discriminator row are its bias alone, far on the side of "original".
       for name in ["head.output.weight", "head.dense.weight"] {
         if let entry = bank.trained.layout.entry(named: name) { bank.trained.view(entry.index).fill(0) }
@@ -175,11 +175,11 @@ import Testing
     let objective = try objective { $0.temperature = 0.01 }
     let example = objective.corrupt(samples(20), context)
     let liked = example.targets[0].ids[0]
-    let fake = fakes(objective, example) { $0 == 7 ? 3 : ($0 == 8 ? 2.5 : 0) }
+    let fake = replacements(objective, example) { $0 == 7 ? 3 : ($0 == 8 ? 2.5 : 0) }
     #expect(example.targets[0].rows.filter { fake[$0] == 7 }.count > example.targets[0].rows.count * 9 / 10)
     let strict = try self.objective { ($0.disallowCorrect, $0.temperature) = (true, 0.01) }
     // At rest the generator's logits are its bias, and one id is by far the likeliest: where it is the original token, it may be forbidden.
-    func biased(_ bank: ParameterBank) {
+    func biased(_ bank: ParameterSet) {
       for entry in bank.trained.layout.entries where entry.name.hasPrefix("generator.head.norm") { bank.trained.view(entry.index).fill(0) }
       if let entry = bank.trained.layout.entry(named: "generator.head.bias") { bank.trained.view(entry.index)[Int(liked)] = 50 }
       for name in ["head.output.weight", "head.dense.weight"] {

@@ -29,7 +29,7 @@ import Testing
   /// The generator's loss at one position, for a fixed target.
   private func loss(_ objective: Electric, _ tokens: [Int32], at row: Int) -> Double {
     BLAS.useOneThread()
-    let bank = ParameterBank(objective.networks)
+    let bank = ParameterSet(objective.networks)
     fillForCheck(bank.trained, seed: 4)
     var example = objective.corrupt(batch(tokens), context)
     example.targets[0] = TermTargets(rows: [row], ids: [6])

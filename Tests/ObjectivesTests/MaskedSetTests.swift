@@ -84,7 +84,7 @@ import Testing
     if roles { shuffled.companions = source.map { input.companions[$0] } }
     #expect(shuffled.tokens != input.tokens)
 
-    let bank = ParameterBank(objective.networks)
+    let bank = ParameterSet(objective.networks)
     fillForCheck(bank.trained, seed: 2)
     func hidden(_ input: SequenceInput) -> [Float] {
       let counting = Arena.counting()

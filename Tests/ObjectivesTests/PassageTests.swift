@@ -99,9 +99,9 @@ import Testing
   }
 
   /// One pass over memory full of NaNs.
-  private func run(_ objective: any Objective, _ example: TrainingExample, scales: [Float], fill: (ParameterBank) -> Void = { _ in }) -> Run {
+  private func run(_ objective: any Objective, _ example: TrainingExample, scales: [Float], fill: (ParameterSet) -> Void = { _ in }) -> Run {
     BLAS.useOneThread()
-    let bank = ParameterBank(objective.networks)
+    let bank = ParameterSet(objective.networks)
     fillForCheck(bank.trained, seed: 5)
     fill(bank)
     let counting = Arena.counting()

@@ -75,7 +75,7 @@ private struct League: SampleSource {
 
   /// Shares of hidden players that the model, and the most frequent player of the role in training, name first.
   private func topOne(
-    _ objective: MaskedSetPrediction, _ bank: ParameterBank, _ training: League, _ held: League
+    _ objective: MaskedSetPrediction, _ bank: ParameterSet, _ training: League, _ held: League
   ) throws -> (model: Double, role: Double, count: Int) {
     var frequency: [Int32: [Int32: Int]] = [:]
     let seen = training.samples(at: 0..<4000).tokens

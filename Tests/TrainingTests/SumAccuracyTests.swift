@@ -44,7 +44,7 @@ import Training
   /// The gradient of every micro-batch as floats.
   private func gradients() throws -> (layout: ParameterLayout, parts: [[Float]]) {
     let objective = try Autoregressive(.init(), model: Self.model, vocabulary: Vocabulary(size: 400))
-    let bank = ParameterBank(objective.networks)
+    let bank = ParameterSet(objective.networks)
     bank.initialize(seed: 2)
     let layout = objective.networks.trained
     let arena = Arena.counting()

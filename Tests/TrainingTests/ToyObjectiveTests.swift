@@ -43,7 +43,7 @@ import Training
     let auxiliary = toy.objective.networks.auxiliaries[0]
     let teacher = trainer.bank.auxiliary(auxiliary.name)
     var (distance, moved) = (Float(0), Float(0))
-    let fresh = ParameterBank(toy.objective.networks)
+    let fresh = ParameterSet(toy.objective.networks)
     fresh.initialize(seed: 9)
     for entry in auxiliary.layout.entries {
       let now = teacher.view(entry.index).array

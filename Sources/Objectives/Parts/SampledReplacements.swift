@@ -4,7 +4,7 @@ import Layers
 import Tensors
 
 /// A sample with tokens that a generator proposes: drawn from its logits, without a gradient.
-struct FakeTokens {
+struct SampledReplacements {
   /// What the discriminator reads.
   private(set) var input: SequenceInput
   private let random: CounterGenerator
@@ -17,7 +17,7 @@ struct FakeTokens {
     (self.input, self.random, self.temperature, isSpecial) = (input, random, Float(temperature), tokens.isSpecial)
   }
 
-  mutating func put(_ token: Int32, at row: Int) { input.tokens[row] = token }
+  mutating func replace(with token: Int32, at row: Int) { input.tokens[row] = token }
 
   /// Draws the token of a row from the softmax of its logits, special ids left out: keyed by sample and position, so that it does not
   /// depend on the micro-batch.

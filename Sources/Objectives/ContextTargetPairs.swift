@@ -1,7 +1,7 @@
-/// Which tokens of a text a prediction links: what it is given, and where what it asks for stands.
+/// The distribution of context–target pairs: which tokens of a text a prediction is given, and which one it predicts.
 ///
 /// It is a statement about the objective's masks and targets alone, whatever the network: co-occurrence matrices are made of it.
-public enum Linkage: Sendable, Equatable {
+public enum ContextTargetPairs: Sendable, Equatable {
   /// A prefix, and a token at an offset δ ∈ 1 … `offsets` behind it, δ drawn by `law`.
   case ahead(offsets: Int, law: OffsetLaw)
   /// What is visible, and one of the hidden tokens, of which there is a share of all, drawn evenly from this range for every text.
