@@ -5,7 +5,7 @@ import Tensors
 /// Adds a rank's gradient sum over ranks, bucket by bucket, while backward is still running.
 ///
 /// Each rank owns a part of every bucket. A bucket is exchanged, so that a rank has its part of all ranks' integers; it adds
-/// them, rounds once to floats and clears the bucket's integers; then the floats are spread. That is 8 + 4 bytes a parameter
+/// them, rounds once to floats and clears the bucket's integers; then the floats are spread. That is 8 + 4 bytes per parameter
 /// on the wire, 1.5 times what the best sum of floats moves, and any order of adding gives the same integers.
 ///
 /// Buckets are contiguous ranges of the layout, started in index order on every rank, and so are their second phases: the

@@ -113,7 +113,7 @@ public final class GradientSum: @unchecked Sendable {
   func writeFlags() {
     let counts = memory + layout.count
     for entry in layout.entries {
-      // A tensor handed over several times a micro-batch has so many times less room.
+      // A tensor handed over several times per micro-batch has so many times less room.
       let limit = Float(exactLimit * inverseScale(entry.index) / Double(max(entry.spec.uses, 1) * passes))
       for sink in sinks {
         let largest = Float(bitPattern: sink.largest[entry.index])

@@ -12,7 +12,7 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
   case diverged = 4
   /// Reading or writing failed: a full disk, a missing permission, a lost folder.
   case inputOutput = 5
-  /// The numbers broke: a NaN or an infinity.
+  /// A value is not finite: NaN or infinity.
   case numbers = 6
   /// A rank stalled.
   case stalled = 7
@@ -103,7 +103,7 @@ public struct FileError: LockstepError, Equatable {
   }
 }
 
-/// The numbers broke: which tensor, at which step.
+/// A value is not finite (NaN or infinity): which tensor, at which step.
 public struct NumericsError: LockstepError, Equatable {
   public let problem: String
 

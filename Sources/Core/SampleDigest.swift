@@ -44,7 +44,7 @@ public struct SampleDigest: Sendable, Equatable {
   /// The samples of a micro-batch, bound to the place in the run where they were trained on: a batch trained on in another step
   /// than its own is then found, although every sample was used once.
   ///
-  /// - Parameter number: step × micro-batches a step + index in the step.
+  /// - Parameter number: step × micro-batches per step + index in the step.
   public func trained(asMicroBatch number: Int) -> SampleDigest {
     let place = mix64(UInt64(number))
     return SampleDigest(samples: samples, order: mix64(order &+ place), content: mix64(content &+ place))

@@ -30,7 +30,7 @@ public struct SampleRepetition: Sendable, Equatable {
     let what = layout == .rows ? "\(key) = \(times)" : "\(key) = \(times) micro-batches of batch.microBatch = \(microBatch)"
     return .init(
       key: "batch.samples",
-      sentence: "is \(batch); every text is read \(times) times a step, so it must be a multiple of \(unit) (\(what)), such as \(below > 0 ? below : above).")
+      sentence: "is \(batch); every text is read \(times) times per step, so it must be a multiple of \(unit) (\(what)), such as \(below > 0 ? below : above).")
   }
 }
 
@@ -46,7 +46,7 @@ public struct RepeatedStream: Sendable, Equatable {
     (self.repetition, self.batch, self.microBatch) = (repetition, batch, microBatch)
   }
 
-  /// Texts a step.
+  /// Texts per step.
   public var textsPerStep: Int { batch / repetition.times }
 
   /// The place of the text in the stream of texts, and which of its copies this is: 0 ..< times.

@@ -93,7 +93,7 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
     for (name, part) in parts.sorted(by: { $0.key < $1.key }) {
       lines.append(
         "\(name): \(counted(part.documents, "document")), \(counted(part.tokens, "token")), \(part.textBytes) bytes of text, "
-          + "\(Self.rounded(part.tokensPerByte)) tokens a byte, \(part.shards) \(part.shards == 1 ? "shard" : "shards")")
+          + "\(Self.rounded(part.tokensPerByte)) tokens per byte, \(part.shards) \(part.shards == 1 ? "shard" : "shards")")
     }
     if let contentHash { lines.append("content \(contentHash)") }
     lines += problems.map { "\(isUnread ? "not read" : "damaged"): \($0)" }

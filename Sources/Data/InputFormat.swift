@@ -80,7 +80,7 @@ public enum InputFormat: Sendable, Equatable {
   case text(DocumentRule)
   /// One JSON object a line; the document is the string in this field.
   case jsonLines(field: String)
-  /// A row a document, or several columns of one.
+  /// A row per document, or several columns of one.
   case table(TableLayout, TableSeparator)
 
   /// RFC 4180: commas, double quotes, line ends allowed inside quotes.

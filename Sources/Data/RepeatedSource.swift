@@ -1,6 +1,6 @@
 import Core
 
-/// A source whose texts are read several times a step: position p shows the text that the stream names, as another visit of it.
+/// A source whose texts are read several times per step: position p shows the text that the stream names, as another visit of it.
 ///
 /// An epoch has every text as often as a step has it.
 public struct RepeatedSource: SampleSource {

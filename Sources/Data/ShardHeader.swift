@@ -9,7 +9,7 @@ import Storage
 /// |---|---|---|
 /// | 0 | 8 | magic `LOCKSHRD` |
 /// | 8 | 4 | version, 1 |
-/// | 12 | 4 | bytes a token: 2 when the vocabulary has at most 65,536 ids, else 4 |
+/// | 12 | 4 | bytes per token: 2 when the vocabulary has at most 65,536 ids, else 4 |
 /// | 16 | 4 | vocabulary size |
 /// | 20 | 4 | id that ends a document, or 0xFFFFFFFF when there is none |
 /// | 24 | 8 | documents |
@@ -94,7 +94,7 @@ struct ShardHeader: Equatable, Sendable {
     (self.documents, self.tokens, self.textBytes) = (Int(counts[0]), Int(counts[1]), Int(counts[2]))
     let width = file.littleEndian(UInt32.self, at: 12)
     guard Int(width) == Self.tokenWidth(vocabularySize: vocabularySize) else {
-      throw DataError(path, "has \(width) bytes a token; a vocabulary of \(vocabularySize) needs \(Self.tokenWidth(vocabularySize: vocabularySize)).", remedy: rebuild)
+      throw DataError(path, "has \(width) bytes per token; a vocabulary of \(vocabularySize) needs \(Self.tokenWidth(vocabularySize: vocabularySize)).", remedy: rebuild)
     }
     guard file.count == fileSize else {
       let what = file.count < fileSize ? "is cut short" : "is too long"

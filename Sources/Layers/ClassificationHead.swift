@@ -84,7 +84,7 @@ public struct ClassificationHead: Sendable {
     if kind == .dense { drop(dx, input, pass, Self.inputSite) }
   }
 
-  /// One row a sample.
+  /// One row per sample.
   private func drop(_ x: TensorView, _ input: SequenceInput, _ pass: Pass, _ site: UInt32) {
     guard let random = pass.dropout else { return }
     dropout(x, rate: dropoutRate, rowsPerSample: 1, positions: input.positions, site: site &+ pass.siteOffset, random)

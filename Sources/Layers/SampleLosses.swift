@@ -19,7 +19,7 @@ public final class SampleLosses {
     rows = [Int](repeating: 0, count: terms)
   }
 
-  /// Runs `loss` with room for one number a row, and adds the numbers to the samples that the rows belong to.
+  /// Runs `loss` with room for one number per row, and adds the numbers to the samples that the rows belong to.
   ///
   /// - Parameters:
   ///   - rows: rows of the network's output; `total` is how many that has, equally many a sample.

@@ -63,7 +63,7 @@ struct TextClassification: Objective {
 
   final class Workspace: ObjectiveWorkspace {
     let transformer: Transformer.Workspace
-    /// A row a sample.
+    /// A row per sample.
     let pooled: TensorView, gradient: TensorView
     let head: ClassificationHead.Saved
 

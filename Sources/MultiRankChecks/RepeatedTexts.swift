@@ -10,7 +10,7 @@ import Training
 /// Names under which the hashes are kept.
 let repeatedNames = FullyExploredMasks.Placement.allCases.map { "mlm-explored \($0.rawValue)" }
 
-/// Objectives that read a text several times a step train on the same samples, and to the same weights, on any ranks.
+/// Objectives that read a text several times per step train on the same samples, and to the same weights, on any ranks.
 @MainActor func repeatedTexts() throws -> [(String, RunHash)] {
   try zip(repeatedNames, FullyExploredMasks.Placement.allCases).map { name, placement in
     var options = FullyExploredMasks.Options()

@@ -129,7 +129,7 @@ for name in walked {
   results[name] = hash
   check(try agree(hash), "\(name): all ranks hold the same weights after 50 steps")
   let (threaded, _) = try train(name, steps: 0..<50, threads: 2)
-  check(threaded == hash, "\(name): two threads a rank give the same bits as one")
+  check(threaded == hash, "\(name): two threads per rank give the same bits as one")
   let (control, _) = try train(name, steps: 0..<50, threads: 1, sum: .float)
   results["\(name) float control"] = control
 }

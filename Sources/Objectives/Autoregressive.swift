@@ -22,7 +22,7 @@ public struct Autoregressive: TokenObjective {
   }
 
   public static let name = "ar"
-  public static let summary = "Next-token prediction with a causal decoder: looks ahead."
+  public static let summary = "Next-token prediction with a causal decoder."
   public static let paper = "Radford et al. 2019, Language models are unsupervised multitask learners (GPT-2)"
   public static let visibility = ModelConfiguration.Visibility.causal
   public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: 1, law: .uniform) }

@@ -49,7 +49,7 @@ public struct DiverseAutoregressive: Objective {
   }
 
   public static let name = "ar-diverse"
-  public static let summary = "Prediction of one of the next m tokens, or of all of them, with a causal decoder: looks further ahead."
+  public static let summary = "Prediction of one of the next m tokens, or of all of them, with a causal decoder."
   public static let paper =
     "Zhang et al. 2024, Look Ahead or Look Around? A Theoretical Comparison Between Autoregressive and Masked Pretraining, arXiv 2407.00935"
   public static let visibility = ModelConfiguration.Visibility.causal

@@ -66,7 +66,7 @@ public struct FullyExploredMasks: TokenObjective {
   }
 
   public static let name = "mlm-explored"
-  public static let summary = "Masked language modelling with masks that cover a text without overlap: looks around, at every token once a cycle."
+  public static let summary = "Masked language modelling with masks that cover a text without overlap, at every token once a cycle."
   public static let paper = "Zheng et al. 2020, Fully-explored masked language model, arXiv 2010.06040"
   public static let visibility = ModelConfiguration.Visibility.bidirectional
   public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {

@@ -39,7 +39,7 @@ public struct MaskEnhancedAutoregressive: TokenObjective {
   public static let cycle = 51
 
   public static let name = "meap"
-  public static let summary = "Next-token prediction from an input with 15 % masks: looks ahead, past what is hidden."
+  public static let summary = "Next-token prediction from an input with 15 % masks, past what is hidden."
   public static let paper = "Zhuang et al. 2025, Mask-enhanced autoregressive prediction, arXiv 2502.07490"
   public static let visibility = ModelConfiguration.Visibility.causal
   public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: 1, law: .uniform) }

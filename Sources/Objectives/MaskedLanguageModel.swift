@@ -60,7 +60,7 @@ public struct MaskedLanguageModel: TokenObjective {
   public enum Spans: String, Codable, Sendable, CaseIterable { case none, geometric, fixed }
 
   public static let name = "mlm"
-  public static let summary = "Masked language modelling, 15 % of tokens, 80/10/10, with a bidirectional encoder: looks around."
+  public static let summary = "Masked language modelling, 15 % of tokens, 80/10/10, with a bidirectional encoder."
   public static let paper = "Devlin et al. 2018, BERT, arXiv 1810.04805"
   public static let visibility = ModelConfiguration.Visibility.bidirectional
   public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {

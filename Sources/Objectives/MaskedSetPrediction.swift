@@ -32,7 +32,7 @@ public struct MaskedSetPrediction: TokenObjective {
   public enum MaskCount: String, Codable, Sendable, CaseIterable { case rounded, floored }
 
   public static let name = "mpp"
-  public static let summary = "Masked prediction of the members of sets without order, each with an optional role: looks around."
+  public static let summary = "Masked prediction of the members of sets without order, each with an optional role."
   public static let paper = "RisingBALLER: a player is a token, a match is a sentence, 2024, arXiv 2410.00943"
   public static let visibility = ModelConfiguration.Visibility.bidirectional
 

@@ -31,7 +31,7 @@ enum ByteAlphabet {
 
   static func spelling(of text: some Sequence<UInt8>) -> [UInt8] { text.flatMap { spellings[Int($0)] } }
 
-  /// The bytes a token stands for, or nil when it has a character that stands for no byte.
+  /// The bytes per token stands for, or nil when it has a character that stands for no byte.
   static func bytes(of token: [UInt8]) -> [UInt8]? {
     var result: [UInt8] = []
     result.reserveCapacity(token.count)

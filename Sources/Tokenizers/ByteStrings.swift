@@ -86,7 +86,7 @@ struct ByteStrings: Sendable {
     }
   }
 
-  /// Eight bytes a step: multiply the running value by an odd constant to 128 bits and fold the halves.
+  /// Eight bytes per step: multiply the running value by an odd constant to 128 bits and fold the halves.
   /// Little-endian loads, so the hash is the same on every machine Lockstep runs on.
   private static func hash(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
     guard let base = UnsafeRawPointer(key.baseAddress) else { return 0x9E37_79B9 }

@@ -1,6 +1,6 @@
 import Core
 
-/// One token a byte: ids 0 … 255 are the bytes, then [PAD], [BOS], [EOS], [MASK], [CLS] and [SEP].
+/// One token per byte: ids 0 … 255 are the bytes, then [PAD], [BOS], [EOS], [MASK], [CLS] and [SEP].
 ///
 /// Needs no file, encodes anything, and is right for small experiments and for data that is not text.
 public struct ByteTokenizer: Tokenizer {

@@ -19,7 +19,7 @@ struct ModelSection {
     let usual = visibility == .causal ? "gpt2" : "bert"
     let architecture = reader.string(
       "model.architecture", default: initial?.architecture ?? usual,
-      "gpt2, bert or llama, whose defaults the other keys then change; by default gpt2 for objectives that look ahead and bert for those that look around.")
+      "gpt2, bert or llama, whose defaults the other keys then change; by default gpt2 for causal objectives and bert for bidirectional ones.")
     let context = reader.integer("model.context", default: source?.context ?? 128, in: 1...1_048_576, "Positions of a sample, the longest text the model reads.")
     let width = reader.integer("model.width", default: source?.width ?? 128, in: 1...65_536, "Hidden size.")
     let layers = reader.integer("model.layers", default: source?.layers ?? 4, in: 1...1000, "Transformer blocks.")

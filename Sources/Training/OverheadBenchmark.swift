@@ -38,7 +38,7 @@ public struct OverheadResult: Codable, Sendable {
   }
 }
 
-/// Times the same step with and without what makes runs reproducible, turn and turn about, so that a neighbour on the
+/// Times the same step with and without what makes runs reproducible, alternately, so that a neighbour on the
 /// machine slows both alike.
 public struct OverheadBenchmark {
   public var pairs = 15

@@ -109,7 +109,7 @@ public struct RunConfiguration: Sendable {
       corpus: reader.string("data.corpus", default: "", "The folder that `lockstep prepare` wrote; it must be given."),
       frame: reader.choice(
         "data.frame", default: .auto,
-        "Stands [CLS] and [SEP] around each sample (cls-sep) or nothing (none); auto is cls-sep for models that look around, where the tokeniser has both."))
+        "Stands [CLS] and [SEP] around each sample (cls-sep) or nothing (none); auto is cls-sep for bidirectional models, where the tokeniser has both."))
     if data.corpus.isEmpty { reader.note("data.corpus", "is missing; it is the folder that lockstep prepare wrote.") }
     objective = reader.string("objective.name", default: "ar", "The objective, one of those that `lockstep objectives` lists; it decides which options the section has.")
     let entry = Self.entry(objective, reader)
@@ -217,7 +217,7 @@ public struct RunConfiguration: Sendable {
     let parameters = 20.0 * Double(m.layers) * Double(m.width) * Double(4 * m.width + 3 * m.feedForward)
     if activations + parameters > 1e14 {
       reader.note(
-        "model", "and batch.microBatch need about \(Int((activations + parameters) / 1e12)) TB of memory a thread; make the model or the micro-batch smaller.")
+        "model", "and batch.microBatch need about \(Int((activations + parameters) / 1e12)) TB of memory per thread; make the model or the micro-batch smaller.")
     }
     if Double(batch) * Double(m.context) > 1e10 {
       reader.note("batch.samples", "is \(batch); a batch may have at most 10,000,000,000 tokens.")
@@ -273,7 +273,7 @@ public struct RunConfiguration: Sendable {
     let most = 1...1_000_000_000
     let machine = Machine(
       runs: reader.string("machine.runs", default: "runs", "The folder that run folders are made in."),
-      threads: reader.integer("machine.threads", default: 0, in: 0...1024, "Computing threads a rank; 0 takes the CPUs this rank may use."),
+      threads: reader.integer("machine.threads", default: 0, in: 0...1024, "Computing threads per rank; 0 takes the CPUs this rank may use."),
       logSteps: reader.integer("machine.logSteps", default: 10, in: most, "Steps between lines of metrics.jsonl."),
       validationSteps: reader.integer("machine.validationSteps", default: 250, in: most, "Steps between validations; the last step has one too."),
       validationSamples: reader.integer(

@@ -13,7 +13,7 @@ public struct RunPlan: Sendable {
   let threads: Int
   /// Activations, scratch and one layer's gradient for all threads of a rank.
   public let workspaceBytes: Int
-  /// Resident memory of a rank: 20 bytes a parameter (24 in several ranks), auxiliary networks, workspaces, and 64 MB for libraries and buffers.
+  /// Resident memory of a rank: 20 bytes per parameter (24 in several ranks), auxiliary networks, workspaces, and 64 MB for libraries and buffers.
   public let memoryBytes: Int
   /// Size of a checkpoint; rank 0 needs as much memory again for the one being written.
   public let checkpointBytes: Int

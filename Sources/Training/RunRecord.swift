@@ -149,7 +149,7 @@ final class RunRecord {
       throw DivergenceError(
         "this run was computed with other arithmetic: now, \(difference). Its further bits would differ; pass --accept-arithmetic to go on all the same.")
     }
-    warn("going on with other arithmetic, as asked: \(difference). The bits differ from an unbroken run from step \(state.step) on.")
+    warn("resuming with a different numerical environment, as --accept-arithmetic allows: \(difference). The bits differ from an unbroken run from step \(state.step) on.")
     return ArithmeticBreak(step: state.step, from: before.fields, to: arithmetic.fields)
   }
 

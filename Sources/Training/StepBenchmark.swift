@@ -29,7 +29,7 @@ public struct StepBenchmarkResult: Codable, Sendable {
   public var peakRssBytes: Int
   /// Activations, scratch and gradients of one layer, for all threads of a rank.
   public var workspaceBytes: Int
-  /// What the memory rule of the documentation allows: 20 bytes a parameter (24 in several ranks), the workspaces, and 64 MB.
+  /// What the memory rule of the documentation allows: 20 bytes per parameter (24 in several ranks), the workspaces, and 64 MB.
   public var allowedRssBytes: Int
   public var steps: Int
   public var batch: Int

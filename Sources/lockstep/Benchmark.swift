@@ -20,7 +20,7 @@ struct Benchmark: ParsableCommand {
     @Option(parsing: .unconditional, help: "Samples a micro-batch.") var microBatch = 8
     @Option(parsing: .unconditional, help: "Samples a step, over all ranks.") var batch: Int?
     @Option(parsing: .unconditional, help: "Objective; see lockstep objectives.") var objective = "ar"
-    @Option(parsing: .unconditional, help: "Computing threads a rank.") var threads = 1
+    @Option(parsing: .unconditional, help: "Computing threads per rank.") var threads = 1
     @Option(parsing: .unconditional, help: "Measured steps.") var steps = 12
     @Option(parsing: .unconditional, help: "Dropout.") var dropout: Float = 0
 
@@ -102,7 +102,7 @@ struct Benchmark: ParsableCommand {
   struct OverheadsCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
       commandName: "overheads",
-      abstract: "What the promise costs: steps with the exact sum and a float sum, with and without comparing replicas, turn and turn about.",
+      abstract: "What the promise costs: steps with the exact sum and a float sum, with and without comparing replicas, alternately.",
       discussion: "Example: mpirun -n 2 lockstep benchmark overheads --width 384 --layers 6 --steps 15")
 
     @OptionGroup var options: Case

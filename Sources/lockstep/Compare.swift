@@ -21,7 +21,7 @@ struct Compare: ComputingCommand {
 
   @Argument(help: "The comparison, a TOML file.") var file: String
   @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key: --set budget.steps=50. May be repeated.") var settings: [String] = []
-  @Option(parsing: .unconditional, help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads = 0
+  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
   @Flag(help: "Only say what each arm would do with the budget.") var dryRun = false
 
   var continuedRun: (core: String, folder: String)? {

@@ -19,7 +19,7 @@ struct Doctor: ComputingCommand {
   @Argument(help: "The configuration of a run, which is then examined as well.") var config: String?
   @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key of the configuration. May be repeated.") var settings: [String] = []
   @Option(parsing: .unconditional, help: "A folder runs will be written to, where no configuration names one.") var runs = "runs"
-  @Option(parsing: .unconditional, help: "Computing threads a rank, as given to train.") var threads: Int?
+  @Option(parsing: .unconditional, help: "Computing threads per rank, as given to train.") var threads: Int?
   @Option(parsing: .unconditional, help: "Seconds after which ranks that cannot speak to each other are given up.") var patience = 60
   @Flag(help: "JSON instead of lines.") var json = false
   @Flag(help: "Only print the OpenBLAS kernels that are used on this host, in one word.") var core = false

@@ -27,7 +27,7 @@ struct Evaluate: ComputingCommand {
   @Option(name: .customLong("measure"), parsing: .unconditionalSingleValue, help: "What to measure; may be given several times. By default loss.") var measures: [String] = []
   @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "An option of a measure, as left-to-right.windows=100.") var settings: [String] = []
   @Option(parsing: .unconditional, help: "Samples computed together.") var microBatch = 8
-  @Option(parsing: .unconditional, help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads = 0
+  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
   @Option(parsing: .unconditional, help: "Seed of masks and draws.") var seed: UInt64 = 1
   @Option(parsing: .unconditional, help: "With --measure finetune: the folder to save the classifier in, for the …ForSequenceClassification class of transformers.") var save: String?
   @Option(parsing: .unconditional, help: "A new file for what probe, knn, finetune and bag-of-words say of each test example: a table with tabs.") var predictions: String?

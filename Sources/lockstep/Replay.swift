@@ -26,7 +26,7 @@ struct Replay: ComputingCommand {
   @Option(parsing: .unconditional, help: "The step, as metrics.jsonl and the display number it.") var step: Int?
   @Option(parsing: .unconditional, help: "Where the corpus is now; by default where the configuration says.") var corpus: String?
   @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key of [machine]: --set machine.threads=2. May be repeated.") var settings: [String] = []
-  @Option(parsing: .unconditional, help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads: Int?
+  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads: Int?
   @Flag(help: "One JSON object instead of a table.") var json = false
 
   var continuedRun: (core: String, folder: String)? { RecordedKernel.ofStep(step, in: RunFolder(path)).map { ($0, path) } }

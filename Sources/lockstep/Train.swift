@@ -8,7 +8,7 @@ import Training
 
 struct Train: ComputingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Runs a job; goes on by itself where a run folder holds a checkpoint.",
+    abstract: "Trains a model; resumes from the newest checkpoint of its run folder.",
     discussion: """
       Example: mpirun -n 2 lockstep train configs/quickstart.toml --set duration.steps=500 --set machine.logSteps=1
 
@@ -18,7 +18,7 @@ struct Train: ComputingCommand {
 
   @Argument(help: "The configuration, a TOML file.") var config: String?
   @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key: --set optimizer.learningRate=3e-4. May be repeated.") var settings: [String] = []
-  @Option(parsing: .unconditional, help: "Computing threads a rank; 0 takes the CPUs this rank may use.") var threads: Int?
+  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads: Int?
   @Flag(help: "Only print the run's folder.") var printFolder = false
   @Flag(help: "Only print every key of a configuration with its default, range and meaning: docs/configuration.md.") var keys = false
   @Flag(help: "Only say what the run would need: parameters, memory, disk, time.") var dryRun = false

@@ -103,7 +103,7 @@ import Testing
       #expect(problem(forged(documents: 2, tokens: 4, payload: table(numbers)), in: folder).hasPrefix("bad.shard: has a damaged table of documents: "))
     }
     let wide = forged(documents: 2, tokens: 4, payload: table([0, 2, 4])) { $0[12] = 4 }
-    #expect(problem(wide, in: folder) == "bad.shard: has 4 bytes a token; a vocabulary of 300 needs 2. Run lockstep prepare again.")
+    #expect(problem(wide, in: folder) == "bad.shard: has 4 bytes per token; a vocabulary of 300 needs 2. Run lockstep prepare again.")
     var foreign = table([0, 2, 4])
     foreign.replaceSubrange(2..<4, with: [0x2C, 0x01])
     #expect(problem(forged(documents: 2, tokens: 4, payload: foreign), in: folder) == "bad.shard: has id 300 at token 1; the vocabulary has 300 ids. Copy the shard again, or run lockstep prepare again.")

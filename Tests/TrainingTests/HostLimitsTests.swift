@@ -126,7 +126,7 @@ private struct System {
     host = System.unified.host
     (host.addressBytes, host.addressLimit) = (400_000_000, "ulimit -v")
     let address = #expect(throws: ConfigurationError.self) { try plan.requireMemory(host, ranksHere: 1, savesHere: false) }
-    #expect(address?.description.contains("with 3 threads (OpenBLAS alone takes 134 MB a thread), and ulimit -v leaves 0.4 GB") == true, "\(address.map { "\($0)" } ?? "")")
+    #expect(address?.description.contains("with 3 threads (OpenBLAS alone takes 134 MB per thread), and ulimit -v leaves 0.4 GB") == true, "\(address.map { "\($0)" } ?? "")")
     host.addressBytes = 1_000_000_000
     try plan.requireMemory(host, ranksHere: 1, savesHere: false)
   }

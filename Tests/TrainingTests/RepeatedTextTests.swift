@@ -7,7 +7,7 @@ import Testing
 
 @testable import Training
 
-/// Runs that read each text several times a step: every copy in its place, over all starts, and found where it is not.
+/// Runs that read each text several times per step: every copy in its place, over all starts, and found where it is not.
 @Suite struct RepeatedTextTests {
   private func with(_ placement: FullyExploredMasks.Placement, _ body: (inout RunFixture) throws -> Void) throws {
     var run = try RunFixture()
@@ -121,10 +121,10 @@ import Testing
     #expect(problems("objective.placement=\"epochs\"", "batch.samples=32") == "")
     #expect(
       problems("objective.placement=\"step\"", "batch.samples=32")
-        == "batch.samples is 32; every text is read 7 times a step, so it must be a multiple of 7 (objective.sets = 7), such as 28.")
+        == "batch.samples is 32; every text is read 7 times per step, so it must be a multiple of 7 (objective.sets = 7), such as 28.")
     #expect(
       problems("objective.placement=\"batch\"", "batch.samples=12")
-        == "batch.samples is 12; every text is read 7 times a step, so it must be a multiple of 14 (objective.sets = 7 micro-batches of batch.microBatch = 2), such as 14.")
+        == "batch.samples is 12; every text is read 7 times per step, so it must be a multiple of 14 (objective.sets = 7 micro-batches of batch.microBatch = 2), such as 14.")
     #expect(problems("objective.placement=\"batch\"", "batch.samples=28") == "")
     #expect(problems("objective.placement=\"rank\"") == "objective.placement is \"rank\"; it must be one of epochs, step, batch.")
   }
