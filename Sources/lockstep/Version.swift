@@ -4,7 +4,7 @@ import Training
 
 /// What `lockstep --version` prints.
 enum Version {
-  static let number = "0.2.0-dev"
+  static let number = "0.2.0"
 
   static var text: String {
     let (blas, kernel) = (BLAS.identity, ComputeKernel.current)
