@@ -138,13 +138,13 @@ let package = Package(
       "GoldenTests",
       [
         "Checkpoints", "Models", "Layers", "Objectives", "Kernels", "Tensors", "Core", "Collectives", "Optimizers", "Training",
-        "Tokenizers",
+        "Tokenizers", "Storage",
       ]),
     suite("TokenizersTests", ["Tokenizers", "Storage", "Core"]),
     suite("DataTests", ["Data", "Tokenizers", "Storage", "Core"]),
     suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),
     suite("CheckpointsTests", ["Checkpoints", "Storage", "Tensors", "Core"]),
-    suite("EvaluationTests", ["Evaluation", "Objectives", "Kernels", "Collectives", "Core"]),
+    suite("EvaluationTests", ["Evaluation", "Objectives", "Kernels", "Collectives", "Storage", "Core"]),
     suite("MetricsTests", ["Metrics", "Storage", "Core"]),
     suite(
       "TrainingTests",

@@ -28,7 +28,7 @@ CONTEXT = 64
 MODELS = {
     "ar": ("ar", 'architecture = "gpt2"', transformers.AutoModelForCausalLM),
     "mlm": ("mlm", 'architecture = "bert"', transformers.AutoModelForMaskedLM),
-    "llama": ("ar", 'architecture = "llama"\nfeedForward = 80', transformers.AutoModelForCausalLM),
+    "llama": ("ar", 'architecture = "llama"\nintermediate_size = 80', transformers.AutoModelForCausalLM),
 }
 failures = 0
 
@@ -62,9 +62,9 @@ def train(folder, corpus, name, objective, model, steps=40, rate=3e-3, more=""):
     config = folder / f"{name}.toml"
     config.write_text(
         f'name = "{name}"\n[data]\ncorpus = "{corpus}"\n[objective]\nname = "{objective}"\n{more}'
-        f"[model]\n{model}\ncontext = {CONTEXT}\nwidth = 48\nlayers = 2\nheads = 4\n"
-        f"[batch]\nsamples = 8\nmicroBatch = 4\n[optimizer]\nlearningRate = {rate}\n"
-        f'[duration]\nsteps = {steps}\n[machine]\nruns = "{folder}/runs"\nprogress = "none"\ntensorBoard = false\n'
+        f"[model]\n{model}\ncontext = {CONTEXT}\nhidden_size = 48\nnum_layers = 2\nnum_heads = 4\n"
+        f"[batch]\nsamples = 8\nmicro_batch = 4\n[optimizer]\nlearning_rate = {rate}\n"
+        f'[duration]\nsteps = {steps}\n[machine]\nruns = "{folder}/runs"\nprogress = "none"\ntensorboard = false\n'
     )
     run(LOCKSTEP, "train", config, "--threads", "1")
     return folder / "runs" / name
@@ -183,7 +183,7 @@ def compare_imports(folder, corpus, tokenizer):
 
 def compare_electra(folder, corpus, text):
     """A discriminator, its generator in the export, and a discriminator that transformers saved."""
-    lines = 'architecture = "bert"\nembeddingWidth = 32'
+    lines = 'architecture = "bert"\nembedding_size = 32'
     trained = train(folder, corpus, "electra", "electra", lines)
     source, target = checkpoint(trained), folder / "electra-export"
     run(LOCKSTEP, "export", trained, target)
@@ -224,7 +224,7 @@ def compare_classifiers(run_folder, table):
     target, predictions = f"{run_folder}-classifier", f"{run_folder}-predictions.tsv"
     run(
         LOCKSTEP, "evaluate", run_folder, "--measure", "finetune", "--set", f"finetune.train={table}", "--set", "finetune.epochs=4", "--set",
-        "finetune.batch=8", "--set", "finetune.learningRate=5e-3", "--save", target, "--predictions", predictions)
+        "finetune.batch=8", "--set", "finetune.learning_rate=5e-3", "--save", target, "--predictions", predictions)
     model, report = transformers.AutoModelForSequenceClassification.from_pretrained(target, output_loading_info=True)
     model.eval()
     left = {key: value for key, value in report.items() if value}

@@ -9,21 +9,21 @@ public struct CheckpointError: LockstepError, Equatable {
   public let remedy: String
   public let exitCode: ExitCode
   /// A newer version of the program wrote it: it is no damage, however little of it can be read.
-  public let isNewer: Bool
+  public let isOtherVersion: Bool
 
   public init(
-    _ operation: String, _ path: String, _ problem: String, remedy: String = "", exitCode: ExitCode = .data, isNewer: Bool = false
+    _ operation: String, _ path: String, _ problem: String, remedy: String = "", exitCode: ExitCode = .data, isOtherVersion: Bool = false
   ) {
     self.operation = operation
     self.path = printableName(path)
     self.problem = printable(problem)
     self.remedy = remedy
     self.exitCode = exitCode
-    self.isNewer = isNewer
+    self.isOtherVersion = isOtherVersion
   }
 
   /// Whether the bytes were read and are wrong. What could not be read, or is of a newer version, may be as good as it ever was.
-  public var isDamage: Bool { exitCode == .data && !isNewer }
+  public var isDamage: Bool { exitCode == .data && !isOtherVersion }
 
   public var description: String {
     let sentence = "cannot \(operation) \(path): \(problem)."
@@ -35,9 +35,9 @@ extension CheckpointError {
   /// The same of a checkpoint that a run would go on from, with what that means for it.
   var keepingFolder: CheckpointError {
     let kept = "The run does not go on from an older checkpoint, and nothing was changed."
-    let advice = remedy.isEmpty && !isNewer ? "Make it readable or restore it from a backup, and run the same command again." : remedy
+    let advice = remedy.isEmpty && !isOtherVersion ? "Make it readable or restore it from a backup, and run the same command again." : remedy
     return CheckpointError(
-      operation, path, problem, remedy: [kept, advice].filter { !$0.isEmpty }.joined(separator: " "), exitCode: exitCode, isNewer: isNewer)
+      operation, path, problem, remedy: [kept, advice].filter { !$0.isEmpty }.joined(separator: " "), exitCode: exitCode, isOtherVersion: isOtherVersion)
   }
 
   /// The world's failure at a file, with the checkpoint it belongs to.

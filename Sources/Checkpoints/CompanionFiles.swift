@@ -7,30 +7,30 @@ import Tensors
 public enum CompanionFiles {
   static let suffix = "." + CheckpointFile.configuration
 
-  /// The files that a checkpoint has for companions.
-  public static func configurations(_ companions: [Companion], vocabulary: Vocabulary?) -> [String: [UInt8]] {
+  /// The files that a checkpoint has for exportedNetworks.
+  public static func configurations(_ exportedNetworks: [ExportedNetwork], vocabulary: Vocabulary?) -> [String: [UInt8]] {
     Dictionary(
-      uniqueKeysWithValues: companions.map {
+      uniqueKeysWithValues: exportedNetworks.map {
         ($0.name + suffix, HuggingFaceConfiguration.json(for: $0.configuration, vocabulary: vocabulary, as: $0.family))
       })
   }
 
-  /// The companions a checkpoint says it has.
-  static func all(in checkpoint: Checkpoint) throws(CheckpointError) -> [Companion] {
-    var found: [Companion] = []
+  /// The exportedNetworks a checkpoint says it has.
+  static func all(in checkpoint: Checkpoint) throws(CheckpointError) -> [ExportedNetwork] {
+    var found: [ExportedNetwork] = []
     for name in checkpoint.files.keys.sorted() where name.hasSuffix(suffix) {
       let (bytes, path) = (try checkpoint.bytes(name), checkpoint.path + "/" + name)
       let configuration = try ModelConfiguration(huggingFaceJSON: bytes, path: path)
       guard let document = try? JSONValue.parse(bytes), let family = HuggingFaceClass(document, configuration),
         configuration.isComputed(by: family)
       else { throw CheckpointError("export", path, "it does not name a class that this project writes") }
-      found.append(Companion(String(name.dropLast(suffix.count)), configuration, family))
+      found.append(ExportedNetwork(String(name.dropLast(suffix.count)), configuration, family))
     }
     return found
   }
 
   /// The companion's tensors as its class names them: its own from the file of everything else, shared ones from the main network's.
-  static func tensors(_ companion: Companion, in checkpoint: Checkpoint, main: ModelConfiguration) throws(CheckpointError) -> [NamedTensor] {
+  static func tensors(_ companion: ExportedNetwork, in checkpoint: Checkpoint, main: ModelConfiguration) throws(CheckpointError) -> [NamedTensor] {
     let (own, shared) = (try checkpoint.tensors(CheckpointFile.optimizer), try checkpoint.tensors(CheckpointFile.model))
     let places = Dictionary(HuggingFaceNames.tensors(for: main).map { ($0.internalName, $0.fileName) }, uniquingKeysWith: { first, _ in first })
     let wanted = HuggingFaceNames.tensors(for: companion.configuration, as: companion.family)
@@ -63,12 +63,12 @@ public enum CompanionFiles {
 
 extension HuggingFaceSource {
   /// Copies what the class of the main network has no place for: from `optimizer.safetensors` of a checkpoint of this project, or
-  /// from the folders that an export has for companions.
+  /// from the folders that an export has for exportedNetworks.
   ///
   /// - Returns: the names of parameters that the folder does not have; they are left as they are.
   /// - Throws: `CheckpointError` when one has another shape.
   public func loadRest(
-    into store: ParameterStore, as target: ModelConfiguration, companions: [Companion]
+    into store: ParameterStore, as target: ModelConfiguration, exportedNetworks: [ExportedNetwork]
   ) throws(CheckpointError) -> [String] {
     let rest = HuggingFaceNames.uncovered(store.layout, target)
     var missing: [String] = []
@@ -88,7 +88,7 @@ extension HuggingFaceSource {
       }
       return missing
     }
-    let found = companions.filter { Folders.exists(path + "/" + $0.name) }
+    let found = exportedNetworks.filter { Folders.exists(path + "/" + $0.name) }
     for companion in found {
       _ = try HuggingFaceSource(path + "/" + companion.name).load(into: store, as: companion.configuration, prefix: companion.prefix)
     }

@@ -100,10 +100,10 @@ private struct HuggingFaceSettings {
     try require("add_cross_attention", .bool(false), because: "there is no cross-attention here")
     let width = try count("n_embd", "hidden_size", default: 768)
     return ModelConfiguration(
-      visibility: .causal, vocabulary: try count("vocab_size"), context: try count("n_positions", "n_ctx", "max_position_embeddings"),
-      width: width, layers: try count("n_layer", "num_hidden_layers"), heads: try count("n_head", "num_attention_heads"),
-      feedForward: try count("n_inner", default: 4 * width), normEpsilon: try float("layer_norm_epsilon", default: 1e-5),
-      activation: try activation("activation_function", default: "gelu_new"), tiedHead: try flag("tie_word_embeddings", default: true),
+      attentionMask: .causal, vocabSize: try count("vocab_size"), maxPosition: try count("n_positions", "n_ctx", "max_position_embeddings"),
+      hiddenSize: width, numLayers: try count("n_layer", "num_hidden_layers"), numHeads: try count("n_head", "num_attention_heads"),
+      intermediateSize: try count("n_inner", default: 4 * width), normEps: try float("layer_norm_epsilon", default: 1e-5),
+      activation: try activation("activation_function", default: "gelu_new"), tieWordEmbeddings: try flag("tie_word_embeddings", default: true),
       dropout: try float("resid_pdrop", default: 0.1), attentionDropout: try float("attn_pdrop", default: 0.1),
       initializerRange: try float("initializer_range", default: 0.02))
   }
@@ -123,20 +123,20 @@ private struct HuggingFaceSettings {
     try require("add_cross_attention", .bool(false), because: "there is no cross-attention here")
     var model = try encoder()
     let table = try count("embedding_size", default: 128)
-    model.embeddingWidth = table == model.width ? 0 : table
+    model.embeddingSize = table == model.hiddenSize ? 0 : table
     let classes = document["architectures"]?.array ?? []
     model.head = classes.contains(.string(HuggingFaceClass.electraGenerator.architecture)) ? .vocabulary : .replaced
-    if model.head == .replaced { model.tiedHead = true }
+    if model.head == .replaced { model.tieWordEmbeddings = true }
     return model
   }
 
   private func encoder() throws(CheckpointError) -> ModelConfiguration {
     ModelConfiguration(
-      visibility: .bidirectional, vocabulary: try count("vocab_size"), context: try count("max_position_embeddings"),
-      width: try count("hidden_size"), layers: try count("num_hidden_layers"), heads: try count("num_attention_heads"),
-      feedForward: try count("intermediate_size"), normPlacement: .post, normEpsilon: try float("layer_norm_eps", default: 1e-12),
-      activation: try activation("hidden_act", default: "gelu"), tiedHead: try flag("tie_word_embeddings", default: true),
-      tokenTypes: try count("type_vocab_size", default: 2), headTransform: true,
+      attentionMask: .bidirectional, vocabSize: try count("vocab_size"), maxPosition: try count("max_position_embeddings"),
+      hiddenSize: try count("hidden_size"), numLayers: try count("num_hidden_layers"), numHeads: try count("num_attention_heads"),
+      intermediateSize: try count("intermediate_size"), normPlacement: .post, normEps: try float("layer_norm_eps", default: 1e-12),
+      activation: try activation("hidden_act", default: "gelu"), tieWordEmbeddings: try flag("tie_word_embeddings", default: true),
+      typeVocabSize: try count("type_vocab_size", default: 2), headTransform: true,
       dropout: try float("hidden_dropout_prob", default: 0.1),
       attentionDropout: try float("attention_probs_dropout_prob", default: 0.1),
       initializerRange: try float("initializer_range", default: 0.02))
@@ -153,15 +153,15 @@ private struct HuggingFaceSettings {
     try require("hidden_act", .string("silu"), because: "only silu is supported")
     try require("partial_rotary_factor", .number("1.0"), .number("1"), because: "all of a head's width must be rotated")
     return ModelConfiguration(
-      visibility: .causal, vocabulary: try count("vocab_size"), context: try count("max_position_embeddings", default: 2048),
-      width: width, layers: try count("num_hidden_layers"), heads: heads, feedForward: try count("intermediate_size"), norm: .rms,
-      normEpsilon: try float("rms_norm_eps", default: 1e-6), activation: .swiglu, positions: .rotary, rotaryBase: try rotaryBase(),
-      tiedHead: try flag("tie_word_embeddings", default: false), bias: false,
+      attentionMask: .causal, vocabSize: try count("vocab_size"), maxPosition: try count("max_position_embeddings", default: 2048),
+      hiddenSize: width, numLayers: try count("num_hidden_layers"), numHeads: heads, intermediateSize: try count("intermediate_size"), norm: .rms,
+      normEps: try float("rms_norm_eps", default: 1e-6), activation: .swiglu, positionEmbedding: .rotary, ropeTheta: try ropeTheta(),
+      tieWordEmbeddings: try flag("tie_word_embeddings", default: false), bias: false,
       attentionDropout: try float("attention_dropout", default: 0), initializerRange: try float("initializer_range", default: 0.02))
   }
 
   /// The base stands at the top, or in `rope_parameters` in files of newer versions of the library.
-  func rotaryBase() throws(CheckpointError) -> Float {
+  func ropeTheta() throws(CheckpointError) -> Float {
     for key in ["rope_scaling", "rope_parameters"] {
       guard let rope = present(key) else { continue }
       let kind = rope["rope_type"]?.string ?? rope["type"]?.string ?? "default"
@@ -176,11 +176,11 @@ private struct HuggingFaceSettings {
     do {
       // What files of earlier versions do not say.
       let later: [JSONValue.Member] = [
-        .init("embeddingWidth", .integer(0)), .init("head", .string(ModelConfiguration.Head.vocabulary.rawValue)),
-        .init("initializerRange", .number("0.02")),
+        .init("embedding_size", .integer(0)), .init("head", .string(ModelConfiguration.Head.vocabulary.rawValue)),
+        .init("initializer_range", .number("0.02")),
       ]
       let members = (document.members ?? []).filter { $0.name != "model_type" } + later.filter { document[$0.name] == nil }
-      return try JSONDecoder().decode(ModelConfiguration.self, from: Data(JSONValue.object(members).compact.utf8))
+      return try JSONDecoder.snakeCase().decode(ModelConfiguration.self, from: Data(JSONValue.object(members).compact.utf8))
     } catch {
       throw CheckpointError("import", path, "it does not describe a model: \(error)")
     }

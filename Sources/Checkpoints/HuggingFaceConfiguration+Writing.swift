@@ -14,14 +14,14 @@ public enum HuggingFaceConfiguration {
     switch family {
     case .gpt2: members = gpt2(model)
     case .bert: members = bert(model)
-    case .electra, .electraGenerator: members = bert(model) + [.init("embedding_size", .integer(model.tableWidth))]
+    case .electra, .electraGenerator: members = bert(model) + [.init("embedding_size", .integer(model.resolvedEmbeddingSize))]
     case .llama: members = llama(model)
     case nil: members = other(model)
     }
     if let family {
       members += [
         .init("architectures", .array([.string(family.architecture)])), .init("model_type", .string(family.modelType)),
-        .init("vocab_size", .integer(model.vocabulary)), .init("tie_word_embeddings", .bool(model.tiedHead)),
+        .init("vocab_size", .integer(model.vocabSize)), .init("tie_word_embeddings", .bool(model.tieWordEmbeddings)),
         .init("bos_token_id", special(vocabulary?.bos)), .init("eos_token_id", special(vocabulary?.endOfText(family))),
         .init("pad_token_id", special(vocabulary?.pad)), .init("dtype", .string(format.torchName)),
         .init("torch_dtype", .string(format.torchName)), .init("use_cache", .bool(true)),
@@ -46,10 +46,10 @@ public enum HuggingFaceConfiguration {
       .init("activation_function", .string(model.activation == .gelu ? "gelu" : "gelu_new")),
       .init("attn_pdrop", .float(model.attentionDropout)), .init("embd_pdrop", .float(model.dropout)),
       .init("resid_pdrop", .float(model.dropout)), .init("initializer_range", .float(model.initializerRange)),
-      .init("layer_norm_epsilon", .float(model.normEpsilon)), .init("n_embd", .integer(model.width)),
-      .init("n_head", .integer(model.heads)),
-      .init("n_inner", model.feedForward == 4 * model.width ? .null : .integer(model.feedForward)),
-      .init("n_layer", .integer(model.layers)), .init("n_positions", .integer(model.context)),
+      .init("layer_norm_epsilon", .float(model.normEps)), .init("n_embd", .integer(model.hiddenSize)),
+      .init("n_head", .integer(model.numHeads)),
+      .init("n_inner", model.intermediateSize == 4 * model.hiddenSize ? .null : .integer(model.intermediateSize)),
+      .init("n_layer", .integer(model.numLayers)), .init("n_positions", .integer(model.maxPosition)),
       .init("reorder_and_upcast_attn", .bool(false)), .init("scale_attn_by_inverse_layer_idx", .bool(false)),
       .init("scale_attn_weights", .bool(true)),
     ]
@@ -58,23 +58,23 @@ public enum HuggingFaceConfiguration {
   private static func bert(_ model: ModelConfiguration) -> [JSONValue.Member] {
     [
       .init("attention_probs_dropout_prob", .float(model.attentionDropout)), .init("hidden_dropout_prob", .float(model.dropout)),
-      .init("hidden_act", .string(model.activation == .gelu ? "gelu" : "gelu_new")), .init("hidden_size", .integer(model.width)),
-      .init("initializer_range", .float(model.initializerRange)), .init("intermediate_size", .integer(model.feedForward)),
-      .init("layer_norm_eps", .float(model.normEpsilon)), .init("max_position_embeddings", .integer(model.context)),
-      .init("num_attention_heads", .integer(model.heads)), .init("num_hidden_layers", .integer(model.layers)),
-      .init("position_embedding_type", .string("absolute")), .init("type_vocab_size", .integer(model.tokenTypes)),
+      .init("hidden_act", .string(model.activation == .gelu ? "gelu" : "gelu_new")), .init("hidden_size", .integer(model.hiddenSize)),
+      .init("initializer_range", .float(model.initializerRange)), .init("intermediate_size", .integer(model.intermediateSize)),
+      .init("layer_norm_eps", .float(model.normEps)), .init("max_position_embeddings", .integer(model.maxPosition)),
+      .init("num_attention_heads", .integer(model.numHeads)), .init("num_hidden_layers", .integer(model.numLayers)),
+      .init("position_embedding_type", .string("absolute")), .init("type_vocab_size", .integer(model.typeVocabSize)),
     ]
   }
 
   private static func llama(_ model: ModelConfiguration) -> [JSONValue.Member] {
     [
       .init("attention_bias", .bool(false)), .init("attention_dropout", .float(model.attentionDropout)),
-      .init("head_dim", .integer(model.headWidth)), .init("hidden_act", .string("silu")), .init("hidden_size", .integer(model.width)),
-      .init("initializer_range", .float(model.initializerRange)), .init("intermediate_size", .integer(model.feedForward)),
-      .init("max_position_embeddings", .integer(model.context)), .init("mlp_bias", .bool(false)),
-      .init("num_attention_heads", .integer(model.heads)), .init("num_hidden_layers", .integer(model.layers)),
-      .init("num_key_value_heads", .integer(model.heads)), .init("pretraining_tp", .integer(1)),
-      .init("rms_norm_eps", .float(model.normEpsilon)), .init("rope_theta", .float(model.rotaryBase)),
+      .init("head_dim", .integer(model.headDim)), .init("hidden_act", .string("silu")), .init("hidden_size", .integer(model.hiddenSize)),
+      .init("initializer_range", .float(model.initializerRange)), .init("intermediate_size", .integer(model.intermediateSize)),
+      .init("max_position_embeddings", .integer(model.maxPosition)), .init("mlp_bias", .bool(false)),
+      .init("num_attention_heads", .integer(model.numHeads)), .init("num_hidden_layers", .integer(model.numLayers)),
+      .init("num_key_value_heads", .integer(model.numHeads)), .init("pretraining_tp", .integer(1)),
+      .init("rms_norm_eps", .float(model.normEps)), .init("rope_theta", .float(model.ropeTheta)),
     ]
   }
 
@@ -82,18 +82,18 @@ public enum HuggingFaceConfiguration {
   private static func other(_ model: ModelConfiguration) -> [JSONValue.Member] {
     [
       .init("model_type", .string("lockstep")), .init("activation", .string(model.activation.rawValue)),
-      .init("attentionDropout", .float(model.attentionDropout)), .init("bias", .bool(model.bias)),
-      .init("context", .integer(model.context)), .init("dropout", .float(model.dropout)),
-      .init("embeddingWidth", .integer(model.embeddingWidth)), .init("head", .string(model.head.rawValue)),
-      .init("feedForward", .integer(model.feedForward)), .init("headTransform", .bool(model.headTransform)),
-      .init("heads", .integer(model.heads)), .init("initializerRange", .float(model.initializerRange)),
-      .init("inputWidth", .integer(model.inputWidth)),
-      .init("layers", .integer(model.layers)), .init("norm", .string(model.norm.rawValue)),
-      .init("normEpsilon", .float(model.normEpsilon)), .init("normPlacement", .string(model.normPlacement.rawValue)),
-      .init("positions", .string(model.positions.rawValue)), .init("rotaryBase", .float(model.rotaryBase)),
-      .init("tiedHead", .bool(model.tiedHead)), .init("tokenTypes", .integer(model.tokenTypes)),
-      .init("visibility", .string(model.visibility.rawValue)), .init("vocabulary", .integer(model.vocabulary)),
-      .init("width", .integer(model.width)),
+      .init("attention_dropout", .float(model.attentionDropout)), .init("bias", .bool(model.bias)),
+      .init("max_position", .integer(model.maxPosition)), .init("dropout", .float(model.dropout)),
+      .init("embedding_size", .integer(model.embeddingSize)), .init("head", .string(model.head.rawValue)),
+      .init("intermediate_size", .integer(model.intermediateSize)), .init("head_transform", .bool(model.headTransform)),
+      .init("num_heads", .integer(model.numHeads)), .init("initializer_range", .float(model.initializerRange)),
+      .init("input_size", .integer(model.inputSize)),
+      .init("num_layers", .integer(model.numLayers)), .init("norm", .string(model.norm.rawValue)),
+      .init("norm_eps", .float(model.normEps)), .init("norm_placement", .string(model.normPlacement.rawValue)),
+      .init("position_embedding", .string(model.positionEmbedding.rawValue)), .init("rope_theta", .float(model.ropeTheta)),
+      .init("tie_word_embeddings", .bool(model.tieWordEmbeddings)), .init("type_vocab_size", .integer(model.typeVocabSize)),
+      .init("attention_mask", .string(model.attentionMask.rawValue)), .init("vocab_size", .integer(model.vocabSize)),
+      .init("hidden_size", .integer(model.hiddenSize)),
     ]
   }
 }

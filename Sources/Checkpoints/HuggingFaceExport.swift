@@ -18,15 +18,15 @@ public enum HuggingFaceExport {
     if let obstacle = model.huggingFaceObstacle { throw CheckpointError("export", checkpoint.path, "\(obstacle.dropLast())") }
     try NewFolder.write(target, "export to") { temporary throws(CheckpointError) in
       try writeWeights(of: checkpoint, to: temporary + "/" + CheckpointFile.model, format: format)
-      let companions = try CompanionFiles.all(in: checkpoint)
-      try copyFiles(of: checkpoint, to: temporary, configuration: CheckpointFile.configuration, format: format, context: model.context)
-      for companion in companions {
+      let exportedNetworks = try CompanionFiles.all(in: checkpoint)
+      try copyFiles(of: checkpoint, to: temporary, configuration: CheckpointFile.configuration, format: format, context: model.maxPosition)
+      for companion in exportedNetworks {
         let folder = temporary + "/" + companion.name
         try Folders.create(folder)
         try SafetensorsWriter.write(
           try CompanionFiles.tensors(companion, in: checkpoint, main: model), to: folder + "/" + CheckpointFile.model, format: format)
         try copyFiles(
-          of: checkpoint, to: folder, configuration: companion.name + CompanionFiles.suffix, format: format, context: companion.configuration.context)
+          of: checkpoint, to: folder, configuration: companion.name + CompanionFiles.suffix, format: format, context: companion.configuration.maxPosition)
         try Folders.sync(folder)
       }
       if let card { try write(Array(card.markdown.utf8), to: temporary + "/README.md") }

@@ -84,15 +84,15 @@ private struct NameList {
   }
 
   mutating func addNorm(_ fileName: String, _ internalName: String, width: Int? = nil) {
-    add(fileName + ".weight", internalName + ".weight", [width ?? model.width])
-    if model.norm == .layer { add(fileName + ".bias", internalName + ".bias", [width ?? model.width]) }
+    add(fileName + ".weight", internalName + ".weight", [width ?? model.hiddenSize])
+    if model.norm == .layer { add(fileName + ".bias", internalName + ".bias", [width ?? model.hiddenSize]) }
   }
 
   mutating func addGPT2() {
-    let (width, inner) = (model.width, model.feedForward)
-    add("transformer.wte.weight", "embedding.token", [model.vocabulary, width])
-    add("transformer.wpe.weight", "embedding.position", [model.context, width])
-    for i in 0..<model.layers {
+    let (width, inner) = (model.hiddenSize, model.intermediateSize)
+    add("transformer.wte.weight", "embedding.token", [model.vocabSize, width])
+    add("transformer.wpe.weight", "embedding.position", [model.maxPosition, width])
+    for i in 0..<model.numLayers {
       let (there, here) = ("transformer.h.\(i)", "block.\(i)")
       addNorm("\(there).ln_1", "\(here).norm1")
       addLinear("\(there).attn.c_attn", "\(here).attention.qkv", inputs: width, outputs: 3 * width)
@@ -102,18 +102,18 @@ private struct NameList {
       addLinear("\(there).mlp.c_proj", "\(here).feedForward.down", inputs: inner, outputs: width)
     }
     addNorm("transformer.ln_f", "norm")
-    if !model.tiedHead { add("lm_head.weight", "head.weight", [model.vocabulary, width]) }
+    if !model.tieWordEmbeddings { add("lm_head.weight", "head.weight", [model.vocabSize, width]) }
   }
 
   /// Embeddings and blocks as BERT's class and ELECTRA's name them.
   private mutating func addEncoder(_ base: String) {
-    let (width, inner, table) = (model.width, model.feedForward, model.tableWidth)
-    add("\(base).embeddings.word_embeddings.weight", "embedding.token", [model.vocabulary, table])
-    add("\(base).embeddings.position_embeddings.weight", "embedding.position", [model.context, table])
-    add("\(base).embeddings.token_type_embeddings.weight", "embedding.type", [model.tokenTypes, table])
+    let (width, inner, table) = (model.hiddenSize, model.intermediateSize, model.resolvedEmbeddingSize)
+    add("\(base).embeddings.word_embeddings.weight", "embedding.token", [model.vocabSize, table])
+    add("\(base).embeddings.position_embeddings.weight", "embedding.position", [model.maxPosition, table])
+    add("\(base).embeddings.token_type_embeddings.weight", "embedding.type", [model.typeVocabSize, table])
     addNorm("\(base).embeddings.LayerNorm", "embedding.norm", width: table)
     if table != width { addLinear("\(base).embeddings_project", "embedding.projection", inputs: table, outputs: width) }
-    for i in 0..<model.layers {
+    for i in 0..<model.numLayers {
       let (there, here) = ("\(base).encoder.layer.\(i)", "block.\(i)")
       for (part, name) in ["query", "key", "value"].enumerated() {
         addLinear("\(there).attention.self.\(name)", "\(here).attention.qkv", inputs: width, outputs: width, first: part * width)
@@ -127,7 +127,7 @@ private struct NameList {
   }
 
   mutating func addELECTRA() {
-    let (width, table) = (model.width, model.tableWidth)
+    let (width, table) = (model.hiddenSize, model.resolvedEmbeddingSize)
     addEncoder("electra")
     guard model.head == .vocabulary else {
       addLinear("discriminator_predictions.dense", "head.dense", inputs: width, outputs: width)
@@ -135,27 +135,27 @@ private struct NameList {
     }
     addLinear("generator_predictions.dense", "head.transform", inputs: width, outputs: table)
     addNorm("generator_predictions.LayerNorm", "head.norm", width: table)
-    add("generator_lm_head.bias", "head.bias", [model.vocabulary])
-    if !model.tiedHead { add("generator_lm_head.weight", "head.weight", [model.vocabulary, table]) }
+    add("generator_lm_head.bias", "head.bias", [model.vocabSize])
+    if !model.tieWordEmbeddings { add("generator_lm_head.weight", "head.weight", [model.vocabSize, table]) }
   }
 
   mutating func addBERT() {
-    let width = model.width
+    let width = model.hiddenSize
     addEncoder("bert")
     addLinear("cls.predictions.transform.dense", "head.transform", inputs: width, outputs: width)
     addNorm("cls.predictions.transform.LayerNorm", "head.norm")
-    add("cls.predictions.bias", "head.bias", [model.vocabulary])
-    if !model.tiedHead {
+    add("cls.predictions.bias", "head.bias", [model.vocabSize])
+    if !model.tieWordEmbeddings {
       // The class then keeps a second copy of the bias and computes with that one.
-      add("cls.predictions.decoder.weight", "head.weight", [model.vocabulary, width])
-      add("cls.predictions.decoder.bias", "head.bias", [model.vocabulary])
+      add("cls.predictions.decoder.weight", "head.weight", [model.vocabSize, width])
+      add("cls.predictions.decoder.bias", "head.bias", [model.vocabSize])
     }
   }
 
   mutating func addLlama() {
-    let (width, inner) = (model.width, model.feedForward)
-    add("model.embed_tokens.weight", "embedding.token", [model.vocabulary, width])
-    for i in 0..<model.layers {
+    let (width, inner) = (model.hiddenSize, model.intermediateSize)
+    add("model.embed_tokens.weight", "embedding.token", [model.vocabSize, width])
+    for i in 0..<model.numLayers {
       let (there, here) = ("model.layers.\(i)", "block.\(i)")
       for (part, name) in ["q_proj", "k_proj", "v_proj"].enumerated() {
         addLinear("\(there).self_attn.\(name)", "\(here).attention.qkv", inputs: width, outputs: width, first: part * width)
@@ -168,6 +168,6 @@ private struct NameList {
       addNorm("\(there).post_attention_layernorm", "\(here).norm2")
     }
     addNorm("model.norm", "norm")
-    if !model.tiedHead { add("lm_head.weight", "head.weight", [model.vocabulary, width]) }
+    if !model.tieWordEmbeddings { add("lm_head.weight", "head.weight", [model.vocabSize, width]) }
   }
 }

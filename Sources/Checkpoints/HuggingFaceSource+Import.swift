@@ -57,20 +57,20 @@ extension HuggingFaceSource {
 
   /// Refuses a target that the weights are not for, naming every difference.
   private func checkFit(_ target: ModelConfiguration) throws(CheckpointError) {
-    if target.positions == .learned, configuration.context < target.context {
+    if target.positionEmbedding == .learned, configuration.maxPosition < target.maxPosition {
       throw CheckpointError(
-        "import", path, "the context is longer than the positions of init.from (\(target.context) against \(configuration.context))",
-        remedy: "Set model.context to at most \(configuration.context).", exitCode: .usage)
+        "import", path, "the context is longer than the positions of init.from (\(target.maxPosition) against \(configuration.maxPosition))",
+        remedy: "Set model.max_position to at most \(configuration.maxPosition).", exitCode: .usage)
     }
-    if configuration.vocabulary > target.vocabulary {
+    if configuration.vocabSize > target.vocabSize {
       throw CheckpointError(
-        "import", path, "its vocabulary has \(configuration.vocabulary) ids, and the tokeniser only \(target.vocabulary)",
+        "import", path, "its vocabulary has \(configuration.vocabSize) ids, and the tokeniser only \(target.vocabSize)",
         remedy: "Use the tokeniser of init.from, or one that adds to it.")
     }
     var adapted = configuration
-    (adapted.vocabulary, adapted.context) = (target.vocabulary, target.context)
+    (adapted.vocabSize, adapted.maxPosition) = (target.vocabSize, target.maxPosition)
     (adapted.dropout, adapted.attentionDropout) = (target.dropout, target.attentionDropout)
-    if target.tokenTypes > 0, target.tokenTypes < configuration.tokenTypes { adapted.tokenTypes = target.tokenTypes }
+    if target.typeVocabSize > 0, target.typeVocabSize < configuration.typeVocabSize { adapted.typeVocabSize = target.typeVocabSize }
     let differences = adapted.differences(from: target)
     guard differences.isEmpty else {
       throw CheckpointError(
@@ -135,9 +135,9 @@ extension HuggingFaceSource {
   /// Rows the source's table has, for the parameters that may differ in them.
   private static func sourceRows(of internalName: String, _ source: ModelConfiguration) -> Int? {
     switch internalName {
-    case "embedding.token", "head.weight", "head.bias": source.vocabulary
-    case "embedding.position": source.context
-    case "embedding.type": source.tokenTypes
+    case "embedding.token", "head.weight", "head.bias": source.vocabSize
+    case "embedding.position": source.maxPosition
+    case "embedding.type": source.typeVocabSize
     default: nil
     }
   }
@@ -152,7 +152,7 @@ extension HuggingFaceSource {
   /// A head that the configuration ties to the embedding, and that the file holds with other values.
   private func tiedDifferences(_ target: ModelConfiguration, used: Set<String>) -> [String] {
     let tables = ["word_embeddings.weight", "wte.weight", "embed_tokens.weight"]
-    guard target.tiedHead, let embedding = used.first(where: { name in tables.contains { name.hasSuffix($0) } }) else { return [] }
+    guard target.tieWordEmbeddings, let embedding = used.first(where: { name in tables.contains { name.hasSuffix($0) } }) else { return [] }
     return ["lm_head.weight", "cls.predictions.decoder.weight", "generator_lm_head.weight"].compactMap { head in
       guard let file = file(of: head), file[embedding] != nil, !file.same(head, embedding) else { return nil }
       return "\(path): \(head) differs from \(embedding), but config.json ties them; the embedding is used."
@@ -161,7 +161,7 @@ extension HuggingFaceSource {
 
   /// A folder of this project's own, for a model without a Hugging Face class.
   private func loadOwnNames(into store: ParameterStore) throws(CheckpointError) -> ImportReport {
-    guard configuration.vocabulary == store.layout.entry(named: "embedding.token")?.rows ?? configuration.vocabulary else {
+    guard configuration.vocabSize == store.layout.entry(named: "embedding.token")?.rows ?? configuration.vocabSize else {
       throw CheckpointError("import", path, "a vocabulary can only grow for models that have a Hugging Face class")
     }
     for entry in store.layout.entries {
@@ -182,25 +182,25 @@ extension ModelConfiguration {
     func compare<Value: Equatable>(_ key: String, _ path: KeyPath<Self, Value>) {
       if self[keyPath: path] != other[keyPath: path] { found.append("\(key) (\(self[keyPath: path]) against \(other[keyPath: path]))") }
     }
-    compare("visibility", \.visibility)
-    compare("vocabulary", \.vocabulary)
-    compare("context", \.context)
-    compare("width", \.width)
-    compare("layers", \.layers)
-    compare("heads", \.heads)
-    compare("feedForward", \.feedForward)
+    compare("attention_mask", \.attentionMask)
+    compare("vocab_size", \.vocabSize)
+    compare("max_position", \.maxPosition)
+    compare("hidden_size", \.hiddenSize)
+    compare("num_layers", \.numLayers)
+    compare("num_heads", \.numHeads)
+    compare("intermediate_size", \.intermediateSize)
     compare("norm", \.norm)
-    compare("normPlacement", \.normPlacement)
-    compare("normEpsilon", \.normEpsilon)
+    compare("norm_placement", \.normPlacement)
+    compare("norm_eps", \.normEps)
     compare("activation", \.activation)
-    compare("positions", \.positions)
-    if positions == .rotary { compare("rotaryBase", \.rotaryBase) }
-    compare("tiedHead", \.tiedHead)
+    compare("position_embedding", \.positionEmbedding)
+    if positionEmbedding == .rotary { compare("rope_theta", \.ropeTheta) }
+    compare("tie_word_embeddings", \.tieWordEmbeddings)
     compare("bias", \.bias)
-    compare("tokenTypes", \.tokenTypes)
-    compare("headTransform", \.headTransform)
-    compare("inputWidth", \.inputWidth)
-    compare("embeddingWidth", \.tableWidth)
+    compare("type_vocab_size", \.typeVocabSize)
+    compare("head_transform", \.headTransform)
+    compare("input_size", \.inputSize)
+    compare("embedding_size", \.resolvedEmbeddingSize)
     compare("head", \.head)
     return found
   }

@@ -67,13 +67,13 @@ extension LedgerEntry {
     switch self {
     case .start(let start):
       return [
-        .init("launch", .integer(start.launch)), .init("start", .integer(start.step)), .init("plannedSteps", .integer(start.plannedSteps)),
-        .init("samplesPerEpoch", .integer(start.samplesPerEpoch)),
+        .init("launch", .integer(start.launch)), .init("start", .integer(start.step)), .init("planned_steps", .integer(start.plannedSteps)),
+        .init("samples_per_epoch", .integer(start.samplesPerEpoch)),
       ]
     case .steps(let steps):
       return [
         .init("launch", .integer(steps.launch)), .init("ranks", .integer(steps.ranks)), .init("threads", .integer(steps.threads)),
-        .init("hosts", .integer(steps.hosts)), .init("firstStep", .integer(steps.firstStep)), .init("endStep", .integer(steps.endStep)),
+        .init("hosts", .integer(steps.hosts)), .init("first_step", .integer(steps.firstStep)), .init("end_step", .integer(steps.endStep)),
         .init("samples", .integer(steps.digest.samples)), .init("order", .string(hexadecimal(steps.digest.order))),
         .init("content", .string(hexadecimal(steps.digest.content))),
       ]
@@ -83,7 +83,7 @@ extension LedgerEntry {
   /// The line without its end, sealed by a digest of itself and of the line before: no line can be changed or taken out alone.
   func sealed(after previous: String) -> (line: String, seal: String) {
     let seal = Self.seal(members, after: previous)
-    return (JSONValue.object(members + [.init("seal", .string(seal))]).compact, seal)
+    return (JSONValue.object(members + [.init("checksum", .string(seal))]).compact, seal)
   }
 
   private static func seal(_ members: [JSONValue.Member], after previous: String) -> String {
@@ -92,7 +92,7 @@ extension LedgerEntry {
 
   /// A line read back: the entry, its seal, and whether the seal fits it and the line before. Nil when it is no line of a ledger.
   static func read(_ line: UnsafeRawBufferPointer, after previous: String) -> (entry: LedgerEntry, seal: String, fits: Bool)? {
-    guard let json = try? JSONValue.parse(line), let members = json.members, let last = members.last, last.name == "seal",
+    guard let json = try? JSONValue.parse(line), let members = json.members, let last = members.last, last.name == "checksum",
       let seal = last.value.string, let entry = LedgerEntry(json)
     else { return nil }
     return (entry, seal, seal == Self.seal(Array(members.dropLast()), after: previous))
@@ -102,10 +102,10 @@ extension LedgerEntry {
     let number: (String) -> Int? = { json[$0]?.integer }
     let word: (String) -> UInt64? = { json[$0]?.string.flatMap { UInt64($0, radix: 16) } }
     guard let launch = number("launch") else { return nil }
-    if let step = number("start"), let planned = number("plannedSteps"), let perEpoch = number("samplesPerEpoch") {
+    if let step = number("start"), let planned = number("planned_steps"), let perEpoch = number("samples_per_epoch") {
       self = .start(LedgerStart(launch: launch, step: step, plannedSteps: planned, samplesPerEpoch: perEpoch))
     } else if let ranks = number("ranks"), let threads = number("threads"), let hosts = number("hosts"),
-      let first = number("firstStep"), let end = number("endStep"), let samples = number("samples"), let order = word("order"),
+      let first = number("first_step"), let end = number("end_step"), let samples = number("samples"), let order = word("order"),
       let content = word("content")
     {
       let digest = SampleDigest(samples: samples, order: order, content: content)

@@ -109,7 +109,7 @@ public struct RetentionPolicy: Sendable, Equatable, Codable {
   public var everySteps: Int?
 
   public init(keepLast: Int, everySteps: Int? = nil) {
-    precondition(keepLast >= 1, "keepLast is \(keepLast); at least one checkpoint must stay")
+    precondition(keepLast >= 1, "keep_last is \(keepLast); at least one checkpoint must stay")
     precondition(everySteps.map { $0 >= 1 } ?? true, "everySteps must be at least 1")
     self.keepLast = keepLast
     self.everySteps = everySteps

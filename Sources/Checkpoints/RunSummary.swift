@@ -50,7 +50,7 @@ public struct CheckpointSummary: Codable, Sendable, Equatable {
   /// Whether it could not be read, so that nothing is known of its bytes.
   public var isUnread: Bool
   /// Whether a newer version of the program wrote it.
-  public var isNewer: Bool
+  public var isOtherVersion: Bool
   public var tokensSeen: Int?
   public var files: [File]
 
@@ -58,7 +58,7 @@ public struct CheckpointSummary: Codable, Sendable, Equatable {
     self.path = path
     do throws(CheckpointError) {
       let checkpoint = try Checkpoint(verifying: path)
-      (isIntact, isUnread, isNewer) = (true, false, false)
+      (isIntact, isUnread, isOtherVersion) = (true, false, false)
       problem = nil
       step = checkpoint.step
       tokensSeen = checkpoint.state.tokensSeen
@@ -67,7 +67,7 @@ public struct CheckpointSummary: Codable, Sendable, Equatable {
         return File(name: name, bytes: record.bytes, tensors: tensors)
       }
     } catch {
-      (isIntact, isUnread, isNewer) = (false, error.exitCode == .inputOutput, error.isNewer)
+      (isIntact, isUnread, isOtherVersion) = (false, error.exitCode == .inputOutput, error.isOtherVersion)
       problem = error.description
       step = path.split(separator: "/").last.flatMap { RunFolder.step(ofCheckpointNamed: String($0)) }
       tokensSeen = nil
@@ -80,7 +80,7 @@ public struct CheckpointSummary: Codable, Sendable, Equatable {
   /// One line: the step, its size, and whether it is intact.
   public var headline: String {
     let name = step.map { "step \($0)" } ?? printableName(path)
-    return isIntact ? "\(name): intact, \(byteText(bytes))" : "\(name): \(isUnread || isNewer ? "NOT READ" : "DAMAGED"), \(problem ?? "")"
+    return isIntact ? "\(name): intact, \(byteText(bytes))" : "\(name): \(isUnread || isOtherVersion ? "NOT READ" : "DAMAGED"), \(problem ?? "")"
   }
 
   /// The headline, then one line for each file and tensor.

@@ -36,7 +36,7 @@ public struct SequenceClassifier: Sendable {
 
   /// The tensors of the file and the parameters that they are.
   func tensors() -> [HuggingFaceTensor] {
-    let width = configuration.width
+    let width = configuration.hiddenSize
     let base =
       switch family {
       case .gpt2: "transformer."

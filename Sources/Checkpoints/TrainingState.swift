@@ -5,7 +5,7 @@ import Storage
 /// What a run needs besides tensors to go on as if it had never stopped. No time, host or rank is in it:
 /// two checkpoints of one step are equal files.
 public struct TrainingState: Codable, Sendable, Equatable {
-  public static let currentFormatVersion = 1
+  public static let currentFormatVersion = 2
 
   public var formatVersion: Int
   /// Finished optimiser steps.
@@ -81,9 +81,9 @@ extension TrainingState {
     func outside(_ name: String, _ value: Int, _ range: ClosedRange<Int>) -> String? {
       range.contains(value) ? nil : "\(name) is \(value); it must lie in \(range.lowerBound)...\(range.upperBound)"
     }
-    if let problem = outside("step", step, 0...RunFolder.largestStep) ?? outside("samplesSeen", samplesSeen, 0...Int.max)
-      ?? outside("tokensSeen", tokensSeen, 0...Int.max) ?? outside("bestStep", bestStep ?? 0, 0...RunFolder.largestStep)
-      ?? outside("skippedSteps", skippedSteps ?? 0, 0...max(step, 0))
+    if let problem = outside("step", step, 0...RunFolder.largestStep) ?? outside("samples_seen", samplesSeen, 0...Int.max)
+      ?? outside("tokens_seen", tokensSeen, 0...Int.max) ?? outside("best_step", bestStep ?? 0, 0...RunFolder.largestStep)
+      ?? outside("skipped_steps", skippedSteps ?? 0, 0...max(step, 0))
     {
       return problem
     }
@@ -91,7 +91,7 @@ extension TrainingState {
       return "schedule.\(name) is \(value); it must be a number below 1e15"
     }
     // A float's own exponents end at -149 and 127; what a sum adds to them is far below a thousand.
-    return gradientScales.lazy.compactMap { outside("gradientScales.\($0.key)", $0.value, -1000...1000) }.first
+    return gradientScales.lazy.compactMap { outside("gradient_scales.\($0.key)", $0.value, -1000...1000) }.first
   }
 
   /// The state as bytes, for another process; the same for the same values.
@@ -116,11 +116,8 @@ struct StateDocument: Codable, Equatable {
 
   /// The same bytes for the same values: keys sorted, numbers in their shortest exact spelling.
   func encoded() throws(CheckpointError) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     let body: Data
-    do { body = try encoder.encode(self) } catch { throw CheckpointError("encode", "state.json", "\(error)", exitCode: .failed) }
+    do { body = try JSONEncoder.snakeCase().encode(self) } catch { throw CheckpointError("encode", "state.json", "\(error)", exitCode: .failed) }
     let open = Array(body.dropLast())
     return open + Array((Self.seal + SHA256.of(open) + Self.close).utf8)
   }
@@ -128,16 +125,14 @@ struct StateDocument: Codable, Equatable {
   /// Bytes of the largest `state.json` there may be: a thousand layers have some 16,000 exponents of less than 100 bytes each.
   static let mostBytes = 4 << 20
 
-  /// - Throws: `CheckpointError` when a byte has changed since it was written, or a newer version wrote it.
+  /// - Throws: `CheckpointError` when a byte has changed since it was written, or another version wrote it.
   init(decoding bytes: [UInt8], path: String) throws(CheckpointError) {
     let tail = Self.seal.utf8.count + 64 + Self.close.utf8.count
     let open = Array(bytes.dropLast(tail))
     let isSealed = bytes.count > tail && bytes.suffix(tail).elementsEqual((Self.seal + SHA256.of(open) + Self.close).utf8)
-    try Self.refuseNewer(bytes, isSealed: isSealed, path)
+    try Self.refuseOtherVersion(bytes, isSealed: isSealed, path)
     guard isSealed else { throw CheckpointError("read", path, "its digest does not match its content") }
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    do { self = try decoder.decode(Self.self, from: Data(open + Array("}".utf8))) } catch {
+    do { self = try JSONDecoder.snakeCase().decode(Self.self, from: Data(open + Array("}".utf8))) } catch {
       throw CheckpointError("read", path, "it is no training state: \(error)")
     }
     if let problem = training.problem { throw CheckpointError("read", path, "its \(problem)") }
@@ -148,15 +143,13 @@ struct StateDocument: Codable, Equatable {
     self.training = training
   }
 
-  /// Every future format will have its version where this one has it, but perhaps another seal.
-  private static func refuseNewer(_ bytes: [UInt8], isSealed: Bool, _ path: String) throws(CheckpointError) {
-    guard let version = (try? JSONValue.parse(bytes))?["training"]?["formatVersion"]?.integer,
-      version > TrainingState.currentFormatVersion
-    else { return }
+  /// Every format has its version in one of two places, but perhaps another digest.
+  private static func refuseOtherVersion(_ bytes: [UInt8], isSealed: Bool, _ path: String) throws(CheckpointError) {
+    let training = (try? JSONValue.parse(bytes))?["training"]
+    guard let version = (training?["format_version"] ?? training?["formatVersion"])?.integer, version != TrainingState.currentFormatVersion else { return }
+    let digest = isSealed || version < TrainingState.currentFormatVersion ? "" : "; its digest is none that this program knows"
     throw CheckpointError(
-      "read", path,
-      "it has format version \(version), and this program knows up to \(TrainingState.currentFormatVersion)"
-        + (isSealed ? "" : "; its digest is none that this program knows"),
-      remedy: "Use the version of Lockstep that wrote it.", isNewer: true)
+      "read", path, "it has format version \(version), and this program reads version \(TrainingState.currentFormatVersion)\(digest)",
+      remedy: "Use the version of Lockstep that wrote it, or start a new run; what lockstep export of that version writes can be its init.from.", isOtherVersion: true)
   }
 }

@@ -46,7 +46,7 @@ public enum Heartbeat {
       guard let limit = limit.withLock({ $0 }), silent > 1.25 * limit + 3 else { continue }
       let phase = last.withLock { $0 }
       let text =
-        "[rank \(rank) on \(ProcessInfo.processInfo.hostName)] error: no progress in \(phase) for \(Int(silent)) s: the process hangs. Look at the disk and the host, then start the job again; machine.stallSeconds is the limit.\n"
+        "[rank \(rank) on \(ProcessInfo.processInfo.hostName)] error: no progress in \(phase) for \(Int(silent)) s: the process hangs. Look at the disk and the host, then start the job again; machine.stall_seconds is the limit.\n"
       // Standard error may be a file on the very disk that hangs.
       let speaker = Thread { _ = Array(text.utf8).withUnsafeBytes { Glibc.write(2, $0.baseAddress, $0.count) } }
       speaker.start()

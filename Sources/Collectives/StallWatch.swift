@@ -74,7 +74,7 @@ final class StallWatch {
     let list = late.prefix(4).map { "\(names[$0]) on \(hosts[$0])\(processState(of: $0))" }.joined(separator: ", ")
     let more = late.count > 4 ? " and \(late.count - 4) more ranks" : ""
     return
-      "\(list)\(more) did not arrive for \(seconds): stalled before this point, or out of reach. Look at that host, then start the job again; machine.stallSeconds is the limit."
+      "\(list)\(more) did not arrive for \(seconds): stalled before this point, or out of reach. Look at that host, then start the job again; machine.stall_seconds is the limit."
   }
 
   /// What the kernel says about a process of this host, such as that somebody stopped it.

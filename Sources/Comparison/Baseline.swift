@@ -12,7 +12,7 @@ public struct Baseline: Codable, Sendable, Equatable {
   static let bagOfWords = "bag of words"
 
   /// The suffix of values that hold the accuracy of the most frequent class.
-  static let majority = ".majorityAccuracy"
+  static let majority = ".majority_accuracy"
 
   /// The baselines of a measure's values on labelled text: what the most frequent class gives, and what `bag-of-words` found on the
   /// same examples.
@@ -28,7 +28,7 @@ public struct Baseline: Codable, Sendable, Equatable {
       if quantity == "accuracy", let majority, majority.isFinite {
         found.append(Baseline(name: Self.mostFrequentClass, measure: measure, value: value.name, number: majority))
       }
-      if let number = words?.first(where: { $0.name == "bagOfWords.\(quantity)" })?.value, number.isFinite {
+      if let number = words?.first(where: { $0.name == "bag_of_words.\(quantity)" })?.value, number.isFinite {
         found.append(Baseline(name: Self.bagOfWords, measure: measure, value: value.name, number: number))
       }
       return found

@@ -2,6 +2,7 @@ import Core
 import Data
 import Foundation
 import Objectives
+import Storage
 import Training
 
 /// What an arm does with its budget.
@@ -41,7 +42,7 @@ extension ComparisonFile {
     let sampled = 8
     let (rows, flops, epochs) = try RunPlan.work(probe, inputs, steps: sampled)
     let perStep = (
-      tokens: Double(probe.batch * probe.model.context), predictions: rows / Double(sampled), flops: flops / Double(sampled))
+      tokens: Double(probe.batch * probe.model.maxPosition), predictions: rows / Double(sampled), flops: flops / Double(sampled))
     let exact =
       switch budget.unit {
       case .steps: budget.amount
@@ -59,14 +60,12 @@ extension ComparisonFile {
       arm: arm.name, objective: probe.objective, steps: steps, tokens: Double(steps) * perStep.tokens,
       predictions: Double(steps) * perStep.predictions, flops: Double(steps) * perStep.flops, parameters: run.parameters,
       epochs: epochs * Double(steps) / Double(sampled), lossQuestion: try lossQuestion(probe, inputs.dataHash),
-      tokenizer: try Corpus(probe.data.corpus).manifest.tokenizerSHA256)
+      tokenizer: try Corpus(probe.data.corpus).manifest.tokenizerSha256)
   }
 
   /// The objective with its options and the text it is asked of.
   private func lossQuestion(_ run: RunConfiguration, _ dataHash: String) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    let options = String(decoding: try encoder.encode(run.objectiveOptions), as: UTF8.self)
+    let options = String(decoding: try JSONEncoder.snakeCase().encode(run.objectiveOptions), as: UTF8.self)
     return "\(run.objective) \(options) on \(dataHash.prefix(12))"
   }
 }

@@ -12,7 +12,7 @@ import Training
 /// [budget]
 /// steps = 400                   # or tokens, predictions, flops
 /// [run]                         # what all arms share: sections of a run's configuration
-/// model.width = 64
+/// model.hidden_size = 64
 /// [arms.ar]                     # what is the arm's own
 /// objective.name = "ar"
 /// [arms.mlm]
@@ -74,7 +74,7 @@ public struct ComparisonFile: Sendable {
         place, "is the configuration of one run, with [\(section)] and no [arms.NAME]; lockstep train runs it. configs/compare/ has comparisons.")
     }
     let (shared, own) = (table.removeValue(forKey: "run") ?? .table([:]), table.removeValue(forKey: "arms"))
-    guard case .table = shared else { throw ConfigurationError("run", "is no table; it holds what all arms share, such as run.model.width = 64.") }
+    guard case .table = shared else { throw ConfigurationError("run", "is no table; it holds what all arms share, such as run.model.hidden_size = 64.") }
     let wanted = table["measures"]
     // What is no measure is named as a whole, not option by option.
     if case .table(let all)? = wanted { 
@@ -92,7 +92,7 @@ public struct ComparisonFile: Sendable {
     budget = Self.budget(reader)
     split = reader.string("split", default: "validation")
     if !["train", "validation"].contains(split) { reader.note("split", "is \"\(split)\"; it must be train or validation.") }
-    microBatch = reader.integer("microBatch", default: 8, in: 1...100_000)
+    microBatch = reader.integer("micro_batch", default: 8, in: 1...100_000)
     let reference = reader.string("reference", default: "")
     let pairs = reader.string("pairs", default: "auto")
     if !["auto", "all", "reference"].contains(pairs) { reader.note("pairs", "is \"\(pairs)\"; it must be one of auto, all, reference.") }
@@ -172,7 +172,7 @@ public struct ComparisonFile: Sendable {
         node = node.with("machine", "runs", .string(runs)).with("duration", "steps", .integer(steps))
         if !merged.has("machine", "progress") { node = node.with("machine", "progress", .string("none")) }
         // Enough points for a curve; the last step is always among them.
-        if !merged.has("machine", "validationSteps") { node = node.with("machine", "validationSteps", .integer(max(1, steps / 12))) }
+        if !merged.has("machine", "validation_steps") { node = node.with("machine", "validation_steps", .integer(max(1, steps / 12))) }
         return try RunConfiguration(node)
       }
       do throws(ConfigurationError) { _ = try make(1, 1) } catch {
@@ -225,7 +225,7 @@ extension ComparisonFile {
   public func checkFiles() throws(ConfigurationError) {
     var problems: [ConfigurationError.Problem] = []
     var contexts: [Int] = []
-    for arm in arms { contexts.append(try arm.configuration(seeds[0], 1).model.context) }
+    for arm in arms { contexts.append(try arm.configuration(seeds[0], 1).model.maxPosition) }
     for measure in measures {
       do throws(ConfigurationError) { try measure.measure.checkFiles() } catch { problems += error.problems }
       // What only shorter arms cannot be asked is listed as not measured of them.

@@ -54,7 +54,7 @@ final class ComparisonStarts {
   /// - Throws: `FileError` when there is a file and it cannot be read, `DataError` when it is damaged.
   static func read(_ path: String) throws -> [ComparisonStart] {
     guard let bytes = try bytesIfPresent(path) else { return [] }
-    do { return try JSONDecoder().decode([ComparisonStart].self, from: bytes) } catch {
+    do { return try JSONDecoder.snakeCase().decode([ComparisonStart].self, from: bytes) } catch {
       throw DataError(
         path, "is not the list of starts that lockstep compare writes.", remedy: "Remove it: only the times of earlier starts are lost.")
     }

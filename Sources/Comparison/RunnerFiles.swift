@@ -12,7 +12,7 @@ struct Failure: Codable {
   var steps: Int
   var reason: String
 
-  func write(_ path: String) throws { try AtomicFile.write(String(decoding: try JSONEncoder().encode(self), as: UTF8.self), to: path) }
+  func write(_ path: String) throws { try AtomicFile.write(String(decoding: try JSONEncoder.snakeCase().encode(self), as: UTF8.self), to: path) }
 }
 
 extension ConfigurationNode {
@@ -36,7 +36,7 @@ extension ComparisonRunner.Item {
   /// Why it has no result; nil when it has, or when another configuration failed.
   var failure: String? {
     // What cannot be read is no record of a failure: the run is then looked at itself.
-    guard let bytes = try? bytesIfPresent(failurePath), let failure = try? JSONDecoder().decode(Failure.self, from: bytes),
+    guard let bytes = try? bytesIfPresent(failurePath), let failure = try? JSONDecoder.snakeCase().decode(Failure.self, from: bytes),
       failure.experiment == configuration.experimentHash, failure.steps == plan.steps
     else { return nil }
     return failure.reason
@@ -86,9 +86,7 @@ struct StoredResult: Codable {
   /// - Throws: `FileError` when there is a file and it cannot be read.
   static func read(_ path: String) throws -> StoredResult? {
     guard let bytes = try bytesIfPresent(path) else { return nil }
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-    return try? decoder.decode(StoredResult.self, from: bytes)
+    return try? JSONDecoder.snakeCase().decode(StoredResult.self, from: bytes)
   }
 
   func write(_ path: String) throws {
@@ -99,10 +97,7 @@ struct StoredResult: Codable {
 
 /// JSON as a comparison writes it. A number that is none is the text NaN, Infinity or -Infinity.
 func comparisonJSON(_ value: some Encodable) throws -> String {
-  let encoder = JSONEncoder()
-  encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-  encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-  return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
+  String(decoding: try JSONEncoder.snakeCase(pretty: true).encode(value), as: UTF8.self) + "\n"
 }
 
 /// What a file of the comparison holds; nil where there is none.

@@ -10,15 +10,15 @@ enum ValueNames {
 
   /// First parts of values that repeat the measure.
   private static let prefixes: Set = [
-    "leftToRight", "anyOrder", "pseudo", "probe", "knn", "bagOfWords", "finetune", "maskVariance", "features", "cooccurrence", "retrieval",
+    "left_to_right", "any_order", "pseudo", "probe", "knn", "bag_of_words", "finetune", "mask_variance", "features", "cooccurrence", "retrieval",
   ]
 
   /// Parts whose words are others than those of the key.
   private static let parts = [
-    "macroF1": "macro F1", "mean": "mean state", "last": "last state", "cls": "state of [CLS]", "all": "all states", "sigma2": "σ₂",
-    "squaredSum": "Σσ²", "exact": "exactly retrieved", "bestOfOffered": "best of those offered", "strength": "penalty chosen",
-    "largestShare": "share of the largest singular value", "majorityAccuracy": "accuracy of the most frequent class",
-    "singularValue": "singular value", "standardError": "standard error", "i": "rank of the singular value",
+    "macro_f1": "macro F1", "mean": "mean state", "last": "last state", "cls": "state of [CLS]", "all": "all states", "sigma2": "σ₂",
+    "squared_sum": "Σσ²", "exact": "exactly retrieved", "best_of_offered": "best of those offered", "strength": "penalty chosen",
+    "largest_share": "share of the largest singular value", "majority_accuracy": "accuracy of the most frequent class",
+    "singular_value": "singular value", "standard_error": "standard error", "i": "rank of the singular value",
   ]
 
   static func measure(_ name: String) -> String { measures[name] ?? words(name) }
@@ -28,7 +28,7 @@ enum ValueNames {
     var found = name.split(separator: ".").map(String.init)
     if found.count > 1, prefixes.contains(found[0]) { found.removeFirst() }
     // What was measured first, then of what.
-    let isQuantityLast = ["accuracy", "macroF1", "strength", "effectiveRank", "largestShare", "rows"].contains(found.last ?? "")
+    let isQuantityLast = ["accuracy", "macro_f1", "strength", "effective_rank", "largest_share", "rows"].contains(found.last ?? "")
     return (isQuantityLast ? found.reversed() : found).map(part).joined(separator: ", ")
   }
 
@@ -43,16 +43,7 @@ enum ValueNames {
 
   private static func part(_ name: String) -> String { parts[name] ?? words(name) }
 
-  /// A key in camel case as words: a letter in upper case begins one, unless the one before is in upper case too.
-  private static func words(_ name: String) -> String {
-    var (result, wasUpper) = ("", true)
-    for character in name {
-      if character.isUppercase, !wasUpper, !result.isEmpty { result += " " }
-      result += character.isUppercase && !wasUpper ? character.lowercased() : String(character)
-      wasUpper = character.isUppercase || !character.isLetter
-    }
-    return result
-  }
+  private static func words(_ name: String) -> String { name.replacing("_", with: " ") }
 
   /// The unit, unless the value's name says it.
   static func unit(_ unit: String, of value: String) -> String { self.value(value).contains(unit) ? "" : unit }

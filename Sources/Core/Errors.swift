@@ -13,7 +13,7 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
   /// Reading or writing failed: a full disk, a missing permission, a lost folder.
   case inputOutput = 5
   /// A value is not finite: NaN or infinity.
-  case numbers = 6
+  case nonFinite = 6
   /// A rank stalled.
   case stalled = 7
   /// Another process holds the run folder: the same command may be right a moment later.
@@ -109,6 +109,6 @@ public struct NumericsError: LockstepError, Equatable {
 
   public init(_ problem: String) { self.problem = problem }
 
-  public var exitCode: ExitCode { .numbers }
+  public var exitCode: ExitCode { .nonFinite }
   public var description: String { problem }
 }

@@ -47,7 +47,7 @@ extension ModelConfiguration {
   ///
   /// Then a checkpoint is the parameters as they lie in memory, without a transposition.
   public var inputMajorWeights: Bool {
-    visibility == .causal && norm == .layer && normPlacement == .pre && positions == .learned && activation != .swiglu
+    attentionMask == .causal && norm == .layer && normPlacement == .pre && positionEmbedding == .learned && activation != .swiglu
   }
 
   /// The Hugging Face class of this configuration, if there is one.
@@ -75,38 +75,38 @@ extension ModelConfiguration {
     func need(_ holds: Bool, _ setting: String) {
       if !holds { missing.append(setting) }
     }
-    need(inputWidth == 0, "token inputs")
+    need(inputSize == 0, "token inputs")
     if candidate == .electra { need(head == .replaced, "a head for replaced tokens") } else { need(head == .vocabulary, "a head over the vocabulary") }
-    if candidate.modelType != "electra" { need(tableWidth == width, "embeddingWidth = width") }
+    if candidate.modelType != "electra" { need(resolvedEmbeddingSize == hiddenSize, "embedding_size = hidden_size") }
     switch candidate {
     case .gpt2:
-      need(visibility == .causal, "visibility = causal")
+      need(attentionMask == .causal, "attention_mask = causal")
       need(norm == .layer, "norm = layer")
-      need(normPlacement == .pre, "normPlacement = pre")
-      need(positions == .learned, "positions = learned")
+      need(normPlacement == .pre, "norm_placement = pre")
+      need(positionEmbedding == .learned, "position_embedding = learned")
       need(activation != .swiglu, "activation = gelu-tanh or gelu")
       need(bias, "bias = true")
-      need(tokenTypes == 0, "tokenTypes = 0")
-      need(!headTransform, "headTransform = false")
+      need(typeVocabSize == 0, "type_vocab_size = 0")
+      need(!headTransform, "head_transform = false")
     case .bert, .electra, .electraGenerator:
-      need(visibility == .bidirectional, "visibility = bidirectional")
+      need(attentionMask == .bidirectional, "attention_mask = bidirectional")
       need(norm == .layer, "norm = layer")
-      need(normPlacement == .post, "normPlacement = post")
-      need(positions == .learned, "positions = learned")
+      need(normPlacement == .post, "norm_placement = post")
+      need(positionEmbedding == .learned, "position_embedding = learned")
       need(activation != .swiglu, "activation = gelu or gelu-tanh")
       need(bias, "bias = true")
-      need(tokenTypes >= 1, "tokenTypes of at least 1")
-      if candidate != .electra { need(headTransform, "headTransform = true") }
+      need(typeVocabSize >= 1, "type_vocab_size of at least 1")
+      if candidate != .electra { need(headTransform, "head_transform = true") }
       if candidate == .electraGenerator { need(activation == .gelu, "activation = gelu") }
     case .llama:
-      need(visibility == .causal, "visibility = causal")
+      need(attentionMask == .causal, "attention_mask = causal")
       need(norm == .rms, "norm = rms")
-      need(normPlacement == .pre, "normPlacement = pre")
-      need(positions == .rotary, "positions = rotary")
+      need(normPlacement == .pre, "norm_placement = pre")
+      need(positionEmbedding == .rotary, "position_embedding = rotary")
       need(activation == .swiglu, "activation = swiglu")
       need(!bias, "bias = false")
-      need(tokenTypes == 0, "tokenTypes = 0")
-      need(!headTransform, "headTransform = false")
+      need(typeVocabSize == 0, "type_vocab_size = 0")
+      need(!headTransform, "head_transform = false")
       need(dropout == 0, "dropout = 0")
     }
     return missing

@@ -1,6 +1,6 @@
 /// The shape of a transformer: everything that decides its arithmetic and its parameters.
 public struct ModelConfiguration: Codable, Sendable, Equatable {
-  public enum Visibility: String, Codable, Sendable, CaseIterable { case causal, bidirectional }
+  public enum AttentionMask: String, Codable, Sendable, CaseIterable { case causal, bidirectional }
   public enum Norm: String, Codable, Sendable, CaseIterable { case layer, rms }
   public enum NormPlacement: String, Codable, Sendable, CaseIterable { case pre, post }
   public enum Activation: String, Codable, Sendable, CaseIterable {
@@ -11,7 +11,7 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     /// silu(x·W_gate) ⊙ (x·W_up) (Llama).
     case swiglu
   }
-  public enum Positions: String, Codable, Sendable, CaseIterable { case learned, rotary, none }
+  public enum PositionEmbedding: String, Codable, Sendable, CaseIterable { case learned, rotary, none }
   /// What the last layer is asked for.
   public enum Head: String, Codable, Sendable, CaseIterable {
     /// A score for every id of the vocabulary.
@@ -20,30 +20,30 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     case replaced
   }
 
-  public var visibility: Visibility
+  public var attentionMask: AttentionMask
   /// Rows of the token embedding; 0 for a model of continuous inputs.
-  public var vocabulary: Int
+  public var vocabSize: Int
   /// Longest sequence.
-  public var context: Int
+  public var maxPosition: Int
   /// Hidden size.
-  public var width: Int
-  public var layers: Int
-  public var heads: Int
+  public var hiddenSize: Int
+  public var numLayers: Int
+  public var numHeads: Int
   /// Inner size of the feed-forward layer.
-  public var feedForward: Int
+  public var intermediateSize: Int
   public var norm: Norm
   public var normPlacement: NormPlacement
-  public var normEpsilon: Float
+  public var normEps: Float
   public var activation: Activation
-  public var positions: Positions
+  public var positionEmbedding: PositionEmbedding
   /// Base of the rotary frequencies.
-  public var rotaryBase: Float
+  public var ropeTheta: Float
   /// The output projection is the token embedding.
-  public var tiedHead: Bool
+  public var tieWordEmbeddings: Bool
   /// Linear layers have biases.
   public var bias: Bool
   /// Rows of the token-type embedding; 0 for none. Every position has type 0 in pretraining.
-  public var tokenTypes: Int
+  public var typeVocabSize: Int
   /// BERT's masked-LM head: dense, activation and norm before the output projection, which has a bias.
   public var headTransform: Bool
   /// Probability of zeroing an activation after the embedding and each residual branch.
@@ -51,81 +51,81 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   /// Probability of zeroing an attention weight.
   public var attentionDropout: Float
   /// Numbers a position of continuous inputs has; 0 for token inputs.
-  public var inputWidth: Int
-  /// Width of the embedding's tables and norm, 0 for `width`. Where they differ, a linear map leads from the one to the other (ELECTRA).
-  public var embeddingWidth: Int
+  public var inputSize: Int
+  /// Width of the embedding's tables and norm, 0 for `hiddenSize`. Where they differ, a linear map leads from the one to the other (ELECTRA).
+  public var embeddingSize: Int
   public var head: Head
   /// Standard deviation of initial weights; in pre-norm models those that end a residual branch have it divided by √(2·layers). 0.02 suits
   /// widths of some hundreds; about 1/√width suits small models, which otherwise see next to nothing of their input for long.
   public var initializerRange: Float
 
-  public var headWidth: Int { width / heads }
-  /// The width that `embeddingWidth` stands for.
-  public var tableWidth: Int { embeddingWidth > 0 ? embeddingWidth : width }
+  public var headDim: Int { hiddenSize / numHeads }
+  /// The width that `embeddingSize` stands for.
+  public var resolvedEmbeddingSize: Int { embeddingSize > 0 ? embeddingSize : hiddenSize }
 
   public init(
-    visibility: Visibility, vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, feedForward: Int? = nil,
-    norm: Norm = .layer, normPlacement: NormPlacement = .pre, normEpsilon: Float = 1e-5, activation: Activation = .geluTanh,
-    positions: Positions = .learned, rotaryBase: Float = 10_000, tiedHead: Bool = true, bias: Bool = true, tokenTypes: Int = 0,
-    headTransform: Bool = false, dropout: Float = 0, attentionDropout: Float = 0, inputWidth: Int = 0,
-    embeddingWidth: Int = 0, head: Head = .vocabulary, initializerRange: Float = 0.02
+    attentionMask: AttentionMask, vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int, intermediateSize: Int? = nil,
+    norm: Norm = .layer, normPlacement: NormPlacement = .pre, normEps: Float = 1e-5, activation: Activation = .geluTanh,
+    positionEmbedding: PositionEmbedding = .learned, ropeTheta: Float = 10_000, tieWordEmbeddings: Bool = true, bias: Bool = true, typeVocabSize: Int = 0,
+    headTransform: Bool = false, dropout: Float = 0, attentionDropout: Float = 0, inputSize: Int = 0,
+    embeddingSize: Int = 0, head: Head = .vocabulary, initializerRange: Float = 0.02
   ) {
-    self.visibility = visibility
-    self.vocabulary = vocabulary
-    self.context = context
-    self.width = width
-    self.layers = layers
-    self.heads = heads
+    self.attentionMask = attentionMask
+    self.vocabSize = vocabSize
+    self.maxPosition = maxPosition
+    self.hiddenSize = hiddenSize
+    self.numLayers = numLayers
+    self.numHeads = numHeads
     // A width beyond all sense is refused by `problems`, not by an overflow here.
-    self.feedForward = feedForward ?? 4 &* width
+    self.intermediateSize = intermediateSize ?? 4 &* hiddenSize
     self.norm = norm
     self.normPlacement = normPlacement
-    self.normEpsilon = normEpsilon
+    self.normEps = normEps
     self.activation = activation
-    self.positions = positions
-    self.rotaryBase = rotaryBase
-    self.tiedHead = tiedHead
+    self.positionEmbedding = positionEmbedding
+    self.ropeTheta = ropeTheta
+    self.tieWordEmbeddings = tieWordEmbeddings
     self.bias = bias
-    self.tokenTypes = tokenTypes
+    self.typeVocabSize = typeVocabSize
     self.headTransform = headTransform
     self.dropout = dropout
     self.attentionDropout = attentionDropout
-    self.inputWidth = inputWidth
-    self.embeddingWidth = embeddingWidth
+    self.inputSize = inputSize
+    self.embeddingSize = embeddingSize
     self.head = head
     self.initializerRange = initializerRange
   }
 
   /// Exactly GPT-2 (`GPT2LMHeadModel`).
-  public static func gpt2(vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, dropout: Float = 0) -> Self {
+  public static func gpt2(vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int, dropout: Float = 0) -> Self {
     Self(
-      visibility: .causal, vocabulary: vocabulary, context: context, width: width, layers: layers, heads: heads, dropout: dropout,
+      attentionMask: .causal, vocabSize: vocabSize, maxPosition: maxPosition, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads, dropout: dropout,
       attentionDropout: dropout)
   }
 
   /// Exactly BERT with its masked-LM head (`BertForMaskedLM`).
-  public static func bert(vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, dropout: Float = 0) -> Self {
+  public static func bert(vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int, dropout: Float = 0) -> Self {
     Self(
-      visibility: .bidirectional, vocabulary: vocabulary, context: context, width: width, layers: layers, heads: heads,
-      normPlacement: .post, normEpsilon: 1e-12, activation: .gelu, tokenTypes: 2, headTransform: true, dropout: dropout,
+      attentionMask: .bidirectional, vocabSize: vocabSize, maxPosition: maxPosition, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads,
+      normPlacement: .post, normEps: 1e-12, activation: .gelu, typeVocabSize: 2, headTransform: true, dropout: dropout,
       attentionDropout: dropout)
   }
 
   /// Exactly Llama (`LlamaForCausalLM`) with as many key/value heads as query heads.
   public static func llama(
-    vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, feedForward: Int, tiedHead: Bool = false
+    vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int, intermediateSize: Int, tieWordEmbeddings: Bool = false
   ) -> Self {
     Self(
-      visibility: .causal, vocabulary: vocabulary, context: context, width: width, layers: layers, heads: heads,
-      feedForward: feedForward, norm: .rms, activation: .swiglu, positions: .rotary, tiedHead: tiedHead, bias: false)
+      attentionMask: .causal, vocabSize: vocabSize, maxPosition: maxPosition, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads,
+      intermediateSize: intermediateSize, norm: .rms, activation: .swiglu, positionEmbedding: .rotary, tieWordEmbeddings: tieWordEmbeddings, bias: false)
   }
 
   /// Weights of the matrices every such model has: a lower bound of its parameters, which cannot overflow.
   public var leastParameters: Double {
-    let (vocabulary, width, inner) = (Double(vocabulary), Double(width), Double(feedForward))
-    let block = 4 * width * width + (activation == .swiglu ? 3 : 2) * width * inner
-    let table = Double(tableWidth)
-    return vocabulary * table * (tiedHead ? 1 : 2) + Double(layers) * block + (positions == .learned ? Double(context) * table : 0)
+    let (vocabSize, hiddenSize, inner) = (Double(vocabSize), Double(hiddenSize), Double(intermediateSize))
+    let block = 4 * hiddenSize * hiddenSize + (activation == .swiglu ? 3 : 2) * hiddenSize * inner
+    let table = Double(resolvedEmbeddingSize)
+    return vocabSize * table * (tieWordEmbeddings ? 1 : 2) + Double(numLayers) * block + (positionEmbedding == .learned ? Double(maxPosition) * table : 0)
   }
 
   /// All rules this shape breaks, under `prefix` such as `model`.
@@ -134,25 +134,25 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String) {
       if !holds { problems.append(.init(key: "\(prefix).\(key)", sentence: "is \(value); \(rule)")) }
     }
-    require((0...Int(Int32.max)).contains(vocabulary), "vocabulary", vocabulary, "it must lie in 0...\(Int32.max).")
-    require((0...65_536).contains(inputWidth), "inputWidth", inputWidth, "it must lie in 0...65536.")
-    require((1...1_048_576).contains(context), "context", context, "it must lie in 1...1048576.")
-    require((1...65_536).contains(width), "width", width, "it must lie in 1...65536.")
-    require((1...1_000).contains(layers), "layers", layers, "it must lie in 1...1000.")
-    require(heads >= 1 && width % max(heads, 1) == 0, "heads", heads, "it must divide model.width = \(width).")
-    require((1...1_048_576).contains(feedForward), "feedForward", feedForward, "it must lie in 1...1048576.")
-    require(normEpsilon > 0 && normEpsilon < 1, "normEpsilon", normEpsilon, "it must lie between 0 and 1.")
-    require(rotaryBase > 1 && rotaryBase.isFinite, "rotaryBase", rotaryBase, "it must be above 1 and finite.")
-    require(initializerRange > 0 && initializerRange <= 1, "initializerRange", initializerRange, "it must be above 0 and at most 1.")
+    require((0...Int(Int32.max)).contains(vocabSize), "vocab_size", vocabSize, "it must lie in 0...\(Int32.max).")
+    require((0...65_536).contains(inputSize), "input_size", inputSize, "it must lie in 0...65536.")
+    require((1...1_048_576).contains(maxPosition), "max_position", maxPosition, "it must lie in 1...1048576.")
+    require((1...65_536).contains(hiddenSize), "hidden_size", hiddenSize, "it must lie in 1...65536.")
+    require((1...1_000).contains(numLayers), "num_layers", numLayers, "it must lie in 1...1000.")
+    require(numHeads >= 1 && hiddenSize % max(numHeads, 1) == 0, "num_heads", numHeads, "it must divide model.hidden_size = \(hiddenSize).")
+    require((1...1_048_576).contains(intermediateSize), "intermediate_size", intermediateSize, "it must lie in 1...1048576.")
+    require(normEps > 0 && normEps < 1, "norm_eps", normEps, "it must lie between 0 and 1.")
+    require(ropeTheta > 1 && ropeTheta.isFinite, "rope_theta", ropeTheta, "it must be above 1 and finite.")
+    require(initializerRange > 0 && initializerRange <= 1, "initializer_range", initializerRange, "it must be above 0 and at most 1.")
     require((0..<1).contains(dropout), "dropout", dropout, "it must be at least 0 and below 1.")
-    require((0..<1).contains(attentionDropout), "attentionDropout", attentionDropout, "it must be at least 0 and below 1.")
-    require((0...16).contains(tokenTypes), "tokenTypes", tokenTypes, "it must lie in 0...16.")
-    require((0...65_536).contains(embeddingWidth), "embeddingWidth", embeddingWidth, "it must lie in 0...65536.")
-    if tableWidth != width, head == .vocabulary {
-      require(headTransform, "embeddingWidth", embeddingWidth, "without model.headTransform it must be 0 or model.width = \(width).")
+    require((0..<1).contains(attentionDropout), "attention_dropout", attentionDropout, "it must be at least 0 and below 1.")
+    require((0...16).contains(typeVocabSize), "type_vocab_size", typeVocabSize, "it must lie in 0...16.")
+    require((0...65_536).contains(embeddingSize), "embedding_size", embeddingSize, "it must lie in 0...65536.")
+    if resolvedEmbeddingSize != hiddenSize, head == .vocabulary {
+      require(headTransform, "embedding_size", embeddingSize, "without model.head_transform it must be 0 or model.hidden_size = \(hiddenSize).")
     }
-    if heads >= 1, width % heads == 0, positions == .rotary {
-      require(headWidth % 2 == 0, "positions", "rotary", "width / heads = \(headWidth) must then be even.")
+    if numHeads >= 1, hiddenSize % numHeads == 0, positionEmbedding == .rotary {
+      require(headDim % 2 == 0, "position_embedding", "rotary", "hidden_size / num_heads = \(headDim) must then be even.")
     }
     return problems
   }

@@ -25,7 +25,7 @@ public struct SampleDigest: Sendable, Equatable {
     (self.samples, self.order, self.content) = (samples, order, content)
   }
 
-  /// The digest of one sample. - Parameter tokens: its `SampleBatch.tokenDigest`.
+  /// The digest of one sample. - Parameter tokens: its `SampleBatch.contentDigest`.
   public init(position: UInt64, index: UInt64, tokens: UInt64) {
     let order = mix64(mix64(position) &+ index)
     self.init(samples: 1, order: order, content: mix64(order ^ mix64(tokens)))
@@ -70,14 +70,14 @@ extension SampleBatch {
   /// The sum over its samples.
   public var digest: SampleDigest {
     (0..<count).reduce(into: SampleDigest()) {
-      $0 &+= SampleDigest(position: positions[$1], index: indices[$1], tokens: tokenDigest($1))
+      $0 &+= SampleDigest(position: sampleIDs[$1], index: indices[$1], tokens: contentDigest($1))
     }
   }
 
   /// Of everything that `row` holds besides its position and index: tokens or values, and where documents begin.
   ///
   /// - Complexity: one multiplication an entry.
-  public func tokenDigest(_ row: Int) -> UInt64 {
+  public func contentDigest(_ row: Int) -> UInt64 {
     var hash: UInt64 = 0
     func take(_ word: UInt64) {
       hash = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
@@ -85,9 +85,9 @@ extension SampleBatch {
     }
     for i in row * stride..<(row + 1) * stride {
       let token = tokens.isEmpty ? 0 : UInt64(UInt32(bitPattern: tokens[i]))
-      take(UInt64(UInt32(bitPattern: segments[i])) << 32 | token)
+      take(UInt64(UInt32(bitPattern: documentIDs[i])) << 32 | token)
     }
-    for i in row * length * valueWidth..<(row + 1) * length * valueWidth { take(UInt64(values[i].bitPattern)) }
+    for i in row * length * valueSize..<(row + 1) * length * valueSize { take(UInt64(values[i].bitPattern)) }
     return mix64(hash)
   }
 }

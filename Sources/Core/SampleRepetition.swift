@@ -27,7 +27,7 @@ public struct SampleRepetition: Sendable, Equatable {
     let unit = layout == .rows ? times : times * microBatch
     guard times > 1, batch > 0, microBatch > 0, batch % unit != 0 else { return nil }
     let (below, above) = (batch / unit * unit, (batch / unit + 1) * unit)
-    let what = layout == .rows ? "\(key) = \(times)" : "\(key) = \(times) micro-batches of batch.microBatch = \(microBatch)"
+    let what = layout == .rows ? "\(key) = \(times)" : "\(key) = \(times) micro-batches of batch.micro_batch = \(microBatch)"
     return .init(
       key: "batch.samples",
       sentence: "is \(batch); every text is read \(times) times per step, so it must be a multiple of \(unit) (\(what)), such as \(below > 0 ? below : above).")

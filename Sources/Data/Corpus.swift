@@ -17,8 +17,8 @@ public struct Corpus: Sendable {
   public init(_ folder: String) throws {
     self.folder = folder
     self.manifest = try CorpusManifest(folder: folder)
-    try require(tokenizerPath, manifest.tokenizerSHA256, atMost: TokenizerLoader.largestFile)
-    try require(tokenizerConfigPath, manifest.tokenizerConfigSHA256, atMost: TokenizerLoader.largestCompanion)
+    try require(tokenizerPath, manifest.tokenizerSha256, atMost: TokenizerLoader.largestFile)
+    try require(tokenizerConfigPath, manifest.tokenizerConfigSha256, atMost: TokenizerLoader.largestCompanion)
   }
 
   /// - Parameter most: bytes of such a file; hashing another, which may be sparse and of terabytes, would not end.
@@ -64,10 +64,10 @@ public struct Corpus: Sendable {
       throw DataError(path, "is a link or no file.", remedy: "Put the shard itself into the corpus.")
     }
     let shard = try Shard(path)
-    guard shard.tokenizerHash == manifest.tokenizerSHA256, shard.vocabularySize == manifest.vocabulary.size else {
+    guard shard.tokenizerHash == manifest.tokenizerSha256, shard.vocabularySize == manifest.vocabulary.size else {
       throw DataError(shard.path, "was made with another tokeniser than the corpus it lies in.", remedy: "Run lockstep prepare again.")
     }
-    guard shard.payloadHash == entry.payloadSHA256, shard.tokenCount == entry.tokens, shard.documentCount == entry.documents,
+    guard shard.payloadHash == entry.payloadSha256, shard.tokenCount == entry.tokens, shard.documentCount == entry.documents,
       shard.textBytes == entry.textBytes
     else {
       throw DataError(shard.path, "is not the shard that corpus.json lists under this name.", remedy: "Copy the whole corpus again, or run lockstep prepare again.")

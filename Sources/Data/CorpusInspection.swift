@@ -19,7 +19,7 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
   public var path: String
   public var kind: Kind
   public var vocabularySize: Int
-  public var tokenizerSHA256: String
+  public var tokenizerSha256: String
   /// Names the data of a corpus; nil for a shard.
   public var contentHash: String?
   public var split: CorpusManifest.Split?
@@ -48,7 +48,7 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
 
   private init(corpus path: String, verify: Bool) throws {
     let manifest = try CorpusManifest(folder: path)
-    self.init(path: path, kind: .corpus, vocabularySize: manifest.vocabulary.size, tokenizer: manifest.tokenizerSHA256, verified: verify)
+    self.init(path: path, kind: .corpus, vocabularySize: manifest.vocabulary.size, tokenizer: manifest.tokenizerSha256, verified: verify)
     (contentHash, split) = (manifest.contentHash, manifest.split)
     for side in CorpusSplit.allCases {
       let shards = manifest.shards(side)
@@ -71,7 +71,7 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
   }
 
   private init(path: String, kind: Kind, vocabularySize: Int, tokenizer: String, verified: Bool) {
-    (self.path, self.kind, self.vocabularySize, self.tokenizerSHA256) = (path, kind, vocabularySize, tokenizer)
+    (self.path, self.kind, self.vocabularySize, self.tokenizerSha256) = (path, kind, vocabularySize, tokenizer)
     (self.parts, self.problems, self.verified) = ([:], [], verified)
   }
 
@@ -88,7 +88,7 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
 
   /// For a terminal, one line each.
   public var lines: [String] {
-    var lines = ["\(kind.rawValue) \(printableName(path))", "vocabulary \(counted(vocabularySize, "id")), tokenizer \(tokenizerSHA256.prefix(12))"]
+    var lines = ["\(kind.rawValue) \(printableName(path))", "vocabulary \(counted(vocabularySize, "id")), tokenizer \(tokenizerSha256.prefix(12))"]
     if let split { lines.append("split \(split.rule), validation share \(split.fraction)") }
     for (name, part) in parts.sorted(by: { $0.key < $1.key }) {
       lines.append(

@@ -6,7 +6,7 @@ import Storage
 /// without one is no corpus. It has no time, host or absolute path in it: equal inputs give equal bytes. Its last
 /// member, `sha256`, is the digest of every byte before it, so that a change anywhere in the file is seen.
 public struct CorpusManifest: Codable, Sendable, Equatable {
-  public static let currentVersion = 2
+  public static let currentVersion = 3
   public static let fileName = "corpus.json"
 
   public struct Shard: Codable, Sendable, Equatable {
@@ -15,7 +15,7 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
     public var tokens: Int
     /// Bytes of raw text the tokens stand for.
     public var textBytes: Int
-    public var payloadSHA256: String
+    public var payloadSha256: String
   }
 
   public struct Source: Codable, Sendable, Equatable {
@@ -37,9 +37,9 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
   public var version: Int
   /// SHA-256 over everything that decides the shards: options, tokeniser and sources.
   public var recipe: String
-  public var tokenizerSHA256: String
+  public var tokenizerSha256: String
   /// Of `tokenizer_config.json`, which checkpoints take over.
-  public var tokenizerConfigSHA256: String
+  public var tokenizerConfigSha256: String
   public var vocabulary: Vocabulary
   public var split: Split
   public var train: [Shard]
@@ -52,27 +52,25 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
 
   /// SHA-256 that names the data: of the tokeniser's and the shards' own. Two corpora with equal names train alike.
   public var contentHash: String {
-    let hashes = train.map(\.payloadSHA256) + ["validation"] + validation.map(\.payloadSHA256)
-    return SHA256.of(([tokenizerSHA256] + hashes).joined(separator: "\n"))
+    let hashes = train.map(\.payloadSha256) + ["validation"] + validation.map(\.payloadSha256)
+    return SHA256.of(([tokenizerSha256] + hashes).joined(separator: "\n"))
   }
 
   public func shards(_ split: CorpusSplit) -> [Shard] { split == .train ? train : validation }
 
   public init(
-    recipe: String, tokenizerSHA256: String, tokenizerConfigSHA256: String, vocabulary: Vocabulary, split: Split, train: [Shard],
+    recipe: String, tokenizerSha256: String, tokenizerConfigSha256: String, vocabulary: Vocabulary, split: Split, train: [Shard],
     validation: [Shard], sources: [Source], emptyDocuments: Int = 0, invalidDocuments: Int = 0
   ) {
     self.version = Self.currentVersion
-    (self.recipe, self.tokenizerSHA256, self.tokenizerConfigSHA256) = (recipe, tokenizerSHA256, tokenizerConfigSHA256)
+    (self.recipe, self.tokenizerSha256, self.tokenizerConfigSha256) = (recipe, tokenizerSha256, tokenizerConfigSha256)
     (self.vocabulary, self.split) = (vocabulary, split)
     (self.train, self.validation, self.sources) = (train, validation, sources)
     (self.emptyDocuments, self.invalidDocuments) = (emptyDocuments, invalidDocuments)
   }
 
   public func encoded() throws -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let open = Array(try encoder.encode(self).dropLast(Self.end.utf8.count))
+    let open = Array(try JSONEncoder.snakeCase(pretty: true).encode(self).dropLast(Self.end.utf8.count))
     return open + Self.seal(of: open)
   }
 
@@ -95,13 +93,13 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
     }
     let bytes = try MappedFile(path, atMost: Self.mostBytes).withBytes { Data($0) }
     struct Version: Decodable { var version: Int }
-    let version = try? JSONDecoder().decode(Version.self, from: bytes).version
+    let version = try? JSONDecoder.snakeCase().decode(Version.self, from: bytes).version
     if let version, version != Self.currentVersion {
       throw DataError(path, "has version \(version); this build reads version \(Self.currentVersion).", remedy: "Prepare the corpus again.")
     }
     let remedy = "Copy it again, or run lockstep prepare again."
     do {
-      self = try JSONDecoder().decode(Self.self, from: bytes)
+      self = try JSONDecoder.snakeCase().decode(Self.self, from: bytes)
     } catch {
       throw DataError(path, "is damaged: it is not the JSON that lockstep prepare writes.", remedy: remedy)
     }

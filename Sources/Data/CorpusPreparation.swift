@@ -144,7 +144,7 @@ public struct CorpusPreparation: Sendable {
     let json = tokenizer.tokenizerJSON()
     let configuration = tokenizer.tokenizerConfigJSON(maximumLength: options.maximumLength)
     var manifest = CorpusManifest(
-      recipe: recipe, tokenizerSHA256: SHA256.of(json), tokenizerConfigSHA256: SHA256.of(configuration),
+      recipe: recipe, tokenizerSha256: SHA256.of(json), tokenizerConfigSha256: SHA256.of(configuration),
       vocabulary: tokenizer.vocabulary, split: split.manifestEntry, train: [], validation: [], sources: sources)
     try AtomicFile.write(json, to: folder + "/" + Corpus.tokenizerFile)
     try AtomicFile.write(configuration, to: folder + "/" + Corpus.tokenizerConfigFile)
@@ -217,7 +217,7 @@ public struct CorpusPreparation: Sendable {
     func sequence(_ side: CorpusSplit) -> ShardSequence {
       ShardSequence(
         folder: folder, prefix: side.rawValue, shardTokens: options.shardTokens, vocabulary: tokenizer.vocabulary,
-        tokenizerHash: manifest.tokenizerSHA256)
+        tokenizerHash: manifest.tokenizerSha256)
     }
     var (train, validation) = (sequence(.train), sequence(.validation))
     let (specials, specialIsText) = (WrittenSpecials(tokenizer), !options.readsSpecialTokens)

@@ -43,7 +43,7 @@ public struct PreparationOptions: Sendable {
 
   /// What decides the shards, as text. Threads and force are not part of it.
   var recipe: String {
-    "format \(format.name)\nsplit \(split.name)\nshardTokens \(shardTokens)\nmaximumLength \(maximumLength)\n" + (readsSpecialTokens ? "special tokens are read\n" : "")
+    "format \(format.name)\nsplit \(split.name)\nshard_tokens \(shardTokens)\nmaximum_length \(maximumLength)\n" + (readsSpecialTokens ? "special tokens are read\n" : "")
   }
 }
 

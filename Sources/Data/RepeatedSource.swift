@@ -16,9 +16,9 @@ public struct RepeatedSource: SampleSource {
     guard let first = texts.map(\.place).min(), let last = texts.map(\.place).max() else { return try source.samples(at: positions) }
     // Copies of neighbouring texts stand near each other: the places between are few, and each is read once.
     var batch = try source.samples(at: first..<last + 1).taking(texts.map { Int($0.place - first) })
-    batch.positions = Array(positions)
+    batch.sampleIDs = Array(positions)
     for (row, text) in texts.enumerated() {
-      batch.visits[row] = batch.visits[row] * UInt64(stream.repetition.times) + UInt64(text.copy)
+      batch.epochs[row] = batch.epochs[row] * UInt64(stream.repetition.times) + UInt64(text.copy)
     }
     return batch
   }

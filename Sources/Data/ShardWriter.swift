@@ -72,7 +72,7 @@ final class ShardWriter {
     open = false
     guard close(descriptor) == 0 else { throw FileError("close", path, reason: systemReason()) }
     let name = path.split(separator: "/").last.map(String.init) ?? path
-    return .init(file: name, documents: documentCount, tokens: tokenCount, textBytes: textBytes, payloadSHA256: header.payloadHash)
+    return .init(file: name, documents: documentCount, tokens: tokenCount, textBytes: textBytes, payloadSha256: header.payloadHash)
   }
 
   /// Appends ids of the vocabulary in the shard's width.

@@ -40,12 +40,12 @@ public struct SpreadSource: SampleSource {
 extension SampleBatch {
   /// Adds the samples of another batch of the same shape.
   mutating func append(_ other: SampleBatch) {
-    precondition(length == other.length && lookahead == other.lookahead && valueWidth == other.valueWidth, "samples of two shapes in one batch")
-    positions += other.positions
+    precondition(length == other.length && lookahead == other.lookahead && valueSize == other.valueSize, "samples of two shapes in one batch")
+    sampleIDs += other.sampleIDs
     indices += other.indices
-    visits += other.visits
+    epochs += other.epochs
     tokens += other.tokens
     values += other.values
-    segments += other.segments
+    documentIDs += other.documentIDs
   }
 }

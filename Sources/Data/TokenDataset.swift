@@ -84,7 +84,7 @@ public struct SyntheticDataset: SampleSource {
       let stream = generator.at(position: position, site: Self.site)
       for element in 0..<stride { tokens[row * stride + element] = Int32(stream.below(vocabulary.size, element)) }
     }
-    let segments = [Int32](repeating: 0, count: tokens.count)
-    return SampleBatch(positions: Array(positions), length: context, lookahead: lookahead, tokens: tokens, segments: segments)
+    let documentIDs = [Int32](repeating: 0, count: tokens.count)
+    return SampleBatch(sampleIDs: Array(positions), length: context, lookahead: lookahead, tokens: tokens, documentIDs: documentIDs)
   }
 }

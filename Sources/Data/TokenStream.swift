@@ -43,7 +43,7 @@ struct ShardStream: TokenStream {
       let first = position - starts[shardIndex]
       let last = min(shard.tokenCount, first + start + count - position)
       try shard.copy(first..<last, into: &batch.tokens, at: place)
-      number(first..<last, of: shard, from: &segment, in: &batch.segments, at: place)
+      number(first..<last, of: shard, from: &segment, in: &batch.documentIDs, at: place)
       place += last - first
       position += last - first
       shardIndex += 1
@@ -52,7 +52,7 @@ struct ShardStream: TokenStream {
   }
 
   /// Writes the document numbers of a range of one shard; `segment` is that of the first document, then of the last.
-  private func number(_ range: Range<Int>, of shard: Shard, from segment: inout Int32, in segments: inout [Int32], at offset: Int) {
+  private func number(_ range: Range<Int>, of shard: Shard, from segment: inout Int32, in documentIDs: inout [Int32], at offset: Int) {
     var document = shard.documentIndex(ofToken: range.lowerBound)
     var end = shard.boundary(document + 1)
     for index in range {
@@ -61,7 +61,7 @@ struct ShardStream: TokenStream {
         segment += 1
         end = shard.boundary(document + 1)
       }
-      segments[offset + index - range.lowerBound] = segment
+      documentIDs[offset + index - range.lowerBound] = segment
     }
   }
 }
@@ -82,7 +82,7 @@ struct ArrayStream: TokenStream {
     for index in start..<start + count {
       if document + 1 < documentStarts.count, documentStarts[document + 1] == index { document += 1 }
       batch.tokens[offset + index - start] = tokens[index]
-      batch.segments[offset + index - start] = Int32(document - first)
+      batch.documentIDs[offset + index - start] = Int32(document - first)
     }
   }
 }

@@ -33,7 +33,7 @@ public struct WholeDocuments: Sendable, Equatable {
     if let longest = cuts.map(\.count).max(), longest > context {
       throw DataError(
         name, "has a document of \(longest) tokens, and each must fit into a sample of \(context).",
-        remedy: "Set model.context to at least \(longest), or leave such documents out.")
+        remedy: "Set model.max_position to at least \(longest), or leave such documents out.")
     }
     return cuts
   }
@@ -61,7 +61,7 @@ public enum SampleOrder: Sendable, Equatable {
 /// Concretely: with `window` = context (less 2 for [CLS] and [SEP]), sample i holds tokens i·window ..<
 /// (i + 1)·window and, without framing, the `lookahead` tokens after them. Positions without a token have the
 /// padding id and segment −1: the end of the last sample, what lies past the end of the stream, and the
-/// lookahead behind a [SEP]. [CLS] and [SEP] have the segments of their neighbours. Nothing is dropped.
+/// lookahead behind a [SEP]. [CLS] and [SEP] have the documentIDs of their neighbours. Nothing is dropped.
 struct TokenWindows<Stream: TokenStream>: Sendable {
   let stream: Stream
   let context: Int
@@ -114,14 +114,14 @@ struct TokenWindows<Stream: TokenStream>: Sendable {
   func samples(at positions: Range<UInt64>) throws -> SampleBatch {
     let stride = context + lookahead
     var batch = SampleBatch(
-      positions: Array(positions), length: context, lookahead: lookahead,
+      sampleIDs: Array(positions), length: context, lookahead: lookahead,
       tokens: [Int32](repeating: padding, count: positions.count * stride),
-      segments: [Int32](repeating: -1, count: positions.count * stride))
+      documentIDs: [Int32](repeating: -1, count: positions.count * stride))
     let count = samplesPerEpoch
     for (row, position) in positions.enumerated() {
       let index = order.index(at: position, of: count)
       batch.indices[row] = UInt64(index)
-      batch.visits[row] = position / UInt64(count)
+      batch.epochs[row] = position / UInt64(count)
       if let documents {
         try stream.copy(documents[index].count, from: documents[index].lowerBound, into: &batch, at: row * stride)
       } else {
@@ -140,7 +140,7 @@ struct TokenWindows<Stream: TokenStream>: Sendable {
     try stream.copy(count, from: start, into: &batch, at: offset + 1)
     batch.tokens[offset] = frame.cls
     batch.tokens[offset + count + 1] = frame.sep
-    batch.segments[offset] = batch.segments[offset + 1]
-    batch.segments[offset + count + 1] = batch.segments[offset + count]
+    batch.documentIDs[offset] = batch.documentIDs[offset + 1]
+    batch.documentIDs[offset + count + 1] = batch.documentIDs[offset + count]
   }
 }

@@ -26,7 +26,7 @@ public struct FeatureSpectrum: Codable, Sendable, Equatable {
     let x = features.indices.map { (Double(features[$0]) - means[$0 % columns]) * scale }
     let wide = rows < columns
     let size = min(rows, columns)
-    let gram = multiplyDoubles(x, x, rows: size, inner: max(rows, columns), columns: size, transposeA: !wide, transposeB: wide)
+    let gram = dgemm(x, x, rows: size, inner: max(rows, columns), columns: size, transposeA: !wide, transposeB: wide)
     // The two halves of the product are rounded apart; the mean of both is symmetric.
     let symmetric = gram.indices.map { (gram[$0] + gram[$0 % size * size + $0 / size]) / 2 }
     singularValues = symmetricEigen(symmetric, size).values.map { max($0, 0).squareRoot() }

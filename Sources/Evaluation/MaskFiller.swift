@@ -28,7 +28,7 @@ public struct MaskFiller {
   /// - Parameter vocabulary: number of tokens; rows beyond stand for none and are not proposed.
   /// - Throws: `DataError` when there is no mask, or the text is longer than the context.
   public func fill(_ tokens: [Int32], mask: Int32, top: Int, vocabulary: Int) throws(DataError) -> [FilledMask] {
-    let context = model.configuration.context
+    let context = model.configuration.maxPosition
     let masked = tokens.indices.filter { tokens[$0] == mask }
     guard !masked.isEmpty else { throw DataError("the text", "has no [MASK] to fill.", remedy: "Write [MASK] where a token is asked for.") }
     guard tokens.count <= context else {
@@ -43,9 +43,9 @@ public struct MaskFiller {
     let workspace = build(arena)
     let pass = Pass(parameters)
     let input = SequenceInput(
-      positions: [0], length: tokens.count, tokens: tokens,
+      sampleIDs: [0], length: tokens.count, tokens: tokens,
       ranges: AttentionRanges(
-        samples: 1, length: tokens.count, segments: [Int32](repeating: 0, count: tokens.count), causal: false, insideDocuments: false))
+        samples: 1, length: tokens.count, documentIDs: [Int32](repeating: 0, count: tokens.count), causal: false, documentMasking: false))
     let hidden = model.forward(input, pass, workspace)
     guard let head = model.head, let saved = workspace.head else { preconditionFailure("filling needs a vocabulary head") }
     return masked.map { position in

@@ -35,8 +35,8 @@ public struct MaskedTextGenerator {
   ) throws(DataError) -> [Int32] {
     let unknown = tokens.indices.filter { tokens[$0] == mask }
     guard !unknown.isEmpty else { throw DataError("the text", "has no [MASK] to fill.", remedy: "Write [MASK] where a token is wanted.") }
-    guard tokens.count <= model.configuration.context else {
-      throw DataError("the text", "has \(tokens.count) tokens, the model reads \(model.configuration.context).", remedy: "Ask for fewer tokens.")
+    guard tokens.count <= model.configuration.maxPosition else {
+      throw DataError("the text", "has \(tokens.count) tokens, the model reads \(model.configuration.maxPosition).", remedy: "Ask for fewer tokens.")
     }
     func build(_ arena: Arena) -> Transformer.Workspace {
       Transformer.Workspace(model, samples: 1, length: tokens.count, forBackward: false, arena)
@@ -74,9 +74,9 @@ public struct MaskedTextGenerator {
     guard let head = model.head, let saved = workspace.head else { preconditionFailure("generation needs a vocabulary head") }
     let pass = Pass(parameters)
     let input = SequenceInput(
-      positions: [0], length: text.count, tokens: text,
+      sampleIDs: [0], length: text.count, tokens: text,
       ranges: AttentionRanges(
-        samples: 1, length: text.count, segments: [Int32](repeating: 0, count: text.count), causal: false, insideDocuments: false))
+        samples: 1, length: text.count, documentIDs: [Int32](repeating: 0, count: text.count), causal: false, documentMasking: false))
     let hidden = model.forward(input, pass, workspace)
     return asked.enumerated().map { index, position in
       let logits = head.logits(hidden, rows: [position], pass, saved)

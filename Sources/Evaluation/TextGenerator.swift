@@ -18,8 +18,8 @@ public final class TextGenerator {
     func build(_ arena: Arena) -> (Transformer.Workspace, [KeyValueCache]) {
       let c = model.configuration
       return (
-        Transformer.Workspace(model, samples: 1, length: c.context, forBackward: false, arena),
-        (0..<c.layers).map { _ in KeyValueCache(context: c.context, width: c.width, arena) }
+        Transformer.Workspace(model, samples: 1, length: c.maxPosition, forBackward: false, arena),
+        (0..<c.numLayers).map { _ in KeyValueCache(context: c.maxPosition, width: c.hiddenSize, arena) }
       )
     }
     let counting = Arena.counting()
@@ -40,7 +40,7 @@ public final class TextGenerator {
     onToken: (Int32) throws -> Bool = { _ in true }
   ) rethrows -> [Int32] {
     precondition(!prompt.isEmpty, "a prompt needs at least one token")
-    let context = model.configuration.context
+    let context = model.configuration.maxPosition
     var (history, result) = (prompt, [Int32]())
     var logits = read(Array(history.suffix(context)), restart: true)
     while result.count < count {
@@ -62,9 +62,9 @@ public final class TextGenerator {
     let pass = Pass(parameters)
     let n = tokens.count
     let input = SequenceInput(
-      positions: [0], length: n, tokens: tokens, positionIDs: (0..<n).map { Int32(start + $0) },
+      sampleIDs: [0], length: n, tokens: tokens, positionIDs: (0..<n).map { Int32(start + $0) },
       ranges: AttentionRanges(
-        samples: 1, length: n, segments: [Int32](repeating: 0, count: n), causal: true, insideDocuments: false))
+        samples: 1, length: n, documentIDs: [Int32](repeating: 0, count: n), causal: true, documentMasking: false))
     let hidden = model.forward(input, pass, caches: caches, workspace)
     guard let head = model.head, let saved = workspace.head else { preconditionFailure("generation needs a vocabulary head") }
     return head.logits(hidden, rows: [n - 1], pass, saved)

@@ -31,7 +31,7 @@ extension FileReader {
       let model = try ModelConfiguration(huggingFaceJSON: bytes, path: "config.json")
       try demand(model.problems(prefix: "model").isEmpty, "an impossible shape was accepted")
       _ = HuggingFaceNames.tensors(for: model).count
-      _ = HuggingFaceConfiguration.json(for: model, vocabulary: Vocabulary(size: model.vocabulary))
+      _ = HuggingFaceConfiguration.json(for: model, vocabulary: Vocabulary(size: model.vocabSize))
     },
     FileReader("index", place: "hf") { bytes, scratch in
       _ = try scratch.write(Examples.configuration, to: "hf/config.json")

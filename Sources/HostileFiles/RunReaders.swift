@@ -11,7 +11,7 @@ extension FileReader {
       let configuration = try RunConfiguration(toml: text, place: "my.toml")
       // What a run writes it must be able to read.
       _ = try RunConfiguration(toml: configuration.toml, place: "config.toml")
-      _ = try configuration.steps(samplesPerEpoch: 1 << 40, tokensPerSample: configuration.model.context)
+      _ = try configuration.steps(samplesPerEpoch: 1 << 40, tokensPerSample: configuration.model.maxPosition)
     },
     FileReader("setting", place: "") { bytes, _ in
       let base = "data.corpus = \"c\"\nduration.steps = 1\n"

@@ -14,22 +14,22 @@ public struct AttentionRanges: Sendable {
   public let length: Int
 
   /// - Parameters:
-  ///   - segments: for every row of [samples, length] the document it belongs to, -1 for padding; a document is a run of equal numbers.
+  ///   - documentIDs: for every row of [samples, length] the document it belongs to, -1 for padding; a document is a run of equal numbers.
   ///   - causal: a position sees no later one.
-  ///   - insideDocuments: a position sees its own document only; otherwise everything but padding (padding sees padding).
-  public init(samples: Int, length: Int, segments: some Collection<Int32>, causal: Bool, insideDocuments: Bool) {
-    precondition(segments.count == samples * length, "one segment a position")
-    let segments = Array(segments)
+  ///   - documentMasking: a position sees its own document only; otherwise everything but padding (padding sees padding).
+  public init(samples: Int, length: Int, documentIDs: some Collection<Int32>, causal: Bool, documentMasking: Bool) {
+    precondition(documentIDs.count == samples * length, "one document a position")
+    let documentIDs = Array(documentIDs)
     self.samples = samples
     self.length = length
-    first = [Int32](repeating: 0, count: segments.count)
+    first = [Int32](repeating: 0, count: documentIDs.count)
     end = first
     for sample in 0..<samples {
       var start = 0
       while start < length {
-        let group = segments[sample * length + start]
+        let group = documentIDs[sample * length + start]
         var stop = start + 1
-        while stop < length, Self.together(group, segments[sample * length + stop], insideDocuments) { stop += 1 }
+        while stop < length, Self.together(group, documentIDs[sample * length + stop], documentMasking) { stop += 1 }
         for row in start..<stop {
           first[sample * length + row] = Int32(start)
           end[sample * length + row] = Int32(causal ? row + 1 : stop)
@@ -39,20 +39,20 @@ public struct AttentionRanges: Sendable {
     }
   }
 
-  private static func together(_ a: Int32, _ b: Int32, _ insideDocuments: Bool) -> Bool {
-    insideDocuments ? a == b : (a < 0) == (b < 0)
+  private static func together(_ a: Int32, _ b: Int32, _ documentMasking: Bool) -> Bool {
+    documentMasking ? a == b : (a < 0) == (b < 0)
   }
 }
 
 /// What attention needs to know beyond its tensors.
 public struct AttentionDropout: Sendable {
   public let rate: Float
-  public let positions: [UInt64]
+  public let sampleIDs: [UInt64]
   public let site: UInt32
   public let random: CounterGenerator
 
-  public init(rate: Float, positions: [UInt64], site: UInt32, random: CounterGenerator) {
-    (self.rate, self.positions, self.site, self.random) = (rate, positions, site, random)
+  public init(rate: Float, sampleIDs: [UInt64], site: UInt32, random: CounterGenerator) {
+    (self.rate, self.sampleIDs, self.site, self.random) = (rate, sampleIDs, site, random)
   }
 }
 
@@ -202,7 +202,7 @@ private struct Block {
     let groups = (ranges.length + maskGroup - 1) / maskGroup
     applyMask(
       p, keys, rate: dropout.rate, firstGroup: (head * ranges.length + firstQuery + row) * groups + firstKey / maskGroup,
-      dropout.random.at(position: dropout.positions[sample], site: dropout.site))
+      dropout.random.at(position: dropout.sampleIDs[sample], site: dropout.site))
   }
 }
 

@@ -56,7 +56,7 @@ public enum BLAS {
 ///
 /// Shapes after transposition: A [m, k], B [k, n], C [m, n], all contiguous.
 /// - Complexity: 2·m·n·k flops.
-public func multiply(
+public func gemm(
   _ a: TensorView, _ b: TensorView, transposeA: Bool = false, transposeB: Bool = false, into c: TensorView, alpha: Float = 1,
   beta: Float = 0
 ) {

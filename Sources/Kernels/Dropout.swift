@@ -6,11 +6,11 @@ import Tensors
 /// Rows belong to samples: rows s·T ..< (s+1)·T are sample s, whose mask is keyed by its stream position,
 /// `site` and the element's index inside the sample. Applied to a gradient with the same key it is its own backward pass.
 /// - Complexity: a quarter of a Philox block an element.
-public func dropout(_ x: TensorView, rate: Float, rowsPerSample: Int, positions: [UInt64], site: UInt32, _ random: CounterGenerator) {
+public func dropout(_ x: TensorView, rate: Float, rowsPerSample: Int, sampleIDs: [UInt64], site: UInt32, _ random: CounterGenerator) {
   guard rate > 0 else { return }
-  precondition(x.rows == rowsPerSample * positions.count, "\(x.rows) rows for \(positions.count) samples of \(rowsPerSample)")
+  precondition(x.rows == rowsPerSample * sampleIDs.count, "\(x.rows) rows for \(sampleIDs.count) samples of \(rowsPerSample)")
   let size = rowsPerSample * x.columns
-  for (sample, position) in positions.enumerated() {
+  for (sample, position) in sampleIDs.enumerated() {
     applyMask(x.base + sample * size, size, rate: rate, random.at(position: position, site: site))
   }
 }

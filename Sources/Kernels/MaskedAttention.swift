@@ -15,7 +15,7 @@ import Tensors
 ///   - scratch: `attentionScratch(length:)` of K.
 /// - Complexity: 4·B·Q·K·C flops, whatever is visible: each product has the shape of its block.
 public func maskedAttention(
-  q: TensorView, kv: TensorView, heads: Int, visible: VisibilityMatrix, dropout: AttentionDropout?, into out: TensorView,
+  q: TensorView, kv: TensorView, heads: Int, visible: AttentionBitmask, dropout: AttentionDropout?, into out: TensorView,
   statistics: TensorView, scratch: TensorView
 ) {
   let c = out.columns
@@ -39,7 +39,7 @@ public func maskedAttention(
 /// Keys add over blocks of queries in rising order.
 /// - Complexity: 10·B·Q·K·C flops.
 public func maskedAttentionBackward(
-  q: TensorView, kv: TensorView, out: TensorView, dout: TensorView, heads: Int, visible: VisibilityMatrix, dropout: AttentionDropout?,
+  q: TensorView, kv: TensorView, out: TensorView, dout: TensorView, heads: Int, visible: AttentionBitmask, dropout: AttentionDropout?,
   statistics: TensorView, into dq: TensorView, dkv: TensorView, scratch: TensorView
 ) {
   let c = out.columns
@@ -75,7 +75,7 @@ private struct Block {
   let q: TensorView
   let kv: TensorView
   let heads: Int
-  let visible: VisibilityMatrix
+  let visible: AttentionBitmask
   let sample: Int
   let head: Int
   /// Queries firstQuery ..< firstQuery + count of the sample.
@@ -147,11 +147,11 @@ private struct Block {
     let groups = (keys + maskGroup - 1) / maskGroup
     applyMask(
       p, keys, rate: dropout.rate, firstGroup: (head * visible.queries + firstQuery + row) * groups,
-      dropout.random.at(position: dropout.positions[sample], site: dropout.site))
+      dropout.random.at(position: dropout.sampleIDs[sample], site: dropout.site))
   }
 }
 
-private func forEachBlock(_ q: TensorView, _ kv: TensorView, _ heads: Int, _ visible: VisibilityMatrix, _ body: (Block) -> Void) {
+private func forEachBlock(_ q: TensorView, _ kv: TensorView, _ heads: Int, _ visible: AttentionBitmask, _ body: (Block) -> Void) {
   precondition(
     q.rows == visible.samples * visible.queries && kv.rows == visible.samples * visible.keys && kv.columns == 2 * q.columns,
     "masked attention needs q [B·Q, C] and kv [B·K, 2·C] for a matrix [\(visible.samples), \(visible.queries), \(visible.keys)]")

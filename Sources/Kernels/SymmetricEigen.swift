@@ -5,7 +5,7 @@ import COpenBLAS
 /// C ← op(A) · op(B) in double precision.
 ///
 /// Shapes after transposition: A [m, k], B [k, n], result [m, n]. - Complexity: 2·m·n·k flops.
-public func multiplyDoubles(
+public func dgemm(
   _ a: [Double], _ b: [Double], rows m: Int, inner k: Int, columns n: Int, transposeA: Bool = false, transposeB: Bool = false
 ) -> [Double] {
   precondition(a.count == m * k && b.count == k * n, "\(a.count) and \(b.count) doubles are not [\(m), \(k)] and [\(k), \(n)]")

@@ -1,7 +1,7 @@
 /// Which keys each query of a sample sees, a bit a pair: for attention whose rows differ without any order.
 ///
 /// A row that sees nothing is allowed; attention gives zeros for it.
-public struct VisibilityMatrix: Sendable, Equatable {
+public struct AttentionBitmask: Sendable, Equatable {
   public let samples: Int
   /// Queries and keys a sample.
   public let queries: Int

@@ -26,7 +26,7 @@ public struct ClassificationHead: Sendable {
   private static let (outputSite, inputSite): (UInt32, UInt32) = (8, 9)
 
   public init(_ name: String, _ kind: Kind, classes: Int, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
-    let (start, width, deviation) = (layout.entries.count, c.width, c.initializerRange)
+    let (start, width, deviation) = (layout.entries.count, c.hiddenSize, c.initializerRange)
     self.kind = kind
     output = Linear(name, inputs: width, outputs: classes, bias: kind != .score, inputMajor: false, deviation: deviation, into: &layout)
     hidden =
@@ -41,8 +41,8 @@ public struct ClassificationHead: Sendable {
     let dense: TensorView, active: TensorView, scores: TensorView
 
     public init(_ c: ModelConfiguration, classes: Int, samples: Int, _ arena: Arena) {
-      dense = arena.matrix(samples, c.width)
-      active = arena.matrix(samples, c.width)
+      dense = arena.matrix(samples, c.hiddenSize)
+      active = arena.matrix(samples, c.hiddenSize)
       scores = arena.matrix(samples, classes)
     }
   }
@@ -87,6 +87,6 @@ public struct ClassificationHead: Sendable {
   /// One row per sample.
   private func drop(_ x: TensorView, _ input: SequenceInput, _ pass: Pass, _ site: UInt32) {
     guard let random = pass.dropout else { return }
-    dropout(x, rate: dropoutRate, rowsPerSample: 1, positions: input.positions, site: site &+ pass.siteOffset, random)
+    dropout(x, rate: dropoutRate, rowsPerSample: 1, sampleIDs: input.sampleIDs, site: site &+ pass.siteOffset, random)
   }
 }

@@ -15,19 +15,19 @@ public struct CrossAttention: Sendable {
   public let dropout: Float
 
   public init(_ name: String, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
-    heads = c.heads
+    heads = c.numHeads
     dropout = c.attentionDropout
     func linear(_ part: String, _ outputs: Int) -> Linear {
       Linear(
-        "\(name).\(part)", inputs: c.width, outputs: outputs, bias: c.bias, inputMajor: false, deviation: c.initializerRange, into: &layout)
+        "\(name).\(part)", inputs: c.hiddenSize, outputs: outputs, bias: c.bias, inputMajor: false, deviation: c.initializerRange, into: &layout)
     }
-    out = linear("out", c.width)
-    q = linear("q", c.width)
-    kv = linear("kv", 2 * c.width)
+    out = linear("out", c.hiddenSize)
+    q = linear("q", c.hiddenSize)
+    kv = linear("kv", 2 * c.hiddenSize)
   }
 
   public func forward(
-    _ x: TensorView, rows: TensorView, _ input: SequenceInput, visible: VisibilityMatrix, _ pass: Pass, site: UInt32, q projected: TensorView,
+    _ x: TensorView, rows: TensorView, _ input: SequenceInput, visible: AttentionBitmask, _ pass: Pass, site: UInt32, q projected: TensorView,
     kv pairs: TensorView, mixed: TensorView, statistics: TensorView, scratch: TensorView, into y: TensorView
   ) {
     q.forward(x, pass, into: projected)
@@ -45,7 +45,7 @@ public struct CrossAttention: Sendable {
   ///   - drows: receives the gradient of the rows.
   public func backward(
     x: TensorView, rows: TensorView, q projected: TensorView, kv pairs: TensorView, mixed: TensorView, statistics: TensorView,
-    dy: TensorView, _ input: SequenceInput, visible: VisibilityMatrix, _ pass: Pass, site: UInt32, in group: Range<Int>, dmixed: TensorView,
+    dy: TensorView, _ input: SequenceInput, visible: AttentionBitmask, _ pass: Pass, site: UInt32, in group: Range<Int>, dmixed: TensorView,
     dq: TensorView, dkv: TensorView, scratch: TensorView, addingTo dx: TensorView, into drows: TensorView
   ) {
     out.backward(x: mixed, dy: dy, pass, in: group, into: dmixed)

@@ -22,7 +22,7 @@ public struct CrossBlock: Sendable {
   public init(_ name: String, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
     dropout = c.dropout
     let start = layout.entries.count
-    func norm(_ which: String) -> Norm { Norm("\(name).\(which)", width: c.width, kind: c.norm, epsilon: c.normEpsilon, into: &layout) }
+    func norm(_ which: String) -> Norm { Norm("\(name).\(which)", width: c.hiddenSize, kind: c.norm, epsilon: c.normEps, into: &layout) }
     norm2 = norm("norm2")
     feedForward = FeedForward("\(name).feedForward", c, inputMajor: false, into: &layout)
     feedForwardGroup = layout.group(from: start)
@@ -41,21 +41,21 @@ public struct CrossBlock: Sendable {
 
     public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
       func matrix(_ columns: Int) -> TensorView { arena.matrix(rows, columns) }
-      (first, second, statistics1, statistics2) = (matrix(c.width), matrix(c.width), matrix(2), matrix(2))
-      (q, kv, mixed) = (matrix(c.width), matrix(2 * c.width), matrix(c.width))
-      attentionStatistics = arena.matrix(rows * c.heads, 2)
-      (middle, up, inner) = (matrix(c.width), matrix(FeedForward.upWidth(c)), matrix(c.feedForward))
-      (branch, a, b, dkv) = (matrix(c.width), matrix(c.width), matrix(c.width), matrix(2 * c.width))
-      dinner = matrix(c.feedForward)
+      (first, second, statistics1, statistics2) = (matrix(c.hiddenSize), matrix(c.hiddenSize), matrix(2), matrix(2))
+      (q, kv, mixed) = (matrix(c.hiddenSize), matrix(2 * c.hiddenSize), matrix(c.hiddenSize))
+      attentionStatistics = arena.matrix(rows * c.numHeads, 2)
+      (middle, up, inner) = (matrix(c.hiddenSize), matrix(FeedForward.upWidth(c)), matrix(c.intermediateSize))
+      (branch, a, b, dkv) = (matrix(c.hiddenSize), matrix(c.hiddenSize), matrix(c.hiddenSize), matrix(2 * c.hiddenSize))
+      dinner = matrix(c.intermediateSize)
       dup = c.activation == .swiglu ? matrix(FeedForward.upWidth(c)) : dinner
-      let size = attentionScratch(length: c.context)
+      let size = attentionScratch(length: c.maxPosition)
       attention = arena.matrix(size.rows, size.columns)
     }
   }
 
   /// `y` ← block(x, rows); `x` and `rows` must stay as they are until backward.
   public func forward(
-    _ x: TensorView, rows: TensorView, _ input: SequenceInput, visible: VisibilityMatrix, _ pass: Pass, _ s: Saved, into y: TensorView
+    _ x: TensorView, rows: TensorView, _ input: SequenceInput, visible: AttentionBitmask, _ pass: Pass, _ s: Saved, into y: TensorView
   ) {
     let n = x.rows
     let (first, second, middle, branch) = (s.first.first(n), s.second.first(n), s.middle.first(n), s.branch.first(n))
@@ -73,7 +73,7 @@ public struct CrossBlock: Sendable {
 
   /// `d` holds dy and receives dx; `drows` receives the gradient of the rows. Parameter gradients go to the pass's sink.
   public func backward(
-    x: TensorView, rows: TensorView, d: TensorView, _ input: SequenceInput, visible: VisibilityMatrix, _ pass: Pass, _ s: Saved,
+    x: TensorView, rows: TensorView, d: TensorView, _ input: SequenceInput, visible: AttentionBitmask, _ pass: Pass, _ s: Saved,
     drows: TensorView
   ) {
     let n = x.rows

@@ -5,7 +5,7 @@ import Tensors
 /// What stands at the bottom of a transformer: tokens or values become rows of width C, plus positions and token types,
 /// then BERT's norm for post-norm models, then dropout.
 ///
-/// *Concretely:* `x = E_token[id] (or values · W + b) + E_position[p] + E_type[0]`, in rows of `tableWidth`.
+/// *Concretely:* `x = E_token[id] (or values · W + b) + E_position[p] + E_type[0]`, in rows of `resolvedEmbeddingSize`.
 /// All gradients of this layer complete last, so its parameters stand at the end of the layout.
 public struct InputEmbedding: Sendable {
   public let token: Int?
@@ -22,22 +22,22 @@ public struct InputEmbedding: Sendable {
   ///   - readers: networks that read this embedding in a pass.
   ///   - tiedHeads: vocabulary heads whose weight is its token table.
   public init(_ name: String, _ c: ModelConfiguration, readers: Int = 1, tiedHeads: Int, into layout: inout ParameterLayout) {
-    precondition(readers == 1 || c.inputWidth == 0, "values are read by one network")
-    let (start, width) = (layout.entries.count, c.tableWidth)
+    precondition(readers == 1 || c.inputSize == 0, "values are read by one network")
+    let (start, width) = (layout.entries.count, c.resolvedEmbeddingSize)
     dropout = c.dropout
-    norm = c.normPlacement == .post ? Norm("\(name).norm", width: width, kind: c.norm, epsilon: c.normEpsilon, uses: readers, into: &layout) : nil
+    norm = c.normPlacement == .post ? Norm("\(name).norm", width: width, kind: c.norm, epsilon: c.normEps, uses: readers, into: &layout) : nil
     values =
-      c.inputWidth > 0
+      c.inputSize > 0
       ? Linear(
-        "\(name).values", inputs: c.inputWidth, outputs: width, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout) : nil
+        "\(name).values", inputs: c.inputSize, outputs: width, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout) : nil
     denseGroup = layout.group(from: start)
     func table(_ what: String, _ rows: Int, uses: Int) -> Int? {
       rows == 0
         ? nil : layout.append(ParameterSpec("\(name).\(what)", [rows, width], decay: true, .normal(c.initializerRange), uses: uses))
     }
-    type = table("type", c.tokenTypes, uses: readers)
-    position = table("position", c.positions == .learned ? c.context : 0, uses: readers)
-    token = table("token", c.inputWidth > 0 ? 0 : c.vocabulary, uses: readers + tiedHeads)
+    type = table("type", c.typeVocabSize, uses: readers)
+    position = table("position", c.positionEmbedding == .learned ? c.maxPosition : 0, uses: readers)
+    token = table("token", c.inputSize > 0 ? 0 : c.vocabSize, uses: readers + tiedHeads)
     group = start..<layout.entries.count
   }
 
@@ -46,15 +46,15 @@ public struct InputEmbedding: Sendable {
     let sum: TensorView, statistics: TensorView, values: TensorView, scattered: TensorView
 
     public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
-      sum = arena.matrix(c.normPlacement == .post ? rows : 0, c.tableWidth)
+      sum = arena.matrix(c.normPlacement == .post ? rows : 0, c.resolvedEmbeddingSize)
       statistics = arena.matrix(c.normPlacement == .post ? rows : 0, 2)
-      values = arena.matrix(rows, c.inputWidth)
-      scattered = arena.matrix(rows, c.tableWidth)
+      values = arena.matrix(rows, c.inputSize)
+      scattered = arena.matrix(rows, c.resolvedEmbeddingSize)
     }
   }
 
   /// - Parameters:
-  ///   - rows: [n, inputWidth], read in place of the input's values: the output of another network.
+  ///   - rows: [n, inputSize], read in place of the input's values: the output of another network.
   ///   - embedded: [n, C], in place of the tokens' embeddings: positions, types, norm and dropout still apply.
   public func forward(
     _ input: SequenceInput, _ pass: Pass, rows: TensorView? = nil, embedded: TensorView? = nil, _ s: Saved, into x: TensorView
@@ -64,7 +64,7 @@ public struct InputEmbedding: Sendable {
       sum.copy(from: embedded)
     } else if let token {
       gatherRows(pass.parameters.view(token), input.tokens, into: sum)
-      if !input.companions.isEmpty { gatherRows(pass.parameters.view(token), input.companions, into: sum, accumulate: true) }
+      if !input.roleIDs.isEmpty { gatherRows(pass.parameters.view(token), input.roleIDs, into: sum, accumulate: true) }
     } else if let values {
       let kept = s.values.first(input.rows)
       if let rows { kept.copy(from: rows) } else { kept.copy(from: input.values) }
@@ -96,6 +96,6 @@ public struct InputEmbedding: Sendable {
     scatter(position, input.positionIDs)
     if embedded { return }
     scatter(token, input.tokens)
-    if !input.companions.isEmpty { scatter(token, input.companions) }
+    if !input.roleIDs.isEmpty { scatter(token, input.roleIDs) }
   }
 }

@@ -13,13 +13,13 @@ public struct FeedForward: Sendable {
   public init(_ name: String, _ c: ModelConfiguration, inputMajor: Bool, into layout: inout ParameterLayout) {
     activation = c.activation
     down = Linear(
-      "\(name).down", inputs: c.feedForward, outputs: c.width, bias: c.bias, inputMajor: inputMajor, deviation: c.residualDeviation,
+      "\(name).down", inputs: c.intermediateSize, outputs: c.hiddenSize, bias: c.bias, inputMajor: inputMajor, deviation: c.residualDeviation,
       into: &layout)
     up = Linear(
-      "\(name).up", inputs: c.width, outputs: Self.upWidth(c), bias: c.bias, inputMajor: inputMajor, deviation: c.initializerRange, into: &layout)
+      "\(name).up", inputs: c.hiddenSize, outputs: Self.upWidth(c), bias: c.bias, inputMajor: inputMajor, deviation: c.initializerRange, into: &layout)
   }
 
-  public static func upWidth(_ c: ModelConfiguration) -> Int { c.activation == .swiglu ? 2 * c.feedForward : c.feedForward }
+  public static func upWidth(_ c: ModelConfiguration) -> Int { c.activation == .swiglu ? 2 * c.intermediateSize : c.intermediateSize }
 
   public func forward(_ x: TensorView, _ pass: Pass, up u: TensorView, inner: TensorView, into y: TensorView) {
     up.forward(x, pass, into: u)
@@ -52,6 +52,6 @@ extension ModelConfiguration {
   /// Deviation of the projections that write into the residual stream: `initializerRange` / √(2·layers) for pre-norm models, as GPT-2's
   /// paper scales them, `initializerRange` for post-norm ones, as BERT.
   public var residualDeviation: Float {
-    normPlacement == .pre ? initializerRange / Float(2 * layers).squareRoot() : initializerRange
+    normPlacement == .pre ? initializerRange / Float(2 * numLayers).squareRoot() : initializerRange
   }
 }

@@ -25,7 +25,7 @@ public struct Linear: Sendable {
   /// `y` ← x·W + b.
   public func forward(_ x: TensorView, _ pass: Pass, into y: TensorView) {
     if let bias { broadcastRow(pass.parameters.view(bias), into: y) }
-    multiply(x, pass.parameters.view(weight), transposeB: !inputMajor, into: y, beta: bias == nil ? 0 : 1)
+    gemm(x, pass.parameters.view(weight), transposeB: !inputMajor, into: y, beta: bias == nil ? 0 : 1)
   }
 
   /// Parameter gradients dW = xᵀ·dy and db = Σ dy into the scratch of `group`, and, if wanted, `dx` ← dy·Wᵀ (added with `accumulate`).
@@ -34,13 +34,13 @@ public struct Linear: Sendable {
   ) {
     let dw = pass.gradient(weight, in: group)
     if inputMajor {
-      multiply(x, dy, transposeA: true, into: dw)
+      gemm(x, dy, transposeA: true, into: dw)
     } else {
-      multiply(dy, x, transposeA: true, into: dw)
+      gemm(dy, x, transposeA: true, into: dw)
     }
     if let bias { sumRows(dy, into: pass.gradient(bias, in: group)) }
     if let dx {
-      multiply(dy, pass.parameters.view(weight), transposeB: inputMajor, into: dx, beta: accumulate ? 1 : 0)
+      gemm(dy, pass.parameters.view(weight), transposeB: inputMajor, into: dx, beta: accumulate ? 1 : 0)
     }
   }
 }

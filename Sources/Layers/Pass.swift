@@ -8,39 +8,39 @@ import Tensors
 /// positions gets just those rows, with their own position ids.
 public struct SequenceInput: Sendable {
   /// Stream position of each sample, the key of its randomness.
-  public var positions: [UInt64]
+  public var sampleIDs: [UInt64]
   /// Rows a sample.
   public var length: Int
   /// [rows]; empty when the inputs are values.
   public var tokens: [Int32]
   /// [rows]: ids whose embeddings are added to those of the tokens, such as roles; empty for none.
-  public var companions: [Int32]
-  /// [rows, inputWidth]; empty when the inputs are tokens.
+  public var roleIDs: [Int32]
+  /// [rows, inputSize]; empty when the inputs are tokens.
   public var values: [Float]
   /// [rows]: index into the position embedding, or the angle of rotary positions.
   public var positionIDs: [Int32]
   public var ranges: AttentionRanges
   /// What each row sees of a decoder's keys, where that is no range; nil for none.
-  public var visible: VisibilityMatrix?
+  public var visible: AttentionBitmask?
 
   public init(
-    positions: [UInt64], length: Int, tokens: [Int32] = [], values: [Float] = [], positionIDs: [Int32]? = nil, ranges: AttentionRanges,
-    visible: VisibilityMatrix? = nil, companions: [Int32] = []
+    sampleIDs: [UInt64], length: Int, tokens: [Int32] = [], values: [Float] = [], positionIDs: [Int32]? = nil, ranges: AttentionRanges,
+    visible: AttentionBitmask? = nil, roleIDs: [Int32] = []
   ) {
-    self.positions = positions
+    self.sampleIDs = sampleIDs
     self.length = length
     self.tokens = tokens
     self.values = values
-    self.positionIDs = positionIDs ?? (0..<positions.count * length).map { Int32($0 % length) }
+    self.positionIDs = positionIDs ?? (0..<sampleIDs.count * length).map { Int32($0 % length) }
     self.ranges = ranges
     self.visible = visible
-    self.companions = companions
-    precondition(companions.isEmpty || companions.count == rows, "\(companions.count) companions for \(rows) rows")
+    self.roleIDs = roleIDs
+    precondition(roleIDs.isEmpty || roleIDs.count == rows, "\(roleIDs.count) role ids for \(rows) rows")
     precondition(tokens.isEmpty || tokens.count == rows, "\(tokens.count) tokens for \(rows) rows")
     precondition(self.positionIDs.count == rows, "\(self.positionIDs.count) position ids for \(rows) rows")
   }
 
-  public var rows: Int { positions.count * length }
+  public var rows: Int { sampleIDs.count * length }
 }
 
 /// One forward and backward pass of a network over a micro-batch: everything a layer may ask for besides its tensors.
@@ -80,11 +80,11 @@ public struct Pass {
   func drop(_ x: TensorView, rate: Float, _ input: SequenceInput, site: UInt32) {
     guard let dropout, rate > 0 else { return }
     Kernels.dropout(
-      x, rate: rate, rowsPerSample: input.length, positions: input.positions, site: site &+ siteOffset, dropout)
+      x, rate: rate, rowsPerSample: input.length, sampleIDs: input.sampleIDs, site: site &+ siteOffset, dropout)
   }
 
   func attentionDropout(rate: Float, _ input: SequenceInput, site: UInt32) -> AttentionDropout? {
     guard let dropout, rate > 0 else { return nil }
-    return AttentionDropout(rate: rate, positions: input.positions, site: site &+ siteOffset, random: dropout)
+    return AttentionDropout(rate: rate, sampleIDs: input.sampleIDs, site: site &+ siteOffset, random: dropout)
   }
 }

@@ -14,8 +14,8 @@ public struct ReplacedTokenHead: Sendable {
 
   public init(_ name: String, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
     let start = layout.entries.count
-    output = Linear("\(name).output", inputs: c.width, outputs: 1, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout)
-    dense = Linear("\(name).dense", inputs: c.width, outputs: c.width, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout)
+    output = Linear("\(name).output", inputs: c.hiddenSize, outputs: 1, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout)
+    dense = Linear("\(name).dense", inputs: c.hiddenSize, outputs: c.hiddenSize, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout)
     group = layout.group(from: start)
     activation = c.activation == .geluTanh ? .geluTanh : .gelu
   }
@@ -24,9 +24,9 @@ public struct ReplacedTokenHead: Sendable {
     let gathered: TensorView, dense: TensorView, active: TensorView, logits: TensorView
 
     public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
-      gathered = arena.matrix(rows, c.width)
-      dense = arena.matrix(rows, c.width)
-      active = arena.matrix(rows, c.width)
+      gathered = arena.matrix(rows, c.hiddenSize)
+      dense = arena.matrix(rows, c.hiddenSize)
+      active = arena.matrix(rows, c.hiddenSize)
       logits = arena.matrix(rows, 1)
     }
   }

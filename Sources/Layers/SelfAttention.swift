@@ -13,14 +13,14 @@ public struct SelfAttention: Sendable {
   public let rotary: RotaryTable?
 
   public init(_ name: String, _ c: ModelConfiguration, inputMajor: Bool, rotary: RotaryTable?, into layout: inout ParameterLayout) {
-    heads = c.heads
+    heads = c.numHeads
     dropout = c.attentionDropout
     self.rotary = rotary
     out = Linear(
-      "\(name).out", inputs: c.width, outputs: c.width, bias: c.bias, inputMajor: inputMajor, deviation: c.residualDeviation,
+      "\(name).out", inputs: c.hiddenSize, outputs: c.hiddenSize, bias: c.bias, inputMajor: inputMajor, deviation: c.residualDeviation,
       into: &layout)
     qkv = Linear(
-      "\(name).qkv", inputs: c.width, outputs: 3 * c.width, bias: c.bias, inputMajor: inputMajor, deviation: c.initializerRange, into: &layout)
+      "\(name).qkv", inputs: c.hiddenSize, outputs: 3 * c.hiddenSize, bias: c.bias, inputMajor: inputMajor, deviation: c.initializerRange, into: &layout)
   }
 
   /// - Parameter cache: for generation: the rows are the next positions of one sequence, and attend to all earlier ones.

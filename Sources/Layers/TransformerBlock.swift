@@ -26,7 +26,7 @@ public struct TransformerBlock: Sendable {
     dropout = c.dropout
     site = UInt32(16 + 4 * index)
     let start = layout.entries.count
-    func norm(_ which: String) -> Norm { Norm("\(name).\(which)", width: c.width, kind: c.norm, epsilon: c.normEpsilon, into: &layout) }
+    func norm(_ which: String) -> Norm { Norm("\(name).\(which)", width: c.hiddenSize, kind: c.norm, epsilon: c.normEps, into: &layout) }
     switch placement {
     case .pre:
       feedForward = FeedForward("\(name).feedForward", c, inputMajor: inputMajor, into: &layout)
@@ -54,16 +54,16 @@ public struct TransformerBlock: Sendable {
     let up: TensorView, inner: TensorView
 
     public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
-      first = arena.matrix(rows, c.width)
-      second = arena.matrix(rows, c.width)
+      first = arena.matrix(rows, c.hiddenSize)
+      second = arena.matrix(rows, c.hiddenSize)
       statistics1 = arena.matrix(rows, 2)
       statistics2 = arena.matrix(rows, 2)
-      qkv = arena.matrix(rows, 3 * c.width)
-      mixed = arena.matrix(rows, c.width)
-      attentionStatistics = arena.matrix(rows * c.heads, 2)
-      middle = arena.matrix(rows, c.width)
+      qkv = arena.matrix(rows, 3 * c.hiddenSize)
+      mixed = arena.matrix(rows, c.hiddenSize)
+      attentionStatistics = arena.matrix(rows * c.numHeads, 2)
+      middle = arena.matrix(rows, c.hiddenSize)
       up = arena.matrix(rows, FeedForward.upWidth(c))
-      inner = arena.matrix(rows, c.feedForward)
+      inner = arena.matrix(rows, c.intermediateSize)
     }
   }
 
@@ -72,12 +72,12 @@ public struct TransformerBlock: Sendable {
     let a: TensorView, b: TensorView, qkv: TensorView, inner: TensorView, up: TensorView, attention: TensorView
 
     public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
-      a = arena.matrix(rows, c.width)
-      b = arena.matrix(rows, c.width)
-      qkv = arena.matrix(rows, 3 * c.width)
-      inner = arena.matrix(rows, c.feedForward)
+      a = arena.matrix(rows, c.hiddenSize)
+      b = arena.matrix(rows, c.hiddenSize)
+      qkv = arena.matrix(rows, 3 * c.hiddenSize)
+      inner = arena.matrix(rows, c.intermediateSize)
       up = c.activation == .swiglu ? arena.matrix(rows, FeedForward.upWidth(c)) : inner
-      let size = attentionScratch(length: c.context)
+      let size = attentionScratch(length: c.maxPosition)
       attention = arena.matrix(size.rows, size.columns)
     }
   }

@@ -25,20 +25,20 @@ public struct VocabularyHead: Sendable {
   /// - Parameter inputs: width of the hidden states where it is not the model's; needs a transform.
   public init(_ name: String, _ c: ModelConfiguration, inputs: Int? = nil, into layout: inout ParameterLayout) {
     let start = layout.entries.count
-    width = inputs ?? c.width
-    precondition(c.headTransform || c.tableWidth == width, "a head without a transform needs embeddings of the model's width")
-    tied = c.tiedHead
-    vocabulary = c.vocabulary
+    width = inputs ?? c.hiddenSize
+    precondition(c.headTransform || c.resolvedEmbeddingSize == width, "a head without a transform needs embeddings of the model's width")
+    tied = c.tieWordEmbeddings
+    vocabulary = c.vocabSize
     activation = c.activation == .geluTanh ? .geluTanh : .gelu
-    bias = c.headTransform ? layout.append(ParameterSpec("\(name).bias", [c.vocabulary], decay: false, .zeros)) : nil
+    bias = c.headTransform ? layout.append(ParameterSpec("\(name).bias", [c.vocabSize], decay: false, .zeros)) : nil
     biasGroup = layout.group(from: start)
     weight =
-      tied ? -1 : layout.append(ParameterSpec("\(name).weight", [c.vocabulary, c.tableWidth], decay: true, .normal(c.initializerRange)))
+      tied ? -1 : layout.append(ParameterSpec("\(name).weight", [c.vocabSize, c.resolvedEmbeddingSize], decay: true, .normal(c.initializerRange)))
     let second = layout.entries.count
-    norm = c.headTransform ? Norm("\(name).norm", width: c.tableWidth, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
+    norm = c.headTransform ? Norm("\(name).norm", width: c.resolvedEmbeddingSize, kind: c.norm, epsilon: c.normEps, into: &layout) : nil
     transform =
       c.headTransform
-      ? Linear("\(name).transform", inputs: width, outputs: c.tableWidth, bias: c.bias, inputMajor: false, deviation: c.initializerRange, into: &layout)
+      ? Linear("\(name).transform", inputs: width, outputs: c.resolvedEmbeddingSize, bias: c.bias, inputMajor: false, deviation: c.initializerRange, into: &layout)
       : nil
     transformGroup = layout.group(from: second)
     group = start..<layout.entries.count
@@ -71,14 +71,14 @@ public struct VocabularyHead: Sendable {
     public init(_ head: VocabularyHead, _ c: ModelConfiguration, rows: Int, _ arena: Arena) {
       let transformRows = c.headTransform ? rows : 0
       gathered = arena.matrix(rows, head.width)
-      dense = arena.matrix(transformRows, c.tableWidth)
-      active = arena.matrix(transformRows, c.tableWidth)
-      normed = arena.matrix(transformRows, c.tableWidth)
+      dense = arena.matrix(transformRows, c.resolvedEmbeddingSize)
+      active = arena.matrix(transformRows, c.resolvedEmbeddingSize)
+      normed = arena.matrix(transformRows, c.resolvedEmbeddingSize)
       statistics = arena.matrix(transformRows, 2)
-      gradient = arena.matrix(rows, c.tableWidth)
-      logits = arena.matrix(min(head.sliceRows, rows), c.vocabulary)
-      biasSum = arena.matrix(c.headTransform ? 1 : 0, c.vocabulary)
-      biasSlice = arena.matrix(c.headTransform ? 1 : 0, c.vocabulary)
+      gradient = arena.matrix(rows, c.resolvedEmbeddingSize)
+      logits = arena.matrix(min(head.sliceRows, rows), c.vocabSize)
+      biasSum = arena.matrix(c.headTransform ? 1 : 0, c.vocabSize)
+      biasSlice = arena.matrix(c.headTransform ? 1 : 0, c.vocabSize)
     }
   }
 
@@ -104,7 +104,7 @@ public struct VocabularyHead: Sendable {
 
   func project(_ features: TensorView, _ pass: Pass, into logits: TensorView) {
     if let bias { broadcastRow(pass.parameters.view(bias), into: logits) }
-    multiply(features, pass.parameters.view(weight), transposeB: true, into: logits, beta: bias == nil ? 0 : 1)
+    gemm(features, pass.parameters.view(weight), transposeB: true, into: logits, beta: bias == nil ? 0 : 1)
   }
 
   /// What sees logits before they are scored: the indices of their rows among the rows asked for, and the logits.
@@ -155,8 +155,8 @@ public struct VocabularyHead: Sendable {
         softmaxCrossEntropy(logits: z, targets: targets[slice], weights: weights[slice], scale: scale, rowLosses: $0)
       }
       let first = slice.lowerBound == 0
-      multiply(z, w, into: dx.rows(slice))
-      multiply(z, x.rows(slice), transposeA: true, into: dw, beta: first ? 0 : 1)
+      gemm(z, w, into: dx.rows(slice))
+      gemm(z, x.rows(slice), transposeA: true, into: dw, beta: first ? 0 : 1)
       if bias != nil {
         sumRows(z, into: first ? s.biasSum : s.biasSlice)
         if !first { addInPlace(s.biasSum, s.biasSlice) }

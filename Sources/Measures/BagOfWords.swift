@@ -3,7 +3,7 @@ import Core
 /// `bag-of-words`: what logistic regression makes of the same examples without any network: the baseline for probe and finetune.
 ///
 /// *Concretely:* a word is a run of letters, digits and apostrophes, lower-cased; a text is the set of its words (1 for each that
-/// occurs), or their counts, or 1 + ln count. Words of fewer than `minimumTexts` training texts, and words that only test texts have,
+/// occurs), or their counts, or 1 + ln count. Words of fewer than `minTexts` training texts, and words that only test texts have,
 /// are left out. The whole text is read, whatever the model's context. Then as `probe`, without standardisation.
 /// Reference: Pang, Lee, Vaithyanathan, "Thumbs up?", 2002, arXiv cs/0205070 (presence beats frequency for sentiment).
 public struct BagOfWordsMeasure: Measure {
@@ -19,7 +19,7 @@ public struct BagOfWordsMeasure: Measure {
     /// binary, count or log.
     public var weighting = "binary"
     /// Training texts a word must occur in.
-    public var minimumTexts = 1
+    public var minTexts = 1
 
     public init() {}
   }
@@ -50,8 +50,8 @@ public struct BagOfWordsMeasure: Measure {
       let choices = Weighting.allCases.map(\.rawValue).joined(separator: ", ")
       problems.append(.init(key: "measures.bag-of-words.weighting", sentence: "is \(options.weighting); it must be one of \(choices)."))
     }
-    if !(1...1_000_000).contains(options.minimumTexts) {
-      problems.append(.init(key: "measures.bag-of-words.minimumTexts", sentence: "is \(options.minimumTexts); it must lie in 1...1000000."))
+    if !(1...1_000_000).contains(options.minTexts) {
+      problems.append(.init(key: "measures.bag-of-words.min_texts", sentence: "is \(options.minTexts); it must lie in 1...1000000."))
     }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     self.options = options
@@ -66,39 +66,39 @@ public struct BagOfWordsMeasure: Measure {
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let data = try LabelledText.read(options, seed: context.seed, context.communicator)
-    return try Self.measure(data, weighting, minimumTexts: options.minimumTexts, place: options.train, context)
+    return try Self.measure(data, weighting, minTexts: options.minTexts, place: options.train, context)
   }
 
   static func measure(
-    _ data: LabelledText, _ weighting: Weighting, minimumTexts: Int, place: String, _ context: MeasureContext
+    _ data: LabelledText, _ weighting: Weighting, minTexts: Int, place: String, _ context: MeasureContext
   ) throws -> MeasureResult {
-    let (x, words) = try bags(data, weighting, minimumTexts: minimumTexts, place: place)
+    let (x, words) = try bags(data, weighting, minTexts: minTexts, place: place)
     let split = try data.validationSplit(seed: context.seed, place: place)
     let probe = try LinearProbe(x, data, split: split, context)
     // It knows nothing of the model, so no model is better in it.
-    let score = data.score(probe.predictions).values("bagOfWords").map { value in
+    let score = data.score(probe.predictions).values("bag_of_words").map { value in
       var value = value
       value.better = .neither
       return value
     }
     let values =
       score + [
-        MeasuredValue("bagOfWords.strength", probe.strength), MeasuredValue("bagOfWords.words", Double(words)),
-        MeasuredValue("bagOfWords.majorityAccuracy", data.majorityAccuracy, least: 0, most: 1),
+        MeasuredValue("bag_of_words.strength", probe.strength), MeasuredValue("bag_of_words.words", Double(words)),
+        MeasuredValue("bag_of_words.majority_accuracy", data.majorityAccuracy, least: 0, most: 1),
       ]
-    return MeasureResult(values, notes: data.remarks + probe.notes, predictions: [Predictions("bagOfWords", probe.predictions, data)])
+    return MeasureResult(values, notes: data.remarks + probe.notes, predictions: [Predictions("bag_of_words", probe.predictions, data)])
   }
 
   /// Training texts, then test texts. - Throws: `DataError` when no word is left.
   static func bags(
-    _ data: LabelledText, _ weighting: Weighting, minimumTexts: Int, place: String
+    _ data: LabelledText, _ weighting: Weighting, minTexts: Int, place: String
   ) throws(DataError) -> (SparseExamples, words: Int) {
     let counts = (data.train + data.test).map { self.counts(words(of: $0.text)) }
     var texts: [String: Int] = [:]
     for count in counts.prefix(data.train.count) { for word in count.keys { texts[word, default: 0] += 1 } }
-    let vocabulary = texts.filter { $0.value >= minimumTexts }.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let vocabulary = texts.filter { $0.value >= minTexts }.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     guard !vocabulary.isEmpty else {
-      throw DataError(place, "has no word that occurs in \(minimumTexts) training texts.", remedy: "Lower minimumTexts, or name another text column.")
+      throw DataError(place, "has no word that occurs in \(minTexts) training texts.", remedy: "Lower min_texts, or name another text column.")
     }
     let columns = Dictionary(uniqueKeysWithValues: vocabulary.enumerated().map { ($1, $0) })
     var x = SparseExamples(columns: vocabulary.count)

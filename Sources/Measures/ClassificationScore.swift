@@ -26,7 +26,7 @@ struct ClassificationScore {
     let items = MeasuredValue.Items(sums: correct, counts: [Double](repeating: 1, count: correct.count))
     return [
       MeasuredValue("\(name).accuracy", accuracy, better: .higher, standardError: ratioError(items), least: 0, most: 1, items: items),
-      MeasuredValue("\(name).macroF1", macroF1, better: .higher, least: 0, most: 1),
+      MeasuredValue("\(name).macro_f1", macroF1, better: .higher, least: 0, most: 1),
     ]
   }
 }

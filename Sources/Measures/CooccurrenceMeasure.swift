@@ -25,7 +25,7 @@ public struct CooccurrenceMeasure: Measure {
     /// Leading singular values.
     public var rank = 32
     /// Of a split with more tokens, whole documents evenly spread over it are read.
-    public var mostTokens = 10_000_000
+    public var maxTokens = 10_000_000
 
     public init() {}
   }
@@ -42,7 +42,7 @@ public struct CooccurrenceMeasure: Measure {
     do throws(ConfigurationError) { try pairOptions(seed: 1).validate(.ahead(offsets: 1)) } catch {
       problems += error.problems.map { .init(key: "measures.\(Self.name).\($0.key)", sentence: $0.sentence) }
     }
-    if options.mostTokens < 1 { problems.append(.init(key: "measures.\(Self.name).mostTokens", sentence: "is \(options.mostTokens); it must be at least 1.")) }
+    if options.maxTokens < 1 { problems.append(.init(key: "measures.\(Self.name).max_tokens", sentence: "is \(options.maxTokens); it must be at least 1.")) }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
   }
 
@@ -52,18 +52,18 @@ public struct CooccurrenceMeasure: Measure {
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     guard let contextTargetPairs = contextTargetPairs(context.model) else { preconditionFailure("obstacle refuses this model") }
-    let documents = try Self.documents(try context.requireCorpus(Self.name), context.split, most: options.mostTokens)
+    let documents = try Self.documents(try context.requireCorpus(Self.name), context.split, most: options.maxTokens)
     let report = try CooccurrenceReport.measure(
       documents, try scheme(contextTargetPairs), pairOptions(seed: context.seed), over: context.communicator)
     let tail = report.tails.last ?? 0
     var result = MeasureResult([
       MeasuredValue("cooccurrence.components", Double(report.components)),
       MeasuredValue("cooccurrence.sigma2", report.singularValues.dropFirst().first ?? 0),
-      MeasuredValue("cooccurrence.squaredSum", report.squaredSum), MeasuredValue("cooccurrence.tail", tail, unit: "Σσ² behind \(report.singularValues.count)"),
-      MeasuredValue("cooccurrence.collisionRate", report.collisionRate), MeasuredValue("cooccurrence.conditions", Double(report.conditions)),
+      MeasuredValue("cooccurrence.squared_sum", report.squaredSum), MeasuredValue("cooccurrence.tail", tail, unit: "Σσ² behind \(report.singularValues.count)"),
+      MeasuredValue("cooccurrence.collision_rate", report.collisionRate), MeasuredValue("cooccurrence.conditions", Double(report.conditions)),
     ])
     result.tables["spectrum.cooccurrence"] = MeasuredTable(
-      ["i", "singularValue", "tail"],
+      ["i", "singular_value", "tail"],
       report.singularValues.indices.map { [Double($0 + 1), report.singularValues[$0], report.tails[$0 + 1]] })
     result.notes.append(
       "cooccurrence describes the objective on this text, not what was trained: equal for all seeds. Finite sampling adds to Σσ² and to components; compare equal numbers of pairs, and schemes with about as many conditions, only.")
@@ -87,12 +87,12 @@ public struct CooccurrenceMeasure: Measure {
   func scheme(_ contextTargetPairs: ContextTargetPairs) throws(ConfigurationError) -> PairScheme {
     func count(_ share: Double) -> Int { min(max(Int((share * Double(options.window)).rounded()), 1), options.window - 1) }
     switch contextTargetPairs {
-    case .ahead(let offsets, let law):
+    case .ahead(let offsets, let distribution):
       guard offsets < options.window else {
         throw ConfigurationError(
           "measures.\(Self.name).window", is: options.window, rule: "for an objective that looks \(offsets) tokens ahead it must be larger.")
       }
-      return .ahead(offsets: offsets, law: law)
+      return .ahead(offsets: offsets, distribution: distribution)
     case .masked(let share):
       let (lowest, highest) = (count(share.lowerBound), count(share.upperBound))
       return lowest == highest ? .masked(hidden: lowest) : .maskedEvenly(lowest: lowest, highest: highest)

@@ -44,21 +44,21 @@ public struct FeatureMeasure: Measure {
 
   func measure(_ windows: TextWindows, _ context: MeasureContext) throws -> MeasureResult {
     let (encoder, parameters) = (context.model.encoder, context.model.parameters)
-    let width = encoder.configuration.width
+    let width = encoder.configuration.hiddenSize
     let isSpecial = Set(context.model.vocabulary.special)
-    let most = options.positions == 0 ? encoder.configuration.context : min(options.positions, encoder.configuration.context)
+    let most = options.positions == 0 ? encoder.configuration.maxPosition : min(options.positions, encoder.configuration.maxPosition)
     let rows = try context.rows(
       windows.windows.count, columns: 1 + (2 + most) * width,
-      workspace: { ForwardWorkspace(encoder, samples: 1, length: encoder.configuration.context) }
+      workspace: { ForwardWorkspace(encoder, samples: 1, length: encoder.configuration.maxPosition) }
     ) { index, workspace in
       let text = windows.framed(index)
       let ordinary = text.indices.filter { !isSpecial.contains(text[$0]) }
       guard let last = ordinary.last else { return [Double](repeating: 0, count: 1 + (2 + most) * width) }
       let ranges = AttentionRanges(
-        samples: 1, length: text.count, segments: [Int32](repeating: 0, count: text.count),
-        causal: encoder.configuration.visibility == .causal, insideDocuments: false)
+        samples: 1, length: text.count, documentIDs: [Int32](repeating: 0, count: text.count),
+        causal: encoder.configuration.attentionMask == .causal, documentMasking: false)
       let states = encoder.forward(
-        SequenceInput(positions: [0], length: text.count, tokens: text, ranges: ranges), Pass(parameters), workspace.transformer)
+        SequenceInput(sampleIDs: [0], length: text.count, tokens: text, ranges: ranges), Pass(parameters), workspace.transformer)
       var mean = [Double](repeating: 0, count: width)
       for i in ordinary { for k in 0..<width { mean[k] += Double(states[i, k]) / Double(ordinary.count) } }
       let count = min(most, ordinary.count)
@@ -82,11 +82,11 @@ public struct FeatureMeasure: Measure {
       let total = spectrum.singularValues.reduce(0, +)
       let shares = spectrum.singularValues.map { total > 0 ? $0 / total : 0 }
       result.values += [
-        MeasuredValue("features.\(kind).effectiveRank", spectrum.effectiveRank, unit: "of \(width)", better: .neither, least: 1, most: Double(width)),
-        MeasuredValue("features.\(kind).largestShare", shares.first ?? 0, least: 0, most: 1), MeasuredValue("features.\(kind).rows", Double(spectrum.rows)),
+        MeasuredValue("features.\(kind).effective_rank", spectrum.effectiveRank, unit: "of \(width)", better: .neither, least: 1, most: Double(width)),
+        MeasuredValue("features.\(kind).largest_share", shares.first ?? 0, least: 0, most: 1), MeasuredValue("features.\(kind).rows", Double(spectrum.rows)),
       ]
       result.tables["spectrum.\(kind)"] = MeasuredTable(
-        ["i", "singularValue", "share"], shares.indices.map { [Double($0 + 1), spectrum.singularValues[$0], shares[$0]] })
+        ["i", "singular_value", "share"], shares.indices.map { [Double($0 + 1), spectrum.singularValues[$0], shares[$0]] })
       if spectrum.rows <= width {
         result.notes.append("features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; ask for more windows.")
       }

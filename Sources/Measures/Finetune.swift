@@ -56,10 +56,10 @@ public struct FinetuneMeasure: Measure {
     }
     problems += TextFeature.problems(options.feature, key: "measures.finetune.feature", several: false)
     require((1...10_000).contains(options.epochs), "epochs", options.epochs, "it must lie in 1...10000.")
-    require(options.learningRate > 0 && options.learningRate <= 1, "learningRate", options.learningRate, "it must be above 0 and at most 1.")
+    require(options.learningRate > 0 && options.learningRate <= 1, "learning_rate", options.learningRate, "it must be above 0 and at most 1.")
     require((1...100_000).contains(options.batch), "batch", options.batch, "it must lie in 1...100000.")
     require((0..<1).contains(options.dropout), "dropout", options.dropout, "it must be at least 0 and below 1.")
-    require((0...1).contains(options.weightDecay), "weightDecay", options.weightDecay, "it must lie in 0...1.")
+    require((0...1).contains(options.weightDecay), "weight_decay", options.weightDecay, "it must lie in 0...1.")
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     self.options = options
   }
@@ -70,14 +70,14 @@ public struct FinetuneMeasure: Measure {
 
   public func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem] {
     guard options.batch % microBatch != 0 else { return [] }
-    let sentence = "is \(options.batch); it must be a multiple of the samples computed together, \(microBatch) (--micro-batch; microBatch in a comparison)."
+    let sentence = "is \(options.batch); it must be a multiple of the samples computed together, \(microBatch) (--micro-batch; micro_batch in a comparison)."
     return [.init(key: "measures.finetune.batch", sentence: sentence)]
   }
 
   public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    let problems = problems(microBatch: context.microBatch, context: context.model.configuration.context)
+    let problems = problems(microBatch: context.microBatch, context: context.model.configuration.maxPosition)
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     let data = try LabelledText.read(options, seed: context.seed, context.communicator)
     let tokenizer = try TokenizerLoader.load(context.model.path)
@@ -107,14 +107,14 @@ public struct FinetuneMeasure: Measure {
     let (feature, head, classifier) = try head(data, framed: texts.framed, context)
     let tuning = try Finetuning(options, (feature, head), data, texts, context)
     let (rows, predictions) = try tuning.run()
-    var notes = data.remarks + texts.notes(context: context.model.configuration.context)
+    var notes = data.remarks + texts.notes(context: context.model.configuration.maxPosition)
     if let classifier, let folder = context.classifierFolder {
       if context.communicator.rank == 0 { try tuning.save(classifier, to: folder) }
       notes.append("Saved in \(folder): \(classifier.architecture) with its own head (\(head.rawValue) on the feature \(feature.rawValue)).")
     }
     if options.untrained { notes.append("Weights were drawn anew: this is training from nothing.") }
     return MeasureResult(
-      data.score(predictions).values("finetune") + [MeasuredValue("finetune.majorityAccuracy", data.majorityAccuracy, least: 0, most: 1)],
+      data.score(predictions).values("finetune") + [MeasuredValue("finetune.majority_accuracy", data.majorityAccuracy, least: 0, most: 1)],
       tables: ["finetune.epochs": MeasuredTable(["epoch", "training loss", "test accuracy"], rows)], notes: notes,
       predictions: [Predictions("finetune", predictions, data)])
   }
@@ -153,7 +153,7 @@ private struct Finetuning {
       plan: BatchPlan(batch: options.batch, microBatch: context.microBatch, ranks: context.communicator.size, threads: context.pool.threads),
       options: TrainerOptions(
         seed: context.seed, steps: steps, optimizer: optimizer,
-        schedule: LearningRateSchedule(shape: .linear, warmupSteps: steps / 10, finalShare: 0)),
+        schedule: LearningRateSchedule(type: .linear, warmupSteps: steps / 10, minLrFactor: 0)),
       communicator: context.communicator)
     trainer.bank.initialize(seed: context.seed)
     if !options.untrained { copyWeights(of: context.model) }
@@ -196,7 +196,7 @@ private struct Finetuning {
   /// The class of every test text, without dropout. Groups of texts are dealt over ranks and threads.
   private func predict() throws -> [Int] {
     let (objective, parameters, size) = (objective, trainer.bank.trained, context.microBatch)
-    let causal = context.model.configuration.visibility == .causal
+    let causal = context.model.configuration.attentionMask == .causal
     let groups = TextGroups(texts, of: data.train.count..<texts.tokens.count, size: size, causal: causal)
     let length = texts.tokens.reduce(1) { max($0, $1.count) }
     let rows = try context.rows(

@@ -34,7 +34,7 @@ struct FrozenFeatures {
     features = try TextFeature.chosen(options.features, framed: texts.framed, measure: measure)
     examples = try context.features(features, texts, parameters: options.untrained ? context.model.untrained(seed: context.seed) : nil)
     notes =
-      texts.notes(context: context.model.configuration.context)
+      texts.notes(context: context.model.configuration.maxPosition)
       + (options.untrained ? ["Weights were drawn anew: this is the accuracy of the shape alone."] : [])
       + (options.features == "all" && !texts.framed ? ["The model was trained on samples without [CLS], so there is no feature cls."] : [])
   }
@@ -48,7 +48,7 @@ extension EncodedTexts {
 
 extension MeasuredModel {
   /// What stands in the way of reading text.
-  var textObstacle: String? { configuration.vocabulary > 0 ? nil : "reads no tokens" }
+  var textObstacle: String? { configuration.vocabSize > 0 ? nil : "reads no tokens" }
 
   /// First values of the same parameters.
   func untrained(seed: UInt64) -> ParameterStore {

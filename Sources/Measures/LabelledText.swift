@@ -2,6 +2,7 @@ import Collectives
 import Core
 import Data
 import Foundation
+import Storage
 
 /// Options that all measures on labelled text share.
 public protocol LabelledTextOptions: MeasureOptions {
@@ -35,10 +36,10 @@ extension LabelledTextOptions {
       require(TableFile.isTable(path), key, "is \(path); it must end in .tsv or .csv (.gz, .zst or .xz may follow), or `separator` must say what parts the columns.")
     }
     let isNamed = !textColumns.contains(.name(""))
-    require(isNamed, "textColumn", "is \"\(textColumn)\", which leaves a column without a name; name the column with the text, or give its number from 1.")
-    require(!labelColumn.isEmpty, "labelColumn", "is empty; name the column with the label, or give its number from 1.")
-    require(trainExamples >= 0, "trainExamples", "is \(trainExamples); it must be 0 (all) or more.")
-    require(testExamples >= 0, "testExamples", "is \(testExamples); it must be 0 (all) or more.")
+    require(isNamed, "text_column", "is \"\(textColumn)\", which leaves a column without a name; name the column with the text, or give its number from 1.")
+    require(!labelColumn.isEmpty, "label_column", "is empty; name the column with the label, or give its number from 1.")
+    require(trainExamples >= 0, "train_examples", "is \(trainExamples); it must be 0 (all) or more.")
+    require(testExamples >= 0, "test_examples", "is \(testExamples); it must be 0 (all) or more.")
     return problems
   }
 
@@ -53,7 +54,7 @@ extension LabelledTextOptions {
       let (key, value) = blamed("\(error)")
       var sentence = "is \(value), but \(error)"
       if key == "separator" {
-        let settings = ["separator=space", "header=false", "labelColumn=1", "textColumn=2"].map { "--set \(measure).\($0)" }
+        let settings = ["separator=space", "header=false", "label_column=1", "text_column=2"].map { "--set \(measure).\($0)" }
         sentence += " Where each line is a label, a space and a text: \(settings.joined(separator: " "))."
       }
       throw ConfigurationError(problems: [.init(key: "measures.\(measure).\(key)", sentence: sentence)])
@@ -67,7 +68,7 @@ extension LabelledTextOptions {
       if let table = try? table(path, [.number(1)], header: false), table.width == 1, error.contains(path) {
         return ("separator", separator.isEmpty ? "empty" : separator)
       }
-      for (key, columns, value) in [("textColumn", textColumns, textColumn), ("labelColumn", [TableColumn(labelColumn)], labelColumn)] {
+      for (key, columns, value) in [("text_column", textColumns, textColumn), ("label_column", [TableColumn(labelColumn)], labelColumn)] {
         do { _ = try table(path, columns, header: header) } catch let found where "\(found)" == error {
           // A file that cannot be read at all fails so for every column.
           if !fails(path, [.number(1)], header: header) { return (key, value) }
@@ -122,9 +123,9 @@ struct LabelledText: Sendable, Equatable {
   /// - Throws: `DataError` naming file and line; `FileError`.
   static func read(_ options: some LabelledTextOptions, seed: UInt64, _ communicator: any Communicator) throws -> LabelledText {
     var bytes: [UInt8] = []
-    if communicator.rank == 0 { bytes = [UInt8](try JSONEncoder().encode(Packed(try read(options, seed: seed)))) }
+    if communicator.rank == 0 { bytes = [UInt8](try JSONEncoder.snakeCase().encode(Packed(try read(options, seed: seed)))) }
     bytes = try communicator.broadcast(bytes)
-    return try JSONDecoder().decode(Packed.self, from: Data(bytes)).unpacked
+    return try JSONDecoder.snakeCase().decode(Packed.self, from: Data(bytes)).unpacked
   }
 
   static func read(_ options: some LabelledTextOptions, seed: UInt64) throws -> LabelledText {
@@ -207,7 +208,7 @@ struct LabelledText: Sendable, Equatable {
 
   private static func remedyForOneFile(_ tested: Int, _ labels: Int) -> String {
     2 * labels > tested
-      ? "There are \(labels) different labels among \(counted(tested, "test example")): is labelColumn the column with the labels?"
+      ? "There are \(labels) different labels among \(counted(tested, "test example")): is label_column the column with the labels?"
       : "Give more examples of each class, so that a part can be held out."
   }
 

@@ -100,7 +100,7 @@ public struct ProbeMeasure: Measure {
       said.append(Predictions("probe.\(feature.rawValue)", probe.predictions, data))
       notes += probe.notes.map { "\(feature.rawValue): \($0)" }
     }
-    values.append(MeasuredValue("probe.majorityAccuracy", data.majorityAccuracy, least: 0, most: 1))
+    values.append(MeasuredValue("probe.majority_accuracy", data.majorityAccuracy, least: 0, most: 1))
     return MeasureResult(values, notes: notes, predictions: said)
   }
 }

@@ -23,7 +23,7 @@ public struct LoadedModel {
     self.path = folder
     let source = try HuggingFaceSource(folder)
     configuration = source.configuration
-    guard configuration.vocabulary > 0, configuration.problems(prefix: "config").isEmpty else {
+    guard configuration.vocabSize > 0, configuration.problems(prefix: "config").isEmpty else {
       throw DataError(
         folder + "/config.json", configuration.problems(prefix: "its model").first.map { "\($0.key) \($0.sentence)" } ?? "has a vocabulary of 0.")
     }
@@ -33,15 +33,15 @@ public struct LoadedModel {
     parameters = ParameterStore(layout)
     _ = try source.load(into: parameters, as: configuration)
     tokenizer = try TokenizerLoader.load(folder)
-    guard tokenizer.vocabulary.size <= configuration.vocabulary else {
+    guard tokenizer.vocabulary.size <= configuration.vocabSize else {
       throw DataError(
-        folder, "has a tokeniser of \(tokenizer.vocabulary.size) ids and a model of \(configuration.vocabulary).",
+        folder, "has a tokeniser of \(tokenizer.vocabulary.size) ids and a model of \(configuration.vocabSize).",
         remedy: "Resize the model's embedding, or use the tokeniser it was trained with.")
     }
   }
 
   /// Rows that stand for no token, such as those that fill an embedding up to a multiple of 64. Nothing may be written with them.
-  public var emptyRows: Range<Int32> { Int32(tokenizer.vocabulary.size)..<Int32(configuration.vocabulary) }
+  public var emptyRows: Range<Int32> { Int32(tokenizer.vocabulary.size)..<Int32(configuration.vocabSize) }
 
   /// The folder with the weights.
   /// - Parameter speaks: false for ranks whose lowest says on standard error which checkpoint was chosen.

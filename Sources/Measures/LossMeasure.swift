@@ -40,7 +40,7 @@ public struct LossMeasure: Measure {
     let name = options.objective.isEmpty ? nil : options.objective
     let (objective, bank) = try model.objectiveAndParameters(name)
     let cut = try model.cut(name)
-    let length = model.configuration.context
+    let length = model.configuration.maxPosition
     let data = try TokenDataset(
       corpus, split: context.split, context: length, lookahead: objective.lookahead, order: .sequential, framing: cut.framing,
       documents: cut.documents)
@@ -48,7 +48,7 @@ public struct LossMeasure: Measure {
       objective: objective, bank: bank, length: length, microBatch: context.microBatch, pool: context.pool, seed: context.seed,
       communicator: context.communicator)
     let samples = SpreadSource.count(options.samples, of: data)
-    let isText = type(of: objective).visibility == .causal && objective.terms.count == 1
+    let isText = type(of: objective).attentionMask == .causal && objective.terms.count == 1
     let found = try evaluator.sumsAndCounts(
       data, samples: samples, worth: isText ? try TextBytes(corpus, context.split).ofIds : [], meters: context.meters, label: context.activity)
     guard let index = found.counts.firstIndex(where: { $0 <= 0 }) else {
@@ -73,8 +73,8 @@ public struct LossMeasure: Measure {
     values.append(MeasuredValue("perplexity", exp(losses[0]), unit: "per token", better: .lower, least: 1))
     if found.worth > 0 {
       // One fact in three forms.
-      for i in [0, values.count - 1] { values[i].restates = "bitsPerByte" }
-      values.append(MeasuredValue("bitsPerByte", found.sums[0] / log(2) / found.worth, unit: "bits per byte", better: .lower, least: 0))
+      for i in [0, values.count - 1] { values[i].restates = "bits_per_byte" }
+      values.append(MeasuredValue("bits_per_byte", found.sums[0] / log(2) / found.worth, unit: "bits per byte", better: .lower, least: 0))
     }
     return MeasureResult(values)
   }

@@ -37,9 +37,9 @@ public struct MaskVarianceMeasure: Measure {
     /// Steps from a mask to a disjoint one, at most; 0 for a token at a time, which meets every distance.
     public var steps = 0
     /// Of the hidden tokens, the share shown as [MASK] …
-    public var maskShare = 1.0
+    public var maskReplaceProb = 1.0
     /// … and the share shown as a random token.
-    public var randomShare = 0.0
+    public var randomReplaceProb = 0.0
     public var projection = Projection.auto
     /// Of a sketch.
     public var dimensions = 1024
@@ -66,11 +66,11 @@ public struct MaskVarianceMeasure: Measure {
     require(
       o.ratio * Double(o.sets) <= 1.000001, "ratio", "is \(o.ratio) with \(o.sets) sets; sets that do not overlap need ratio · sets <= 1.")
     require(o.steps >= 0, "steps", "is \(o.steps); it must be 0 (one a token) or more.")
-    require((0...1).contains(o.maskShare), "maskShare", "is \(o.maskShare); it must lie in 0...1.")
-    require((0...1).contains(o.randomShare), "randomShare", "is \(o.randomShare); it must lie in 0...1.")
+    require((0...1).contains(o.maskReplaceProb), "mask_replace_prob", "is \(o.maskReplaceProb); it must lie in 0...1.")
+    require((0...1).contains(o.randomReplaceProb), "random_replace_prob", "is \(o.randomReplaceProb); it must lie in 0...1.")
     require(
-      o.maskShare + o.randomShare <= 1.000001, "randomShare",
-      "and maskShare add up to \(o.maskShare + o.randomShare); together they must not exceed 1.")
+      o.maskReplaceProb + o.randomReplaceProb <= 1.000001, "random_replace_prob",
+      "and mask_replace_prob add up to \(o.maskReplaceProb + o.randomReplaceProb); together they must not exceed 1.")
     require(
       (16...SignSketch.mostDimensions).contains(o.dimensions), "dimensions",
       "is \(o.dimensions); it must lie in 16...\(SignSketch.mostDimensions).")
@@ -89,7 +89,7 @@ public struct MaskVarianceMeasure: Measure {
     let size = try size(texts)
     let starts = MaskDraws.starts(size: size, sets: options.sets, steps: options.steps)
     let sketch = sketch(context.model.parameters.layout.count, starts.count, texts.framed.count, context.seed)
-    let replacement = Replacement(maskShare: options.maskShare, randomShare: options.randomShare)
+    let replacement = Replacement(maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb)
     guard let gradient = MaskedGradient(context.model, tokens, replacement, sketch: sketch) else {
       preconditionFailure("\(Self.name) needs a vocabulary head")
     }
@@ -144,28 +144,28 @@ public struct MaskVarianceMeasure: Measure {
       let values = summary.texts.map(value)
       let (mean, error) = meanAndError(values)
       let items = MeasuredValue.Items(sums: values, counts: [Double](repeating: 1, count: values.count))
-      return MeasuredValue("maskVariance.\(name)", mean, better: .neither, standardError: error, items: items)
+      return MeasuredValue("mask_variance.\(name)", mean, better: .neither, standardError: error, items: items)
     }
     func overall(_ name: String, _ statistic: ([Int]) -> Double) -> MeasuredValue {
-      MeasuredValue("maskVariance.\(name)", statistic(every), better: .neither, standardError: jackknifeError(every.count, statistic))
+      MeasuredValue("mask_variance.\(name)", statistic(every), better: .neither, standardError: jackknifeError(every.count, statistic))
     }
     func interval(_ name: String, _ statistic: @escaping ([Int]) -> Double) -> [MeasuredValue] {
       let (low, high) = bootstrapInterval(every.count, seed: seed, statistic)
       return [
-        MeasuredValue("maskVariance.\(name)", statistic(every), better: .neither),
-        MeasuredValue("maskVariance.\(name).low", low), MeasuredValue("maskVariance.\(name).high", high),
+        MeasuredValue("mask_variance.\(name)", statistic(every), better: .neither),
+        MeasuredValue("mask_variance.\(name).low", low), MeasuredValue("mask_variance.\(name).high", high),
       ]
     }
-    var values = [perText("oneMask") { $0.partitionVariance }]
+    var values = [perText("one_mask") { $0.partitionVariance }]
     values += [perText("independent", summary.independent), perText("independent.direct") { $0.directIndependent }]
     values += [perText("partition", summary.partition), perText("partition.direct") { $0.directPartition }]
     values += interval("ratio", summary.ratio) + interval("ratio.direct", summary.directRatio)
-    values.append(MeasuredValue("maskVariance.spearman", rankCorrelation(table.rows.map { $0[0] }, table.rows.map { $0[1] })))
+    values.append(MeasuredValue("mask_variance.spearman", rankCorrelation(table.rows.map { $0[0] }, table.rows.map { $0[1] })))
     values += [
-      overall("betweenTexts", summary.betweenTexts), overall("passes.freshTexts", summary.freshTexts),
-      overall("passes.oneTextPartition", summary.oneTextPartition), overall("passes.oneTextIndependent", summary.oneTextIndependent),
+      overall("between_texts", summary.betweenTexts), overall("passes.fresh_texts", summary.freshTexts),
+      overall("passes.one_text_partition", summary.oneTextPartition), overall("passes.one_text_independent", summary.oneTextIndependent),
     ]
-    var difference = overall("passes.freshMinusPartition", summary.freshMinusPartition)
+    var difference = overall("passes.fresh_minus_partition", summary.freshMinusPartition)
     difference.better = .neither
     values.append(difference)
     values += [
@@ -176,7 +176,7 @@ public struct MaskVarianceMeasure: Measure {
     return MeasureResult(
       values, tables: ["c(H)": table],
       notes: [
-        "\(basis) oneMask, independent, partition and ratio are variances inside a text; passes.* are of a mean over \(options.sets) passes with the choice of texts."
+        "\(basis) one_mask, independent, partition and ratio are variances inside a text; passes.* are of a mean over \(options.sets) passes with the choice of texts."
       ])
   }
 }

@@ -13,7 +13,7 @@ struct MaskVarianceSummary {
   init(_ texts: [TextMaskVariance], sets: Int) {
     (self.texts, self.sets) = (texts, sets)
     let flat = texts.flatMap(\.mean)
-    products = multiplyDoubles(
+    products = dgemm(
       flat, flat, rows: texts.count, inner: texts[0].mean.count, columns: texts.count, transposeB: true)
   }
 
@@ -56,6 +56,6 @@ struct MaskVarianceSummary {
       let (mean, error) = meanAndError(texts.map { $0.covariances[level] })
       return [Double(2 * level), mean, variance > 0 ? mean / variance : 0, Double(pairs[level] * texts.count), error ?? 0]
     }
-    return MeasuredTable(["H", "c", "c / Var", "pairs", "standardError"], rows)
+    return MeasuredTable(["H", "c", "c / Var", "pairs", "standard_error"], rows)
   }
 }

@@ -82,7 +82,7 @@ struct MaskedGradient: Sendable {
     fileprivate init(_ gradient: MaskedGradient) {
       let encoder = gradient.encoder
       func build(_ arena: Arena) -> Transformer.Workspace {
-        Transformer.Workspace(encoder, samples: 1, length: encoder.configuration.context, arena)
+        Transformer.Workspace(encoder, samples: 1, length: encoder.configuration.maxPosition, arena)
       }
       let counting = Arena.counting()
       _ = build(counting)
@@ -102,8 +102,8 @@ struct MaskedGradient: Sendable {
     var shown = text
     for i in hidden { shown[i] = replacement(text[i], at: i, tokens, random) }
     let ranges = AttentionRanges(
-      samples: 1, length: text.count, segments: [Int32](repeating: 0, count: text.count), causal: false, insideDocuments: false)
-    let input = SequenceInput(positions: [0], length: text.count, tokens: shown, ranges: ranges)
+      samples: 1, length: text.count, documentIDs: [Int32](repeating: 0, count: text.count), causal: false, documentMasking: false)
+    let input = SequenceInput(sampleIDs: [0], length: text.count, tokens: shown, ranges: ranges)
     workspace.sink.clear()
     let pass = Pass(parameters, sink: workspace.sink)
     let states = encoder.forward(input, pass, workspace.transformer)

@@ -73,7 +73,7 @@ public struct MeasuredModel: Sendable {
     let bank = ParameterSet(made.networks)
     let source = try HuggingFaceSource(path)
     _ = try source.load(into: bank.trained, as: made.exported)
-    let missing = try source.loadRest(into: bank.trained, as: made.exported, companions: made.companions)
+    let missing = try source.loadRest(into: bank.trained, as: made.exported, exportedNetworks: made.exportedNetworks)
     if let first = missing.first {
       throw DataError(
         path, "does not have \(counted(missing.count, "parameter")) of \(wanted) such as \(first).",
@@ -84,7 +84,7 @@ public struct MeasuredModel: Sendable {
 
   /// How samples of a model are framed, by the run it comes from.
   public static func framing(of model: LoadedModel, vocabulary: Vocabulary) throws -> Framing {
-    try Framing(try run(of: model.path)?.data.frame ?? .auto, model.configuration.visibility, vocabulary)
+    try Framing(try run(of: model.path)?.data.frame ?? .auto, model.configuration.attentionMask, vocabulary)
   }
 
   /// How samples are cut for its own objective, or another one.
@@ -96,5 +96,5 @@ public struct MeasuredModel: Sendable {
   }
 
   /// [CLS] … [SEP] around samples, as in training.
-  public func framing() throws(ConfigurationError) -> Framing { try Framing(frame, configuration.visibility, vocabulary) }
+  public func framing() throws(ConfigurationError) -> Framing { try Framing(frame, configuration.attentionMask, vocabulary) }
 }

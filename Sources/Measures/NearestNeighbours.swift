@@ -63,7 +63,7 @@ public struct NearestNeighboursMeasure: Measure {
       values += data.score(predictions).values("knn.\(feature.rawValue)")
       said.append(Predictions("knn.\(feature.rawValue)", predictions, data))
     }
-    values.append(MeasuredValue("knn.majorityAccuracy", data.majorityAccuracy, least: 0, most: 1))
+    values.append(MeasuredValue("knn.majority_accuracy", data.majorityAccuracy, least: 0, most: 1))
     return MeasureResult(values, notes: notes, predictions: said)
   }
 

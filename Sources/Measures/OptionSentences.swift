@@ -12,12 +12,12 @@ extension LabelledTextOptions {
     [
       "train": "A file with a text and a label a row, .tsv or .csv, also .gz; it must be given.",
       "test": "Another such file; empty to hold out a fifth of train.",
-      "textColumn": "Name of the text's column, or its number from 1; several with commas between them are joined by line ends.",
-      "labelColumn": "Name of the label's column, or its number from 1.",
+      "text_column": "Name of the text's column, or its number from 1; several with commas between them are joined by line ends.",
+      "label_column": "Name of the label's column, or its number from 1.",
       "header": "The first row names the columns.",
       "separator": "What stands between the columns, where the ending of the file does not say it.",
-      "trainExamples": "At most so many training examples, drawn by the seed; 0 for all.",
-      "testExamples": "At most so many test examples, drawn by the seed; 0 for all.",
+      "train_examples": "At most so many training examples, drawn by the seed; 0 for all.",
+      "test_examples": "At most so many test examples, drawn by the seed; 0 for all.",
       "features": "The state a text is told by: cls, mean, last, or all for each of the three.",
       "untrained": "Weights drawn anew in place of the model's: what the shape alone gives.",
     ]
@@ -55,7 +55,7 @@ extension BagOfWordsMeasure.Options {
   public static var sentences: [String: String] {
     shared.merging([
       "weighting": "What a word that comes c times weighs: binary 1, count c, log 1 + ln c.",
-      "minimumTexts": "Training texts a word must occur in.",
+      "min_texts": "Training texts a word must occur in.",
     ]) { $1 }
   }
 }
@@ -66,10 +66,10 @@ extension FinetuneMeasure.Options {
       "feature": "The state the classifier reads: cls, mean or last.",
       "untrained": "Weights drawn anew in place of the model's: training from nothing.",
       "epochs": "Passes over the training examples.",
-      "learningRate": "The peak rate: near that of pretraining for small models, 2e-5 … 5e-5 for those of 100 million parameters.",
+      "learning_rate": "The peak rate: near that of pretraining for small models, 2e-5 … 5e-5 for those of 100 million parameters.",
       "batch": "Examples an optimiser step, a multiple of the command's --micro-batch.",
       "dropout": "Dropout of activations and attention while fine-tuning, from 0 and below 1.",
-      "weightDecay": "Decoupled weight decay.",
+      "weight_decay": "Decoupled weight decay.",
     ]) { $1 }
   }
 }
@@ -83,8 +83,8 @@ extension MaskVarianceMeasure.Options {
       "sets": "K, the masks that cover a text together, 2 … 1000.",
       "ratio": "Share of ordinary tokens that a mask hides, 0.01 … 0.5; 0 for 1 / sets.",
       "steps": "Steps from a mask to a disjoint one, at most; 0 for a token at a time.",
-      "maskShare": "Of the hidden tokens, the share shown as [MASK], 0 … 1.",
-      "randomShare": "Of the hidden tokens, the share shown as a random token, 0 … 1.",
+      "mask_replace_prob": "Of the hidden tokens, the share shown as [MASK], 0 … 1.",
+      "random_replace_prob": "Of the hidden tokens, the share shown as a random token, 0 … 1.",
       "projection": "All parameters, so many signed sums of them, or the one that fits into memory.",
       "dimensions": "Sums of a sketch.",
     ]
@@ -107,9 +107,9 @@ extension CooccurrenceMeasure.Options {
       "neighbours": "Tokens of a condition: the last so many of a prefix, or so many visible ones on either side of a hidden token.",
       "vocabulary": "The most frequent tokens, which alone are asked for.",
       "pairs": "Pairs drawn; compare equal numbers only.",
-      "positionAware": "Conditions and targets know their place in the window, as a network with positions does.",
+      "position_aware": "Conditions and targets know their place in the window, as a network with positions does.",
       "rank": "Leading singular values.",
-      "mostTokens": "Of a split with more tokens, whole documents evenly spread over it are read.",
+      "max_tokens": "Of a split with more tokens, whole documents evenly spread over it are read.",
     ]
   }
 }
@@ -122,7 +122,7 @@ extension RetrievalMeasure.Options {
       "distractors": "Most distractors, 0 … 10000; none, half and all are measured.",
       "keys": "Words with spaces between them, each one token; empty to take tokens of the text.",
       "values": "The same for values.",
-      "fillers": "The same for distractors.",
+      "distractor_words": "The same for distractors.",
     ]
   }
 }

@@ -26,7 +26,7 @@ public struct RetrievalMeasure: Measure {
     /// Words separated by spaces, each one token; empty to take tokens of the text.
     public var keys = ""
     public var values = ""
-    public var fillers = ""
+    public var distractorWords = ""
 
     public init() {}
   }
@@ -46,9 +46,9 @@ public struct RetrievalMeasure: Measure {
     require(1...100_000, "sequences", options.sequences)
     require(1...10_000, "pairs", options.pairs)
     require(0...10_000, "distractors", options.distractors)
-    let named = [options.keys, options.values, options.fillers].filter { !$0.isEmpty }.count
+    let named = [options.keys, options.values, options.distractorWords].filter { !$0.isEmpty }.count
     if named == 1 || named == 2 {
-      problems.append(.init(key: "measures.\(Self.name).keys", sentence: "values and fillers must be given together, or none of them."))
+      problems.append(.init(key: "measures.\(Self.name).keys", sentence: "values and distractor_words must be given together, or none of them."))
     }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     self.options = options
@@ -62,14 +62,14 @@ public struct RetrievalMeasure: Measure {
   }
 
   public func obstacle(_ model: MeasuredModel) -> String? {
-    model.predictionObstacle(needsMask: model.configuration.visibility != .causal)
+    model.predictionObstacle(needsMask: model.configuration.attentionMask != .causal)
   }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let pool = try tokens(context)
     try pool.check(pairs: options.pairs, distractors: options.distractors)
     let framing = try context.model.framing()
-    let problems = problems(microBatch: context.microBatch, context: context.model.configuration.context)
+    let problems = problems(microBatch: context.microBatch, context: context.model.configuration.maxPosition)
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     let cells = cells
     guard let reader = RetrievalReader(context.model, framing) else { preconditionFailure("\(Self.name) needs a vocabulary head") }
@@ -108,7 +108,7 @@ public struct RetrievalMeasure: Measure {
       return RetrievalTokens(
         keys: try RetrievalTokens.ids(options.keys, option: "keys", tokenizer),
         values: try RetrievalTokens.ids(options.values, option: "values", tokenizer),
-        distractors: try RetrievalTokens.ids(options.fillers, option: "fillers", tokenizer))
+        distractors: try RetrievalTokens.ids(options.distractorWords, option: "distractor_words", tokenizer))
     }
     let isSpecial = Set(context.model.vocabulary.special)
     var ids = (0..<Int32(context.model.vocabulary.size)).filter { !isSpecial.contains($0) }
@@ -145,12 +145,12 @@ public struct RetrievalMeasure: Measure {
     }
     return MeasureResult(
       [
-        proportion("exact", 0, unit: "of sequences", .higher), proportion("bestOfOffered", 1, unit: "of sequences", .higher),
+        proportion("exact", 0, unit: "of sequences", .higher), proportion("best_of_offered", 1, unit: "of sequences", .higher),
         proportion("loss", 2, unit: "nats per value", .lower), MeasuredValue("sequences", Double(rows.count)),
       ],
       tables: [
-        "byPairs": MeasuredTable(["pairs", "distractors", "exact", "standardError", "bestOfOffered", "loss"], byPairs),
-        "byDistance": MeasuredTable(["from", "to", "sequences", "exact", "standardError"], byDistance),
+        "by_pairs": MeasuredTable(["pairs", "distractors", "exact", "standard_error", "best_of_offered", "loss"], byPairs),
+        "by_distance": MeasuredTable(["from", "to", "sequences", "exact", "standard_error"], byDistance),
       ])
   }
 }
@@ -170,7 +170,7 @@ private struct RetrievalReader: Sendable {
     isSpecial = Set(model.vocabulary.special)
   }
 
-  func makeWorkspace() -> ForwardWorkspace { ForwardWorkspace(encoder, samples: 1, length: encoder.configuration.context) }
+  func makeWorkspace() -> ForwardWorkspace { ForwardWorkspace(encoder, samples: 1, length: encoder.configuration.maxPosition) }
 
   struct Answer {
     var isExact: Bool
@@ -180,7 +180,7 @@ private struct RetrievalReader: Sendable {
   }
 
   func answer(_ sequence: RetrievalSequence, _ workspace: ForwardWorkspace) -> Answer {
-    let isCausal = encoder.configuration.visibility == .causal
+    let isCausal = encoder.configuration.attentionMask == .causal
     var tokens = sequence.tokens
     var row = tokens.count - 1
     if !isCausal, let mask = vocabulary.mask {
@@ -194,8 +194,8 @@ private struct RetrievalReader: Sendable {
     }
     guard let saved = workspace.transformer.head else { preconditionFailure("retrieval needs a vocabulary head") }
     let ranges = AttentionRanges(
-      samples: 1, length: tokens.count, segments: [Int32](repeating: 0, count: tokens.count), causal: isCausal, insideDocuments: false)
-    let input = SequenceInput(positions: [0], length: tokens.count, tokens: tokens, ranges: ranges)
+      samples: 1, length: tokens.count, documentIDs: [Int32](repeating: 0, count: tokens.count), causal: isCausal, documentMasking: false)
+    let input = SequenceInput(sampleIDs: [0], length: tokens.count, tokens: tokens, ranges: ranges)
     let pass = Pass(parameters)
     let logits = head.logits(encoder.forward(input, pass, workspace.transformer), rows: [row], pass, saved)
     // [MASK] and its like stand in no text; of equal logits the first counts.

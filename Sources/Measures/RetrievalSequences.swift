@@ -39,7 +39,7 @@ struct RetrievalTokens: Sendable, Equatable {
 
   /// - Throws: `ConfigurationError` naming the option that has too few tokens, or shares one with another.
   func check(pairs: Int, distractors most: Int) throws(ConfigurationError) {
-    let kinds = [("keys", keys, pairs), ("values", values, pairs), ("fillers", distractors, most > 0 ? 1 : 0)]
+    let kinds = [("keys", keys, pairs), ("values", values, pairs), ("distractor_words", distractors, most > 0 ? 1 : 0)]
     for (name, ids, needed) in kinds where ids.count < needed {
       throw ConfigurationError("measures.retrieval.\(name)", "has \(ids.count) tokens; \(needed) are needed. Name more, or ask for fewer pairs.")
     }

@@ -28,7 +28,7 @@ struct TextClassification: Objective {
   static let summary = "Classification of labelled text with all weights."
   static let paper = "Devlin et al. 2018, BERT, arXiv 1810.04805"
   /// The model's own attention is used, whichever it is.
-  static let visibility = ModelConfiguration.Visibility.bidirectional
+  static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
 
   let options: Options
   let networks: NetworkSet
@@ -53,8 +53,8 @@ struct TextClassification: Objective {
 
   func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     precondition(clean.lookahead >= 1, "classification needs a label behind each text")
-    let input = clean.input(visibility: encoder.configuration.visibility, insideDocuments: false)
-    let labelled = (0..<clean.count).filter { clean.segments[$0 * clean.stride + clean.length] >= 0 }
+    let input = clean.input(attentionMask: encoder.configuration.attentionMask, documentMasking: false)
+    let labelled = (0..<clean.count).filter { clean.documentIDs[$0 * clean.stride + clean.length] >= 0 }
     let ids = labelled.map { clean.tokens[$0 * clean.stride + clean.length] }
     return TrainingExample(inputs: [input], targets: [TermTargets(rows: labelled, ids: ids)])
   }
@@ -69,8 +69,8 @@ struct TextClassification: Objective {
 
     init(_ model: Transformer, classes: Int, samples: Int, length: Int, forBackward: Bool, _ arena: Arena) {
       transformer = Transformer.Workspace(model, samples: samples, length: length, forBackward: forBackward, arena)
-      pooled = arena.matrix(samples, model.configuration.width)
-      gradient = arena.matrix(samples, model.configuration.width)
+      pooled = arena.matrix(samples, model.configuration.hiddenSize)
+      gradient = arena.matrix(samples, model.configuration.hiddenSize)
       head = ClassificationHead.Saved(model.configuration, classes: classes, samples: samples, arena)
     }
   }
@@ -86,7 +86,7 @@ struct TextClassification: Objective {
   /// One score a class of each sample, [samples, classes], in the workspace.
   func scores(_ input: SequenceInput, _ pass: Pass, _ w: Workspace) -> TensorView {
     let hidden = encoder.forward(input, pass, w.transformer)
-    let count = input.positions.count
+    let count = input.sampleIDs.count
     let pooled = w.pooled.first(count)
     for sample in 0..<count {
       let (rows, to) = (rows(of: sample, input), pooled.base + sample * pooled.columns)
@@ -101,7 +101,7 @@ struct TextClassification: Objective {
     guard let w = workspace as? Workspace else { preconditionFailure("classification got the workspace of another objective") }
     let (input, targets, trained) = (example.inputs[0], example.targets[0], pass.trained())
     let scores = scores(input, trained, w)
-    let count = input.positions.count
+    let count = input.sampleIDs.count
     // A sample without a label keeps its row, at weight 0.
     var (ids, weights) = ([Int32](repeating: 0, count: count), [Float](repeating: 0, count: count))
     for (i, row) in targets.rows.enumerated() { (ids[row], weights[row]) = (targets.ids[i], targets.weights[i]) }
@@ -144,14 +144,14 @@ struct LabelledSamples: SampleSource {
       return KeyedPermutation(count: texts.count, seed: seed, epoch: Self.firstEpoch + epoch)[Int(place)]
     }
     let length = chosen.reduce(1) { max($0, texts[$1].count) }
-    var (tokens, segments) = ([Int32](), [Int32]())
+    var (tokens, documentIDs) = ([Int32](), [Int32]())
     for index in chosen {
       let (text, gap) = (texts[index], length - texts[index].count)
       tokens += text + [Int32](repeating: padding, count: gap) + [Int32(labels[index])]
-      segments += [Int32](repeating: 0, count: text.count) + [Int32](repeating: -1, count: gap) + [0]
+      documentIDs += [Int32](repeating: 0, count: text.count) + [Int32](repeating: -1, count: gap) + [0]
     }
     return SampleBatch(
-      positions: Array(positions), indices: chosen.map(UInt64.init), length: length, lookahead: 1, tokens: tokens, segments: segments)
+      sampleIDs: Array(positions), indices: chosen.map(UInt64.init), length: length, lookahead: 1, tokens: tokens, documentIDs: documentIDs)
   }
 
   /// The permutations before it draw examples and splits.

@@ -2,6 +2,7 @@ import Collectives
 import Core
 import Data
 import Foundation
+import Storage
 import Tokenizers
 
 /// Vectors of texts under a frozen network, for search, clustering or a classifier elsewhere.
@@ -28,7 +29,7 @@ public struct TextEmbedding: Sendable {
     }
     let features = try context.features([feature], encoded)[0]
     (rows, columns, values) = (features.rows, features.columns, features.values.map { Float($0) })
-    notes = encoded.notes(context: context.model.configuration.context) + odd
+    notes = encoded.notes(context: context.model.configuration.maxPosition) + odd
   }
 
   /// Read on rank 0, sent to all; rank 0 alone has the notes about the file.
@@ -41,9 +42,9 @@ public struct TextEmbedding: Sendable {
         throw DataError("\(file), text \(blank + 1)", "is empty.", remedy: "Remove it: every text of the file becomes a row of the output.")
       }
       guard !texts.isEmpty else { throw DataError(file, "holds no text.", remedy: "Name a file with a text a line, or JSON lines, CSV or TSV.") }
-      bytes = [UInt8](try JSONEncoder().encode(texts))
+      bytes = [UInt8](try JSONEncoder.snakeCase().encode(texts))
     }
     bytes = try communicator.broadcast(bytes)
-    return (try JSONDecoder().decode([Data].self, from: Data(bytes)).map { [UInt8]($0) }, notes)
+    return (try JSONDecoder.snakeCase().decode([Data].self, from: Data(bytes)).map { [UInt8]($0) }, notes)
   }
 }

@@ -59,9 +59,9 @@ struct EncodedTexts: Sendable {
     let framing = try model.framing()
     let frame: (Int32, Int32)?
     if framing == .clsSep, let cls = model.vocabulary.cls, let sep = model.vocabulary.sep { frame = (cls, sep) } else { frame = nil }
-    let room = model.configuration.context - (frame == nil ? 0 : 2)
+    let room = model.configuration.maxPosition - (frame == nil ? 0 : 2)
     guard room >= 1 else {
-      throw DataError(model.path, "has a context of \(model.configuration.context), too short for a text between [CLS] and [SEP].")
+      throw DataError(model.path, "has a context of \(model.configuration.maxPosition), too short for a text between [CLS] and [SEP].")
     }
     var cut = 0
     tokens = try texts.map { text in
@@ -101,11 +101,11 @@ struct TextGroups: Sendable {
     let texts = groups[group].map { tokens[$0] }
     let length = texts.reduce(1) { max($0, $1.count) }
     let filled = texts + [[Int32]](repeating: texts[0], count: size - texts.count)
-    let segments = filled.flatMap { [Int32](repeating: 0, count: $0.count) + [Int32](repeating: -1, count: length - $0.count) }
+    let documentIDs = filled.flatMap { [Int32](repeating: 0, count: $0.count) + [Int32](repeating: -1, count: length - $0.count) }
     return SequenceInput(
-      positions: [UInt64](repeating: 0, count: size), length: length,
+      sampleIDs: [UInt64](repeating: 0, count: size), length: length,
       tokens: filled.flatMap { $0 + [Int32](repeating: 0, count: length - $0.count) },
-      ranges: AttentionRanges(samples: size, length: length, segments: segments, causal: causal, insideDocuments: false))
+      ranges: AttentionRanges(samples: size, length: length, documentIDs: documentIDs, causal: causal, documentMasking: false))
   }
 }
 
@@ -124,8 +124,8 @@ extension MeasureContext {
   /// - Parameter parameters: in place of the model's.
   func features(_ features: [TextFeature], _ texts: EncodedTexts, parameters: ParameterStore? = nil) throws -> [DenseExamples] {
     let (encoder, parameters, microBatch) = (model.encoder, parameters ?? model.parameters, microBatch)
-    let groups = TextGroups(texts, size: microBatch, causal: encoder.configuration.visibility == .causal)
-    let width = encoder.configuration.width
+    let groups = TextGroups(texts, size: microBatch, causal: encoder.configuration.attentionMask == .causal)
+    let width = encoder.configuration.hiddenSize
     let size = features.count * width
     var result = features.map { _ in DenseExamples(rows: texts.tokens.count, columns: width) }
     // Portions bound the memory of the sum over ranks.
@@ -136,7 +136,7 @@ extension MeasureContext {
       let part = Array(start..<min(start + portion, groups.groups.count))
       let rows = try rows(
         part.count, columns: microBatch * size, meter: meter,
-        workspace: { ForwardWorkspace(encoder, samples: microBatch, length: encoder.configuration.context) }
+        workspace: { ForwardWorkspace(encoder, samples: microBatch, length: encoder.configuration.maxPosition) }
       ) { index, workspace in
         let input = groups.input(part[index])
         let hidden = encoder.forward(input, Pass(parameters), workspace.transformer)

@@ -60,7 +60,7 @@ struct TextMaskVariance: Sendable, Equatable {
       let gradients = draws.starts.map { drawAside(order, $0) }
       let (count, width) = (gradients.count, gradients[0].count)
       let flat = gradients.flatMap { $0 }
-      let products = multiplyDoubles(flat, flat, rows: count, inner: width, columns: count, transposeB: true)
+      let products = dgemm(flat, flat, rows: count, inner: width, columns: count, transposeB: true)
       for i in 0..<count {
         for j in 0...i {
           sums[draws.level(i, j)] += products[i * count + j]

@@ -37,13 +37,13 @@ public struct LeftToRightMeasure: Measure {
     self.options = options
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.predictionObstacle(needsMask: model.configuration.visibility != .causal) }
+  public func obstacle(_ model: MeasuredModel) -> String? { model.predictionObstacle(needsMask: model.configuration.attentionMask != .causal) }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    let causal = context.model.configuration.visibility == .causal
+    let causal = context.model.configuration.attentionMask == .causal
     let mask = context.model.vocabulary.mask ?? 0
     let frame = try context.model.framing() == .clsSep ? 1 : 0
-    return try context.measureWindows(Self.name, options.windows, name: "leftToRight") {
+    return try context.measureWindows(Self.name, options.windows, name: "left_to_right") {
       Self.readings($0, $1, mask: causal ? nil : mask, end: $0.count - frame)
     }
   }
@@ -92,7 +92,7 @@ public struct AnyOrderMeasure: Measure {
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let (mask, seed, draws) = (context.model.vocabulary.mask ?? 0, context.seed, options.draws)
-    return try context.measureWindows(Self.name, options.windows, name: "anyOrder") {
+    return try context.measureWindows(Self.name, options.windows, name: "any_order") {
       Self.readings($0, $1, mask: mask, draws: draws, seed: seed)
     }
   }
@@ -138,7 +138,7 @@ public struct PseudoPerplexityMeasure: Measure {
         return (Reading(tokens: shown, rows: [i], targets: [tokens[i]]), 1)
       }
     }
-    result.values.removeAll { $0.name.hasSuffix(".bitsPerByte") }
+    result.values.removeAll { $0.name.hasSuffix(".bits_per_byte") }
     for i in result.values.indices { (result.values[i].better, result.values[i].restates) = (.neither, nil) }
     result.notes.append("Pseudo-perplexity is not a probability of the text and may rank models the other way round; compare left-to-right or any-order.")
     return result
@@ -149,7 +149,7 @@ extension MeasuredModel {
   /// What stands in the way of asking for tokens.
   func predictionObstacle(needsMask: Bool) -> String? {
     if encoder.head == nil { return "has no vocabulary head" }
-    if needsMask, configuration.visibility == .causal { return "is causal, and masks mean nothing to it" }
+    if needsMask, configuration.attentionMask == .causal { return "is causal, and masks mean nothing to it" }
     if needsMask, vocabulary.mask == nil { return "has a tokeniser without [MASK]" }
     return nil
   }
@@ -191,10 +191,10 @@ extension MeasureContext {
     let bits = MeasuredValue.Items(sums: items.sums.map { $0 / naturalLogarithm(2) }, counts: sums.map { $0[2] })
     let textBytes = bits.counts.reduce(0, +)
     if textBytes > 0 {
-      for i in 0..<2 { values[i].restates = "\(name).bitsPerByte" }
+      for i in 0..<2 { values[i].restates = "\(name).bits_per_byte" }
       values.append(
         MeasuredValue(
-          "\(name).bitsPerByte", total / naturalLogarithm(2) / textBytes, unit: "bits per byte", better: .lower,
+          "\(name).bits_per_byte", total / naturalLogarithm(2) / textBytes, unit: "bits per byte", better: .lower,
           standardError: ratioError(bits), least: 0, items: bits))
     }
     return MeasureResult(values)

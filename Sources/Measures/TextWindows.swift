@@ -10,7 +10,7 @@ import Tensors
 /// A window is context − 2 consecutive tokens of the split, framed by [CLS] and [SEP] where the model was trained so: causal and
 /// masked models then answer for the same tokens.
 struct TextWindows: Sendable {
-  /// Ids of each window, without a frame; −1 segments are left out, so the last may be shorter.
+  /// Ids of each window, without a frame; −1 documentIDs are left out, so the last may be shorter.
   let windows: [[Int32]]
   let framing: Framing
   private let vocabulary: Vocabulary
@@ -20,14 +20,14 @@ struct TextWindows: Sendable {
   init(_ context: MeasureContext, count: Int, measure: String) throws {
     let model = context.model
     let corpus = try context.requireCorpus(measure)
-    let length = max(1, model.configuration.context - 2)
+    let length = max(1, model.configuration.maxPosition - 2)
     let data = try TokenDataset(corpus, split: context.split, context: length, lookahead: 0, order: .sequential)
     let all = data.samplesPerEpoch
     let wanted = SpreadSource.count(count, of: data)
     windows = try (0..<wanted).map { index in
       let place = UInt64(SpreadSource.place(index, of: wanted, in: all))
       let batch = try data.samples(at: place..<place + 1)
-      return zip(batch.tokens, batch.segments).filter { $0.1 >= 0 }.map(\.0)
+      return zip(batch.tokens, batch.documentIDs).filter { $0.1 >= 0 }.map(\.0)
     }
     framing = try model.framing()
     vocabulary = model.vocabulary
@@ -74,7 +74,7 @@ struct TokenReader: Sendable {
     (encoder, self.head, parameters, self.microBatch) = (model.encoder, head, model.parameters, microBatch)
   }
 
-  func makeWorkspace() -> ForwardWorkspace { ForwardWorkspace(encoder, samples: microBatch, length: encoder.configuration.context) }
+  func makeWorkspace() -> ForwardWorkspace { ForwardWorkspace(encoder, samples: microBatch, length: encoder.configuration.maxPosition) }
 
   /// −ln p of the targets of each reading, in order; readings are of equal length.
   ///
@@ -88,10 +88,10 @@ struct TokenReader: Sendable {
       let group = Array(readings[start..<min(start + microBatch, readings.count)])
       let filled = group + [Reading](repeating: group[0], count: microBatch - group.count)
       let input = SequenceInput(
-        positions: [UInt64](repeating: 0, count: microBatch), length: length, tokens: filled.flatMap(\.tokens),
+        sampleIDs: [UInt64](repeating: 0, count: microBatch), length: length, tokens: filled.flatMap(\.tokens),
         ranges: AttentionRanges(
-          samples: microBatch, length: length, segments: [Int32](repeating: 0, count: microBatch * length),
-          causal: encoder.configuration.visibility == .causal, insideDocuments: false))
+          samples: microBatch, length: length, documentIDs: [Int32](repeating: 0, count: microBatch * length),
+          causal: encoder.configuration.attentionMask == .causal, documentMasking: false))
       let hidden = encoder.forward(input, pass, workspace.transformer)
       for (sample, reading) in group.enumerated() {
         var losses: [Double] = []

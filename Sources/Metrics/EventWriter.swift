@@ -79,7 +79,7 @@ public final class EventWriter {
     if record.losses.count > 1 { values += record.losses.map { Named("term/" + $0.name, $0.value) } }
     values += [
       Named("training/epoch", record.epoch), Named("training/learning_rate", record.learningRate),
-      Named("training/gradient_norm", record.gradientNorm), Named("speed/tokens_per_second", record.tokensPerSecond),
+      Named("training/gradient_norm", record.gradNorm), Named("speed/tokens_per_second", record.tokensPerS),
       Named("speed/step_seconds", record.stepSeconds),
       Named("speed/exposed_communication_seconds", record.exposedCommunicationSeconds),
     ]

@@ -9,7 +9,7 @@ public struct ProgressSnapshot: Sendable, Equatable {
   /// The step after which the validation loss was measured, which may be an older one.
   public var validationStep: Int?
   public var learningRate: Double
-  public var tokensPerSecond: Double
+  public var tokensPerS: Double
   public var mfu: Double?
   /// Of this start of the run.
   public var elapsedSeconds: Double
@@ -18,7 +18,7 @@ public struct ProgressSnapshot: Sendable, Equatable {
 
   public init(
     step: Int, totalSteps: Int, loss: Double, validationLoss: Double? = nil, validationStep: Int? = nil, learningRate: Double,
-    tokensPerSecond: Double, mfu: Double? = nil, elapsedSeconds: Double, remainingSeconds: Double? = nil
+    tokensPerS: Double, mfu: Double? = nil, elapsedSeconds: Double, remainingSeconds: Double? = nil
   ) {
     self.step = step
     self.totalSteps = totalSteps
@@ -26,7 +26,7 @@ public struct ProgressSnapshot: Sendable, Equatable {
     self.validationLoss = validationLoss
     self.validationStep = validationStep
     self.learningRate = learningRate
-    self.tokensPerSecond = tokensPerSecond
+    self.tokensPerS = tokensPerS
     self.mfu = mfu
     self.elapsedSeconds = elapsedSeconds
     self.remainingSeconds = remainingSeconds
@@ -46,7 +46,7 @@ extension ProgressSnapshot {
     let validation = record.validationLoss.map { ($0, record.step) } ?? validation
     self.init(
       step: record.step, totalSteps: totalSteps, loss: record.loss, validationLoss: validation?.loss, validationStep: validation?.step,
-      learningRate: record.learningRate, tokensPerSecond: record.tokensPerSecond, mfu: record.mfu, elapsedSeconds: elapsedSeconds,
+      learningRate: record.learningRate, tokensPerS: record.tokensPerS, mfu: record.mfu, elapsedSeconds: elapsedSeconds,
       remainingSeconds: done > 0 ? elapsedSeconds / Double(done) * Double(max(0, totalSteps - record.step)) : nil)
   }
 }
@@ -67,7 +67,7 @@ public enum ProgressText {
       let place = at.validationStep.flatMap { $0 == at.step ? nil : "@\($0)" } ?? ""
       parts.append("val\(place) \(fixed(validation, 4))")
     }
-    parts += ["lr \(scientific(at.learningRate))", "\(rate(at.tokensPerSecond)) tok/s"]
+    parts += ["lr \(scientific(at.learningRate))", "\(rate(at.tokensPerS)) tok/s"]
     if let mfu = at.mfu { parts.append("MFU \(fixed(mfu * 100, mfu < 0.1 ? 1 : 0)) %") }
     if !isOver { parts.append(duration(at.elapsedSeconds)) }
     return parts

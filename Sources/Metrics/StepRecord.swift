@@ -31,14 +31,14 @@ public struct StepRecord: Sendable, Equatable {
   public var validationSamples: Int?
   public var learningRate: Double
   /// Before clipping.
-  public var gradientNorm: Double
+  public var gradNorm: Double
   /// Of the loss sums of all micro-batches, bit for bit: what replay compares first. Empty in older logs.
   public var lossDigest: String
   /// Σ w of each term over the whole batch: what its loss sum is divided by, which need not be whole.
   public var targetCounts: [Named<Double>]
   /// How often the step was repeated because a gradient's integer sum overflowed.
   public var repeats: Int
-  public var tokensPerSecond: Double
+  public var tokensPerS: Double
   /// Model flops utilisation, 0 ... 1; nil where the machine's peak is not known.
   public var mfu: Double?
   public var stepSeconds: Double
@@ -53,8 +53,8 @@ public struct StepRecord: Sendable, Equatable {
 
   public init(
     step: Int, epoch: Double, tokens: Int, losses: [Named<Double>], loss: Double, validationLoss: Double? = nil,
-    validationSamples: Int? = nil, learningRate: Double, gradientNorm: Double, lossDigest: String = "", targetCounts: [Named<Double>] = [],
-    repeats: Int = 0, tokensPerSecond: Double = 0, mfu: Double? = nil, stepSeconds: Double = 0, seconds: [Named<Double>] = [],
+    validationSamples: Int? = nil, learningRate: Double, gradNorm: Double, lossDigest: String = "", targetCounts: [Named<Double>] = [],
+    repeats: Int = 0, tokensPerS: Double = 0, mfu: Double? = nil, stepSeconds: Double = 0, seconds: [Named<Double>] = [],
     exposedCommunicationSeconds: Double = 0, wallTime: Double = 0, isSkipped: Bool = false
   ) {
     self.step = step
@@ -65,11 +65,11 @@ public struct StepRecord: Sendable, Equatable {
     self.validationLoss = validationLoss
     self.validationSamples = validationSamples
     self.learningRate = learningRate
-    self.gradientNorm = gradientNorm
+    self.gradNorm = gradNorm
     self.lossDigest = lossDigest
     self.targetCounts = targetCounts
     self.repeats = repeats
-    self.tokensPerSecond = tokensPerSecond
+    self.tokensPerS = tokensPerS
     self.mfu = mfu
     self.stepSeconds = stepSeconds
     self.seconds = seconds
@@ -88,20 +88,20 @@ extension StepRecord {
       .init("step", .integer(step)), .init("epoch", .lossless(epoch)), .init("tokens", .integer(tokens)),
       .init("loss", .lossless(loss)), .init("losses", .object(losses.map { .init($0.name, .lossless($0.value)) })),
     ]
-    if let validationLoss { members.append(.init("validationLoss", .lossless(validationLoss))) }
-    if let validationSamples { members.append(.init("validationSamples", .integer(validationSamples))) }
+    if let validationLoss { members.append(.init("validation_loss", .lossless(validationLoss))) }
+    if let validationSamples { members.append(.init("validation_samples", .integer(validationSamples))) }
     members += [
-      .init("learningRate", .lossless(learningRate)), .init("gradientNorm", .lossless(gradientNorm)),
+      .init("learning_rate", .lossless(learningRate)), .init("grad_norm", .lossless(gradNorm)),
     ]
-    if !lossDigest.isEmpty { members.append(.init("lossDigest", .string(lossDigest))) }
+    if !lossDigest.isEmpty { members.append(.init("loss_digest", .string(lossDigest))) }
     members += [
-      .init("targetCounts", .object(targetCounts.map { .init($0.name, Self.count($0.value)) })),
-      .init("repeats", .integer(repeats)), .init("tokensPerSecond", .lossless(tokensPerSecond)),
+      .init("target_counts", .object(targetCounts.map { .init($0.name, Self.count($0.value)) })),
+      .init("repeats", .integer(repeats)), .init("tokens_per_s", .lossless(tokensPerS)),
     ]
     if let mfu { members.append(.init("mfu", .lossless(mfu))) }
     members += [
-      .init("stepSeconds", .lossless(stepSeconds)), .init("seconds", .object(seconds.map { .init($0.name, .lossless($0.value)) })),
-      .init("exposedCommunicationSeconds", .lossless(exposedCommunicationSeconds)), .init("wallTime", .lossless(wallTime)),
+      .init("step_seconds", .lossless(stepSeconds)), .init("seconds", .object(seconds.map { .init($0.name, .lossless($0.value)) })),
+      .init("exposed_communication_seconds", .lossless(exposedCommunicationSeconds)), .init("wall_time", .lossless(wallTime)),
     ]
     if isSkipped { members.append(.init("skipped", .bool(true))) }
     return .object(members)
@@ -116,11 +116,11 @@ extension StepRecord {
     self.init(
       step: step, epoch: number("epoch"), tokens: json["tokens"]?.integer ?? 0,
       losses: named("losses").map { Named($0.name, Self.double($0.value)) }, loss: Self.double(loss),
-      validationLoss: json["validationLoss"].map(Self.double), validationSamples: json["validationSamples"]?.integer, learningRate: number("learningRate"),
-      gradientNorm: number("gradientNorm"), lossDigest: json["lossDigest"]?.string ?? "", targetCounts: named("targetCounts").map { Named($0.name, Self.double($0.value)) },
-      repeats: json["repeats"]?.integer ?? 0, tokensPerSecond: number("tokensPerSecond"), mfu: json["mfu"].map(Self.double),
-      stepSeconds: number("stepSeconds"), seconds: named("seconds").map { Named($0.name, Self.double($0.value)) },
-      exposedCommunicationSeconds: number("exposedCommunicationSeconds"), wallTime: number("wallTime"), isSkipped: json["skipped"]?.bool ?? false)
+      validationLoss: json["validation_loss"].map(Self.double), validationSamples: json["validation_samples"]?.integer, learningRate: number("learning_rate"),
+      gradNorm: number("grad_norm"), lossDigest: json["loss_digest"]?.string ?? "", targetCounts: named("target_counts").map { Named($0.name, Self.double($0.value)) },
+      repeats: json["repeats"]?.integer ?? 0, tokensPerS: number("tokens_per_s"), mfu: json["mfu"].map(Self.double),
+      stepSeconds: number("step_seconds"), seconds: named("seconds").map { Named($0.name, Self.double($0.value)) },
+      exposedCommunicationSeconds: number("exposed_communication_seconds"), wallTime: number("wall_time"), isSkipped: json["skipped"]?.bool ?? false)
   }
 
   /// What a line of a log is, without reading more of it than its syntax.
@@ -134,7 +134,7 @@ extension StepRecord {
       let isObject = JSONValue.scan(line) { name, value in
         if name.elementsEqual("step".utf8) { step = JSONValue.integer(spelt: value) }
         if name.elementsEqual("loss".utf8) { hasLoss = true }
-        if name.elementsEqual("validationLoss".utf8) { isValidated = true }
+        if name.elementsEqual("validation_loss".utf8) { isValidated = true }
       }
       guard isObject, hasLoss, let step, (0...1 << 50).contains(step) else { return nil }
       (self.step, self.isValidated) = (step, isValidated)

@@ -46,14 +46,14 @@ public struct Transformer: Sendable {
 
     public init(_ c: ModelConfiguration, prefix: String = "", head hasHead: Bool = true, into layout: inout ParameterLayout) {
       configuration = c
-      let rotary = c.positions == .rotary ? RotaryTable(context: c.context, headWidth: c.headWidth, base: c.rotaryBase) : nil
+      let rotary = c.positionEmbedding == .rotary ? RotaryTable(context: c.maxPosition, headDim: c.headDim, base: c.ropeTheta) : nil
       head = hasHead && c.head == .vocabulary ? VocabularyHead("\(prefix)head", c, into: &layout) : nil
       replacedHead = hasHead && c.head == .replaced ? ReplacedTokenHead("\(prefix)head", c, into: &layout) : nil
       var start = layout.entries.count
-      finalNorm = c.normPlacement == .pre ? Norm("\(prefix)norm", width: c.width, kind: c.norm, epsilon: c.normEpsilon, into: &layout) : nil
+      finalNorm = c.normPlacement == .pre ? Norm("\(prefix)norm", width: c.hiddenSize, kind: c.norm, epsilon: c.normEps, into: &layout) : nil
       finalGroup = layout.group(from: start)
       var reversed: [TransformerBlock] = []
-      for index in stride(from: c.layers - 1, through: 0, by: -1) {
+      for index in stride(from: c.numLayers - 1, through: 0, by: -1) {
         reversed.append(
           TransformerBlock(
             "\(prefix)block.\(index)", index: index, c, inputMajor: c.inputMajorWeights, rotary: rotary, into: &layout))
@@ -61,10 +61,10 @@ public struct Transformer: Sendable {
       blocks = reversed.reversed()
       start = layout.entries.count
       projection =
-        c.tableWidth == c.width
+        c.resolvedEmbeddingSize == c.hiddenSize
         ? nil
         : Linear(
-          "\(prefix)embedding.projection", inputs: c.tableWidth, outputs: c.width, bias: true, inputMajor: false, deviation: c.initializerRange,
+          "\(prefix)embedding.projection", inputs: c.resolvedEmbeddingSize, outputs: c.hiddenSize, bias: true, inputMajor: false, deviation: c.initializerRange,
           into: &layout)
       projectionGroup = layout.group(from: start)
     }
@@ -101,19 +101,19 @@ public struct Transformer: Sendable {
       rows = samples * length
       let rows = rows
       embedding = InputEmbedding.Saved(c, rows: rows, arena)
-      embedded = arena.matrix(model.projection == nil ? 0 : rows, c.tableWidth)
+      embedded = arena.matrix(model.projection == nil ? 0 : rows, c.resolvedEmbeddingSize)
       scratch = TransformerBlock.Scratch(c, rows: rows, arena)
       if forBackward {
-        stream = (0...c.layers).map { _ in arena.matrix(rows, c.width) }
-        blocks = (0..<c.layers).map { _ in TransformerBlock.Saved(c, rows: rows, arena) }
+        stream = (0...c.numLayers).map { _ in arena.matrix(rows, c.hiddenSize) }
+        blocks = (0..<c.numLayers).map { _ in TransformerBlock.Saved(c, rows: rows, arena) }
       } else {
-        let (a, b) = (arena.matrix(rows, c.width), arena.matrix(rows, c.width))
-        stream = (0...c.layers).map { $0 % 2 == 0 ? a : b }
+        let (a, b) = (arena.matrix(rows, c.hiddenSize), arena.matrix(rows, c.hiddenSize))
+        stream = (0...c.numLayers).map { $0 % 2 == 0 ? a : b }
         let saved = TransformerBlock.Saved(c, rows: rows, arena)
-        blocks = (0..<c.layers).map { _ in saved }
+        blocks = (0..<c.numLayers).map { _ in saved }
       }
       finalStatistics = arena.matrix(rows, 2)
-      hidden = arena.matrix(rows, c.width)
+      hidden = arena.matrix(rows, c.hiddenSize)
       head = model.head.map { VocabularyHead.Saved($0, c, rows: rows, arena) }
       replacedHead = model.replacedHead.map { _ in ReplacedTokenHead.Saved(c, rows: rows, arena) }
     }
@@ -123,14 +123,14 @@ public struct Transformer: Sendable {
   /// - Complexity: 2 flops a matrix parameter and row, and attention.
   ///
   /// With `caches`, one a block, the rows are the next positions of one sequence (generation).
-  /// With `rows` [n, inputWidth] those are read in place of the input's values: a decoder on top of an encoder.
+  /// With `rows` [n, inputSize] those are read in place of the input's values: a decoder on top of an encoder.
   @discardableResult
   public func forward(
     _ input: SequenceInput, _ pass: Pass, caches: [KeyValueCache]? = nil, rows: TensorView? = nil, _ w: Workspace
   ) -> TensorView {
     let n = input.rows
     precondition(n <= w.rows, "\(n) rows in a workspace for \(w.rows)")
-    precondition(input.length <= configuration.context, "\(input.length) positions, the model has \(configuration.context)")
+    precondition(input.length <= configuration.maxPosition, "\(input.length) positions, the model has \(configuration.maxPosition)")
     let embedded = projection == nil ? w.stream[0].first(n) : w.embedded.first(n)
     embedding.forward(input, pass, rows: rows, w.embedding, into: embedded)
     projection?.forward(embedded, pass, into: w.stream[0].first(n))
@@ -172,12 +172,12 @@ extension ModelConfiguration {
   /// Required flops of one training step over a token: six for each matrix parameter that a token uses, plus attention
   /// (12·C·T a layer, half of it when causal). `headFraction` is the share of positions whose logits are computed.
   public func trainingFlopsPerToken(length: Int, headFraction: Double) -> Double {
-    let c = Double(width)
-    let inner = Double(feedForward) * (activation == .swiglu ? 3 : 2)
-    let table = Double(tableWidth)
-    let matrices = Double(layers) * (4 * c * c + inner * c) + (tableWidth == width ? 0 : table * c)
-    let top = head == .replaced ? headFraction * (c * c + c) : headFraction * (Double(vocabulary) * table + (headTransform ? c * table : 0))
-    let attention = 12 * Double(layers) * c * Double(length) * (visibility == .causal ? 0.5 : 1)
+    let c = Double(hiddenSize)
+    let inner = Double(intermediateSize) * (activation == .swiglu ? 3 : 2)
+    let table = Double(resolvedEmbeddingSize)
+    let matrices = Double(numLayers) * (4 * c * c + inner * c) + (resolvedEmbeddingSize == hiddenSize ? 0 : table * c)
+    let top = head == .replaced ? headFraction * (c * c + c) : headFraction * (Double(vocabSize) * table + (headTransform ? c * table : 0))
+    let attention = 12 * Double(numLayers) * c * Double(length) * (attentionMask == .causal ? 0.5 : 1)
     return 6 * (matrices + top) + attention
   }
 }

@@ -14,8 +14,8 @@ let repeatedNames = FullyExploredMasks.Placement.allCases.map { "mlm-explored \(
 @MainActor func repeatedTexts() throws -> [(String, RunHash)] {
   try zip(repeatedNames, FullyExploredMasks.Placement.allCases).map { name, placement in
     var options = FullyExploredMasks.Options()
-    (options.placement, options.sets, options.weightLaw) = (placement, 3, placement == .batch ? .set : .token)
-    let model = ModelConfiguration.bert(vocabulary: 61, context: 24, width: 32, layers: 2, heads: 4, dropout: 0.1)
+    (options.placement, options.sets, options.lossNormalization) = (placement, 3, placement == .batch ? .set : .token)
+    let model = ModelConfiguration.bert(vocabSize: 61, maxPosition: 24, hiddenSize: 32, numLayers: 2, numHeads: 4, dropout: 0.1)
     let objective = try FullyExploredMasks(options, model: model, vocabulary: Vocabulary(size: 61, mask: 0, special: [0, 1, 2, 3]))
     let plan = BatchPlan(batch: 36, microBatch: 3, ranks: communicator.size, threads: 1)
     let source = RepeatedSource(Documents(vocabulary: 61, length: 24), RepeatedStream(options.repetition, batch: 36, microBatch: 3))

@@ -57,14 +57,14 @@ private final class Target: @unchecked Sendable {
       name = "run"
       data.corpus = "memory"
       model = { context = 8, width = 16, layers = 1, heads = 2, dropout = 0.1 }
-      batch = { samples = 6, microBatch = 2 }
+      batch = { samples = 6, micro_batch = 2 }
       duration.steps = 15
       [machine]
       runs = "\(folder)/\(name)"
-      logSteps = 3
-      checkpointSteps = 5
+      log_steps = 3
+      checkpoint_steps = 5
       progress = "none"
-      tensorBoard = false
+      tensorboard = false
       """, place: "the check")
   let inputs = RunInputs(
     training: Saboteur(source: data, strikesAt: strikesAt, strike: { target.strike() }), validation: nil, vocabulary: Vocabulary(size: 53),

@@ -24,21 +24,21 @@ struct Documents: SampleSource {
   func samples(at positions: Range<UInt64>) -> SampleBatch {
     let stride = length + lookahead
     let random = CounterGenerator(seed: 11, purpose: .order)
-    var (tokens, segments) = ([Int32](), [Int32]())
+    var (tokens, documentIDs) = ([Int32](), [Int32]())
     for position in positions {
       let r = random.at(position: position % UInt64(samplesPerEpoch), site: 0)
       let boundary = r.below(length, 1 << 20)
       for i in 0..<stride {
         tokens.append(Int32(4 + (r.below(7, i) * 5 + i) % (vocabulary - 4)))
-        segments.append(i < boundary ? 0 : 1)
+        documentIDs.append(i < boundary ? 0 : 1)
       }
       // One sample in five is only half full: counts differ between micro-batches.
-      if r.below(5, 1 << 21) == 0 { for i in length / 2..<stride { segments[segments.count - stride + i] = -1 } }
+      if r.below(5, 1 << 21) == 0 { for i in length / 2..<stride { documentIDs[documentIDs.count - stride + i] = -1 } }
     }
     let epoch = UInt64(samplesPerEpoch)
     return SampleBatch(
-      positions: Array(positions), indices: positions.map { $0 % epoch }, visits: positions.map { $0 / epoch }, length: length, lookahead: lookahead,
-      tokens: tokens, segments: segments)
+      sampleIDs: Array(positions), indices: positions.map { $0 % epoch }, epochs: positions.map { $0 / epoch }, length: length, lookahead: lookahead,
+      tokens: tokens, documentIDs: documentIDs)
   }
 }
 
@@ -51,7 +51,7 @@ struct RunHash: Codable, Equatable {
 /// Every kind of objective: one network, one with a second that draws tokens, one with three, with decoders, of sets; and the positions
 /// of those that do not have the usual ones.
 let walked = ["ar", "ar-diverse", "mlm", "electra", "electric", "retromae", "dupmae", "mpp"]
-let positions: [String: ModelConfiguration.Positions] = ["mpp": .none]
+let positions: [String: ModelConfiguration.PositionEmbedding] = ["mpp": .none]
 
 // A run on other kernels than the best would measure those by a start of this program.
 try KernelStart.settle(run: { nil }) { _ in }
@@ -78,26 +78,26 @@ func documents(_ objective: any Objective) -> Documents { Documents(vocabulary: 
 
 /// Trains a tiny model with dropout; micro-batches do not divide evenly over most rank counts.
 @MainActor func train(
-  _ name: String, steps: Range<Int>, threads: Int, sum: SumArithmetic = .exact, divergence: DivergencePolicy? = .heal,
+  _ name: String, steps: Range<Int>, threads: Int, sum: SumArithmetic = .exact, divergence: DivergencePolicy = .repair,
   over communicator: any Communicator = communicator
 ) throws -> (hash: RunHash, trainer: Trainer) {
   let vocabulary = Vocabulary(size: 61, mask: 0, cls: 2, sep: 3, special: [0, 1, 2, 3])
   guard let entry = ObjectiveRegistry.entry(named: name) else { preconditionFailure("no objective \(name)") }
   var model: ModelConfiguration =
-    entry.visibility == .causal
-    ? .gpt2(vocabulary: 61, context: 24, width: 32, layers: 2, heads: 4, dropout: 0.1)
-    : .bert(vocabulary: 61, context: 24, width: 32, layers: 2, heads: 4, dropout: 0.1)
-  model.positions = positions[name] ?? model.positions
+    entry.attentionMask == .causal
+    ? .gpt2(vocabSize: 61, maxPosition: 24, hiddenSize: 32, numLayers: 2, numHeads: 4, dropout: 0.1)
+    : .bert(vocabSize: 61, maxPosition: 24, hiddenSize: 32, numLayers: 2, numHeads: 4, dropout: 0.1)
+  model.positionEmbedding = positions[name] ?? model.positionEmbedding
   let objective = try entry.make(entry.defaultOptions, model, vocabulary)
   var options = TrainerOptions(seed: 5, steps: 50, sum: sum, bucketBytes: 16 << 10, divergence: divergence)
-  options.schedule = LearningRateSchedule(shape: .cosine, warmupSteps: 5)
+  options.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 5)
   let plan = BatchPlan(batch: 33, microBatch: 3, ranks: communicator.size, threads: threads)
   let trainer = Trainer(objective, length: 24, plan: plan, options: options, communicator: communicator)
   trainer.bank.initialize(seed: 5)
   var losses = SHA256()
   for step in steps {
     let outcome = try trainer.step(step, try examples(step, trainer))
-    losses.update("\(outcome.loss.bitPattern) \(outcome.gradientNorm.bitPattern) \(outcome.microBatchLosses.map { $0.map(\.bitPattern) })\n")
+    losses.update("\(outcome.loss.bitPattern) \(outcome.gradNorm.bitPattern) \(outcome.microBatchLosses.map { $0.map(\.bitPattern) })\n")
   }
   let validation = try trainer.evaluate(documents(objective), samples: 31)
   losses.update("\(validation.map(\.bitPattern))")
@@ -138,7 +138,7 @@ for name in walked {
 for toy in try ToyRun.all() {
   let plan = BatchPlan(batch: 15, microBatch: 3, ranks: communicator.size, threads: 1)
   let trainer = Trainer(
-    toy.objective, length: toy.model.context, plan: plan, options: TrainerOptions(seed: 2, steps: 10), communicator: communicator)
+    toy.objective, length: toy.model.maxPosition, plan: plan, options: TrainerOptions(seed: 2, steps: 10), communicator: communicator)
   trainer.bank.initialize(seed: 2)
   var losses = SHA256()
   for step in 0..<10 {
@@ -168,7 +168,7 @@ do {
 // A NaN in the gradients of one rank stops all of them at the same step, and names a tensor. Replicas are not compared,
 // for that would find it first.
 do {
-  let (_, trainer) = try train("ar", steps: 0..<1, threads: 1, divergence: nil)
+  let (_, trainer) = try train("ar", steps: 0..<1, threads: 1, divergence: .off)
   if communicator.rank == communicator.size - 1 { trainer.bank.trained.view(4)[0] = .nan }
   do {
     _ = try trainer.step(1, try examples(1, trainer))
@@ -210,13 +210,12 @@ try checkGoingBack()
 
 if communicator.rank == 0 {
   let arguments = CommandLine.arguments
-  let encoder = JSONEncoder()
-  encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+  let encoder = JSONEncoder.snakeCase(pretty: true)
   if let i = arguments.firstIndex(of: "--record"), i + 1 < arguments.count {
     try encoder.encode(results).write(to: URL(fileURLWithPath: arguments[i + 1]))
   }
   if let i = arguments.firstIndex(of: "--expect"), i + 1 < arguments.count {
-    let expected = try JSONDecoder().decode([String: RunHash].self, from: Data(contentsOf: URL(fileURLWithPath: arguments[i + 1])))
+    let expected = try JSONDecoder.snakeCase().decode([String: RunHash].self, from: Data(contentsOf: URL(fileURLWithPath: arguments[i + 1])))
     for name in walked {
       check(results[name] == expected[name], "\(name): \(communicator.size) ranks give the bits of the recorded run")
       let control = "\(name) float control"

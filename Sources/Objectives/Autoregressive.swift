@@ -12,10 +12,10 @@ import Tensors
 public struct Autoregressive: TokenObjective {
   public struct Options: ObjectiveOptions {
     /// Attention, and with it the question, stays inside documents.
-    public var insideDocuments = false
+    public var documentMasking = false
 
     public static let sentences = [
-      "insideDocuments": "Attention, and with it the question, stays inside documents.",
+      "document_masking": "Attention, and with it the question, stays inside documents.",
     ]
 
     public init() {}
@@ -24,8 +24,8 @@ public struct Autoregressive: TokenObjective {
   public static let name = "ar"
   public static let summary = "Next-token prediction with a causal decoder."
   public static let paper = "Radford et al. 2019, Language models are unsupervised multitask learners (GPT-2)"
-  public static let visibility = ModelConfiguration.Visibility.causal
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: 1, law: .uniform) }
+  public static let attentionMask = ModelConfiguration.AttentionMask.causal
+  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: 1, distribution: .uniform) }
 
   public let options: Options
   public let prediction: TokenPrediction
@@ -43,14 +43,14 @@ public struct Autoregressive: TokenObjective {
     for sample in 0..<clean.count {
       for i in 0..<clean.length {
         let here = sample * clean.stride + i
-        let (segment, next) = (clean.segments[here], clean.segments[here + 1])
-        guard segment >= 0, next >= 0, !options.insideDocuments || segment == next else { continue }
+        let (segment, next) = (clean.documentIDs[here], clean.documentIDs[here + 1])
+        guard segment >= 0, next >= 0, !options.documentMasking || segment == next else { continue }
         rows.append(sample * clean.length + i)
         ids.append(clean.tokens[here + 1])
       }
     }
     return TrainingExample(
-      inputs: [clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)],
+      inputs: [clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)],
       targets: [TermTargets(rows: rows, ids: ids)])
   }
 }

@@ -27,22 +27,22 @@ public struct DiverseAutoregressive: Objective {
     /// m: the largest offset.
     public var offsets = 4
     /// q(δ).
-    public var law = OffsetLaw.uniform
+    public var offsetDistribution = OffsetDistribution.uniform
     public var estimator = Estimator.summed
     /// What `sampled` draws an offset for.
     public var draw = Draw.position
     /// How the answer learns which offset is asked for.
-    public var told = OffsetPrediction.Told.heads
+    public var offsetConditioning = OffsetPrediction.OffsetConditioning.heads
     /// Attention, and with it every question, stays inside documents.
-    public var insideDocuments = false
+    public var documentMasking = false
 
     public static let sentences = [
       "offsets": "The largest distance m of a predicted token, 1 … 64.",
-      "law": "How likely each distance is.",
+      "offset_distribution": "How likely each distance is.",
       "estimator": "All distances of a position are asked for and weighed, or one is drawn.",
       "draw": "What one distance is drawn for, where one is drawn.",
-      "told": "How the answer learns which distance is asked for: a head for each, an embedding, or not at all.",
-      "insideDocuments": "Attention, and with it every question, stays inside documents.",
+      "offset_conditioning": "How the answer learns which distance is asked for: a head for each, an embedding, or not at all.",
+      "document_masking": "Attention, and with it every question, stays inside documents.",
     ]
 
     public init() {}
@@ -52,8 +52,8 @@ public struct DiverseAutoregressive: Objective {
   public static let summary = "Prediction of one of the next m tokens, or of all of them, with a causal decoder."
   public static let paper =
     "Zhang et al. 2024, Look Ahead or Look Around? A Theoretical Comparison Between Autoregressive and Masked Pretraining, arXiv 2407.00935"
-  public static let visibility = ModelConfiguration.Visibility.causal
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: options.offsets, law: options.law) }
+  public static let attentionMask = ModelConfiguration.AttentionMask.causal
+  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: options.offsets, distribution: options.offsetDistribution) }
 
   public let options: Options
   public let prediction: OffsetPrediction
@@ -62,21 +62,21 @@ public struct DiverseAutoregressive: Objective {
     guard (1...64).contains(options.offsets) else {
       throw ConfigurationError("objective.offsets", is: options.offsets, rule: "it must lie in 1...64.")
     }
-    guard options.told != .heads || options.offsets == 1 || model.tableWidth == model.width else {
+    guard options.offsetConditioning != .heads || options.offsets == 1 || model.resolvedEmbeddingSize == model.hiddenSize else {
       throw ConfigurationError(
-        "model.embeddingWidth", is: model.tableWidth,
-        rule: "objective.told = \"heads\" reads states of the model's width, so it must be model.width = \(model.width), or told another.")
+        "model.embedding_size", is: model.resolvedEmbeddingSize,
+        rule: "objective.offset_conditioning = \"heads\" reads states of the model's width, so it must be model.hidden_size = \(model.hiddenSize), or offset_conditioning another.")
     }
     self.options = options
     prediction = OffsetPrediction(
-      model, offsets: options.offsets, told: options.told, targetsPerRow: options.estimator == .summed ? options.offsets : 1)
+      model, offsets: options.offsets, offsetConditioning: options.offsetConditioning, targetsPerRow: options.estimator == .summed ? options.offsets : 1)
   }
 
   public var networks: NetworkSet { prediction.networks }
   public var encoder: Transformer { prediction.transformer }
   public var terms: [LossTerm] { [LossTerm("loss")] }
   public var lookahead: Int { options.offsets }
-  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: encoder.configuration.vocabulary) }
+  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: encoder.configuration.vocabSize) }
 
   public func trainingFlops(_ example: TrainingExample) -> Double {
     let (rows, targets) = (Double(example.inputs[0].rows), example.targets[0])
@@ -90,10 +90,10 @@ public struct DiverseAutoregressive: Objective {
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     let largest = context.purpose == .evaluation ? 1 : options.offsets
     precondition(clean.lookahead >= largest, "\(largest) offsets need as many tokens of lookahead, not \(clean.lookahead)")
-    let drawn = options.estimator == .sampled && largest > 1 ? clean.positions.map { draws(clean.length, context.random($0)) } : nil
+    let drawn = options.estimator == .sampled && largest > 1 ? clean.sampleIDs.map { draws(clean.length, context.random($0)) } : nil
     var targets = TermTargets(rows: [])
     for offset in 1...largest {
-      let weight = drawn == nil ? Float(options.law.weight(offset)) : 1
+      let weight = drawn == nil ? Float(options.offsetDistribution.weight(offset)) : 1
       for sample in 0..<clean.count {
         for i in 0..<clean.length where drawn.map({ $0[sample][i] == offset }) ?? true {
           guard let id = target(clean, sample, i, offset) else { continue }
@@ -106,22 +106,22 @@ public struct DiverseAutoregressive: Objective {
     }
     targets.count = targets.weights.reduce(0) { $0 + Double($1) }
     return TrainingExample(
-      inputs: [clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)], targets: [targets])
+      inputs: [clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)], targets: [targets])
   }
 
   /// The token at an offset; nil where it is past the end, or in another document and may not be asked.
   private func target(_ clean: SampleBatch, _ sample: Int, _ i: Int, _ offset: Int) -> Int32? {
     let here = sample * clean.stride + i
-    let (segment, there) = (clean.segments[here], clean.segments[here + offset])
-    let mayCross = offset == 1 && !options.insideDocuments
+    let (segment, there) = (clean.documentIDs[here], clean.documentIDs[here + offset])
+    let mayCross = offset == 1 && !options.documentMasking
     return segment >= 0 && there >= 0 && (mayCross || segment == there) ? clean.tokens[here + offset] : nil
   }
 
   /// The offset of every position of a sample. Elements of the generator: one 64-bit word a position, the first alone for a whole sample.
   private func draws(_ length: Int, _ random: CounterGenerator) -> [Int] {
     switch options.draw {
-    case .position: (0..<length).map { options.law.draw(random.uniformDouble($0), of: options.offsets) }
-    case .sample: [Int](repeating: options.law.draw(random.uniformDouble(0), of: options.offsets), count: length)
+    case .position: (0..<length).map { options.offsetDistribution.draw(random.uniformDouble($0), of: options.offsets) }
+    case .sample: [Int](repeating: options.offsetDistribution.draw(random.uniformDouble(0), of: options.offsets), count: length)
     }
   }
 

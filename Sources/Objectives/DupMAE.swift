@@ -17,9 +17,9 @@ public struct DupMAE: Objective {
     /// Share of eligible positions that the encoder is asked for.
     public var maskRatio = 0.3
     /// Of those, the share shown as [MASK] …
-    public var maskShare = 0.8
+    public var maskReplaceProb = 0.8
     /// … and the share shown as a random token.
-    public var randomShare = 0.1
+    public var randomReplaceProb = 0.1
     /// Share of eligible positions that each row of the decoder does not see.
     public var decoderMaskRatio = 0.5
     /// How the decoder's queries are made of the [CLS] vector: raw or embedded.
@@ -30,13 +30,13 @@ public struct DupMAE: Objective {
     public var bagCounts = BagCounts.assigned
 
     public static let sentences = [
-      "maskRatio": "Share of ordinary tokens that the encoder is asked for, 0.01 … 0.9.",
-      "maskShare": "Share of hidden tokens shown as [MASK], 0 … 1.",
-      "randomShare": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
-      "decoderMaskRatio": "Share of ordinary tokens that each row of the decoder does not see, 0 … 1.",
+      "mask_ratio": "Share of ordinary tokens that the encoder is asked for, 0.01 … 0.9.",
+      "mask_replace_prob": "Share of hidden tokens shown as [MASK], 0 … 1.",
+      "random_replace_prob": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
+      "decoder_mask_ratio": "Share of ordinary tokens that each row of the decoder does not see, 0 … 1.",
       "query": "How the decoder's queries are made of the vector of [CLS]: as it is, or with embeddings added.",
-      "bagWeight": "Weight of the bag of words, 0 … 100.",
-      "bagCounts": "What a word that comes c times among n weighs: assigned 1/n, accumulated c/n.",
+      "bag_weight": "Weight of the bag of words, 0 … 100.",
+      "bag_counts": "What a word that comes c times among n weighs: assigned 1/n, accumulated c/n.",
     ]
 
     public init() {}
@@ -47,7 +47,7 @@ public struct DupMAE: Objective {
   public static let name = "dupmae"
   public static let summary = "retromae, and the bag of words of the passage from its ordinary tokens: for retrieval."
   public static let paper = "Xiao et al. 2022, RetroMAE v2: duplex masked auto-encoder, arXiv 2211.08769"
-  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
   public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .masked(share: options.maskRatio...options.maskRatio) }
   public static func samples(_ options: Options) -> SampleForm { .framed }
 
@@ -59,10 +59,10 @@ public struct DupMAE: Objective {
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     self.options = options
     masks = try PassageMasks(
-      maskRatio: options.maskRatio, maskShare: options.maskShare, randomShare: options.randomShare,
+      maskRatio: options.maskRatio, maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb,
       decoderMaskRatio: options.decoderMaskRatio, vocabulary, objective: Self.name)
     guard (0...100).contains(options.bagWeight) else {
-      throw ConfigurationError("objective.bagWeight", is: options.bagWeight, rule: "it must lie in 0...100.")
+      throw ConfigurationError("objective.bag_weight", is: options.bagWeight, rule: "it must lie in 0...100.")
     }
     terms = [LossTerm("encoder"), LossTerm("decoder"), LossTerm("bag", weight: options.bagWeight)]
     bottleneck = try PassageBottleneck(model, query: options.query, bag: true, objective: Self.name)
@@ -73,7 +73,7 @@ public struct DupMAE: Objective {
 
   /// Weights that add up to less than one make less than log V of the bag.
   public func trivialLoss(term: Int) -> Double? {
-    term == 2 && options.bagCounts == .assigned ? nil : naturalLogarithm(ofCount: encoder.configuration.vocabulary)
+    term == 2 && options.bagCounts == .assigned ? nil : naturalLogarithm(ofCount: encoder.configuration.vocabSize)
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {

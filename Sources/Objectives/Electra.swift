@@ -7,7 +7,7 @@ import Tensors
 /// `electra`: a small generator proposes tokens for masked positions, the main network tells which tokens it replaced.
 ///
 /// *Concretely:* of the n eligible positions of a sample, max(1, round(maskRatio · n)) are drawn without replacement. The generator
-/// reads the sample with [MASK] at a share `maskShare` of them and is asked for all of them (term 1: Σ CE / drawn positions). A
+/// reads the sample with [MASK] at a share `maskReplaceProb` of them and is asked for all of them (term 1: Σ CE / drawn positions). A
 /// token x̂ ~ softmax(z / temperature) takes every drawn place, and no gradient passes through it. The discriminator reads that,
 /// and is asked at every real position whether the token differs from the original (term 2: Σ BCE / real positions); a lucky guess
 /// counts as original. Loss = `generatorWeight` · term 1 + `discriminatorWeight` · term 2. Both networks read one embedding: tokens,
@@ -22,41 +22,41 @@ public struct Electra: Objective {
     /// Share of eligible positions that are drawn.
     public var maskRatio = 0.15
     /// Of those, the share the generator sees as [MASK]; the others it sees as they are.
-    public var maskShare = 0.85
+    public var maskReplaceProb = 0.85
     /// Width, heads and feed-forward size of the generator as a share of the main model's.
     public var generatorFraction = 0.25
     /// The same sizes, and the number of layers, by themselves; 0 for the share, and for as many layers.
-    public var generatorWidth = 0
-    public var generatorHeads = 0
-    public var generatorFeedForward = 0
-    public var generatorLayers = 0
+    public var generatorHiddenSize = 0
+    public var generatorNumHeads = 0
+    public var generatorIntermediateSize = 0
+    public var generatorNumLayers = 0
     /// Of the generator's softmax when it proposes.
     public var temperature = 1.0
     /// The original token is never proposed.
     public var disallowCorrect = false
     /// Where the discriminator is asked: at all real positions, or at the drawn ones.
-    public var discriminatorOn = "all"
+    public var discriminatorPositions = "all"
     /// λ of the generator's term …
     public var generatorWeight = 1.0
     /// … and of the discriminator's.
     public var discriminatorWeight = 50.0
     /// Attention stays inside documents.
-    public var insideDocuments = false
+    public var documentMasking = false
 
     public static let sentences = [
-      "maskRatio": "Share of ordinary tokens that are drawn, 0.01 … 0.9.",
-      "maskShare": "Of those, the share the generator sees as [MASK], 0 … 1; it sees the others as they are.",
-      "generatorFraction": "Width, heads and feed-forward size of the generator as a share of the main model's, 0.01 … 1.",
-      "generatorWidth": "Width of the generator; 0 for the share.",
-      "generatorHeads": "Heads of the generator; 0 for the share.",
-      "generatorFeedForward": "Feed-forward size of the generator; 0 for the share.",
-      "generatorLayers": "Layers of the generator, 0 … 1000; 0 for as many as the main model has.",
+      "mask_ratio": "Share of ordinary tokens that are drawn, 0.01 … 0.9.",
+      "mask_replace_prob": "Of those, the share the generator sees as [MASK], 0 … 1; it sees the others as they are.",
+      "generator_fraction": "Width, heads and feed-forward size of the generator as a share of the main model's, 0.01 … 1.",
+      "generator_hidden_size": "Width of the generator; 0 for the share.",
+      "generator_num_heads": "Heads of the generator; 0 for the share.",
+      "generator_intermediate_size": "Feed-forward size of the generator; 0 for the share.",
+      "generator_num_layers": "Layers of the generator, 0 … 1000; 0 for as many as the main model has.",
       "temperature": "Of the generator's softmax when it proposes, 0.01 … 100.",
-      "disallowCorrect": "The original token is never proposed.",
-      "discriminatorOn": "Where the discriminator is asked: all real positions, or the drawn ones; all or drawn.",
-      "generatorWeight": "Weight of the generator's loss, 0 … 10000.",
-      "discriminatorWeight": "Weight of the discriminator's loss, 0 … 10000.",
-      "insideDocuments": "Attention stays inside documents.",
+      "disallow_correct": "The original token is never proposed.",
+      "discriminator_positions": "Where the discriminator is asked: all real positions, or the drawn ones; all or drawn.",
+      "generator_weight": "Weight of the generator's loss, 0 … 10000.",
+      "discriminator_weight": "Weight of the discriminator's loss, 0 … 10000.",
+      "document_masking": "Attention stays inside documents.",
     ]
 
     public init() {}
@@ -65,7 +65,7 @@ public struct Electra: Objective {
   public static let name = "electra"
   public static let summary = "Replaced-token detection: a small generator fills masks, the model tells its tokens from the original ones."
   public static let paper = "Clark et al. 2020, ELECTRA, arXiv 2003.10555"
-  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
   public static let head = ModelConfiguration.Head.replaced
 
   public let options: Options
@@ -78,15 +78,15 @@ public struct Electra: Objective {
 
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     var problems: [ConfigurationError.Problem] = []
-    if !(0...1).contains(options.maskShare) {
-      problems.append(.init(key: "objective.maskShare", sentence: "is \(options.maskShare); it must lie in 0...1."))
+    if !(0...1).contains(options.maskReplaceProb) {
+      problems.append(.init(key: "objective.mask_replace_prob", sentence: "is \(options.maskReplaceProb); it must lie in 0...1."))
     }
-    if !["all", "drawn"].contains(options.discriminatorOn) {
-      problems.append(.init(key: "objective.discriminatorOn", sentence: "is \"\(options.discriminatorOn)\"; it must be all or drawn."))
+    if !["all", "drawn"].contains(options.discriminatorPositions) {
+      problems.append(.init(key: "objective.discriminator_positions", sentence: "is \"\(options.discriminatorPositions)\"; it must be all or drawn."))
     }
     let shape = try options.generatorShape(model, more: problems)
     tokens = try MaskableTokens(vocabulary, objective: Self.name)
-    replacement = Replacement(maskShare: options.maskShare)
+    replacement = Replacement(maskReplaceProb: options.maskReplaceProb)
     self.options = options
     terms = [LossTerm("generator", weight: options.generatorWeight), LossTerm("discriminator", weight: options.discriminatorWeight)]
     var layout = ParameterLayout()
@@ -98,27 +98,27 @@ public struct Electra: Objective {
     networks = NetworkSet(trained: layout)
   }
 
-  public var companions: [Companion] {
+  public var exportedNetworks: [ExportedNetwork] {
     let shape = generator.configuration
-    return shape.isComputed(by: .electraGenerator) ? [Companion("generator", shape, .electraGenerator)] : []
+    return shape.isComputed(by: .electraGenerator) ? [ExportedNetwork("generator", shape, .electraGenerator)] : []
   }
 
-  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: term == 0 ? encoder.configuration.vocabulary : 2) }
+  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: term == 0 ? encoder.configuration.vocabSize : 2) }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)
+    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)
     let original = input.tokens
     var (drawn, asked) = ([Int](), [Int]())
     for sample in 0..<clean.count {
-      let (random, start) = (context.random(clean.positions[sample]), sample * clean.length)
+      let (random, start) = (context.random(clean.sampleIDs[sample]), sample * clean.length)
       let eligible = tokens.eligible(clean, sample)
       let count = max(1, Int((options.maskRatio * Double(eligible.count)).rounded()))
       let chosen = randomSubset(eligible, count: count, random)
       for i in chosen { input.tokens[start + i] = replacement(original[start + i], at: i, tokens, random) }
       drawn += chosen.map { start + $0 }
-      asked += (0..<clean.length).filter { clean.segments[sample * clean.stride + $0] >= 0 }.map { start + $0 }
+      asked += (0..<clean.length).filter { clean.documentIDs[sample * clean.stride + $0] >= 0 }.map { start + $0 }
     }
-    if options.discriminatorOn == "drawn" { asked = drawn }
+    if options.discriminatorPositions == "drawn" { asked = drawn }
     return TrainingExample(
       inputs: [input],
       targets: [TermTargets(rows: drawn, ids: drawn.map { original[$0] }), TermTargets(rows: asked, ids: asked.map { original[$0] })],

@@ -27,10 +27,10 @@ public struct Electric: Objective {
     /// Width, heads and feed-forward size of each tower as a share of the main model's.
     public var generatorFraction = 0.25
     /// The same sizes, and the number of layers, by themselves; 0 for the share, and for as many layers.
-    public var generatorWidth = 0
-    public var generatorHeads = 0
-    public var generatorFeedForward = 0
-    public var generatorLayers = 0
+    public var generatorHiddenSize = 0
+    public var generatorNumHeads = 0
+    public var generatorIntermediateSize = 0
+    public var generatorNumLayers = 0
     /// Of the generator's softmax when it proposes.
     public var temperature = 1.0
     /// λ of the generator's term …
@@ -38,19 +38,19 @@ public struct Electric: Objective {
     /// … and of the discriminator's.
     public var discriminatorWeight = 50.0
     /// Attention stays inside documents.
-    public var insideDocuments = false
+    public var documentMasking = false
 
     public static let sentences = [
-      "maskRatio": "Share of ordinary tokens that are drawn, 0.01 … 0.9.",
-      "generatorFraction": "Width, heads and feed-forward size of the generator as a share of the main model's, 0.01 … 1.",
-      "generatorWidth": "Width of the generator; 0 for the share.",
-      "generatorHeads": "Heads of the generator; 0 for the share.",
-      "generatorFeedForward": "Feed-forward size of the generator; 0 for the share.",
-      "generatorLayers": "Layers of the generator, 0 … 1000; 0 for as many as the main model has.",
+      "mask_ratio": "Share of ordinary tokens that are drawn, 0.01 … 0.9.",
+      "generator_fraction": "Width, heads and feed-forward size of the generator as a share of the main model's, 0.01 … 1.",
+      "generator_hidden_size": "Width of the generator; 0 for the share.",
+      "generator_num_heads": "Heads of the generator; 0 for the share.",
+      "generator_intermediate_size": "Feed-forward size of the generator; 0 for the share.",
+      "generator_num_layers": "Layers of the generator, 0 … 1000; 0 for as many as the main model has.",
       "temperature": "Of the generator's softmax when it proposes, 0.01 … 100.",
-      "generatorWeight": "Weight of the generator's loss, 0 … 10000.",
-      "discriminatorWeight": "Weight of the discriminator's loss, 0 … 10000.",
-      "insideDocuments": "Attention stays inside documents.",
+      "generator_weight": "Weight of the generator's loss, 0 … 10000.",
+      "discriminator_weight": "Weight of the discriminator's loss, 0 … 10000.",
+      "document_masking": "Attention stays inside documents.",
     ]
 
     public init() {}
@@ -59,7 +59,7 @@ public struct Electric: Objective {
   public static let name = "electric"
   public static let summary = "Energy-based cloze model: told from noise of a two-tower generator, whose probabilities it corrects."
   public static let paper = "Clark et al. 2020, Pre-training transformers as energy-based cloze models, arXiv 2012.08561"
-  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
   public static let head = ModelConfiguration.Head.replaced
 
   public let options: Options
@@ -85,23 +85,23 @@ public struct Electric: Objective {
     networks = NetworkSet(trained: layout)
   }
 
-  public func trivialLoss(term: Int) -> Double? { term == 0 ? naturalLogarithm(ofCount: encoder.configuration.vocabulary) : nil }
+  public func trivialLoss(term: Int) -> Double? { term == 0 ? naturalLogarithm(ofCount: encoder.configuration.vocabSize) : nil }
 
   /// `inputs[0]` shows the drawn positions as [MASK], which the main network never reads: a proposed token takes their place.
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)
+    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)
     let original = input.tokens
     var (rows, labels) = ([Int](), [Float]())
     for sample in 0..<clean.count {
       let (start, eligible) = (sample * clean.length, tokens.eligible(clean, sample))
       let count = max(1, Int((options.maskRatio * Double(eligible.count)).rounded()))
-      let drawn = Set(randomSubset(eligible, count: count, context.random(clean.positions[sample])))
+      let drawn = Set(randomSubset(eligible, count: count, context.random(clean.sampleIDs[sample])))
       for i in drawn { input.tokens[start + i] = tokens.mask }
       rows += eligible.map { start + $0 }
       labels += eligible.map { drawn.contains($0) ? 1 : 0 }
     }
     return TrainingExample(
-      inputs: [input] + TwoTowers.inputs(clean, insideDocuments: options.insideDocuments),
+      inputs: [input] + TwoTowers.inputs(clean, documentMasking: options.documentMasking),
       targets: [TermTargets(rows: rows, ids: rows.map { original[$0] }), TermTargets(rows: rows, values: labels)],
       random: context.random(0))
   }
@@ -110,7 +110,7 @@ public struct Electric: Objective {
   public func trainingFlops(_ example: TrainingExample) -> Double {
     let tower = generator.rightward.configuration
     return 2 * tower.trainingFlops(example.inputs[1], logits: 0)
-      + 6 * Double(tower.tableWidth * (tower.vocabulary + 2 * generator.width)) * Double(example.targets[0].rows.count)
+      + 6 * Double(tower.resolvedEmbeddingSize * (tower.vocabSize + 2 * generator.width)) * Double(example.targets[0].rows.count)
       + encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
   }
 

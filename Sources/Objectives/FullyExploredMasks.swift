@@ -5,8 +5,8 @@ import Tensors
 /// `mlm-explored`: masked language modelling in which a text's masks do not overlap and together hide all of it.
 ///
 /// *Concretely:* a text's eligible positions (real and not special) are divided into K sets (`MaskPartition`). At visit v of a text, counted from 0
-/// over the run, set v mod K is hidden and asked for, and the division is drawn anew for every cycle ⌊v / K⌋: in K visits every position is
-/// asked for exactly once. `placement` says where the visits are. A hidden token is shown as in `mlm`.
+/// over the run, set v mod K is hidden and asked for, and the division is drawn anew for every cycle ⌊v / K⌋: in K epochs every position is
+/// asked for exactly once. `placement` says where the epochs are. A hidden token is shown as in `mlm`.
 ///
 /// Reference: Zheng et al., "Improving self-supervised pre-training via a fully-explored masked language model", 2020, arXiv 2010.06040.
 public struct FullyExploredMasks: TokenObjective {
@@ -18,22 +18,22 @@ public struct FullyExploredMasks: TokenObjective {
     /// Where the K masks of a text are.
     public var placement = Placement.epochs
     /// What a hidden token counts.
-    public var weightLaw = WeightLaw.token
+    public var lossNormalization = LossNormalization.token
     /// Share of hidden tokens shown as [MASK] …
-    public var maskShare = 0.8
+    public var maskReplaceProb = 0.8
     /// … and the share shown as a random token.
-    public var randomShare = 0.1
+    public var randomReplaceProb = 0.1
     /// Attention stays inside documents.
-    public var insideDocuments = false
+    public var documentMasking = false
 
     public static let sentences = [
       "sets": "K: masks that cover a text together, each hiding 1/K of it, 2 … 100.",
       "assign": "Which positions make a mask: random ones, every K-th one, or neighbours.",
       "placement": "Where the K masks of a text are met: in K epochs, in neighbouring samples of one step, or in neighbouring micro-batches of one step.",
-      "weightLaw": "What a hidden token counts: the same everywhere, or so that every mask counts the same.",
-      "maskShare": "Share of hidden tokens shown as [MASK], 0 … 1.",
-      "randomShare": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
-      "insideDocuments": "Attention stays inside documents.",
+      "loss_normalization": "What a hidden token counts: the same everywhere, or so that every mask counts the same.",
+      "mask_replace_prob": "Share of hidden tokens shown as [MASK], 0 … 1.",
+      "random_replace_prob": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
+      "document_masking": "Attention stays inside documents.",
     ]
 
     public init() {}
@@ -58,7 +58,7 @@ public struct FullyExploredMasks: TokenObjective {
     case batch
   }
 
-  public enum WeightLaw: String, Codable, Sendable, CaseIterable {
+  public enum LossNormalization: String, Codable, Sendable, CaseIterable {
     /// Every hidden token counts alike.
     case token
     /// Every set counts alike, whatever its size.
@@ -68,7 +68,7 @@ public struct FullyExploredMasks: TokenObjective {
   public static let name = "mlm-explored"
   public static let summary = "Masked language modelling with masks that cover a text without overlap, at every token once a cycle."
   public static let paper = "Zheng et al. 2020, Fully-explored masked language model, arXiv 2010.06040"
-  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
   public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {
     let share = 1 / Double(options.sets)
     return .masked(share: share...share)
@@ -89,36 +89,36 @@ public struct FullyExploredMasks: TokenObjective {
     self.options = options
     var problems = OptionProblems()
     problems.require("sets", options.sets, in: 2...Self.mostSets)
-    Replacement.check(maskShare: options.maskShare, randomShare: options.randomShare, &problems)
+    Replacement.check(maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb, &problems)
     tokens = try MaskableTokens(vocabulary, objective: Self.name, after: problems)
-    replacement = Replacement(maskShare: options.maskShare, randomShare: options.randomShare)
+    replacement = Replacement(maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb)
     partition = MaskPartition(sets: options.sets, assignment: options.assign)
     prediction = TokenPrediction(model)
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)
+    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)
     var (rows, ids, weights, samples) = ([Int](), [Int32](), [Float](), 0)
     for sample in 0..<clean.count {
       let hidden = hidden(clean, sample, context)
       guard !hidden.isEmpty else { continue }
-      let random = context.random(clean.positions[sample])
+      let random = context.random(clean.sampleIDs[sample])
       for i in hidden {
         let row = sample * clean.length + i
         rows.append(row)
         ids.append(input.tokens[row])
         input.tokens[row] = replacement(input.tokens[row], at: i, tokens, random)
       }
-      weights += [Float](repeating: options.weightLaw == .set ? 1 / Float(hidden.count) : 1, count: hidden.count)
+      weights += [Float](repeating: options.lossNormalization == .set ? 1 / Float(hidden.count) : 1, count: hidden.count)
       samples += 1
     }
-    let count = options.weightLaw == .set ? Double(samples) : nil
+    let count = options.lossNormalization == .set ? Double(samples) : nil
     return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, ids: ids, weights: weights, count: count)])
   }
 
   /// The set of this visit.
   private func hidden(_ clean: SampleBatch, _ sample: Int, _ context: StepContext) -> [Int] {
-    let (cycle, set) = clean.visits[sample].quotientAndRemainder(dividingBy: UInt64(options.sets))
+    let (cycle, set) = clean.epochs[sample].quotientAndRemainder(dividingBy: UInt64(options.sets))
     let random = context.random(clean.indices[sample], site: Self.divisionSite &+ UInt32(truncatingIfNeeded: cycle))
     return partition.members(of: Int(set), tokens.eligible(clean, sample), random)
   }

@@ -17,12 +17,12 @@ public struct MaskEnhancedAutoregressive: TokenObjective {
     /// Whose mask it is.
     public var sampling = Sampling.perSample
     /// Attention, and with it the question, stays inside documents.
-    public var insideDocuments = false
+    public var documentMasking = false
 
     public static let sentences = [
-      "maskRatio": "Share of positions shown as [MASK], 0 … 0.9.",
+      "mask_ratio": "Share of positions shown as [MASK], 0 … 0.9.",
       "sampling": "Whose mask it is: drawn for each sample, or one of 51 for all samples of a step, as in the code of the paper.",
-      "insideDocuments": "Attention, and with it the question, stays inside documents.",
+      "document_masking": "Attention, and with it the question, stays inside documents.",
     ]
 
     public init() {}
@@ -41,8 +41,8 @@ public struct MaskEnhancedAutoregressive: TokenObjective {
   public static let name = "meap"
   public static let summary = "Next-token prediction from an input with 15 % masks, past what is hidden."
   public static let paper = "Zhuang et al. 2025, Mask-enhanced autoregressive prediction, arXiv 2502.07490"
-  public static let visibility = ModelConfiguration.Visibility.causal
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: 1, law: .uniform) }
+  public static let attentionMask = ModelConfiguration.AttentionMask.causal
+  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: 1, distribution: .uniform) }
 
   public let options: Options
   private let plain: Autoregressive
@@ -56,10 +56,10 @@ public struct MaskEnhancedAutoregressive: TokenObjective {
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     self.options = options
     var problems = OptionProblems()
-    problems.require("maskRatio", options.maskRatio, in: 0...0.9)
+    problems.require("mask_ratio", options.maskRatio, in: 0...0.9)
     tokens = try MaskableTokens(vocabulary, objective: Self.name, after: problems)
     var next = Autoregressive.Options()
-    next.insideDocuments = options.insideDocuments
+    next.documentMasking = options.documentMasking
     plain = try Autoregressive(next, model: model, vocabulary: vocabulary)
   }
 
@@ -68,8 +68,8 @@ public struct MaskEnhancedAutoregressive: TokenObjective {
     guard context.purpose != .evaluation, options.maskRatio > 0 else { return example }
     for sample in 0..<clean.count {
       let start = sample * clean.stride
-      let real = 1 + ((0..<clean.length).last { clean.segments[start + $0] >= 0 } ?? -1)
-      for i in positions(real, clean.positions[sample], context) where tokens.isEligible(clean, start + i) {
+      let real = 1 + ((0..<clean.length).last { clean.documentIDs[start + $0] >= 0 } ?? -1)
+      for i in positions(real, clean.sampleIDs[sample], context) where tokens.isEligible(clean, start + i) {
         example.inputs[0].tokens[sample * clean.length + i] = tokens.mask
       }
     }

@@ -6,8 +6,8 @@ import Tensors
 ///
 /// *Concretely:* of the n eligible positions of a sample (real and not special), max(1, round(r · n)) are chosen at random without
 /// replacement, as single tokens, whole words or spans (`MaskShape`); r is `maskRatio`, or goes from there to `finalMaskRatio` over the run.
-/// Each is shown as [MASK] with probability `maskShare`, as a random ordinary token with
-/// probability `randomShare`, otherwise unchanged; all of them are asked for their own id. Loss = Σ w·CE / Σ w over the batch.
+/// Each is shown as [MASK] with probability `maskReplaceProb`, as a random ordinary token with
+/// probability `randomReplaceProb`, otherwise unchanged; all of them are asked for their own id. Loss = Σ w·CE / Σ w over the batch.
 ///
 /// Differences from the reference code, on purpose: the count rule does not include special tokens, no cap is applied, and
 /// random replacements are drawn from ordinary tokens only.
@@ -23,31 +23,31 @@ public struct MaskedLanguageModel: TokenObjective {
     /// … to this one, which evaluation then uses.
     public var finalMaskRatio = 0.15
     /// Of those, the share shown as [MASK] …
-    public var maskShare = 0.8
+    public var maskReplaceProb = 0.8
     /// … and the share shown as a random token.
-    public var randomShare = 0.1
+    public var randomReplaceProb = 0.1
     /// Words are hidden whole.
-    public var wholeWords = false
+    public var wholeWordMask = false
     /// What is hidden together: single tokens (or words), or spans of them.
     public var spans = Spans.none
     /// The probability that a span of geometric length ends after each of its tokens (or words).
-    public var spanEnd = 0.2
+    public var spanGeometricP = 0.2
     /// The longest geometric span, or the length of fixed ones.
     public var spanLength = 10
     /// Attention stays inside documents.
-    public var insideDocuments = false
+    public var documentMasking = false
 
     public static let sentences = [
-      "maskRatio": "Share of ordinary tokens that are asked for, 0.01 … 0.9.",
-      "ratioSchedule": "Whether that share stays, or goes in a straight line over the run to finalMaskRatio.",
-      "finalMaskRatio": "The share at the end of a linear schedule, 0.01 … 0.9, which evaluation then uses.",
-      "maskShare": "Share of hidden tokens shown as [MASK], 0 … 1.",
-      "randomShare": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
-      "wholeWords": "Words are hidden whole.",
+      "mask_ratio": "Share of ordinary tokens that are asked for, 0.01 … 0.9.",
+      "ratio_schedule": "Whether that share stays, or goes in a straight line over the run to final_mask_ratio.",
+      "final_mask_ratio": "The share at the end of a linear schedule, 0.01 … 0.9, which evaluation then uses.",
+      "mask_replace_prob": "Share of hidden tokens shown as [MASK], 0 … 1.",
+      "random_replace_prob": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
+      "whole_word_mask": "Words are hidden whole.",
       "spans": "What is hidden together: single tokens (or words), or spans of geometric or fixed length.",
-      "spanEnd": "Probability that a geometric span ends after each of its tokens (or words), 0.01 … 1.",
-      "spanLength": "The longest geometric span, or the length of fixed ones, 1 … 1000.",
-      "insideDocuments": "Attention stays inside documents.",
+      "span_geometric_p": "Probability that a geometric span ends after each of its tokens (or words), 0.01 … 1.",
+      "span_length": "The longest geometric span, or the length of fixed ones, 1 … 1000.",
+      "document_masking": "Attention stays inside documents.",
     ]
 
     public init() {}
@@ -62,10 +62,10 @@ public struct MaskedLanguageModel: TokenObjective {
   public static let name = "mlm"
   public static let summary = "Masked language modelling, 15 % of tokens, 80/10/10, with a bidirectional encoder."
   public static let paper = "Devlin et al. 2018, BERT, arXiv 1810.04805"
-  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
   public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {
     // Words and spans hide neighbours together, which no share of single tokens says.
-    guard options.spans == .none, !options.wholeWords else { return nil }
+    guard options.spans == .none, !options.wholeWordMask else { return nil }
     let last = options.ratioSchedule == .linear ? options.finalMaskRatio : options.maskRatio
     return .masked(share: min(options.maskRatio, last)...max(options.maskRatio, last))
   }
@@ -79,20 +79,20 @@ public struct MaskedLanguageModel: TokenObjective {
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     self.options = options
     tokens = try MaskableTokens(vocabulary, objective: Self.name, after: Self.problems(options, vocabulary))
-    replacement = Replacement(maskShare: options.maskShare, randomShare: options.randomShare)
-    shape = MaskShape(wholeWords: options.wholeWords, spans: Self.spans(options))
+    replacement = Replacement(maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb)
+    shape = MaskShape(wholeWordMask: options.wholeWordMask, spans: Self.spans(options))
     prediction = TokenPrediction(model)
   }
 
   private static func problems(_ o: Options, _ vocabulary: Vocabulary) -> OptionProblems {
     var problems = OptionProblems()
-    problems.require("maskRatio", o.maskRatio, in: 0.01...0.9)
-    problems.require("finalMaskRatio", o.finalMaskRatio, in: 0.01...0.9)
-    Replacement.check(maskShare: o.maskShare, randomShare: o.randomShare, &problems)
-    problems.require("spanEnd", o.spanEnd, in: 0.01...1)
-    problems.require("spanLength", o.spanLength, in: 1...1000)
+    problems.require("mask_ratio", o.maskRatio, in: 0.01...0.9)
+    problems.require("final_mask_ratio", o.finalMaskRatio, in: 0.01...0.9)
+    Replacement.check(maskReplaceProb: o.maskReplaceProb, randomReplaceProb: o.randomReplaceProb, &problems)
+    problems.require("span_geometric_p", o.spanGeometricP, in: 0.01...1)
+    problems.require("span_length", o.spanLength, in: 1...1000)
     problems.require(
-      !o.wholeWords || vocabulary.words != nil, "wholeWords",
+      !o.wholeWordMask || vocabulary.words != nil, "whole_word_mask",
       "is true, but where words begin is not known; open a corpus with its tokeniser, or set it to false.")
     return problems
   }
@@ -100,17 +100,17 @@ public struct MaskedLanguageModel: TokenObjective {
   private static func spans(_ o: Options) -> SpanLengths? {
     switch o.spans {
     case .none: nil
-    case .geometric: .geometric(o.spanEnd, longest: o.spanLength)
+    case .geometric: .geometric(o.spanGeometricP, longest: o.spanLength)
     case .fixed: .fixed(o.spanLength)
     }
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)
+    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)
     var (rows, ids) = ([Int](), [Int32]())
     let ratio = ratio(context)
     for sample in 0..<clean.count {
-      let random = context.random(clean.positions[sample])
+      let random = context.random(clean.sampleIDs[sample])
       let eligible = tokens.eligible(clean, sample)
       let count = max(1, Int((ratio * Double(eligible.count)).rounded()))
       for i in shape.choose(count, of: eligible, clean, sample, tokens, random) {

@@ -21,8 +21,8 @@ public struct MaskedSetPrediction: TokenObjective {
     public var roles = false
 
     public static let sentences = [
-      "maskRatio": "Share of members that are hidden, 0.01 … 0.9.",
-      "maskCount": "How the share becomes a number, at least 1.",
+      "mask_ratio": "Share of members that are hidden, 0.01 … 0.9.",
+      "mask_count": "How the share becomes a number, at least 1.",
       "roles": "Documents are pairs of a role, which is always shown, and a member.",
     ]
 
@@ -34,7 +34,7 @@ public struct MaskedSetPrediction: TokenObjective {
   public static let name = "mpp"
   public static let summary = "Masked prediction of the members of sets without order, each with an optional role."
   public static let paper = "RisingBALLER: a player is a token, a match is a sentence, 2024, arXiv 2410.00943"
-  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
 
   public static func samples(_ options: Options) -> SampleForm { .documents(unit: options.roles ? 2 : 1) }
 
@@ -45,27 +45,27 @@ public struct MaskedSetPrediction: TokenObjective {
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     self.options = options
     guard (0.01...0.9).contains(options.maskRatio) else {
-      throw ConfigurationError("objective.maskRatio", is: options.maskRatio, rule: "it must lie in 0.01...0.9.")
+      throw ConfigurationError("objective.mask_ratio", is: options.maskRatio, rule: "it must lie in 0.01...0.9.")
     }
-    guard model.positions == .none else {
+    guard model.positionEmbedding == .none else {
       throw ConfigurationError(
-        "model.positions", "is \(model.positions.rawValue), but \(Self.name) reads sets, whose members have no order; set it to \"none\".")
+        "model.position_embedding", "is \(model.positionEmbedding.rawValue), but \(Self.name) reads sets, whose members have no order; set it to \"none\".")
     }
-    guard !options.roles || model.context >= 2 else {
-      throw ConfigurationError("model.context", is: model.context, rule: "with objective.roles it must be at least 2: a role and an entity.")
+    guard !options.roles || model.maxPosition >= 2 else {
+      throw ConfigurationError("model.max_position", is: model.maxPosition, rule: "with objective.roles it must be at least 2: a role and an entity.")
     }
     tokens = try MaskableTokens(vocabulary, objective: Self.name)
-    prediction = TokenPrediction(model, companions: options.roles)
+    prediction = TokenPrediction(model, roleIDs: options.roles)
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = options.roles ? paired(clean) : clean.input(visibility: Self.visibility, insideDocuments: false)
+    var input = options.roles ? paired(clean) : clean.input(attentionMask: Self.attentionMask, documentMasking: false)
     // Where an entity stands in the sample: behind its role.
     let unit = options.roles ? 2 : 1
     var (rows, ids) = ([Int](), [Int32]())
     for sample in 0..<clean.count {
       let eligible = tokens.eligible(clean, sample).filter { $0 % unit == unit - 1 }.map { $0 / unit }
-      for i in randomSubset(eligible, count: count(of: eligible), context.random(clean.positions[sample])) {
+      for i in randomSubset(eligible, count: count(of: eligible), context.random(clean.sampleIDs[sample])) {
         let row = sample * input.length + i
         rows.append(row)
         ids.append(input.tokens[row])
@@ -81,22 +81,22 @@ public struct MaskedSetPrediction: TokenObjective {
     return max(1, Int(options.maskCount == .rounded ? share.rounded() : (share + 1e-9).rounded(.down)))
   }
 
-  /// Entities as rows of half the length, their roles as companions.
+  /// Entities as rows of half the length, their roles as roleIDs.
   private func paired(_ clean: SampleBatch) -> SequenceInput {
     let length = clean.length / 2
-    var (entities, roles, segments) = ([Int32](), [Int32](), [Int32]())
+    var (entities, roles, documentIDs) = ([Int32](), [Int32](), [Int32]())
     for sample in 0..<clean.count {
       for i in 0..<length {
         let place = sample * clean.stride + 2 * i
         roles.append(clean.tokens[place])
         entities.append(clean.tokens[place + 1])
-        segments.append(clean.segments[place + 1])
+        documentIDs.append(clean.documentIDs[place + 1])
       }
     }
     return SequenceInput(
-      positions: clean.positions, length: length, tokens: entities,
+      sampleIDs: clean.sampleIDs, length: length, tokens: entities,
       ranges: AttentionRanges(
-        samples: clean.count, length: length, segments: segments, causal: false, insideDocuments: false),
-      companions: roles)
+        samples: clean.count, length: length, documentIDs: documentIDs, causal: false, documentMasking: false),
+      roleIDs: roles)
   }
 }

@@ -18,7 +18,7 @@ public protocol Objective: Sendable {
   /// Title, year and identifier of the paper.
   static var paper: String { get }
   /// Which tokens a position of the main network sees.
-  static var visibility: ModelConfiguration.Visibility { get }
+  static var attentionMask: ModelConfiguration.AttentionMask { get }
   /// How a corpus must be cut into samples; `any` unless the objective says otherwise.
   static func samples(_ options: Options) -> SampleForm
 
@@ -39,7 +39,7 @@ public protocol Objective: Sendable {
   /// The shape that checkpoints are written as: it decides which class opens them. Usually the encoder's.
   var exported: ModelConfiguration { get }
   /// Networks that are exported beside the encoder, each into a folder of its own.
-  var companions: [Companion] { get }
+  var exportedNetworks: [ExportedNetwork] { get }
   /// In the order of counts, scales and loss sums.
   var terms: [LossTerm] { get }
 
@@ -81,7 +81,7 @@ extension Objective {
 
   public static var head: ModelConfiguration.Head { .vocabulary }
   public var exported: ModelConfiguration { encoder.configuration }
-  public var companions: [Companion] { [] }
+  public var exportedNetworks: [ExportedNetwork] { [] }
   public static func samples(_ options: Options) -> SampleForm { .any }
   public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { nil }
 }

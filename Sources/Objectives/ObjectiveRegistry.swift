@@ -6,7 +6,7 @@ public struct ObjectiveEntry: Sendable {
   public let name: String
   public let summary: String
   public let paper: String
-  public let visibility: ModelConfiguration.Visibility
+  public let attentionMask: ModelConfiguration.AttentionMask
   public let head: ModelConfiguration.Head
   /// What the objective needs of its samples under these options.
   public let samples: @Sendable (any ObjectiveOptions) -> SampleForm
@@ -25,7 +25,7 @@ public struct ObjectiveEntry: Sendable {
     name = O.name
     summary = O.summary
     paper = O.paper
-    visibility = O.visibility
+    attentionMask = O.attentionMask
     head = O.head
     samples = { options in
       guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
@@ -66,7 +66,7 @@ public enum ObjectiveRegistry {
 
   /// Those that a model of this shape can be evaluated with, the most usual first.
   public static func entries(fitting model: ModelConfiguration) -> [ObjectiveEntry] {
-    entries.filter { $0.visibility == model.visibility && $0.head == model.head }
+    entries.filter { $0.attentionMask == model.attentionMask && $0.head == model.head }
   }
 
   public static func entry(named name: String) -> ObjectiveEntry? { entries.first { $0.name == name } }

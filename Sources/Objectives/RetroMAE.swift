@@ -19,19 +19,19 @@ public struct RetroMAE: Objective {
     /// Share of eligible positions that the encoder is asked for.
     public var maskRatio = 0.3
     /// Of those, the share shown as [MASK] …
-    public var maskShare = 0.8
+    public var maskReplaceProb = 0.8
     /// … and the share shown as a random token.
-    public var randomShare = 0.1
+    public var randomReplaceProb = 0.1
     /// Share of eligible positions that each row of the decoder does not see.
     public var decoderMaskRatio = 0.5
     /// How the decoder's queries are made of the [CLS] vector: raw or embedded.
     public var query = PassageBottleneck.Query.raw
 
     public static let sentences = [
-      "maskRatio": "Share of ordinary tokens that the encoder is asked for, 0.01 … 0.9.",
-      "maskShare": "Share of hidden tokens shown as [MASK], 0 … 1.",
-      "randomShare": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
-      "decoderMaskRatio": "Share of ordinary tokens that each row of the decoder does not see, 0 … 1.",
+      "mask_ratio": "Share of ordinary tokens that the encoder is asked for, 0.01 … 0.9.",
+      "mask_replace_prob": "Share of hidden tokens shown as [MASK], 0 … 1.",
+      "random_replace_prob": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
+      "decoder_mask_ratio": "Share of ordinary tokens that each row of the decoder does not see, 0 … 1.",
       "query": "How the decoder's queries are made of the vector of [CLS]: as it is, or with embeddings added.",
     ]
 
@@ -41,7 +41,7 @@ public struct RetroMAE: Objective {
   public static let name = "retromae"
   public static let summary = "Masked language modelling, and reconstruction of the passage from [CLS] by a one-layer decoder: for retrieval."
   public static let paper = "Xiao et al. 2022, RetroMAE, arXiv 2205.12035"
-  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
   public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .masked(share: options.maskRatio...options.maskRatio) }
   public static func samples(_ options: Options) -> SampleForm { .framed }
 
@@ -53,14 +53,14 @@ public struct RetroMAE: Objective {
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     self.options = options
     masks = try PassageMasks(
-      maskRatio: options.maskRatio, maskShare: options.maskShare, randomShare: options.randomShare,
+      maskRatio: options.maskRatio, maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb,
       decoderMaskRatio: options.decoderMaskRatio, vocabulary, objective: Self.name)
     bottleneck = try PassageBottleneck(model, query: options.query, bag: false, objective: Self.name)
   }
 
   public var networks: NetworkSet { bottleneck.networks }
   public var encoder: Transformer { bottleneck.encoder }
-  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: encoder.configuration.vocabulary) }
+  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: encoder.configuration.vocabSize) }
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample { masks.corrupt(clean, context) }
 
   public func trainingFlops(_ example: TrainingExample) -> Double { bottleneck.trainingFlops(example) }

@@ -5,12 +5,12 @@ import Layers
 
 extension SampleBatch {
   /// The samples as a network's input, lookahead removed.
-  public func input(visibility: ModelConfiguration.Visibility, insideDocuments: Bool) -> SequenceInput {
+  public func input(attentionMask: ModelConfiguration.AttentionMask, documentMasking: Bool) -> SequenceInput {
     SequenceInput(
-      positions: positions, length: length, tokens: withoutLookahead(tokens), values: values,
+      sampleIDs: sampleIDs, length: length, tokens: withoutLookahead(tokens), values: values,
       ranges: AttentionRanges(
-        samples: count, length: length, segments: withoutLookahead(segments), causal: visibility == .causal,
-        insideDocuments: insideDocuments))
+        samples: count, length: length, documentIDs: withoutLookahead(documentIDs), causal: attentionMask == .causal,
+        documentMasking: documentMasking))
   }
 
   /// [count, length + lookahead] → [count, length].

@@ -9,11 +9,11 @@ public struct TokenPrediction: Sendable {
   public let transformer: Transformer
   public let networks: NetworkSet
 
-  /// - Parameter companions: inputs have companions, whose embeddings are those of tokens.
-  public init(_ model: ModelConfiguration, companions: Bool = false) {
+  /// - Parameter roleIDs: inputs have roleIDs, whose embeddings are those of tokens.
+  public init(_ model: ModelConfiguration, roleIDs: Bool = false) {
     var layout = ParameterLayout()
     transformer = Transformer(model, into: &layout)
-    if companions, let token = transformer.embedding.token { layout.addUses(of: token..<token + 1) }
+    if roleIDs, let token = transformer.embedding.token { layout.addUses(of: token..<token + 1) }
     networks = NetworkSet(trained: layout)
   }
 
@@ -57,7 +57,7 @@ extension TokenObjective {
   public var networks: NetworkSet { prediction.networks }
   public var encoder: Transformer { prediction.transformer }
   public var terms: [LossTerm] { [LossTerm("loss")] }
-  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: prediction.transformer.configuration.vocabulary) }
+  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: prediction.transformer.configuration.vocabSize) }
 
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
     prediction.workspace(samples: samples, length: length, arena)

@@ -5,7 +5,7 @@ import Tensors
 /// `mlm-varlen`: masked language modelling in which the number of hidden tokens is drawn anew for every sample.
 ///
 /// *Concretely:* of the L eligible positions of a sample (real and not special), n are shown as [MASK], always, and asked for their ids; n may be
-/// L. `CountLaw`, `PositionLaw` and `WeightLaw` say how n is drawn, which n are hidden, and what is divided by what. With the defaults the
+/// L. `MaskCountDistribution`, `MaskingStrategy` and `LossNormalization` say how n is drawn, which n are hidden, and what is divided by what. With the defaults the
 /// loss is an upper bound on the negative log-likelihood of a token: the mean over all orders in which a sample could be generated.
 ///
 /// Reference: Zhang et al., "Look ahead or look around?", 2024, arXiv 2407.00935. The paper's own law is not among what was read; the laws here are those
@@ -13,36 +13,36 @@ import Tensors
 public struct VariableLengthMasks: TokenObjective {
   public struct Options: ObjectiveOptions {
     /// How many are hidden.
-    public var countLaw = CountLaw.uniformCount
+    public var maskCountDistribution = MaskCountDistribution.uniformCount
     /// Bounds of the share under `uniform-ratio` …
     public var lowRatio = 0.15
     public var highRatio = 1.0
     /// … and the share under `fixed`.
     public var fixedRatio = 0.15
     /// Which are hidden.
-    public var positionLaw = PositionLaw.randomSubset
+    public var maskingStrategy = MaskingStrategy.randomSubset
     /// λ: under `mix`, the probability that a sample hides its end.
     public var suffixShare = 0.5
     /// What a hidden token counts.
-    public var weightLaw = WeightLaw.perSample
+    public var lossNormalization = LossNormalization.perSample
     /// Attention stays inside documents.
-    public var insideDocuments = false
+    public var documentMasking = false
 
     public static let sentences = [
-      "countLaw": "How the number of hidden tokens is drawn for each sample.",
-      "lowRatio": "The least share under uniform-ratio, 0 … 1.",
-      "highRatio": "The largest share under uniform-ratio, 0 … 1.",
-      "fixedRatio": "The share under fixed, 0 … 1.",
-      "positionLaw": "Which tokens are hidden: random ones, the end of the text, or a mix of both.",
-      "suffixShare": "Probability that a sample hides its end under mix, 0 … 1.",
-      "weightLaw": "What a hidden token counts: the same everywhere, or so that every sample counts the same.",
-      "insideDocuments": "Attention stays inside documents.",
+      "mask_count_distribution": "How the number of hidden tokens is drawn for each sample.",
+      "low_ratio": "The least share under uniform-ratio, 0 … 1.",
+      "high_ratio": "The largest share under uniform-ratio, 0 … 1.",
+      "fixed_ratio": "The share under fixed, 0 … 1.",
+      "masking_strategy": "Which tokens are hidden: random ones, the end of the text, or a mix of both.",
+      "suffix_share": "Probability that a sample hides its end under mix, 0 … 1.",
+      "loss_normalization": "What a hidden token counts: the same everywhere, or so that every sample counts the same.",
+      "document_masking": "Attention stays inside documents.",
     ]
 
     public init() {}
   }
 
-  public enum CountLaw: String, Codable, Sendable, CaseIterable {
+  public enum MaskCountDistribution: String, Codable, Sendable, CaseIterable {
     /// n ~ U{1 … L}.
     case uniformCount = "uniform-count"
     /// n = max(1, round(r · L)), r ~ U[lowRatio, highRatio].
@@ -53,7 +53,7 @@ public struct VariableLengthMasks: TokenObjective {
     case fixed
   }
 
-  public enum PositionLaw: String, Codable, Sendable, CaseIterable {
+  public enum MaskingStrategy: String, Codable, Sendable, CaseIterable {
     /// Any n, evenly.
     case randomSubset = "random-subset"
     /// The last n.
@@ -62,7 +62,7 @@ public struct VariableLengthMasks: TokenObjective {
     case mix
   }
 
-  public enum WeightLaw: String, Codable, Sendable, CaseIterable {
+  public enum LossNormalization: String, Codable, Sendable, CaseIterable {
     /// Σ CE / Σ n over the batch: every hidden token counts alike.
     case batchSum = "batch-sum"
     /// (1/B) Σ_b (1/n_b) Σ CE: every sample counts alike.
@@ -72,11 +72,11 @@ public struct VariableLengthMasks: TokenObjective {
   public static let name = "mlm-varlen"
   public static let summary = "Masked language modelling with a number of masks drawn anew for every sample, from contexts of every size."
   public static let paper = "Zhang et al. 2024, Look ahead or look around?, arXiv 2407.00935"
-  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
   public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {
     // A hidden end asks the prefix for everything behind it; the cosine draws no share evenly.
-    guard options.positionLaw == .randomSubset else { return nil }
-    switch options.countLaw {
+    guard options.maskingStrategy == .randomSubset else { return nil }
+    switch options.maskCountDistribution {
     case .uniformCount: return .masked(share: 0...1)
     case .uniformRatio: return .masked(share: options.lowRatio...options.highRatio)
     case .fixed: return .masked(share: options.fixedRatio...options.fixedRatio)
@@ -89,7 +89,7 @@ public struct VariableLengthMasks: TokenObjective {
   private let tokens: MaskableTokens
 
   /// The generator's site for n and the coin of `mix`, apart from those of `randomSubset`.
-  private static let lawSite: UInt32 = 2
+  private static let countSite: UInt32 = 2
 
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     self.options = options
@@ -99,39 +99,39 @@ public struct VariableLengthMasks: TokenObjective {
 
   private static func problems(_ o: Options) -> OptionProblems {
     var problems = OptionProblems()
-    problems.require("lowRatio", o.lowRatio, in: 0...1)
-    problems.require("highRatio", o.highRatio, in: 0...1)
-    problems.require(o.lowRatio <= o.highRatio, "lowRatio", "is \(o.lowRatio); it must not exceed objective.highRatio = \(o.highRatio).")
-    problems.require("fixedRatio", o.fixedRatio, in: 0...1)
-    problems.require("suffixShare", o.suffixShare, in: 0...1)
+    problems.require("low_ratio", o.lowRatio, in: 0...1)
+    problems.require("high_ratio", o.highRatio, in: 0...1)
+    problems.require(o.lowRatio <= o.highRatio, "low_ratio", "is \(o.lowRatio); it must not exceed objective.high_ratio = \(o.highRatio).")
+    problems.require("fixed_ratio", o.fixedRatio, in: 0...1)
+    problems.require("suffix_share", o.suffixShare, in: 0...1)
     return problems
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(visibility: Self.visibility, insideDocuments: options.insideDocuments)
+    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)
     var (rows, ids, weights, samples) = ([Int](), [Int32](), [Float](), 0)
     for sample in 0..<clean.count {
       let eligible = tokens.eligible(clean, sample)
       guard !eligible.isEmpty else { continue }
-      let hidden = choose(eligible, context, clean.positions[sample])
+      let hidden = choose(eligible, context, clean.sampleIDs[sample])
       for i in hidden {
         let row = sample * clean.length + i
         rows.append(row)
         ids.append(input.tokens[row])
         input.tokens[row] = tokens.mask
       }
-      weights += [Float](repeating: options.weightLaw == .perSample ? 1 / Float(hidden.count) : 1, count: hidden.count)
+      weights += [Float](repeating: options.lossNormalization == .perSample ? 1 / Float(hidden.count) : 1, count: hidden.count)
       samples += 1
     }
-    let count = options.weightLaw == .perSample ? Double(samples) : nil
+    let count = options.lossNormalization == .perSample ? Double(samples) : nil
     return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, ids: ids, weights: weights, count: count)])
   }
 
   private func choose(_ eligible: [Int], _ context: StepContext, _ position: UInt64) -> [Int] {
-    let law = context.random(position, site: Self.lawSite)
+    let law = context.random(position, site: Self.countSite)
     let n = count(eligible.count, law)
     let hidesEnd =
-      switch options.positionLaw {
+      switch options.maskingStrategy {
       case .randomSubset: false
       case .suffix: true
       case .mix: law.uniformDouble(1) < options.suffixShare
@@ -142,7 +142,7 @@ public struct VariableLengthMasks: TokenObjective {
   /// 1 … length.
   private func count(_ length: Int, _ law: CounterGenerator) -> Int {
     func share(_ r: Double) -> Int { max(1, Int((r * Double(length)).rounded())) }
-    switch options.countLaw {
+    switch options.maskCountDistribution {
     case .uniformCount: return 1 + law.below(length, 0)
     case .uniformRatio: return share(options.lowRatio + (options.highRatio - options.lowRatio) * law.uniformDouble(0))
     case .cosine: return min(length, max(1, Int((Double(length) * cosineOfQuarterTurn(law.uniformDouble(0))).rounded(.up))))

@@ -6,11 +6,11 @@ public struct AdamWOptions: Codable, Sendable, Equatable {
   public var learningRate = 1e-3
   public var beta1 = 0.9
   public var beta2 = 0.95
-  public var epsilon = 1e-8
+  public var eps = 1e-8
   /// Decoupled decay, on matrices only.
   public var weightDecay = 0.1
   /// The global norm gradients are clipped to; 0 switches clipping off.
-  public var clipNorm = 1.0
+  public var maxGradNorm = 1.0
 
   public init() {}
 }
@@ -115,9 +115,9 @@ public final class AdamW: Sendable {
 
   /// The numbers of step `step` (from 0). - Parameter norm: the gradient's global norm, for clipping.
   public func factors(step: Int, learningRate: Double, norm: Double) -> AdamWFactors {
-    let clip = options.clipNorm > 0 && norm > options.clipNorm ? options.clipNorm / norm : 1
+    let clip = options.maxGradNorm > 0 && norm > options.maxGradNorm ? options.maxGradNorm / norm : 1
     return AdamWFactors(
-      learningRate: Float(learningRate), beta1: options.beta1, beta2: options.beta2, epsilon: Float(options.epsilon),
+      learningRate: Float(learningRate), beta1: options.beta1, beta2: options.beta2, epsilon: Float(options.eps),
       correction1: Float(1 - power(options.beta1, step + 1)), correction2: Float(1 - power(options.beta2, step + 1)),
       gradientFactor: Float(clip))
   }

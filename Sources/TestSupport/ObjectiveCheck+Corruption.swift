@@ -22,7 +22,7 @@ extension ObjectiveCheck {
     if example.inputs.isEmpty || example.targets.count != objective.terms.count {
       faults.append("an example has \(example.inputs.count) inputs and \(example.targets.count) targets for \(objective.terms.count) terms")
     }
-    if entry.visibility == .bidirectional {
+    if entry.attentionMask == .bidirectional {
       let other = StepContext(seed: seed &+ 1, step: 3, steps: 10)
       if whole == parts(objective.corrupt(batch, other), batch) { faults.append("corruption does not depend on the seed") }
       let evaluation = StepContext(seed: seed, step: 3, steps: 10, purpose: .evaluation)
@@ -41,7 +41,7 @@ extension ObjectiveCheck {
     struct Input: Equatable {
       var length: Int
       var tokens: [Int32]
-      var companions: [Int32]
+      var exportedNetworks: [Int32]
       var values: [Float]
       var positionIDs: [Int32]
       var first: [Int32]
@@ -61,11 +61,11 @@ extension ObjectiveCheck {
 
   private func input(_ input: SequenceInput, _ sample: Int) -> Part.Input {
     func own<Element>(_ all: [Element]) -> [Element] {
-      let size = all.count / input.positions.count
+      let size = all.count / input.sampleIDs.count
       return Array(all[sample * size..<(sample + 1) * size])
     }
     return .init(
-      length: input.length, tokens: own(input.tokens), companions: own(input.companions), values: own(input.values), positionIDs: own(input.positionIDs),
+      length: input.length, tokens: own(input.tokens), exportedNetworks: own(input.roleIDs), values: own(input.values), positionIDs: own(input.positionIDs),
       first: own(input.ranges.first), end: own(input.ranges.end), visible: own(input.visible?.words ?? []))
   }
 
@@ -95,7 +95,7 @@ extension ObjectiveCheck {
       if t.weights.count != t.rows.count || t.weights.contains(where: { !($0 >= 0) }) { faults.append("term \(term) lacks weights") }
       if !t.ids.isEmpty, t.ids.count != t.rows.count { faults.append("term \(term) has \(t.ids.count) ids for \(t.rows.count) rows") }
       if !t.values.isEmpty, t.values.count % t.rows.count != 0 { faults.append("term \(term) has ragged values") }
-      for row in t.rows where !batch.values.isEmpty || batch.segments[row / batch.length * batch.stride + row % batch.length] >= 0 {
+      for row in t.rows where !batch.values.isEmpty || batch.documentIDs[row / batch.length * batch.stride + row % batch.length] >= 0 {
         if row < 0 || row >= batch.count * batch.length { faults.append("term \(term) asks for row \(row)") }
       }
       return faults + paddingFaults(term, t, batch)
@@ -103,7 +103,7 @@ extension ObjectiveCheck {
   }
 
   private func paddingFaults(_ term: Int, _ t: TermTargets, _ batch: SampleBatch) -> [String] {
-    t.rows.filter { batch.segments[$0 / batch.length * batch.stride + $0 % batch.length] < 0 }
+    t.rows.filter { batch.documentIDs[$0 / batch.length * batch.stride + $0 % batch.length] < 0 }
       .map { "term \(term) asks for padding at row \($0)" }
   }
 
@@ -122,7 +122,7 @@ extension ObjectiveCheck {
         faults.append("token \(clean) at row \(row) was replaced by the special \(shown)")
       }
     }
-    if entry.visibility == .bidirectional {
+    if entry.attentionMask == .bidirectional {
       let hidden = Set(try make().hiddenPositions(example, vocabulary).map { $0.sample * batch.length + $0.position })
       for row in hidden where special.contains(batch.tokens[row / batch.length * batch.stride + row % batch.length]) {
         faults.append("the special token at row \(row) is hidden")
@@ -141,12 +141,12 @@ extension ObjectiveCheck {
     let run = try run(3)
     let clean = run.objective.corrupt(batch, context)
     let states = run.hidden(clean)
-    return entry.visibility == .causal
+    return entry.attentionMask == .causal
       ? causalLeaks(run, batch, clean, states) : hiddenLeaks(run, batch, clean, states)
   }
 
   private func causalLeaks(_ run: ObjectiveRun, _ batch: SampleBatch, _ clean: TrainingExample, _ states: [Float]) -> [String] {
-    let (length, width) = (batch.length, model.width)
+    let (length, width) = (batch.length, model.hiddenSize)
     let hidden = Set(run.objective.hiddenPositions(clean, vocabulary).map { $0.sample * length + $0.position })
     return (0..<length).flatMap { j -> [String] in
       let changed = run.hidden(run.objective.corrupt(altered(batch, sample: 1, position: j), context))
@@ -169,7 +169,7 @@ extension ObjectiveCheck {
       if states != changed { faults.append("the value at hidden position \(place.position) of sample \(place.sample) leaks") }
     }
     let seen = (0..<batch.length).first { position in
-      batch.segments[position] >= 0 && !hidden.contains { $0 == (0, position) } && !clean.targets[0].rows.contains(position)
+      batch.documentIDs[position] >= 0 && !hidden.contains { $0 == (0, position) } && !clean.targets[0].rows.contains(position)
     }
     if let seen, states == run.hidden(run.objective.corrupt(altered(batch, sample: 0, position: seen), context)) {
       faults.append("the value at visible position \(seen) moves nothing")
@@ -181,7 +181,7 @@ extension ObjectiveCheck {
   private func altered(_ batch: SampleBatch, sample: Int, position: Int) -> SampleBatch {
     var result = batch
     if batch.tokens.isEmpty {
-      for k in 0..<batch.valueWidth { result.values[(sample * batch.length + position) * batch.valueWidth + k] += 1 }
+      for k in 0..<batch.valueSize { result.values[(sample * batch.length + position) * batch.valueSize + k] += 1 }
     } else {
       let index = sample * batch.stride + position
       result.tokens[index] = 4 + (batch.tokens[index] + 3) % 19

@@ -23,7 +23,7 @@ extension ObjectiveCheck {
       return zip(losses, scales).reduce(0) { $0 + $1.0 * Double($1.1) }
     }
     let float = run.run(example, scales: scales, dropout: true)
-    let tolerance = Tolerance.float(sum: 3 * example.inputs[0].rows, depth: 4 * (model.layers + 1))
+    let tolerance = Tolerance.float(sum: 3 * example.inputs[0].rows, depth: 4 * (model.numLayers + 1))
     faults += zip(float.losses, reference.losses).enumerated().compactMap { term, pair in
       mismatch("loss of term \(term)", [pair.0], [pair.1], tolerance: tolerance)
     }
@@ -94,8 +94,8 @@ extension ObjectiveCheck {
   /// Plain gradient descent on one batch brings the loss far below the trivial one, or where none is stated, the first one.
   func overfitFaults() throws -> [String] {
     var model = model
-    (model.width, model.feedForward) = (24, 48)
-    let run = ObjectiveRun(try make(model), samples: 2, length: model.context, seed: seed, deviation: 0.15)
+    (model.hiddenSize, model.intermediateSize) = (24, 48)
+    let run = ObjectiveRun(try make(model), samples: 2, length: model.maxPosition, seed: seed, deviation: 0.15)
     let example = run.objective.corrupt(try samples(2), context)
     let scales = run.scales(example)
     func loss(_ sums: [Double]) -> Double { zip(sums, scales).reduce(0) { $0 + $1.0 * Double($1.1) } }

@@ -31,8 +31,8 @@ extension ObjectiveCheck {
         _ = try make(options: options)
         return "\(key) = \(extreme) is accepted"
       } catch {
-        let isNamed = error.problems.contains { $0.key == "objective.\(key)" && $0.sentence.contains("must") }
-        return isNamed ? nil : "the error for \(key) = \(extreme) names neither objective.\(key) nor its rule: \(error)"
+        let isNamed = error.problems.contains { $0.key == "objective.\(snakeCase(key))" && $0.sentence.contains("must") }
+        return isNamed ? nil : "the error for \(key) = \(extreme) names neither objective.\(snakeCase(key)) nor its rule: \(error)"
       }
     }
   }

@@ -64,6 +64,6 @@ struct ObjectiveCheck {
   func samples(_ count: Int, from start: UInt64 = 5) throws -> SampleBatch { try source.samples(at: start..<start + UInt64(count)) }
 
   func run(_ count: Int, _ model: ModelConfiguration? = nil) throws -> ObjectiveRun {
-    ObjectiveRun(try make(model), samples: count, length: self.model.context, seed: seed)
+    ObjectiveRun(try make(model), samples: count, length: self.model.maxPosition, seed: seed)
   }
 }

@@ -46,9 +46,9 @@ final class ObjectiveRun {
   func hidden(_ example: TrainingExample) -> [Float] {
     let counting = Arena.counting()
     let (encoder, input) = (objective.encoder, example.inputs[0])
-    _ = Transformer.Workspace(encoder, samples: input.positions.count, length: input.length, counting)
+    _ = Transformer.Workspace(encoder, samples: input.sampleIDs.count, length: input.length, counting)
     let arena = Arena(floats: counting.used)
-    let workspace = Transformer.Workspace(encoder, samples: input.positions.count, length: input.length, arena)
+    let workspace = Transformer.Workspace(encoder, samples: input.sampleIDs.count, length: input.length, arena)
     arena.fill(.nan)
     return withExtendedLifetime(arena) { encoder.forward(input, Pass(bank.trained), workspace).array }
   }

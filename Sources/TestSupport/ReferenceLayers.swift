@@ -52,13 +52,13 @@ extension Scope {
   ) -> Value {
     let qkv = linear("\(name).qkv", x, inputMajor: inputMajor)
     let t = input.length
-    let samples = input.positions.indices.map { sample in
+    let samples = input.sampleIDs.indices.map { sample in
       let rows = qkv.taking(rows: Array(sample * t..<(sample + 1) * t))
       let ids = Array(input.positionIDs[sample * t..<(sample + 1) * t])
       let mask = (0..<t * t).map { visible(sample, $0 / t, $0 % t) }
       return Value.besides(
-        (0..<c.heads).map { head in
-          let factors = attentionDropout(c, t, head: head, position: input.positions[sample], site: site)
+        (0..<c.numHeads).map { head in
+          let factors = attentionDropout(c, t, head: head, position: input.sampleIDs[sample], site: site)
           return self.head(rows, head, c, ids, mask, factors)
         })
     }
@@ -69,10 +69,10 @@ extension Scope {
   private func head(
     _ qkv: Value, _ head: Int, _ c: ModelConfiguration, _ ids: [Int32], _ visible: [Bool], _ dropoutFactors: [Double]?
   ) -> Value {
-    let d = c.headWidth
-    func part(_ which: Int) -> Value { qkv.taking(columns: which * c.width + head * d..<which * c.width + (head + 1) * d) }
+    let d = c.headDim
+    func part(_ which: Int) -> Value { qkv.taking(columns: which * c.hiddenSize + head * d..<which * c.hiddenSize + (head + 1) * d) }
     var (q, k) = (part(0), part(1))
-    if c.positions == .rotary { (q, k) = (rotated(q, ids, base: c.rotaryBase), rotated(k, ids, base: c.rotaryBase)) }
+    if c.positionEmbedding == .rotary { (q, k) = (rotated(q, ids, base: c.ropeTheta), rotated(k, ids, base: c.ropeTheta)) }
     var weights = softmax(q.times(k, transposed: true) * (1 / Double(d).squareRoot()), visible: visible)
     if let dropoutFactors { weights = weights * tape.leaf(ids.count, ids.count, dropoutFactors) }
     return weights.times(part(2))

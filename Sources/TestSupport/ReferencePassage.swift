@@ -14,17 +14,17 @@ extension Scope {
     visible: (Int, Int, Int) -> Bool
   ) -> Value {
     let (q, kv) = (linear("\(name).q", x, inputMajor: false), linear("\(name).kv", rows, inputMajor: false))
-    let (t, d) = (input.length, c.headWidth)
-    let samples = input.positions.indices.map { sample in
+    let (t, d) = (input.length, c.headDim)
+    let samples = input.sampleIDs.indices.map { sample in
       let own = Array(sample * t..<(sample + 1) * t)
       let mask = (0..<t * t).map { visible(sample, $0 / t, $0 % t) }
       return Value.besides(
-        (0..<c.heads).map { head in
+        (0..<c.numHeads).map { head in
           let query = q.taking(rows: own).taking(columns: head * d..<(head + 1) * d)
           let key = kv.taking(rows: own).taking(columns: head * d..<(head + 1) * d)
-          let value = kv.taking(rows: own).taking(columns: c.width + head * d..<c.width + (head + 1) * d)
+          let value = kv.taking(rows: own).taking(columns: c.hiddenSize + head * d..<c.hiddenSize + (head + 1) * d)
           let weights = softmax(query.times(key, transposed: true) * (1 / Double(d).squareRoot()), visible: mask)
-          let factors = attentionDropout(c, t, head: head, position: input.positions[sample], site: site)
+          let factors = attentionDropout(c, t, head: head, position: input.sampleIDs[sample], site: site)
           return (factors.map { weights * tape.leaf(t, t, $0) } ?? weights).times(value)
         })
     }
@@ -35,11 +35,11 @@ extension Scope {
   public func crossBlock(
     _ name: String, _ x: Value, rows: Value, _ input: SequenceInput, _ c: ModelConfiguration, visible: (Int, Int, Int) -> Bool
   ) -> Value {
-    func branch(_ y: Value, site: UInt32) -> Value { dropped(y, rate: c.dropout, positions: input.positions, site: site) }
+    func branch(_ y: Value, site: UInt32) -> Value { dropped(y, rate: c.dropout, positions: input.sampleIDs, site: site) }
     let attended = crossAttention("\(name).attention", x, rows: rows, input, c, site: 16, visible: visible)
-    let middle = norm("\(name).norm1", x + branch(attended, site: 17), c.norm, epsilon: c.normEpsilon)
+    let middle = norm("\(name).norm1", x + branch(attended, site: 17), c.norm, epsilon: c.normEps)
     let fed = feedForward("\(name).feedForward", middle, c, inputMajor: false)
-    return norm("\(name).norm2", middle + branch(fed, site: 18), c.norm, epsilon: c.normEpsilon)
+    return norm("\(name).norm2", middle + branch(fed, site: 18), c.norm, epsilon: c.normEps)
   }
 }
 
@@ -78,7 +78,7 @@ extension DupMAE: ReferencedObjective {
   public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
     let (losses, hidden) = bottleneck.reference(example, scope)
     let (c, input, t) = (encoder.configuration, example.inputs[0], example.targets[2])
-    let bags = input.positions.indices.compactMap { sample -> Value? in
+    let bags = input.sampleIDs.indices.compactMap { sample -> Value? in
       let (first, words) = (sample * input.length, t.rows.indices.filter { t.rows[$0] / input.length == sample })
       guard !words.isEmpty else { return nil }
       let rows = Array(first + 1..<first + Int(input.ranges.end[first]))

@@ -10,14 +10,14 @@ extension Scope {
   ) -> Value {
     let site = UInt32(16 + 4 * index)
     let inputMajor = c.inputMajorWeights
-    func norm(_ which: String, _ v: Value) -> Value { self.norm("\(name).\(which)", v, c.norm, epsilon: c.normEpsilon) }
+    func norm(_ which: String, _ v: Value) -> Value { self.norm("\(name).\(which)", v, c.norm, epsilon: c.normEps) }
     func attend(_ v: Value) -> Value {
       let y = attention("\(name).attention", v, input, c, inputMajor: inputMajor, site: site, visible: visible)
-      return dropped(y, rate: c.dropout, positions: input.positions, site: site + 1)
+      return dropped(y, rate: c.dropout, positions: input.sampleIDs, site: site + 1)
     }
     func feed(_ v: Value) -> Value {
       let y = feedForward("\(name).feedForward", v, c, inputMajor: inputMajor)
-      return dropped(y, rate: c.dropout, positions: input.positions, site: site + 2)
+      return dropped(y, rate: c.dropout, positions: input.sampleIDs, site: site + 2)
     }
     switch c.normPlacement {
     case .pre:
@@ -38,17 +38,17 @@ extension Scope {
     var sum: Value
     if let embedded {
       sum = embedded
-    } else if c.inputWidth > 0 {
-      let values = rows ?? tape.leaf(input.rows, c.inputWidth, input.values.map(Double.init))
+    } else if c.inputSize > 0 {
+      let values = rows ?? tape.leaf(input.rows, c.inputSize, input.values.map(Double.init))
       sum = linear("\(name).values", values, inputMajor: false)
     } else {
       sum = parameter("\(name).token").taking(rows: input.tokens.map(Int.init))
-      if !input.companions.isEmpty { sum = sum + parameter("\(name).token").taking(rows: input.companions.map(Int.init)) }
+      if !input.roleIDs.isEmpty { sum = sum + parameter("\(name).token").taking(rows: input.roleIDs.map(Int.init)) }
     }
     if let position = optional("\(name).position") { sum = sum + position.taking(rows: input.positionIDs.map(Int.init)) }
     if let type = optional("\(name).type") { sum = sum + type.taking(rows: [0]) }
-    if c.normPlacement == .post { sum = norm("\(name).norm", sum, c.norm, epsilon: c.normEpsilon) }
-    return dropped(sum, rate: c.dropout, positions: input.positions, site: 1)
+    if c.normPlacement == .post { sum = norm("\(name).norm", sum, c.norm, epsilon: c.normEps) }
+    return dropped(sum, rate: c.dropout, positions: input.sampleIDs, site: 1)
   }
 
   /// The hidden states of a whole transformer.
@@ -62,9 +62,9 @@ extension Scope {
       return Int(input.ranges.first[row]) <= key && key < Int(input.ranges.end[row])
     }
     var x = self.embedding(embedding ?? "\(prefix)embedding", input, c, rows: rows)
-    if c.tableWidth != c.width { x = linear("\(prefix)embedding.projection", x, inputMajor: false) }
-    for index in 0..<c.layers { x = block("\(prefix)block.\(index)", index: index, x, input, c, visible: visible) }
-    return c.normPlacement == .pre ? norm("\(prefix)norm", x, c.norm, epsilon: c.normEpsilon) : x
+    if c.resolvedEmbeddingSize != c.hiddenSize { x = linear("\(prefix)embedding.projection", x, inputMajor: false) }
+    for index in 0..<c.numLayers { x = block("\(prefix)block.\(index)", index: index, x, input, c, visible: visible) }
+    return c.normPlacement == .pre ? norm("\(prefix)norm", x, c.norm, epsilon: c.normEps) : x
   }
 
   /// Logits of rows of hidden states.
@@ -72,9 +72,9 @@ extension Scope {
     var x = hidden.taking(rows: rows)
     if c.headTransform {
       let dense = linear("\(name).transform", x, inputMajor: false)
-      x = norm("\(name).norm", activation(c.activation == .geluTanh ? .geluTanh : .gelu, dense), c.norm, epsilon: c.normEpsilon)
+      x = norm("\(name).norm", activation(c.activation == .geluTanh ? .geluTanh : .gelu, dense), c.norm, epsilon: c.normEps)
     }
-    let z = x.times(parameter(c.tiedHead ? tied : "\(name).weight"), transposed: true)
+    let z = x.times(parameter(c.tieWordEmbeddings ? tied : "\(name).weight"), transposed: true)
     return optional("\(name).bias").map { z + $0 } ?? z
   }
 

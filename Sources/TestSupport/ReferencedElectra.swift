@@ -39,7 +39,7 @@ extension Electra: ReferencedObjective {
         return Double(
           scope.drawn(
             logits.data[index * logits.columns..<(index + 1) * logits.columns], temperature: options.temperature, example.random,
-            position: input.positions[row / input.length], at: row % input.length, never: never))
+            position: input.sampleIDs[row / input.length], at: row % input.length, never: never))
       }
     }
     var fake = input
@@ -69,7 +69,7 @@ extension Electric: ReferencedObjective {
         guard shown.tokens[place] == ToyTokens.vocabulary.mask else { return Double(shown.tokens[place]) }
         return Double(
           scope.drawn(
-            row(index), temperature: options.temperature, example.random, position: shown.positions[place / shown.length],
+            row(index), temperature: options.temperature, example.random, position: shown.sampleIDs[place / shown.length],
             at: place % shown.length, never: Set(ToyTokens.vocabulary.special)))
       }
     }
@@ -93,12 +93,12 @@ extension Electric: ReferencedObjective {
   private func towers(_ example: TrainingExample, _ scope: Scope, rows: [Int]) -> Value {
     let (first, second) = (example.inputs[1], example.inputs[2])
     var shape = generatorShape
-    shape.visibility = .causal
+    shape.attentionMask = .causal
     var (right, left) = (scope, scope)
     (right.siteOffset, left.siteOffset) = (1 << 24, 2 << 24)
     let a = right.hidden(prefix: "generator.rightward.", embedding: "embedding", first, shape)
     let b = left.hidden(prefix: "generator.leftward.", embedding: "embedding", second, shape)
-    let nothing = scope.tape.leaf(1, shape.width, [Double](repeating: 0, count: shape.width))
+    let nothing = scope.tape.leaf(1, shape.hiddenSize, [Double](repeating: 0, count: shape.hiddenSize))
     let (length, zero) = (first.length, first.rows)
     func real(_ row: Int) -> Int32 { first.ranges.first[row] }
     let before = rows.map { $0 % length > 0 && real($0 - 1) == real($0) ? $0 - 1 : zero }
@@ -113,7 +113,7 @@ extension Electric: ReferencedObjective {
 
 /// So large that a quarter of it still has something to normalise.
 private func generatorCheckModel() -> ModelConfiguration {
-  var c = ModelConfiguration.bert(vocabulary: ToyTokens.vocabulary.size, context: 11, width: 16, layers: 2, heads: 4)
-  (c.feedForward, c.embeddingWidth) = (20, 10)
+  var c = ModelConfiguration.bert(vocabSize: ToyTokens.vocabulary.size, maxPosition: 11, hiddenSize: 16, numLayers: 2, numHeads: 4)
+  (c.intermediateSize, c.embeddingSize) = (20, 10)
   return c
 }

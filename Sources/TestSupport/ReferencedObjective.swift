@@ -32,14 +32,14 @@ public protocol ReferencedObjective: Objective {
 extension ReferencedObjective {
   public static func checkModel() -> ModelConfiguration {
     var c =
-      visibility == .causal
-      ? ModelConfiguration.gpt2(vocabulary: ToyTokens.vocabulary.size, context: 11, width: 6, layers: 2, heads: 3)
-      : ModelConfiguration.bert(vocabulary: ToyTokens.vocabulary.size, context: 11, width: 6, layers: 2, heads: 3)
-    c.feedForward = 7
+      attentionMask == .causal
+      ? ModelConfiguration.gpt2(vocabSize: ToyTokens.vocabulary.size, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
+      : ModelConfiguration.bert(vocabSize: ToyTokens.vocabulary.size, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
+    c.intermediateSize = 7
     return c
   }
 
-  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.context) }
+  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.maxPosition) }
 
   public static var overfitRate: Float { 0.5 }
 
@@ -71,29 +71,29 @@ extension MaskEnhancedAutoregressive: ReferencedObjective {}
 extension VariableLengthMasks: ReferencedObjective {
   /// The samples asked, or the rows.
   public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
-    Double(options.weightLaw == .perSample ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
+    Double(options.lossNormalization == .perSample ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
   }
 }
 
 extension FullyExploredMasks: ReferencedObjective {
   /// The sets asked, or the rows.
   public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
-    Double(options.weightLaw == .set ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
+    Double(options.lossNormalization == .set ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
   }
 }
 
 extension MaskedSetPrediction: ReferencedObjective {
   public static func checkModel() -> ModelConfiguration {
     var c = MaskedLanguageModel.checkModel()
-    c.positions = .none
-    // So few that one member of a set is hidden: several would be told apart by nothing, and could not be overfitted.
-    c.context = 6
+    c.positionEmbedding = .none
+    // So few that one member of a set is hidden: several would be offsetConditioning apart by nothing, and could not be overfitted.
+    c.maxPosition = 6
     return c
   }
 }
 
 extension DiverseAutoregressive: ReferencedObjective {
-  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.context, lookahead: 4) }
+  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.maxPosition, lookahead: 4) }
 
   public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
     let (c, targets) = (encoder.configuration, example.targets[0])
@@ -108,7 +108,7 @@ extension DiverseAutoregressive: ReferencedObjective {
 
   /// One answer for all offsets can at best be their mixture: the mean entropy of the targets of a row.
   public func leastLoss(_ example: TrainingExample) -> Double {
-    guard options.told == .none else { return 0 }
+    guard options.offsetConditioning == .none else { return 0 }
     let t = example.targets[0]
     let entropies = Dictionary(grouping: t.rows.indices) { t.rows[$0] }.values.map { indices -> Double in
       let total = indices.reduce(0) { $0 + Double(t.weights[$1]) }
@@ -119,14 +119,14 @@ extension DiverseAutoregressive: ReferencedObjective {
   }
 
   private func logits(_ offset: Int, _ hidden: Value, rows: [Int], _ scope: Scope, _ c: ModelConfiguration) -> Value {
-    switch offset == 1 ? .none : options.told {
+    switch offset == 1 ? .none : options.offsetConditioning {
     case .none: return scope.logits("head", hidden, rows: rows, c, tied: "embedding.token")
     case .heads:
       return hidden.taking(rows: rows).times(scope.parameter("\(OffsetPrediction.headName(offset)).weight"), transposed: true)
     case .embedding:
       let (name, shape) = (OffsetPrediction.adapterName, OffsetPrediction.adapterShape(c))
       let moved = hidden.taking(rows: rows) + scope.parameter("\(name).embedding").taking(rows: [offset - 2])
-      let normed = scope.norm("\(name).norm", moved, c.norm, epsilon: c.normEpsilon)
+      let normed = scope.norm("\(name).norm", moved, c.norm, epsilon: c.normEps)
       let answer = scope.feedForward(name, normed, shape, inputMajor: false)
       return scope.logits("head", answer, rows: Array(rows.indices), c, tied: "embedding.token")
     }

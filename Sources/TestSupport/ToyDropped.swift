@@ -19,7 +19,7 @@ public struct ToyDropped: ReferencedObjective {
   public static let name = "toy-dropped"
   public static let summary = "Regress hidden rows from visible ones with a light decoder."
   public static let paper = "none: a test of the shape"
-  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
 
   public let options: Options
   public let networks: NetworkSet
@@ -31,28 +31,28 @@ public struct ToyDropped: ReferencedObjective {
   private let maskVector: Int
 
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
-    try requireOption("maskRatio", options.maskRatio, in: 0.01...0.9)
-    guard model.inputWidth > 0 else { throw ConfigurationError("model.inputWidth", is: 0, rule: "toy-dropped needs continuous inputs.") }
+    try requireOption("mask_ratio", options.maskRatio, in: 0.01...0.9)
+    guard model.inputSize > 0 else { throw ConfigurationError("model.input_size", is: 0, rule: "toy-dropped needs continuous inputs.") }
     self.options = options
     var light = model
-    (light.layers, light.inputWidth) = (1, model.width)
+    (light.numLayers, light.inputSize) = (1, model.hiddenSize)
     var layout = ParameterLayout()
     output = Linear(
-      "output", inputs: light.width, outputs: model.inputWidth, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
+      "output", inputs: light.hiddenSize, outputs: model.inputSize, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
     outputGroup = layout.group(from: 0)
     decoder = Transformer(light, prefix: "decoder.", head: false, into: &layout)
-    maskVector = layout.append(ParameterSpec("maskVector", [model.width], decay: false, .normal(0.02)))
+    maskVector = layout.append(ParameterSpec("mask_vector", [model.hiddenSize], decay: false, .normal(0.02)))
     encoder = Transformer(model, head: false, into: &layout)
     networks = NetworkSet(trained: layout)
   }
 
   public static func checkModel() -> ModelConfiguration {
     ModelConfiguration(
-      visibility: .bidirectional, vocabulary: 0, context: 11, width: 6, layers: 2, heads: 3, feedForward: 7, tiedHead: false, inputWidth: 3)
+      attentionMask: .bidirectional, vocabSize: 0, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3, intermediateSize: 7, tieWordEmbeddings: false, inputSize: 3)
   }
 
   public static func checkSource(_ model: ModelConfiguration) -> any SampleSource {
-    ToyValues(length: model.context, width: model.inputWidth)
+    ToyValues(length: model.maxPosition, width: model.inputSize)
   }
 
   public static var overfitRate: Float { 0.2 }
@@ -63,10 +63,10 @@ public struct ToyDropped: ReferencedObjective {
   private func keptCount(_ length: Int) -> Int { max(1, length - Int((options.maskRatio * Double(length)).rounded())) }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    let (length, width, kept) = (clean.length, clean.valueWidth, keptCount(clean.length))
+    let (length, width, kept) = (clean.length, clean.valueSize, keptCount(clean.length))
     var (values, ids, rows, targets) = ([Float](), [Int32](), [Int](), [Float]())
     for sample in 0..<clean.count {
-      let visible = Set(chosen(kept, of: Array(0..<length), context.random(clean.positions[sample])))
+      let visible = Set(chosen(kept, of: Array(0..<length), context.random(clean.sampleIDs[sample])))
       for i in 0..<length {
         let row = clean.values[(sample * length + i) * width..<(sample * length + i + 1) * width]
         if visible.contains(i) {
@@ -80,13 +80,13 @@ public struct ToyDropped: ReferencedObjective {
     }
     func everything(_ length: Int) -> AttentionRanges {
       AttentionRanges(
-        samples: clean.count, length: length, segments: [Int32](repeating: 0, count: clean.count * length), causal: false,
-        insideDocuments: false)
+        samples: clean.count, length: length, documentIDs: [Int32](repeating: 0, count: clean.count * length), causal: false,
+        documentMasking: false)
     }
     return TrainingExample(
       inputs: [
-        SequenceInput(positions: clean.positions, length: kept, values: values, positionIDs: ids, ranges: everything(kept)),
-        SequenceInput(positions: clean.positions, length: length, ranges: everything(length)),
+        SequenceInput(sampleIDs: clean.sampleIDs, length: kept, values: values, positionIDs: ids, ranges: everything(kept)),
+        SequenceInput(sampleIDs: clean.sampleIDs, length: length, ranges: everything(length)),
       ],
       targets: [TermTargets(rows: rows, values: targets)])
   }
@@ -110,8 +110,8 @@ public struct ToyDropped: ReferencedObjective {
     let c = encoder.configuration
     let parts: Parts = (
       Transformer.Workspace(encoder, samples: samples, length: keptCount(length), arena),
-      Transformer.Workspace(decoder, samples: samples, length: length, arena), arena.matrix(samples * length, c.width),
-      arena.matrix(samples * length, c.inputWidth), arena.matrix(1, c.width)
+      Transformer.Workspace(decoder, samples: samples, length: length, arena), arena.matrix(samples * length, c.hiddenSize),
+      arena.matrix(samples * length, c.inputSize), arena.matrix(1, c.hiddenSize)
     )
     return ToyWorkspace(parts)
   }
@@ -153,7 +153,7 @@ public struct ToyDropped: ReferencedObjective {
     let hidden = scope.hidden(input, encoder.configuration)
     var source = [Int](repeating: input.rows, count: whole.rows)
     for (i, place) in places(example).enumerated() { source[place] = i }
-    let rows = Value.stacked([hidden, scope.parameter("maskVector")]).taking(rows: source)
+    let rows = Value.stacked([hidden, scope.parameter("mask_vector")]).taking(rows: source)
     var above = scope
     above.siteOffset = 1 << 24
     let decoded = above.hidden(prefix: "decoder.", whole, decoder.configuration, rows: rows)

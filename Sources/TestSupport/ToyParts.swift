@@ -24,7 +24,7 @@ func chosen(_ count: Int, of positions: [Int], _ random: CounterGenerator) -> [I
 func ordinaryPositions(_ batch: SampleBatch, _ sample: Int, _ vocabulary: Vocabulary) -> [Int] {
   (0..<batch.length).filter {
     let index = sample * batch.stride + $0
-    return batch.segments[index] >= 0 && !vocabulary.special.contains(batch.tokens[index])
+    return batch.documentIDs[index] >= 0 && !vocabulary.special.contains(batch.tokens[index])
   }
 }
 

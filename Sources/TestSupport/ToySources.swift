@@ -17,32 +17,32 @@ public struct ToyTokens: SampleSource {
   }
 
   public func samples(at positions: Range<UInt64>) -> SampleBatch {
-    var (tokens, segments) = ([Int32](), [Int32]())
+    var (tokens, documentIDs) = ([Int32](), [Int32]())
     for position in positions {
       let sample = sample(position % UInt64(samplesPerEpoch))
       tokens += sample.tokens
-      segments += sample.segments
+      documentIDs += sample.documentIDs
     }
     return SampleBatch(
-      positions: Array(positions), indices: positions.map { $0 % UInt64(samplesPerEpoch) },
-      visits: positions.map { $0 / UInt64(samplesPerEpoch) }, length: length, lookahead: lookahead, tokens: tokens, segments: segments)
+      sampleIDs: Array(positions), indices: positions.map { $0 % UInt64(samplesPerEpoch) },
+      epochs: positions.map { $0 / UInt64(samplesPerEpoch) }, length: length, lookahead: lookahead, tokens: tokens, documentIDs: documentIDs)
   }
 
-  private func sample(_ index: UInt64) -> (tokens: [Int32], segments: [Int32]) {
+  private func sample(_ index: UInt64) -> (tokens: [Int32], documentIDs: [Int32]) {
     let random = CounterGenerator(seed: 0x70F, purpose: .order, position: index)
     let (start, step) = (random.below(19, 0), 1 + random.below(5, 1))
     let count = length + lookahead
     // The second document starts past the middle; every third sample is padded.
     let second = count / 2 + random.below(max(count / 4, 1), 2)
     let end = index % 3 == 2 ? count - 1 - random.below(max(count / 4, 1), 3) : count
-    let segments = (0..<count).map { Int32($0 >= end ? -1 : ($0 >= second ? 1 : 0)) }
+    let documentIDs = (0..<count).map { Int32($0 >= end ? -1 : ($0 >= second ? 1 : 0)) }
     let tokens = (0..<count).map { i -> Int32 in
       if i >= end { return 0 }
       if i == 0 || i == second { return 2 }
       if i == second - 1 || i == end - 1 { return 3 }
       return 4 + Int32((start + i * step) % 19)
     }
-    return (tokens, segments)
+    return (tokens, documentIDs)
   }
 }
 
@@ -66,7 +66,7 @@ public struct ToyValues: SampleSource {
       }
     }
     return SampleBatch(
-      positions: Array(positions), length: length, lookahead: 0, values: values, valueWidth: width,
-      segments: [Int32](repeating: 0, count: positions.count * length))
+      sampleIDs: Array(positions), length: length, lookahead: 0, values: values, valueSize: width,
+      documentIDs: [Int32](repeating: 0, count: positions.count * length))
   }
 }

@@ -20,7 +20,7 @@ public struct ToyTeacher: ReferencedObjective {
   public static let name = "toy-teacher"
   public static let summary = "Predict the latents of a moving average at masked positions."
   public static let paper = "none: a test of the shape"
-  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
 
   public let options: Options
   public let networks: NetworkSet
@@ -33,13 +33,13 @@ public struct ToyTeacher: ReferencedObjective {
   private let mask: Int32
 
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
-    try requireOption("maskRatio", options.maskRatio, in: 0.01...0.9)
+    try requireOption("mask_ratio", options.maskRatio, in: 0.01...0.9)
     try requireOption("momentum", options.momentum, in: 0...1)
     guard let mask = vocabulary.mask else { throw ConfigurationError("objective.name", "is toy-teacher, but there is no [MASK].") }
     (self.options, self.vocabulary, self.mask) = (options, vocabulary, mask)
     var layout = ParameterLayout()
     predictor = Linear(
-      "predictor", inputs: model.width, outputs: model.width, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
+      "predictor", inputs: model.hiddenSize, outputs: model.hiddenSize, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
     predictorGroup = layout.group(from: 0)
     encoder = Transformer(model, head: false, into: &layout)
     var following = ParameterLayout()
@@ -51,12 +51,12 @@ public struct ToyTeacher: ReferencedObjective {
   public func trivialLoss(term: Int) -> Double? { nil }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    let whole = clean.input(visibility: Self.visibility, insideDocuments: false)
+    let whole = clean.input(attentionMask: Self.attentionMask, documentMasking: false)
     var (masked, rows) = (whole, [Int]())
     for sample in 0..<clean.count {
       let positions = ordinaryPositions(clean, sample, vocabulary)
       let count = max(1, Int((options.maskRatio * Double(positions.count)).rounded()))
-      for i in chosen(count, of: positions, context.random(clean.positions[sample])) {
+      for i in chosen(count, of: positions, context.random(clean.sampleIDs[sample])) {
         rows.append(sample * clean.length + i)
         masked.tokens[sample * clean.length + i] = mask
       }
@@ -70,7 +70,7 @@ public struct ToyTeacher: ReferencedObjective {
     let parts: Parts = (
       Transformer.Workspace(encoder, samples: samples, length: length, arena),
       Transformer.Workspace(teacher, samples: samples, length: length, forBackward: false, arena),
-      arena.matrix(samples * length, encoder.configuration.width)
+      arena.matrix(samples * length, encoder.configuration.hiddenSize)
     )
     return ToyWorkspace(parts)
   }

@@ -19,7 +19,7 @@ public struct ToyTwoTerms: ReferencedObjective {
   public static let name = "toy-two-terms"
   public static let summary = "Masked tokens, and the distance from the start of the document."
   public static let paper = "none: a test of the shape"
-  public static let visibility = ModelConfiguration.Visibility.bidirectional
+  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
 
   public let options: Options
   public let networks: NetworkSet
@@ -31,13 +31,13 @@ public struct ToyTwoTerms: ReferencedObjective {
   private let mask: Int32
 
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
-    try requireOption("maskRatio", options.maskRatio, in: 0.01...0.9)
-    try requireOption("distanceWeight", options.distanceWeight, in: 0...100)
+    try requireOption("mask_ratio", options.maskRatio, in: 0.01...0.9)
+    try requireOption("distance_weight", options.distanceWeight, in: 0...100)
     guard let mask = vocabulary.mask else { throw ConfigurationError("objective.name", "is toy-two-terms, but there is no [MASK].") }
     (self.options, self.vocabulary, self.mask) = (options, vocabulary, mask)
     terms = [LossTerm("tokens"), LossTerm("distance", weight: options.distanceWeight)]
     var layout = ParameterLayout()
-    distance = Linear("distance", inputs: model.width, outputs: 1, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
+    distance = Linear("distance", inputs: model.hiddenSize, outputs: 1, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
     distanceGroup = layout.group(from: 0)
     encoder = Transformer(model, into: &layout)
     networks = NetworkSet(trained: layout)
@@ -45,23 +45,23 @@ public struct ToyTwoTerms: ReferencedObjective {
 
   public func trivialLoss(term: Int) -> Double? {
     // Of a guess of zero nothing is known in advance for the distances.
-    term == 0 ? SeededNumbers.naturalLogarithm(encoder.configuration.vocabulary) : nil
+    term == 0 ? SeededNumbers.naturalLogarithm(encoder.configuration.vocabSize) : nil
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(visibility: Self.visibility, insideDocuments: true)
+    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: true)
     var (masked, ids, real, distances) = ([Int](), [Int32](), [Int](), [Float]())
     for sample in 0..<clean.count {
       let positions = ordinaryPositions(clean, sample, vocabulary)
       let count = max(1, Int((options.maskRatio * Double(positions.count)).rounded()))
-      for i in chosen(count, of: positions, context.random(clean.positions[sample])) {
+      for i in chosen(count, of: positions, context.random(clean.sampleIDs[sample])) {
         masked.append(sample * clean.length + i)
         ids.append(input.tokens[sample * clean.length + i])
         input.tokens[sample * clean.length + i] = mask
       }
       var (start, segment) = (0, Int32(-1))
-      for i in 0..<clean.length where clean.segments[sample * clean.stride + i] >= 0 {
-        if clean.segments[sample * clean.stride + i] != segment { (start, segment) = (i, clean.segments[sample * clean.stride + i]) }
+      for i in 0..<clean.length where clean.documentIDs[sample * clean.stride + i] >= 0 {
+        if clean.documentIDs[sample * clean.stride + i] != segment { (start, segment) = (i, clean.documentIDs[sample * clean.stride + i]) }
         real.append(sample * clean.length + i)
         distances.append(Float(i - start) / Float(clean.length))
       }
@@ -75,7 +75,7 @@ public struct ToyTwoTerms: ReferencedObjective {
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
     let parts: Parts = (
       Transformer.Workspace(encoder, samples: samples, length: length, arena), arena.matrix(samples * length, 1),
-      arena.matrix(samples * length, encoder.configuration.width)
+      arena.matrix(samples * length, encoder.configuration.hiddenSize)
     )
     return ToyWorkspace(parts)
   }

@@ -36,7 +36,7 @@ public struct BytePairTrainer: Sendable {
   ) throws(ConfigurationError) -> BytePairTokenizer {
     guard (Self.smallestVocabulary...Self.largestVocabulary).contains(vocabularySize) else {
       throw ConfigurationError(
-        "tokenizer.vocabularySize", is: vocabularySize, rule: "it must lie in \(Self.smallestVocabulary)...\(Self.largestVocabulary).")
+        "tokenizer.vocab_size", is: vocabularySize, rule: "it must lie in \(Self.smallestVocabulary)...\(Self.largestVocabulary).")
     }
     var vocabulary = GrowingVocabulary()
     var text = TrainingWords(words, firstSymbol: vocabulary.firstSymbol)

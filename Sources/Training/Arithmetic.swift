@@ -33,7 +33,7 @@ public struct Arithmetic: Codable, Sendable, Equatable {
       let (a, b, c) = (arena.matrix(m, k), arena.matrix(k, n), arena.matrix(m, n))
       for i in 0..<a.count { a[i] = random.at(position: 0, site: UInt32(site)).uniform(i) - 0.5 }
       for i in 0..<b.count { b[i] = random.at(position: 1, site: UInt32(site)).uniform(i) - 0.5 }
-      multiply(a, b, into: c)
+      gemm(a, b, into: c)
       hash.update(UnsafeRawBufferPointer(start: c.base, count: 4 * c.count))
       activate(.gelu, c, into: c)
       let (statistics, weight) = (arena.matrix(m, 2), arena.matrix(1, n))
@@ -103,11 +103,9 @@ public struct Arithmetic: Codable, Sendable, Equatable {
 
   /// A value of every rank as JSON of at most 2,048 bytes; nil for one that cannot be read.
   private static func gather<Value: Codable>(_ mine: Value, over communicator: any Communicator) throws -> [Value?] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    var bytes = [UInt8](try encoder.encode(mine))
+    var bytes = [UInt8](try JSONEncoder.snakeCase().encode(mine))
     bytes += [UInt8](repeating: 0x20, count: max(0, 2048 - bytes.count))
-    return try communicator.allGather(Array(bytes[..<2048])).map { try? JSONDecoder().decode(Value.self, from: Data($0)) }
+    return try communicator.allGather(Array(bytes[..<2048])).map { try? JSONDecoder.snakeCase().decode(Value.self, from: Data($0)) }
   }
 }
 

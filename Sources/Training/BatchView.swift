@@ -102,7 +102,7 @@ public struct BatchView: Codable, Sendable {
         let other = proposed.flatMap { $0[row] == shown[row] ? nil : token($0[row]) }
         return Row(reads: example.inputs.map { $0.read(row, token) }, asked: asked[row], proposed: other)
       }
-      return Sample(position: clean.positions[sample], index: clean.indices[sample], rows: rows)
+      return Sample(position: clean.sampleIDs[sample], index: clean.indices[sample], rows: rows)
     }
   }
 }
@@ -114,7 +114,7 @@ extension SequenceInput {
     let count = visible.map { matrix in (0..<matrix.keys).count { matrix[sample, query, $0] } } ?? Int(end - first)
     return BatchView.Read(
       position: positionIDs[row], token: tokens.isEmpty ? nil : token(tokens[row]),
-      companion: companions.isEmpty ? nil : token(companions[row]),
+      companion: roleIDs.isEmpty ? nil : token(roleIDs[row]),
       values: width > 0 ? Array(values[row * width..<(row + 1) * width]) : nil, seesFrom: first, seesUntil: end, seesCount: count)
   }
 }

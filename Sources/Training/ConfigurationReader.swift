@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Storage
 
 /// Reads keys out of a configuration and remembers everything: which keys were asked for, what they resolved to, and all
 /// that is wrong, so that a person gets every problem at once.
@@ -20,11 +21,7 @@ public final class ConfigurationReader {
   /// - Parameter about: the sentence that docs/configuration.md has for the key.
   public func integer(_ key: String, default value: Int, in range: ClosedRange<Int>? = nil, _ about: String = "") -> Int {
     list(key, "integer", .integer(value), range.map { $0.upperBound == Int.max ? "from \($0.lowerBound)" : "\($0.lowerBound) … \($0.upperBound)" }, about)
-    let given = read(key, .integer(value), as: ConfigurationNode.integer) { node in
-      if case .integer(let number) = node { return number }
-      if case .number(let number) = node, number == number.rounded(), abs(number) < 1e15 { return Int(number) }
-      return nil
-    }
+    let given = read(key, .integer(value), as: ConfigurationNode.integer, \.wholeNumber)
     if let range, !range.contains(given) {
       note(key, "is \(given); it must lie in \(range.lowerBound)...\(range.upperBound == Int.max ? "" : String(range.upperBound)).")
       // What follows may compute with the value before the problem is reported.
@@ -38,11 +35,7 @@ public final class ConfigurationReader {
     func text(_ end: Double) -> String { end == end.rounded() && abs(end) < 1e15 ? String(Int(end)) : "\(end)" }
     list(key, "number", .number(value), rule ?? range.map { "\(text($0.lowerBound)) … \(text($0.upperBound))" }, about)
     // A zero without its sign: 0, 0.0 and -0.0 are one value.
-    let given = read(key, .number(value), as: { .number($0 == 0 ? 0 : $0) }) { node in
-      if case .number(let number) = node { return number }
-      if case .integer(let number) = node { return Double(number) }
-      return nil
-    }
+    let given = read(key, .number(value), as: { .number($0 == 0 ? 0 : $0) }, \.anyNumber)
     if !given.isFinite { note(key, "is \(given); it must be a finite number.") }
     if let range, given.isFinite, !range.contains(given) {
       note(key, "is \(given); it must lie in \(range.lowerBound)...\(range.upperBound).")
@@ -59,7 +52,7 @@ public final class ConfigurationReader {
   /// - Parameter choices: the texts there are; empty for any. Another one is noted.
   public func string(_ key: String, default value: String, among choices: [String] = [], _ about: String = "") -> String {
     list(key, choices.isEmpty ? "string" : choices.joined(separator: ", "), .string(value), nil, about)
-    let text = read(key, .string(value), as: ConfigurationNode.string) { if case .string(let text) = $0 { text } else { nil } }
+    let text = read(key, .string(value), as: ConfigurationNode.string, \.characters)
     if choices.isEmpty || choices.contains(text) { return text }
     note(key, "is \"\(text)\"; it must be one of \(choices.joined(separator: ", ")).")
     return value
@@ -81,33 +74,67 @@ public final class ConfigurationReader {
     return string(key, default: value, about)
   }
 
-  /// Options of an objective: every stored property is a key of `section`, its default the property's.
-  /// - Parameter sentences: what docs/configuration.md says of each property.
+  /// Numbers, flags or texts in brackets; all of one kind.
+  private func list<Element>(
+    _ key: String, _ kind: String, default values: [Element], _ about: String, _ node: (Element) -> ConfigurationNode,
+    _ convert: (ConfigurationNode) -> Element?
+  ) -> [Element] {
+    let fallback = ConfigurationNode.array(values.map(node))
+    list(key, "list of \(kind)s", fallback, nil, about)
+    return read(key, fallback, as: { .array($0.map(node)) }) { found in
+      guard case .array(let elements) = found else { return nil }
+      let converted = elements.compactMap(convert)
+      return converted.count == elements.count ? converted : nil
+    }
+  }
+
+  /// Options of an objective or a measure: every stored property is a key of `section`, in snake_case, and its default the property's.
+  ///
+  /// A property may be a flag, an integer, a number, a text, an enumeration of texts, a list of these, or a group of options: a value with
+  /// properties of its own, whose keys then stand in the section `section.property`.
+  ///
+  /// - Parameter sentences: what docs/configuration.md says of each key, by its path below `section`.
   public func options(
     _ entry: (defaults: any Codable & Sendable, decode: (any Decoder) throws -> any Codable & Sendable), section: String,
     sentences: [String: String] = [:]
   ) -> (any Codable & Sendable)? {
-    guard let data = try? JSONEncoder().encode(entry.defaults),
-      var object = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any]
-    else { return nil }
-    // The properties' own types decide: JSON does not tell true from 1, or 1 from 1.0.
-    for (label, value) in Mirror(reflecting: entry.defaults).children {
-      guard let name = label else { continue }
-      let (key, about) = ("\(section).\(name)", sentences[name] ?? "")
-      switch value {
-      case let flag as Bool: object[name] = boolean(key, default: flag, about)
-      case let count as Int: object[name] = integer(key, default: count, about)
-      case let number as Double: object[name] = self.number(key, default: number, about)
-      case let text as String: object[name] = textOrNumber(key, default: text, about)
-      default: if let text = object[name] as? String { object[name] = string(key, default: text, among: choices(value), about) }
-      }
-    }
+    let object = group(entry.defaults, section, "", sentences)
     do {
-      let changed = try JSONSerialization.data(withJSONObject: object)
-      return try JSONDecoder().decode(Captured.self, from: changed, configuration: Captured.Decode(entry.decode)).value
+      let bytes = Data(object.compact.utf8)
+      return try JSONDecoder().decode(Captured.self, from: bytes, configuration: Captured.Decode(entry.decode)).value
     } catch {
       note(section, "has an option with a value that is not among its choices.")
       return nil
+    }
+  }
+
+  /// The values of a group of options by property, as the decoder of their type reads them.
+  private func group(_ defaults: Any, _ section: String, _ path: String, _ sentences: [String: String]) -> JSONValue {
+    .object(
+      Mirror(reflecting: defaults).children.compactMap { label, value in
+        guard let label else { return nil }
+        let name = snakeCase(label)
+        return .init(label, option(value, "\(section).\(name)", path + name, sentences))
+      })
+  }
+
+  /// The property's own type decides what the key takes.
+  private func option(_ value: Any, _ key: String, _ path: String, _ sentences: [String: String]) -> JSONValue {
+    let about = sentences[path] ?? ""
+    switch value {
+    case let flag as Bool: return .bool(boolean(key, default: flag, about))
+    case let count as Int: return .integer(integer(key, default: count, about))
+    case let number as Double: return .lossless(self.number(key, default: number, about))
+    case let text as String: return .string(textOrNumber(key, default: text, about))
+    case let counts as [Int]:
+      return .array(list(key, "integer", default: counts, about, ConfigurationNode.integer, \.wholeNumber).map(JSONValue.integer))
+    case let numbers as [Double]:
+      return .array(list(key, "number", default: numbers, about, ConfigurationNode.number, \.anyNumber).map(JSONValue.lossless))
+    case let texts as [String]:
+      return .array(list(key, "string", default: texts, about, ConfigurationNode.string, \.characters).map(JSONValue.string))
+    default:
+      guard let (own, all) = choices(value) else { return group(value, key, path + ".", sentences) }
+      return .string(string(key, default: own, among: all, about))
     }
   }
 
@@ -164,7 +191,7 @@ public final class ConfigurationReader {
     let sections = resolved.map(\.section).filter { !$0.isEmpty }
     if unknown.count > 12 { note("", "There are \(unknown.count) unknown keys; these are the first.") }
     for key in unknown.prefix(12) {
-      if let reason = explain(key) {
+      if let reason = RenamedKeys.sentence(key, among: known) ?? explain(key) {
         note(key, reason)
       } else if key.utf8.count <= 100, let nearest = nearestKey(to: key, among: known + sections) {
         note(key, "is not a key; did you mean \(nearest)?")
@@ -194,11 +221,34 @@ public final class ConfigurationReader {
   }
 }
 
-/// The names of an enumeration that is written as text; none for anything else.
-private func choices(_ value: Any) -> [String] {
-  func names<Choice: CaseIterable & RawRepresentable>(_: Choice) -> [String] { Choice.allCases.compactMap { $0.rawValue as? String } }
-  guard let choice = value as? any (CaseIterable & RawRepresentable) else { return [] }
+/// The name of a value of an enumeration of texts, and those of all; nil for anything else.
+private func choices(_ value: Any) -> (own: String, all: [String])? {
+  func names<Choice: CaseIterable & RawRepresentable>(_ choice: Choice) -> (String, [String])? {
+    (choice.rawValue as? String).map { ($0, Choice.allCases.compactMap { $0.rawValue as? String }) }
+  }
+  guard let choice = value as? any (CaseIterable & RawRepresentable) else { return nil }
   return names(choice)
+}
+
+extension ConfigurationNode {
+  /// The value as an integer, which may be spelt 8.0.
+  fileprivate var wholeNumber: Int? {
+    switch self {
+    case .integer(let number): number
+    case .number(let number) where number == number.rounded() && abs(number) < 1e15: Int(number)
+    default: nil
+    }
+  }
+
+  fileprivate var anyNumber: Double? {
+    switch self {
+    case .integer(let number): Double(number)
+    case .number(let number): number
+    default: nil
+    }
+  }
+
+  fileprivate var characters: String? { if case .string(let text) = self { text } else { nil } }
 }
 
 /// The key with the fewest changed letters, if it is near enough to be a misspelling.

@@ -91,20 +91,20 @@ public enum ConfigurationReference {
   private static let notes = [
     "model": """
       Where `init.from` names a model, keys that are left out are taken from it, and one line at start says which; a key that contradicts it is an error. `context`
-      may be shorter, `tokenTypes` fewer, and `dropout`, `attentionDropout` and `initializerRange` may differ. Defaults are those of `gpt2`, with those of other
+      may be shorter, `type_vocab_size` fewer, and `dropout`, `attention_dropout` and `initializer_range` may differ. Defaults are those of `gpt2`, with those of other
       architectures beside them.
       """,
     "schedule": """
-      Steps are counted from 0; N are planned, W warm up, and the rate is `optimizer.learningRate` times a factor.
+      Steps are counted from 0; N are planned, W warm up, and the rate is `optimizer.learning_rate` times a factor.
 
       | | here | get_linear_schedule_with_warmup and get_cosine_schedule_with_warmup of transformers |
       |---|---|---|
       | warm-up, s < W | (s + 1) / W: step 0 trains, step W − 1 has the peak | s / W: step 0 has the rate 0 |
       | the peak | steps W − 1 and W | step W |
-      | after it | t = (s − W) / (N − W − 1), from 1 down to `finalShare` at the last step | t = (s − W) / (N − W), down to 0 after the last step |
-      | `finalShare = 0` | t = (s − W) / (N − W): as transformers, so that the last step still has a rate | |
+      | after it | t = (s − W) / (N − W − 1), from 1 down to `min_lr_factor` at the last step | t = (s − W) / (N − W), down to 0 after the last step |
+      | `min_lr_factor = 0` | t = (s − W) / (N − W): as transformers, so that the last step still has a rate | |
 
-      `linear` is 1 − t · (1 − f), `cosine` f + (1 − f) · (1 + cos πt) / 2, `wsd` 1 until t = 1 − `decayShare` and then linear to f, with f = `finalShare`.
+      `linear` is 1 − t · (1 − f), `cosine` f + (1 − f) · (1 + cos πt) / 2, `wsd` 1 until t = 1 − `decay_ratio` and then linear to f, with f = `min_lr_factor`.
       """,
     "duration": "One of the three must be given.",
   ]

@@ -22,13 +22,13 @@ public enum CorpusInputs {
     return RunInputs(
       training: training, validation: validation, vocabulary: vocabulary,
       tokenizerFiles: try tokenizerFiles(
-        corpus, tokenizer, SampleCut(configuration, vocabulary).framing, context: configuration.model.context), dataHash: corpus.manifest.contentHash)
+        corpus, tokenizer, SampleCut(configuration, vocabulary).framing, context: configuration.model.maxPosition), dataHash: corpus.manifest.contentHash)
   }
 
   /// The corpus's vocabulary, from its tokeniser where words begin, and from `init.from` how many rows there are: `corpus.json` says neither.
   static func vocabulary(_ corpus: Corpus, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration) throws -> Vocabulary {
     var vocabulary = corpus.vocabulary
-    if let source = try initialFolder(configuration) { vocabulary.rows = try ModelConfiguration(huggingFace: source).vocabulary }
+    if let source = try initialFolder(configuration) { vocabulary.rows = try ModelConfiguration(huggingFace: source).vocabSize }
     vocabulary.words = tokenizer.wordEdges
     return vocabulary
   }
@@ -55,7 +55,7 @@ public enum CorpusInputs {
   ) throws -> TokenDataset {
     let cut = try SampleCut(configuration, vocabulary)
     return try TokenDataset(
-      corpus, split: split, context: configuration.model.context, lookahead: try TrainingRun.lookahead(configuration, vocabulary), order: order,
+      corpus, split: split, context: configuration.model.maxPosition, lookahead: try TrainingRun.lookahead(configuration, vocabulary), order: order,
       framing: cut.framing, documents: cut.documents)
   }
 
@@ -76,12 +76,12 @@ public enum CorpusInputs {
 extension Framing {
   /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.
   public init(
-    _ frame: RunConfiguration.Data.Frame, _ visibility: ModelConfiguration.Visibility, _ vocabulary: Vocabulary
+    _ frame: RunConfiguration.Data.Frame, _ attentionMask: ModelConfiguration.AttentionMask, _ vocabulary: Vocabulary
   ) throws(ConfigurationError) {
     let possible = vocabulary.cls != nil && vocabulary.sep != nil
     switch frame {
     case .none: self = .none
-    case .auto: self = visibility == .bidirectional && possible ? .clsSep : .none
+    case .auto: self = attentionMask == .bidirectional && possible ? .clsSep : .none
     case .clsSep:
       guard possible else { throw ConfigurationError("data.frame", "is cls-sep, but the corpus's tokeniser has no [CLS] and [SEP].") }
       self = .clsSep

@@ -7,7 +7,7 @@ struct ExpectedSamples {
   let stream: RepeatedStream
   /// Texts an epoch.
   let texts: Int
-  /// `SampleBatch.tokenDigest` of every sample of the epoch; nil without a corpus, and `content` then means nothing.
+  /// `SampleBatch.contentDigest` of every sample of the epoch; nil without a corpus, and `content` then means nothing.
   let tokens: [UInt64]?
   private let order: Order
   private var permutation: (Int) -> Int
@@ -47,7 +47,7 @@ struct ExpectedSamples {
     digests.reserveCapacity(source.samplesPerEpoch)
     for start in stride(from: 0, to: source.samplesPerEpoch, by: 64) {
       let samples = try source.samples(at: UInt64(start)..<UInt64(min(start + 64, source.samplesPerEpoch)))
-      digests += (0..<samples.count).map(samples.tokenDigest)
+      digests += (0..<samples.count).map(samples.contentDigest)
     }
     return digests
   }

@@ -41,9 +41,7 @@ struct LaunchRecord: Codable {
   }
 
   func encoded() throws -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-    return [UInt8](try encoder.encode(self))
+    [UInt8](try JSONEncoder.snakeCase(pretty: true).encode(self))
   }
 
   /// The hosts of all ranks. Collective.
@@ -66,7 +64,7 @@ struct LaunchRecord: Codable {
       var processor: Processor
     }
     for name in names(in: folder) {
-      guard let bytes = bytes(of: name, in: folder), let part = try? JSONDecoder().decode(Part.self, from: Data(bytes)),
+      guard let bytes = bytes(of: name, in: folder), let part = try? JSONDecoder.snakeCase().decode(Part.self, from: Data(bytes)),
         part.arithmetic == arithmetic
       else { continue }
       return part.processor

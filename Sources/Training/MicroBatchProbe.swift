@@ -14,7 +14,7 @@ final class MicroBatchProbe {
     /// Loss sum of each term.
     let losses: [Double]
     /// Norm of what this micro-batch adds to the gradient of the step.
-    let gradientNorm: Double
+    let gradNorm: Double
     let samples: SampleLosses
   }
 
@@ -51,7 +51,7 @@ final class MicroBatchProbe {
         for index in statistics.slices.indices { statistics.measure(index, gradients) }
         let norm = statistics.norm
         _ = sum.follow(largest: statistics.largestByEntry)
-        if !guesses { return Measurement(losses: losses, gradientNorm: norm, samples: samples) }
+        if !guesses { return Measurement(losses: losses, gradNorm: norm, samples: samples) }
         guesses = false
       }
     }

@@ -26,16 +26,6 @@ public struct OverheadResult: Codable, Sendable {
   /// Median over pairs of t(replicas compared) / t(not compared) - 1; 0 for one rank, which has nothing to compare.
   public var replicaHash: Double
   public var replicaHashQuartiles: [Double]
-
-  enum CodingKeys: String, CodingKey {
-    case params, ranks, threads, objective, batch, context, pairs
-    case microBatch = "micro_batch"
-    case stepS = "step_s_median"
-    case exactSum = "exact_sum_overhead"
-    case exactSumQuartiles = "exact_sum_quartiles"
-    case replicaHash = "replica_hash_overhead"
-    case replicaHashQuartiles = "replica_hash_quartiles"
-  }
 }
 
 /// Times the same step with and without what makes runs reproducible, alternately, so that a neighbour on the
@@ -50,17 +40,17 @@ public struct OverheadBenchmark {
   public func run(
     _ make: () throws -> any Objective, model: ModelConfiguration, plan: BatchPlan, communicator: any Communicator
   ) throws -> OverheadResult {
-    let variants: [(SumArithmetic, DivergencePolicy?)] = [(.exact, .heal), (.exact, nil), (.float, nil)]
+    let variants: [(SumArithmetic, DivergencePolicy)] = [(.exact, .repair), (.exact, .off), (.float, .off)]
     let trainers = try variants.map { sum, divergence in
       var options = TrainerOptions(steps: warmup + pairs, sum: sum, divergence: divergence)
-      options.schedule = LearningRateSchedule(shape: .constant)
+      options.schedule = LearningRateSchedule(type: .constant)
       options.optimizer.learningRate = 3e-4
-      let trainer = Trainer(try make(), length: model.context, plan: plan, options: options, communicator: communicator)
+      let trainer = Trainer(try make(), length: model.maxPosition, plan: plan, options: options, communicator: communicator)
       trainer.bank.initialize(seed: 1)
       return trainer
     }
     let source = SyntheticDataset(
-      vocabulary: Vocabulary(size: model.vocabulary), context: model.context, lookahead: trainers[0].objective.lookahead, seed: 1)
+      vocabulary: Vocabulary(size: model.vocabSize), context: model.maxPosition, lookahead: trainers[0].objective.lookahead, seed: 1)
     var seconds = [[Double]](repeating: [], count: variants.count)
     for step in 0..<warmup + pairs {
       let examples = try Trainer.examples(
@@ -78,7 +68,7 @@ public struct OverheadBenchmark {
     let (exact, hash) = (Self.ratios(seconds[1], seconds[2]), Self.ratios(seconds[0], seconds[1]))
     return OverheadResult(
       params: trainers[0].sum.layout.parameterCount, ranks: communicator.size, threads: plan.threads,
-      objective: type(of: trainers[0].objective).name, batch: plan.batch, microBatch: plan.microBatch, context: model.context,
+      objective: type(of: trainers[0].objective).name, batch: plan.batch, microBatch: plan.microBatch, context: model.maxPosition,
       pairs: pairs, stepS: seconds[0].sorted()[pairs / 2], exactSum: exact[pairs / 2],
       exactSumQuartiles: [exact[pairs / 4], exact[3 * pairs / 4]], replicaHash: hash[pairs / 2],
       replicaHashQuartiles: [hash[pairs / 4], hash[3 * pairs / 4]])

@@ -72,7 +72,7 @@ public struct PastRun: Sendable {
     let digits = String(number)
     let path = folder.launchesPath + "/" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits + ".json"
     guard let bytes = try? MappedFile(path, atMost: LaunchRecord.mostBytes).withBytes({ Data($0) }) else { return nil }
-    return try? JSONDecoder().decode(Launch.self, from: bytes).arithmetic
+    return try? JSONDecoder.snakeCase().decode(Launch.self, from: bytes).arithmetic
   }
 }
 

@@ -62,7 +62,7 @@ public final class Replay {
     let difference = try past?.arithmetic(of: step - 1).flatMap { arithmetic.difference(from: $0) }
     let report = ReplayReport(
       step: step, rebuiltFrom: first, terms: trainer.objective.terms.map(\.name), termLosses: outcome.termLosses, loss: outcome.loss,
-      gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate, microBatches: measured.microBatches, checks: checks,
+      gradNorm: outcome.gradNorm, learningRate: outcome.learningRate, microBatches: measured.microBatches, checks: checks,
       nextRecorded: past?.nextRecorded(after: step), arithmeticDifference: difference)
     return (report, try communicator.sum(report.matches ? 0 : 1) == 0)
   }
@@ -109,7 +109,7 @@ public final class Replay {
     for (example, index) in zip(examples, mine) {
       let found = try probe.measure(example, scales: scales)
       let rows = example.targets.map { Double($0.rows.count) }
-      batches.set(index, found.losses + [found.gradientNorm] + rows + found.samples.rows.map(Double.init))
+      batches.set(index, found.losses + [found.gradNorm] + rows + found.samples.rows.map(Double.init))
       for sample in 0..<plan.microBatch {
         samples.set(index * plan.microBatch + sample, found.samples.counts[sample] + found.samples.sums[sample])
       }
@@ -128,10 +128,10 @@ public final class Replay {
         let values = samples[index * plan.microBatch + i]
         func known(_ column: Int, _ term: Int) -> Double? { reported[term] == rows[term] ? values[column + term] : nil }
         return ReplayReport.Sample(
-          position: read.positions[i], index: read.indices[i], counts: (0..<terms).map { known(0, $0) },
+          position: read.sampleIDs[i], index: read.indices[i], counts: (0..<terms).map { known(0, $0) },
           losses: (0..<terms).map { known(terms, $0) })
       }
-      return ReplayReport.MicroBatch(index: index, losses: Array(batch[..<terms]), gradientNorm: batch[terms], samples: own)
+      return ReplayReport.MicroBatch(index: index, losses: Array(batch[..<terms]), gradNorm: batch[terms], samples: own)
     }
     return Measured(microBatches: microBatches, rows: rows, reported: reported)
   }
@@ -148,7 +148,7 @@ public final class Replay {
     checks.append(.init(step, .checkpoint, "tensors", "all tensors", different.map { "other bits in \($0)" } ?? "all tensors"))
     let exponents = Dictionary(uniqueKeysWithValues: zip(trainer.sum.layout.entries.map(\.name), trainer.sum.exponents))
     let other = exponents.keys.sorted().first { exponents[$0] != saved.state.gradientScales[$0] }
-    checks.append(.init(step, .checkpoint, "gradientScales", "all", other.map { "another of \($0)" } ?? "all"))
+    checks.append(.init(step, .checkpoint, "gradient_scales", "all", other.map { "another of \($0)" } ?? "all"))
     return checks
   }
 

@@ -17,7 +17,7 @@ public struct ReplayReport: Codable, Sendable {
     /// Σ w·ℓ of each term.
     public var losses: [Double]
     /// Norm of what it adds to the gradient of the step, before clipping.
-    public var gradientNorm: Double
+    public var gradNorm: Double
     public var samples: [Sample]
   }
 
@@ -43,7 +43,7 @@ public struct ReplayReport: Codable, Sendable {
   public var terms: [String]
   public var termLosses: [Double]
   public var loss: Double
-  public var gradientNorm: Double
+  public var gradNorm: Double
   public var learningRate: Double
   public var microBatches: [MicroBatch]
   public var checks: [Check]
@@ -69,16 +69,16 @@ extension ReplayReport.Check {
   static func all(_ record: StepRecord, _ outcome: StepOutcome) -> [Self] {
     var checks: [Self] = []
     // First the digest: it covers every micro-batch, and sums can agree by chance. Logs of before have none.
-    if !record.lossDigest.isEmpty { checks.append(Self(record.step, .log, "lossDigest", record.lossDigest, outcome.lossDigest)) }
+    if !record.lossDigest.isEmpty { checks.append(Self(record.step, .log, "loss_digest", record.lossDigest, outcome.lossDigest)) }
     checks.append(Self(record.step, "loss", record.loss, outcome.loss))
     checks += zip(record.losses, outcome.termLosses).map { Self(record.step, "losses.\($0.name)", $0.value, $1) }
     checks += zip(record.targetCounts, outcome.counts).map { recorded, computed in
       // Logs of earlier versions have the nearest whole number.
       let written = recorded.value == recorded.value.rounded() ? computed.rounded() : computed
-      return Self(record.step, "targetCounts.\(recorded.name)", recorded.value, recorded.value == computed ? computed : written)
+      return Self(record.step, "target_counts.\(recorded.name)", recorded.value, recorded.value == computed ? computed : written)
     }
-    checks.append(Self(record.step, "gradientNorm", record.gradientNorm, outcome.gradientNorm))
-    checks.append(Self(record.step, "learningRate", record.learningRate, outcome.learningRate))
+    checks.append(Self(record.step, "grad_norm", record.gradNorm, outcome.gradNorm))
+    checks.append(Self(record.step, "learning_rate", record.learningRate, outcome.learningRate))
     return checks
   }
 }

@@ -43,9 +43,11 @@ public struct ReplicaError: LockstepError, Equatable {
 /// What to do when replicas differ.
 public enum DivergencePolicy: String, Sendable, CaseIterable {
   /// Take the tensor from the majority and repeat the step; without a majority, go back to the newest checkpoint.
-  case heal
+  case repair
   /// End the job with exit code 4.
   case stop
+  /// Do not compare them.
+  case off
 }
 
 /// Hashes of everything that all ranks must hold alike, taken where a step reads it anyway, and compared before the step

@@ -1,5 +1,7 @@
 import Checkpoints
+import Collectives
 import Core
+import Metrics
 import Objectives
 import Optimizers
 import Storage
@@ -38,13 +40,12 @@ public struct RunConfiguration: Sendable {
     public var checkpointSteps: Int
     public var keepLast: Int
     public var keepEverySteps: Int
-    public var progress: String
-    public var tensorBoard: Bool
+    public var progress: ProgressMode
+    public var tensorboard: Bool
     public var bucketMegabytes: Double
     /// Seconds without progress after which a rank counts as stalled; 0: never.
     public var stallSeconds: Double
-    /// `heal`, `stop` or `off`.
-    public var divergence: String
+    public var divergence: DivergencePolicy
   }
 
   public var name: String
@@ -61,7 +62,7 @@ public struct RunConfiguration: Sendable {
   public var initial: InitialModel?
   public var batch: Int
   public var microBatch: Int
-  public var sum: String
+  public var sum: SumArithmetic
   public var optimizer: AdamWOptions
   public var schedule: LearningRateSchedule
   public var duration: Duration
@@ -119,17 +120,17 @@ public struct RunConfiguration: Sendable {
       "A folder to take the first weights from: a checkpoint, an export, or a GPT-2, BERT, ELECTRA or Llama that transformers saved. What [model] leaves out is taken from it; empty for weights drawn anew.")
     let runs = reader.find("machine.runs").flatMap { if case .string(let path) = $0 { path } else { nil } } ?? "runs"
     let (found, unreadable) = Self.initial(initFrom, runFolder: "\(runs)/\(name)", reader, read)
-    let section = ModelSection(entry.visibility, from: found, reader)
+    let section = ModelSection(entry.attentionMask, from: found, reader)
     (initial, model, takenFromInitial) = (found, section.model, section.taken)
     batch = reader.integer(
       "batch.samples", default: 32, in: 1...1_000_000, "Samples of an optimiser step; a whole number of micro-batches.")
     microBatch = reader.integer(
-      "batch.microBatch", default: min(batch, 8), in: 1...1_000_000,
+      "batch.micro_batch", default: min(batch, 8), in: 1...1_000_000,
       "Samples computed together, the unit that is dealt to ranks and threads; by default 8, or batch.samples where that is less. Memory of activations grows with it.")
     Self.checkBatch(batch, microBatch, objectiveOptions.repetition, reader)
     Self.checkSize(model, batch: batch, microBatch: microBatch, reader)
-    sum = reader.string(
-      "batch.sum", default: "exact", among: ["exact", "float"],
+    sum = reader.choice(
+      "batch.sum", default: .exact,
       "How gradients are added: exact gives the same bits on any number of ranks, float is the control that does not.")
     optimizer = Self.optimizer(reader)
     schedule = Self.schedule(reader)
@@ -191,7 +192,9 @@ public struct RunConfiguration: Sendable {
   private static func optionElsewhere(_ key: String, than objective: String) -> String? {
     guard key.hasPrefix("objective.") else { return nil }
     let option = String(key.dropFirst("objective.".count))
-    let owners = ObjectiveRegistry.entries.filter { entry in Mirror(reflecting: entry.defaultOptions).children.contains { $0.label == option } }
+    let owners = ObjectiveRegistry.entries.filter { entry in
+      Mirror(reflecting: entry.defaultOptions).children.contains { $0.label.map(snakeCase) == option }
+    }
     guard !owners.isEmpty else { return nil }
     return "is no option of \(objective), but of \(owners.map(\.name).joined(separator: ", "))."
   }
@@ -203,9 +206,9 @@ public struct RunConfiguration: Sendable {
 
   private static func checkBatch(_ batch: Int, _ microBatch: Int, _ repetition: SampleRepetition, _ reader: ConfigurationReader) {
     if batch > 0, microBatch > 0, batch % microBatch != 0 {
-      reader.note("batch.samples", "is \(batch); it must be a whole number of micro-batches of batch.microBatch = \(microBatch).")
+      reader.note("batch.samples", "is \(batch); it must be a whole number of micro-batches of batch.micro_batch = \(microBatch).")
     } else if microBatch > 0, batch / microBatch > 4096 {
-      reader.note("batch.microBatch", "is \(microBatch); a batch of \(batch) may have at most 4096 micro-batches.")
+      reader.note("batch.micro_batch", "is \(microBatch); a batch of \(batch) may have at most 4096 micro-batches.")
     } else if let problem = repetition.problem(batch: batch, microBatch: microBatch) {
       reader.note(problem.key, problem.sentence)
     }
@@ -213,40 +216,40 @@ public struct RunConfiguration: Sendable {
 
   /// Refuses sizes no machine has, before anything multiplies them as integers.
   private static func checkSize(_ m: ModelConfiguration, batch: Int, microBatch: Int, _ reader: ConfigurationReader) {
-    let activations = 4.0 * Double(microBatch) * Double(m.context) * Double(m.layers) * Double(12 * m.width + 3 * m.feedForward)
-    let parameters = 20.0 * Double(m.layers) * Double(m.width) * Double(4 * m.width + 3 * m.feedForward)
+    let activations = 4.0 * Double(microBatch) * Double(m.maxPosition) * Double(m.numLayers) * Double(12 * m.hiddenSize + 3 * m.intermediateSize)
+    let parameters = 20.0 * Double(m.numLayers) * Double(m.hiddenSize) * Double(4 * m.hiddenSize + 3 * m.intermediateSize)
     if activations + parameters > 1e14 {
       reader.note(
-        "model", "and batch.microBatch need about \(Int((activations + parameters) / 1e12)) TB of memory per thread; make the model or the micro-batch smaller.")
+        "model", "and batch.micro_batch need about \(Int((activations + parameters) / 1e12)) TB of memory per thread; make the model or the micro-batch smaller.")
     }
-    if Double(batch) * Double(m.context) > 1e10 {
+    if Double(batch) * Double(m.maxPosition) > 1e10 {
       reader.note("batch.samples", "is \(batch); a batch may have at most 10,000,000,000 tokens.")
     }
   }
 
   private static func optimizer(_ reader: ConfigurationReader) -> AdamWOptions {
     var o = AdamWOptions()
-    o.learningRate = reader.number("optimizer.learningRate", default: o.learningRate, in: 0...100, "The peak rate of AdamW, which the schedule scales.")
+    o.learningRate = reader.number("optimizer.learning_rate", default: o.learningRate, in: 0...100, "The peak rate of AdamW, which the schedule scales.")
     o.beta1 = reader.number("optimizer.beta1", default: o.beta1, in: 0...0.9999999, "Decay of the first moment.")
     o.beta2 = reader.number("optimizer.beta2", default: o.beta2, in: 0...0.9999999, "Decay of the second moment.")
-    o.epsilon = reader.number("optimizer.epsilon", default: o.epsilon, in: 1e-30...1, "Added to the root of the second moment.")
+    o.eps = reader.number("optimizer.eps", default: o.eps, in: 1e-30...1, "Added to the root of the second moment.")
     o.weightDecay = reader.number(
-      "optimizer.weightDecay", default: o.weightDecay, in: 0...100, "Decoupled weight decay, on matrices and embeddings only, not on biases and norms.")
-    o.clipNorm = reader.number(
-      "optimizer.clipNorm", default: o.clipNorm, in: 0...1e9, "The global norm gradients are clipped to; 0 switches clipping off.")
+      "optimizer.weight_decay", default: o.weightDecay, in: 0...100, "Decoupled weight decay, on matrices and embeddings only, not on biases and norms.")
+    o.maxGradNorm = reader.number(
+      "optimizer.max_grad_norm", default: o.maxGradNorm, in: 0...1e9, "The global norm gradients are clipped to; 0 switches clipping off.")
     return o
   }
 
   private static func schedule(_ reader: ConfigurationReader) -> LearningRateSchedule {
     LearningRateSchedule(
-      shape: reader.choice(
-        "schedule.shape", default: .cosine,
+      type: reader.choice(
+        "schedule.type", default: .cosine,
         "How the rate falls after warm-up: not at all, in a straight line, as half a cosine, or as wsd: stable and then a line at the end."),
       warmupSteps: reader.integer(
-        "schedule.warmupSteps", default: 0, in: 0...1_000_000_000, "Steps over which the rate rises in a line: step s of W, counted from 0, has (s + 1) / W of the peak."),
-      finalShare: reader.number(
-        "schedule.finalShare", default: 0.1, in: 0...1, "What the rate falls to, as a share of the peak; with 0 the last step still has a rate above 0."),
-      decayShare: reader.number("schedule.decayShare", default: 0.2, in: 0...1, "Share of the steps after warm-up that wsd decays over."))
+        "schedule.warmup_steps", default: 0, in: 0...1_000_000_000, "Steps over which the rate rises in a line: step s of W, counted from 0, has (s + 1) / W of the peak."),
+      minLrFactor: reader.number(
+        "schedule.min_lr_factor", default: 0.1, in: 0...1, "What the rate falls to, as a share of the peak; with 0 the last step still has a rate above 0."),
+      decayRatio: reader.number("schedule.decay_ratio", default: 0.2, in: 0...1, "Share of the steps after warm-up that wsd decays over."))
   }
 
   private static func duration(_ reader: ConfigurationReader) -> Duration {
@@ -264,7 +267,7 @@ public struct RunConfiguration: Sendable {
       case .tokens:
         Double(
           reader.integer(
-            "duration.tokens", default: 1, in: 1...1_000_000_000_000_000, "Tokens of the whole run, samples times model.context; rounded up to whole steps."))
+            "duration.tokens", default: 1, in: 1...1_000_000_000_000_000, "Tokens of the whole run, samples times model.max_position; rounded up to whole steps."))
       }
     return Duration(unit: unit, amount: amount)
   }
@@ -274,27 +277,27 @@ public struct RunConfiguration: Sendable {
     let machine = Machine(
       runs: reader.string("machine.runs", default: "runs", "The folder that run folders are made in."),
       threads: reader.integer("machine.threads", default: 0, in: 0...1024, "Computing threads per rank; 0 takes the CPUs this rank may use."),
-      logSteps: reader.integer("machine.logSteps", default: 10, in: most, "Steps between lines of metrics.jsonl."),
-      validationSteps: reader.integer("machine.validationSteps", default: 250, in: most, "Steps between validations; the last step has one too."),
+      logSteps: reader.integer("machine.log_steps", default: 10, in: most, "Steps between lines of metrics.jsonl."),
+      validationSteps: reader.integer("machine.validation_steps", default: 250, in: most, "Steps between validations; the last step has one too."),
       validationSamples: reader.integer(
-        "machine.validationSamples", default: 512, in: 0...1_000_000_000,
+        "machine.validation_samples", default: 512, in: 0...1_000_000_000,
         "Windows of the validation split that `val` is over, evenly spread; 0 takes all. The checkpoint named best is chosen by it."),
       checkpointMinutes: reader.number(
-        "machine.checkpointMinutes", default: 10, in: 0...1_000_000, "Minutes between checkpoints by rank 0's clock; 0 for none by the clock."),
-      checkpointSteps: reader.integer("machine.checkpointSteps", default: 0, in: 0...1_000_000_000, "Steps between checkpoints; 0 for none by steps."),
-      keepLast: reader.integer("machine.keepLast", default: 2, in: most, "Newest checkpoints that are kept, besides the best."),
+        "machine.checkpoint_minutes", default: 10, in: 0...1_000_000, "Minutes between checkpoints by rank 0's clock; 0 for none by the clock."),
+      checkpointSteps: reader.integer("machine.checkpoint_steps", default: 0, in: 0...1_000_000_000, "Steps between checkpoints; 0 for none by steps."),
+      keepLast: reader.integer("machine.keep_last", default: 2, in: most, "Newest checkpoints that are kept, besides the best."),
       keepEverySteps: reader.integer(
-        "machine.keepEverySteps", default: 0, in: 0...1_000_000_000, "Checkpoints of every so many steps are kept for good; 0 for none."),
-      progress: reader.string(
-        "machine.progress", default: "auto", among: ["auto", "bar", "plain", "none"],
+        "machine.keep_every_steps", default: 0, in: 0...1_000_000_000, "Checkpoints of every so many steps are kept for good; 0 for none."),
+      progress: reader.choice(
+        "machine.progress", default: .auto,
         "How progress is shown: one line that is written over, lines for a log, or nothing; auto is a bar on a terminal and lines elsewhere."),
-      tensorBoard: reader.boolean("machine.tensorBoard", default: true, "Event files for TensorBoard are written into the run folder."),
+      tensorboard: reader.boolean("machine.tensorboard", default: true, "Event files for TensorBoard are written into the run folder."),
       bucketMegabytes: reader.number(
-        "machine.bucketMegabytes", default: 4, in: 0.001...1024, "Size of the pieces in which gradients are summed over ranks."),
+        "machine.bucket_megabytes", default: 4, in: 0.001...1024, "Size of the pieces in which gradients are summed over ranks."),
       stallSeconds: reader.number(
-        "machine.stallSeconds", default: 600, in: 0...1e9, "Seconds without progress of a rank after which the job ends with code 7; 0 for never."),
-      divergence: reader.string(
-        "machine.divergence", default: "heal", among: ["heal", "stop", "off"],
+        "machine.stall_seconds", default: 600, in: 0...1e9, "Seconds without progress of a rank after which the job ends with code 7; 0 for never."),
+      divergence: reader.choice(
+        "machine.divergence", default: .repair,
         "What is done when replicas differ: repair them, end with code 4, or do not compare them."))
     if machine.runs.isEmpty { reader.note("machine.runs", "is empty; it is the folder that run folders are made in, such as runs.") }
     return machine
@@ -305,7 +308,7 @@ public struct RunConfiguration: Sendable {
 
   /// What goes from the first planned step to the last, by name: a run planned anew in the middle has other bits from there on.
   public var schedules: [String] {
-    (schedule.shape == .constant ? [] : ["the \(schedule.shape.rawValue) schedule"]) + (objectiveOptions.followsProgress ? ["the objective's schedule"] : [])
+    (schedule.type == .constant ? [] : ["the \(schedule.type.rawValue) schedule"]) + (objectiveOptions.followsProgress ? ["the objective's schedule"] : [])
   }
 
   static let mostSteps = 100_000_000

@@ -14,7 +14,7 @@ extension RunPlan {
       throw ConfigurationError(
         "the run",
         String(
-          format: "needs %.1f GB on this host (%d rank%@ of %.1f GB), and %.1f GB are available of %@. Make the model or batch.microBatch smaller, or use fewer threads.",
+          format: "needs %.1f GB on this host (%d rank%@ of %.1f GB), and %.1f GB are available of %@. Make the model or batch.micro_batch smaller, or use fewer threads.",
           Double(needed) / 1e9, ranksHere, ranksHere == 1 ? "" : "s", Double(memoryBytes) / 1e9, Double(available) / 1e9, limits.memoryOwner))
     }
     let addresses = addressBytes + (savesHere ? checkpointBytes : 0)

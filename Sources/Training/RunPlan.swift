@@ -27,11 +27,11 @@ public struct RunPlan: Sendable {
     let objective = try TrainingRun.objective(configuration, model: model, vocabulary: inputs.vocabulary)
     let layout = objective.networks.trained
     let counting = Arena.counting()
-    _ = objective.workspace(samples: configuration.microBatch, length: model.context, counting)
+    _ = objective.workspace(samples: configuration.microBatch, length: model.maxPosition, counting)
     let auxiliary = objective.networks.auxiliaries.reduce(0) { $0 + $1.layout.parameterCount }
     self.model = objective.exported
     self.threads = threads
-    steps = try configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: model.context)
+    steps = try configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: model.maxPosition)
     parameters = layout.parameterCount
     workspaceBytes = threads * 4 * (counting.used + layout.largestGroup)
     memoryBytes = (ranks > 1 ? 24 : 20) * parameters + 4 * auxiliary + workspaceBytes + 64_000_000

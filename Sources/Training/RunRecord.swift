@@ -50,7 +50,7 @@ final class RunRecord {
     self.plan = plan
     self.remarksOnShape = remarksOnShape
     folder = RunFolder(configuration.machine.runs + "/" + configuration.name)
-    let display = ProgressDisplay.standardError(mode: ProgressMode(rawValue: configuration.machine.progress) ?? .auto)
+    let display = ProgressDisplay.standardError(mode: configuration.machine.progress)
     self.display = display
     warnOnce = WarnOnce { StandardError.write("warning: \($0)\n") }
     claim = try folder.claim()
@@ -66,7 +66,7 @@ final class RunRecord {
   /// A start that is refused leaves no trace.
   func refuse() { claim.undo() }
 
-  var showsProgress: Bool { configuration.machine.progress != "none" }
+  var showsProgress: Bool { configuration.machine.progress != .none }
   /// Show work that takes longer than a step; nil where no progress is wanted.
   var meters: WorkMeters? { showsProgress ? .standardError() : nil }
 
@@ -112,9 +112,9 @@ final class RunRecord {
         "\(plan.idleWorkers) of \(plan.ranks * plan.threads) workers have no micro-batch and idle: a batch of \(plan.batch) in micro-batches of \(plan.microBatch) feeds \(plan.microBatchCount).")
     }
     // Advice for a person who watches; a comparison starts dozens of runs.
-    if configuration.machine.progress != "none", plan.microBatch * model.context < 1000, plan.batch > plan.microBatch {
+    if configuration.machine.progress != .none, plan.microBatch * model.maxPosition < 1000, plan.batch > plan.microBatch {
       warn(
-        "a micro-batch has \(plan.microBatch * model.context) tokens; from about 1,000 on, products run at full speed. Raise batch.microBatch if the batch allows it.")
+        "a micro-batch has \(plan.microBatch * model.maxPosition) tokens; from about 1,000 on, products run at full speed. Raise batch.micro_batch if the batch allows it.")
     }
   }
 
@@ -173,7 +173,7 @@ final class RunRecord {
     let metrics = try MetricsLog(folder.metricsPath, resumedStep: firstStep)
     if metrics.unreadableLines > 0 { warn("\(folder.metricsPath) had \(metrics.unreadableLines) unreadable lines, which were removed.") }
     self.metrics = metrics
-    if configuration.machine.tensorBoard, firstStep < steps {
+    if configuration.machine.tensorboard, firstStep < steps {
       events = try newEvents(from: firstStep, wallTime: launch.time)
       try events?.appendText("configuration", markdown: "```toml\n\(configuration.toml)\n```", wallTime: launch.time, step: firstStep)
     }
@@ -229,7 +229,7 @@ final class RunRecord {
 
   /// Takes a step into the record; written by `log`.
   func note(_ outcome: StepOutcome, finished step: Int, validation: Double?, epoch: Double, samplesPerStep: Int) {
-    let tokens = Double(samplesPerStep * model.context)
+    let tokens = Double(samplesPerStep * model.maxPosition)
     interval.seconds += outcome.stepSeconds
     interval.steps += 1
     interval.tokens += tokens
@@ -237,11 +237,11 @@ final class RunRecord {
     if let validation { self.validation = (validation, step) }
     let names = termNames(outcome.termLosses.count)
     last = StepRecord(
-      step: step, epoch: epoch, tokens: step * samplesPerStep * model.context,
+      step: step, epoch: epoch, tokens: step * samplesPerStep * model.maxPosition,
       losses: zip(names, outcome.termLosses).map { Named($0, $1) }, loss: outcome.loss, validationLoss: validation,
-      validationSamples: validation.flatMap { _ in validationSamples?.used }, learningRate: outcome.learningRate, gradientNorm: outcome.gradientNorm, lossDigest: outcome.lossDigest,
+      validationSamples: validation.flatMap { _ in validationSamples?.used }, learningRate: outcome.learningRate, gradNorm: outcome.gradNorm, lossDigest: outcome.lossDigest,
       targetCounts: zip(names, outcome.counts).map { Named($0, $1) }, repeats: outcome.repeats,
-      tokensPerSecond: interval.tokens / interval.seconds, mfu: sgemm > 0 ? interval.flops / interval.seconds / sgemm : nil,
+      tokensPerS: interval.tokens / interval.seconds, mfu: sgemm > 0 ? interval.flops / interval.seconds / sgemm : nil,
       stepSeconds: outcome.stepSeconds, seconds: outcome.seconds.map { Named($0.phase, $0.seconds) } + (paused > 0 ? [Named("checkpoint", paused)] : []),
       exposedCommunicationSeconds: outcome.exposedSeconds, wallTime: Date().timeIntervalSince1970, isSkipped: outcome.isSkipped)
     if outcome.isSkipped { return tellSkipped(step) }
@@ -277,7 +277,7 @@ final class RunRecord {
     saidValidation = true
     display.remark(
       used < all
-        ? "val is the loss over \(used) of the \(all) windows of the validation split, evenly spread; machine.validationSamples = 0 takes all"
+        ? "val is the loss over \(used) of the \(all) windows of the validation split, evenly spread; machine.validation_samples = 0 takes all"
         : "val is the loss over all \(all) windows of the validation split")
   }
 

@@ -16,14 +16,14 @@ public enum SGEMMBaseline {
       let (a, b, c) = (arena.matrix(n, n), arena.matrix(n, n), arena.matrix(n, n))
       a.fill(0.5)
       b.fill(0.25)
-      multiply(a, b, into: c)
+      gemm(a, b, into: c)
       // More threads than CPUs would otherwise run one behind the other, each at the rate of a whole CPU.
       ready.value.add(1, ordering: .acquiringAndReleasing)
       while ready.value.load(ordering: .acquiring) < threads { sched_yield() }
       let start = ContinuousClock.now
       var products = 0
       while (ContinuousClock.now - start).inSeconds < seconds {
-        multiply(a, b, into: c)
+        gemm(a, b, into: c)
         products += 1
       }
       work.set(thread, [2 * Double(n * n * n) * Double(products), (start - origin).inSeconds, (ContinuousClock.now - origin).inSeconds])

@@ -20,9 +20,9 @@ public struct SampleCut: Sendable {
     _ frame: RunConfiguration.Data.Frame, _ entry: ObjectiveEntry, _ options: any ObjectiveOptions, _ vocabulary: Vocabulary
   ) throws(ConfigurationError) {
     switch entry.samples(options) {
-    case .any: (framing, documents) = (try Framing(frame, entry.visibility, vocabulary), nil)
+    case .any: (framing, documents) = (try Framing(frame, entry.attentionMask, vocabulary), nil)
     case .framed:
-      (framing, documents) = (try Framing(frame, entry.visibility, vocabulary), nil)
+      (framing, documents) = (try Framing(frame, entry.attentionMask, vocabulary), nil)
       guard framing != .clsSep else { return }
       throw frame == .none
         ? ConfigurationError("data.frame", "is none, but \(entry.name) reads the vector of [CLS]; set it to cls-sep.")

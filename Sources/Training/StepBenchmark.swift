@@ -36,22 +36,6 @@ public struct StepBenchmarkResult: Codable, Sendable {
   public var microBatch: Int
   public var context: Int
   public var phases: [String: Double]
-
-  enum CodingKeys: String, CodingKey {
-    case params, ranks, threads, objective, kernel, mfu, steps, batch, context, phases
-    case bestKernel = "best_kernel"
-    case bestSgemmGflops = "best_sgemm_gflops"
-    case tokensPerS = "tokens_per_s"
-    case stepSMedian = "step_s_median"
-    case stepSMin = "step_s_min"
-    case stepSMax = "step_s_max"
-    case sgemmGflops = "sgemm_gflops"
-    case exposedCommS = "exposed_comm_s"
-    case peakRssBytes = "peak_rss_bytes"
-    case workspaceBytes = "workspace_bytes"
-    case allowedRssBytes = "allowed_rss_bytes"
-    case microBatch = "micro_batch"
-  }
 }
 
 /// Times optimiser steps on random tokens.
@@ -65,11 +49,11 @@ public struct StepBenchmark {
     _ objective: any Objective, model: ModelConfiguration, plan: BatchPlan, communicator: any Communicator, sum: SumArithmetic = .exact
   ) throws -> StepBenchmarkResult {
     var options = TrainerOptions(steps: steps + warmup, sum: sum)
-    options.schedule = LearningRateSchedule(shape: .constant)
+    options.schedule = LearningRateSchedule(type: .constant)
     options.optimizer.learningRate = 3e-4
-    let trainer = Trainer(objective, length: model.context, plan: plan, options: options, communicator: communicator)
+    let trainer = Trainer(objective, length: model.maxPosition, plan: plan, options: options, communicator: communicator)
     trainer.bank.initialize(seed: 1)
-    let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabulary), context: model.context, lookahead: objective.lookahead, seed: 1)
+    let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabSize), context: model.maxPosition, lookahead: objective.lookahead, seed: 1)
     let before = SGEMMBaseline.sgemm(trainer.pool)
     var outcomes: [StepOutcome] = []
     for step in 0..<steps + warmup {
@@ -90,9 +74,9 @@ public struct StepBenchmark {
     let (plan, communicator) = (trainer.plan, trainer.communicator)
     let times = outcomes.map(\.stepSeconds).sorted()
     let median = times[times.count / 2]
-    let tokens = Double(plan.batch * model.context)
+    let tokens = Double(plan.batch * model.maxPosition)
     let targets = outcomes.map { $0.counts[0] }.reduce(0, +) / Double(outcomes.count)
-    let flops = model.trainingFlopsPerToken(length: model.context, headFraction: targets / tokens) * tokens
+    let flops = model.trainingFlopsPerToken(length: model.maxPosition, headFraction: targets / tokens) * tokens
     let workspace = trainer.workers.reduce(0) { $0 + 4 * (($1.arena.capacity ?? 0) + trainer.sum.layout.largestGroup) }
     let parameters = trainer.sum.layout.parameterCount
     var phases: [String: Double] = [:]
@@ -105,6 +89,6 @@ public struct StepBenchmark {
       exposedCommS: outcomes.map(\.exposedSeconds).sorted()[outcomes.count / 2],
       peakRssBytes: resident, workspaceBytes: workspace,
       allowedRssBytes: (communicator.size > 1 ? 24 : 20) * parameters + workspace + 64_000_000, steps: outcomes.count, batch: plan.batch, microBatch: plan.microBatch,
-      context: model.context, phases: phases)
+      context: model.maxPosition, phases: phases)
   }
 }

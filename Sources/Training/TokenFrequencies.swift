@@ -24,16 +24,16 @@ struct TokenFrequencies {
   /// - Returns: nil for objectives that predict no tokens.
   init?(_ objective: any Objective, _ source: any SampleSource, samples: Int, seed: UInt64) throws {
     model = objective.encoder.configuration
-    let uniform = naturalLogarithm(Double(model.vocabulary))
+    let uniform = naturalLogarithm(Double(model.vocabSize))
     // A term predicts tokens where a predictor that knows nothing has ln V.
-    guard model.vocabulary > 1, let term = objective.terms.indices.first(where: { abs((objective.trivialLoss(term: $0) ?? 0) - uniform) < 1e-9 })
+    guard model.vocabSize > 1, let term = objective.terms.indices.first(where: { abs((objective.trivialLoss(term: $0) ?? 0) - uniform) < 1e-9 })
     else { return nil }
     self.term = term
     // A single term is called by its objective.
     name = type(of: objective).name + (objective.terms.count > 1 ? ", \(objective.terms[term].name)" : "")
     let part = SpreadSource(source, count: samples)
     windows = part.samplesPerEpoch
-    var counts = [Double](repeating: 0, count: model.vocabulary)
+    var counts = [Double](repeating: 0, count: model.vocabSize)
     let context = StepContext(seed: seed, step: 0, steps: 0, purpose: .evaluation)
     for start in stride(from: 0, to: windows, by: 16) {
       let targets = objective.corrupt(try part.samples(at: UInt64(start)..<UInt64(min(start + 16, windows))), context).targets[term]
@@ -47,7 +47,7 @@ struct TokenFrequencies {
   /// Said once, at the start.
   var announcement: String {
     String(format: "token frequencies alone give %@ a loss of %.4f (unigram entropy of its targets in %@); guessing gives %.4f", name, entropy,
-      counted(windows, "window"), naturalLogarithm(Double(model.vocabulary)))
+      counted(windows, "window"), naturalLogarithm(Double(model.vocabSize)))
   }
 
   /// A sentence while `losses`, one a term, are no better than frequencies: after 100 steps, and each time as many steps have passed again.
@@ -62,11 +62,11 @@ struct TokenFrequencies {
 
   /// What helped in docs/choosing-an-objective.md, as far as this model does not have it.
   private var remedy: String {
-    let advised = 1 / Double(model.width).squareRoot()
+    let advised = 1 / Double(model.hiddenSize).squareRoot()
     let range = Double(model.initializerRange)
     var steps: [String] = []
-    if range < 0.7 * advised { steps.append(String(format: "set model.initializerRange to %.2g (it is %.2g)", advised, range)) }
-    if model.positions == .learned { steps.append("set model.positions to rotary") }
+    if range < 0.7 * advised { steps.append(String(format: "set model.initializer_range to %.2g (it is %.2g)", advised, range)) }
+    if model.positionEmbedding == .learned { steps.append("set model.position_embedding to rotary") }
     return "If it stays there, \((steps + ["give it more steps"]).joined(separator: ", or ")); docs/choosing-an-objective.md has figures."
   }
 }

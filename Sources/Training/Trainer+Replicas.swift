@@ -31,7 +31,7 @@ extension Trainer {
   }
 
   /// Memory that does not keep what it is given cannot be repaired. - Throws: `ReplicaError` on every rank at the fourth time in one step.
-  func checkHealing(_ step: Int, _ faults: [ReplicaFault], _ repairs: inout Int) throws {
+  func checkRepairs(_ step: Int, _ faults: [ReplicaFault], _ repairs: inout Int) throws {
     repairs += 1
     if repairs > 3 { throw ReplicaError(step: step, faults: faults, hasMajority: true) }
   }
@@ -43,7 +43,7 @@ extension Trainer {
     let disagreements = try replicas.disagreements(communicator)
     let faults = disagreements.flatMap(\.faults)
     let hasMajority = disagreements.allSatisfy { $0.source != nil }
-    guard options.divergence == .heal, hasMajority, !faults.isEmpty else {
+    guard options.divergence == .repair, hasMajority, !faults.isEmpty else {
       throw ReplicaError(step: step, faults: faults, hasMajority: hasMajority)
     }
     guard try replicas.repair(disagreements, communicator) else { throw ReplicaError(step: step, faults: faults, hasMajority: false) }

@@ -28,7 +28,7 @@ extension Trainer {
     let nothing = [Double](repeating: 0, count: totals.count)
     return StepOutcome(
       step: step, termLosses: [Double](repeating: .nan, count: totals.count), loss: .nan, counts: totals,
-      microBatchLosses: [[Double]](repeating: nothing, count: plan.microBatchCount), gradientNorm: 0, learningRate: rate, repeats: 0,
+      microBatchLosses: [[Double]](repeating: nothing, count: plan.microBatchCount), gradNorm: 0, learningRate: rate, repeats: 0,
       repaired: [], seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: 0, stopRequested: requests[0],
       saveRequested: requests[1], samples: samples, isSkipped: true)
   }

@@ -17,7 +17,7 @@ public struct StepOutcome: Sendable {
   /// Loss sums of each micro-batch, by term: what replay checks.
   public let microBatchLosses: [[Double]]
   /// Global norm before clipping.
-  public let gradientNorm: Double
+  public let gradNorm: Double
   public let learningRate: Double
   /// How often the step was taken again: a gradient did not fit its exponent, or a replica had to be repaired.
   public let repeats: Int
@@ -45,12 +45,11 @@ public struct TrainerOptions: Sendable {
   public var schedule: LearningRateSchedule
   public var sum: SumArithmetic
   public var bucketBytes: Int
-  /// nil switches the comparison of replicas off.
-  public var divergence: DivergencePolicy?
+  public var divergence: DivergencePolicy
 
   public init(
     seed: UInt64 = 1, steps: Int, optimizer: AdamWOptions = AdamWOptions(), schedule: LearningRateSchedule = LearningRateSchedule(),
-    sum: SumArithmetic = .exact, bucketBytes: Int = 4 << 20, divergence: DivergencePolicy? = .heal
+    sum: SumArithmetic = .exact, bucketBytes: Int = 4 << 20, divergence: DivergencePolicy = .repair
   ) {
     (self.seed, self.steps, self.optimizer) = (seed, steps, optimizer)
     (self.schedule, self.sum, self.bucketBytes, self.divergence) = (schedule, sum, bucketBytes, divergence)
@@ -98,7 +97,7 @@ public final class Trainer {
     // Two rows more than micro-batches: how many ranks were asked to stop, and to save.
     counts = MicroBatchTable(rows: plan.microBatchCount + 2, columns: objective.terms.count)
     losses = MicroBatchTable(rows: plan.microBatchCount, columns: objective.terms.count)
-    replicas = communicator.size > 1 && options.divergence != nil ? ReplicaCheck(bank, optimizer) : nil
+    replicas = communicator.size > 1 && options.divergence != .off ? ReplicaCheck(bank, optimizer) : nil
     if plan.threads == 1 { workers[0].sink?.progress = { [reducer] in reducer.poll() } }
   }
 
@@ -151,7 +150,7 @@ public final class Trainer {
       (rows, faults) = try compare(step)
       repaired += faults
       timer.mark("norm and replicas")
-      if !faults.isEmpty { try checkHealing(step, faults, &repairs) }
+      if !faults.isEmpty { try checkRepairs(step, faults, &repairs) }
       // What a faulty replica gave is dropped before anything is concluded from it.
       if faults.isEmpty, try accept(outcome, step: step, repeats: repeats), !sum.follow(largest: statistics.largestByEntry) { break }
       sum.clear()
@@ -262,7 +261,7 @@ public final class Trainer {
     let terms = zip(sums, totals).map { $1 > 0 ? $0 / $1 : 0 }
     let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
     return StepOutcome(
-      step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: rows, gradientNorm: norm, learningRate: rate,
+      step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: rows, gradNorm: norm, learningRate: rate,
       repeats: repeats, repaired: repaired, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed,
       stopRequested: requests[0], saveRequested: requests[1], samples: workers.reduce(SampleDigest()) { $0 &+ $1.trained }, isSkipped: false)
   }

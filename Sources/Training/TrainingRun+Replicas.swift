@@ -15,7 +15,7 @@ extension TrainingRun {
   /// - Throws: the error itself where the configuration says stop, or where going back has not helped: a host that fails again and
   ///   again needs a person.
   func rollBack(after error: ReplicaError) throws -> Int {
-    guard trainer.options.divergence == .heal else { throw error }
+    guard trainer.options.divergence == .repair else { throw error }
     try saver.settle()
     // Rank 0 reads all of a checkpoint while the others wait.
     let patience = communicator.stallSeconds

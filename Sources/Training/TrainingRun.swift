@@ -17,7 +17,7 @@ public struct RunInputs: Sendable {
   /// nil when the corpus has no validation split.
   public var validation: (any SampleSource)?
   public var vocabulary: Vocabulary
-  /// `tokenizer.json` and its companions, for the checkpoints.
+  /// `tokenizer.json` and its exportedNetworks, for the checkpoints.
   public var tokenizerFiles: [String: [UInt8]]
   /// Digest of the data, for the record of a start.
   public var dataHash: String
@@ -96,13 +96,13 @@ public final class TrainingRun {
     self.command = command
     self.acceptArithmetic = acceptArithmetic
     let shape = Self.model(configuration, inputs.vocabulary)
-    steps = try configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: configuration.model.context)
+    steps = try configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: configuration.model.maxPosition)
     objective = try Self.objective(configuration, model: shape, vocabulary: inputs.vocabulary)
     model = objective.exported
     let plan = BatchPlan(
       batch: configuration.batch, microBatch: configuration.microBatch, ranks: communicator.size, threads: threads)
     trainer = Trainer(
-      objective, length: model.context, plan: plan, options: Self.options(configuration, steps: steps), communicator: communicator)
+      objective, length: model.maxPosition, plan: plan, options: Self.options(configuration, steps: steps), communicator: communicator)
     accounting = SampleAccounting(communicator, samplesPerEpoch: inputs.training.samplesPerEpoch)
     record = keepsRecord && communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan, remarksOnShape: remarksOnShape) : nil
     record?.termNamesSource = objective.terms.map(\.name)
@@ -112,7 +112,7 @@ public final class TrainingRun {
 
   static func model(_ configuration: RunConfiguration, _ vocabulary: Vocabulary) -> ModelConfiguration {
     var model = configuration.model
-    model.vocabulary = max(vocabulary.size, vocabulary.rows ?? 0)
+    model.vocabSize = max(vocabulary.size, vocabulary.rows ?? 0)
     return model
   }
 
@@ -132,8 +132,8 @@ public final class TrainingRun {
   static func options(_ configuration: RunConfiguration, steps: Int) -> TrainerOptions {
     TrainerOptions(
       seed: configuration.seed, steps: steps, optimizer: configuration.optimizer, schedule: configuration.schedule,
-      sum: SumArithmetic(rawValue: configuration.sum) ?? .exact, bucketBytes: Int(configuration.machine.bucketMegabytes * 1_048_576),
-      divergence: DivergencePolicy(rawValue: configuration.machine.divergence))
+      sum: configuration.sum, bucketBytes: Int(configuration.machine.bucketMegabytes * 1_048_576),
+      divergence: configuration.machine.divergence)
   }
 
   // MARK: - The run
@@ -187,7 +187,7 @@ public final class TrainingRun {
       communicator.phase = Phase(step: step, "data")
       let examples = try prefetcher.next()
       if let record, !examples.isEmpty {
-        let positions = Double(examples.count * trainer.plan.microBatch * model.context)
+        let positions = Double(examples.count * trainer.plan.microBatch * model.maxPosition)
         record.flopsPerToken = examples.reduce(0) { $0 + objective.trainingFlops($1) } / positions
       }
       outcome = try trainer.step(
@@ -290,7 +290,7 @@ public final class TrainingRun {
     let entries = trainer.sum.layout.entries
     return TrainingState(
       step: step, streamPosition: UInt64(step) * UInt64(configuration.batch), samplesSeen: step * configuration.batch,
-      tokensSeen: step * configuration.batch * model.context, schedule: ["steps": Double(steps), "warmupSteps": Double(configuration.schedule.warmupSteps)],
+      tokensSeen: step * configuration.batch * model.maxPosition, schedule: ["steps": Double(steps), "warmup_steps": Double(configuration.schedule.warmupSteps)],
       gradientScales: Dictionary(uniqueKeysWithValues: zip(entries.map(\.name), trainer.sum.exponents)),
       objective: configuration.objective, experimentHash: configuration.experimentHash, dataHash: inputs.dataHash, bestValidationLoss: bestLoss, bestStep: bestStep,
       arithmetic: arithmetic?.fields, arithmeticBreaks: arithmeticBreaks.isEmpty ? nil : arithmeticBreaks, account: accounting.account,
@@ -300,7 +300,7 @@ public final class TrainingRun {
   private func files() throws -> [String: [UInt8]] {
     var files = inputs.tokenizerFiles
     files[CheckpointFile.configuration] = HuggingFaceConfiguration.json(for: model, vocabulary: inputs.vocabulary)
-    files.merge(CompanionFiles.configurations(objective.companions, vocabulary: inputs.vocabulary)) { $1 }
+    files.merge(CompanionFiles.configurations(objective.exportedNetworks, vocabulary: inputs.vocabulary)) { $1 }
     files[CheckpointFile.generation] = HuggingFaceConfiguration.generationJSON(for: model, vocabulary: inputs.vocabulary)
     return files
   }
@@ -374,7 +374,7 @@ public final class TrainingRun {
     guard !configuration.initFrom.isEmpty else { return }
     let source = try HuggingFaceSource(ModelFolder.resolve(configuration.initFrom) { record?.warn($0) })
     let report = try source.load(into: trainer.bank.trained, as: model)
-    let anew = try source.loadRest(into: trainer.bank.trained, as: model, companions: objective.companions)
+    let anew = try source.loadRest(into: trainer.bank.trained, as: model, exportedNetworks: objective.exportedNetworks)
     if let first = anew.first {
       record?.warn("\(configuration.initFrom) does not have \(counted(anew.count, "parameter")) such as \(first); they start anew.")
     }

@@ -12,13 +12,13 @@ struct Benchmark: ParsableCommand {
 
   /// The model and the batch that are measured.
   struct Case: ParsableArguments {
-    @Option(name: [.customLong("vocab"), .customLong("vocabulary")], parsing: .unconditional, help: "Token ids.") var vocabulary = 8192
-    @Option(parsing: .unconditional, help: "Positions a sample.") var context = 256
-    @Option(parsing: .unconditional, help: "Hidden size.") var width = 384
-    @Option(parsing: .unconditional, help: "Blocks.") var layers = 6
-    @Option(parsing: .unconditional, help: "Attention heads.") var heads = 6
-    @Option(parsing: .unconditional, help: "Samples a micro-batch.") var microBatch = 8
-    @Option(parsing: .unconditional, help: "Samples a step, over all ranks.") var batch: Int?
+    @Option(parsing: .unconditional, help: "Token ids.") var vocabSize = 8192
+    @Option(parsing: .unconditional, help: "Positions per sample.") var maxPosition = 256
+    @Option(parsing: .unconditional, help: "Hidden size.") var hiddenSize = 384
+    @Option(parsing: .unconditional, help: "Transformer blocks.") var numLayers = 6
+    @Option(parsing: .unconditional, help: "Attention heads.") var numHeads = 6
+    @Option(parsing: .unconditional, help: "Samples per micro-batch.") var microBatch = 8
+    @Option(parsing: .unconditional, help: "Samples per step, over all ranks.") var batch: Int?
     @Option(parsing: .unconditional, help: "Objective; see lockstep objectives.") var objective = "ar"
     @Option(parsing: .unconditional, help: "Computing threads per rank.") var threads = 1
     @Option(parsing: .unconditional, help: "Measured steps.") var steps = 12
@@ -32,7 +32,7 @@ struct Benchmark: ParsableCommand {
       }
       let batch = batch ?? (microBatch &* ranks &* threads)
       require((1...1_000_000_000).contains(batch), "--batch", batch, "it must lie in 1...1000000000.")
-      require((2...10_000_000).contains(vocabulary), "--vocab", vocabulary, "it must lie in 2...10000000.")
+      require((2...10_000_000).contains(vocabSize), "--vocab-size", vocabSize, "it must lie in 2...10000000.")
       require((1...1024).contains(threads), "--threads", threads, "it must lie in 1...1024.")
       require((1...1_000_000).contains(steps), "--steps", steps, "it must lie in 1...1000000.")
       require((1...1_000_000).contains(microBatch), "--micro-batch", microBatch, "it must lie in 1...1000000.")
@@ -41,11 +41,11 @@ struct Benchmark: ParsableCommand {
         throw ConfigurationError(
           "--objective", is: objective, rule: "it must be one of \(ObjectiveRegistry.entries.map(\.name).joined(separator: ", ")).")
       }
-      let make = entry.visibility == .causal ? ModelConfiguration.gpt2 : ModelConfiguration.bert
-      let model = make(vocabulary, context, width, layers, heads, dropout)
-      problems += model.problems(prefix: "-").map { .init(key: $0.key.replacing("-.", with: "--"), sentence: $0.sentence) }
+      let make = entry.attentionMask == .causal ? ModelConfiguration.gpt2 : ModelConfiguration.bert
+      let model = make(vocabSize, maxPosition, hiddenSize, numLayers, numHeads, dropout)
+      problems += model.problems(prefix: "-").map { .init(key: $0.key.replacing("-.", with: "--").replacing("_", with: "-"), sentence: $0.sentence) }
       guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
-      let words = Vocabulary(size: vocabulary, mask: Int32(vocabulary - 1))
+      let words = Vocabulary(size: vocabSize, mask: Int32(vocabSize - 1))
       return (
         { try entry.make(entry.defaultOptions, model, words) }, model,
         BatchPlan(batch: batch, microBatch: microBatch, ranks: ranks, threads: threads)
@@ -56,7 +56,7 @@ struct Benchmark: ParsableCommand {
   struct StepCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
       commandName: "step", abstract: "Times optimiser steps on random tokens, beside the machine's own sgemm rate.",
-      discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --width 384 --layers 6 --json")
+      discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --hidden-size 384 --num-layers 6 --json")
 
     @OptionGroup var options: Case
     @Option(parsing: .unconditional, help: "How gradients are added: exact or float.") var sum = "exact"
@@ -88,12 +88,12 @@ struct Benchmark: ParsableCommand {
       func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 16, withPad: " ", startingAt: 0) + value) }
       try row("objective", "\(r.objective), \(counted(r.params, "parameter")), \(counted(r.ranks, "rank")) × \(counted(r.threads, "thread"))")
       try row("step", String(format: "%.4f s median (%.4f to %.4f) of %d", r.stepSMedian, r.stepSMin, r.stepSMax, r.steps))
-      try row("tokens", String(format: "%.0f a second", r.tokensPerS))
+      try row("tokens", String(format: "%.0f per second", r.tokensPerS))
       try row("kernels", r.kernel == r.bestKernel ? "\(r.kernel), the best of this CPU" : "\(r.kernel); the best of this CPU are \(r.bestKernel)")
       try row("sgemm", String(format: "%.1f GFLOP/s, measured before and after", r.sgemmGflops))
       if r.kernel != r.bestKernel { try row("", String(format: "%.1f GFLOP/s with %@", r.bestSgemmGflops, r.bestKernel)) }
       try row("MFU", String(format: "%.1f %% of %@ rate", 100 * r.mfu, r.kernel == r.bestKernel ? "that" : "the best"))
-      try row("exposed wait", String(format: "%.2f ms a step for the sum over ranks", 1000 * r.exposedCommS))
+      try row("exposed wait", String(format: "%.2f ms per step for the sum over ranks", 1000 * r.exposedCommS))
       try row("memory", String(format: "%.1f MB at most, %.1f allowed", Double(r.peakRssBytes) / 1e6, Double(r.allowedRssBytes) / 1e6))
       for (phase, seconds) in r.phases.sorted(by: { $0.value > $1.value }) { try row("  \(phase)", String(format: "%.2f ms", 1000 * seconds)) }
     }
@@ -103,7 +103,7 @@ struct Benchmark: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "overheads",
       abstract: "What the promise costs: steps with the exact sum and a float sum, with and without comparing replicas, alternately.",
-      discussion: "Example: mpirun -n 2 lockstep benchmark overheads --width 384 --layers 6 --steps 15")
+      discussion: "Example: mpirun -n 2 lockstep benchmark overheads --hidden-size 384 --num-layers 6 --steps 15")
 
     @OptionGroup var options: Case
     @Flag(help: "One JSON object instead of a table.") var json = false

@@ -15,8 +15,8 @@ enum ConfigurationFile {
     let shared = String(decoding: try communicator.broadcast(local), as: UTF8.self)
     // The model of init.from need be on rank 0's host only, as the checkpoint it is.
     let first = try Job.together(communicator) { communicator.rank == 0 ? try RunConfiguration(toml: shared, place: path, settings: settings) : nil }
-    let known = try communicator.broadcast(Array(try JSONEncoder().encode(first?.initial)))
-    let initial = try JSONDecoder().decode(InitialModel?.self, from: Data(known))
+    let known = try communicator.broadcast(Array(try JSONEncoder.snakeCase().encode(first?.initial)))
+    let initial = try JSONDecoder.snakeCase().decode(InitialModel?.self, from: Data(known))
     let configuration = try Job.together(communicator) {
       try first ?? RunConfiguration(toml: shared, place: path, settings: settings) { path in
         if let initial, initial.path == path { return initial }

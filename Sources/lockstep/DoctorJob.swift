@@ -1,6 +1,7 @@
 import Collectives
 import Core
 import Foundation
+import Storage
 import Training
 
 /// One statement of `lockstep doctor`.
@@ -95,11 +96,11 @@ struct DoctorJob {
   func gather<Value: Codable>(_ value: Value) throws -> [Value] { try Self.gather(value, communicator) }
 
   private static func gather<Value: Codable>(_ value: Value, _ communicator: any Communicator) throws -> [Value] {
-    let mine = [UInt8](try JSONEncoder().encode(value))
+    let mine = [UInt8](try JSONEncoder.snakeCase().encode(value))
     let length = try communicator.maximum(mine.count)
     // White space after a value is no part of it.
     let all = try communicator.allGather(mine + [UInt8](repeating: 0x20, count: length - mine.count))
-    return try all.map { try JSONDecoder().decode(Value.self, from: Data($0)) }
+    return try all.map { try JSONDecoder.snakeCase().decode(Value.self, from: Data($0)) }
   }
 
   /// Hosts of ranks, in words.

@@ -85,7 +85,7 @@ struct RunFolderCheck: DoctorCheck {
         return [
           .problem(
             "run folder", String(format: "%@ has %.1f GB free, and the checkpoints that are kept need %.1f GB.", runs, gigabytes, needed / 1e9),
-            remedy: "Point machine.runs elsewhere, or lower machine.keepLast.")
+            remedy: "Point machine.runs elsewhere, or lower machine.keep_last.")
         ]
       }
     } else if gigabytes < 1 {

@@ -30,12 +30,12 @@ struct DryRun {
   private func show(_ plan: RunPlan, _ inputs: RunInputs, _ rate: MachineRate) throws {
     func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 22, withPad: " ", startingAt: 0) + value) }
     try row("objective", configuration.objective)
-    try row("model", "\(counted(plan.model.layers, "layer")), width \(plan.model.width), \(counted(plan.model.heads, "head")), context \(plan.model.context), vocabulary \(plan.model.vocabulary)")
+    try row("model", "\(counted(plan.model.numLayers, "layer")), width \(plan.model.hiddenSize), \(counted(plan.model.numHeads, "head")), context \(plan.model.maxPosition), vocabulary \(plan.model.vocabSize)")
     try row("opens as", plan.model.huggingFaceClass?.architecture ?? "no Hugging Face class")
     if let obstacle = plan.model.huggingFaceObstacle { try row("", obstacle) }
     try row("parameters", grouped(plan.parameters))
     try row("samples an epoch", grouped(inputs.training.samplesPerEpoch))
-    try row("steps", "\(grouped(plan.steps)) of \(counted(configuration.batch, "sample")) (\(grouped(plan.steps * configuration.batch * plan.model.context)) tokens)")
+    try row("steps", "\(grouped(plan.steps)) of \(counted(configuration.batch, "sample")) (\(grouped(plan.steps * configuration.batch * plan.model.maxPosition)) tokens)")
     try row("micro-batches", "\(configuration.batch / configuration.microBatch) a step over \(counted(communicator.size, "rank")) × \(counted(threads, "thread"))")
     try row("memory per rank", "\(megabytes(plan.memoryBytes)) (weights, moments, sum \(megabytes(20 * plan.parameters)); activations and scratch \(megabytes(plan.workspaceBytes)))")
     try row("a checkpoint", "\(megabytes(plan.checkpointBytes)), and as much memory on rank 0 while it is written; up to \(configuration.machine.keepLast + 2) are kept: \(megabytes((configuration.machine.keepLast + 2) * plan.checkpointBytes))")

@@ -31,10 +31,10 @@ struct Export: SerialCommand {
     let run = try MeasuredModel.run(of: checkpoint.path)
     var measures = [("training steps", "\(state.step)"), ("tokens seen", "\(state.tokensSeen)")]
     if let best = state.bestValidationLoss { measures.append(("best validation loss (nats)", String(format: "%.4f", best))) }
-    let layers = configuration.layers == 1 ? "1 layer" : "\(configuration.layers) layers"
+    let layers = configuration.numLayers == 1 ? "1 layer" : "\(configuration.numLayers) layers"
     let card = ModelCard(
       title: title ?? URL(fileURLWithPath: model).lastPathComponent, family: family, tags: [state.objective],
-      summary: "A \(family.architecture) of \(layers) and width \(configuration.width), pretrained with the objective `\(state.objective)`.",
+      summary: "A \(family.architecture) of \(layers) and width \(configuration.hiddenSize), pretrained with the objective `\(state.objective)`.",
       data: data(state, run), command: "lockstep train config.toml", configuration: run.map(Self.published), metrics: measures,
       limits: "A pretrained model without alignment or safety training; it repeats what its corpus says.")
     try HuggingFaceExport.export(checkpoint, to: target, format: dtype == .bf16 ? .bfloat16 : .float32, card: card)

@@ -47,7 +47,7 @@ struct Generate: ComputingCommand, SerialCommand {
     let text = prompt == "-" ? try StandardInput.bytes() : Array(prompt.utf8)
     let loaded = try LoadedModel(model, checkpoint: choice.checkpoint)
     if let note = loaded.tokenizer.noteOnBlank(endOf: String(decoding: text, as: UTF8.self)) { StandardError.write("warning: \(note)\n") }
-    if loaded.configuration.visibility == .causal {
+    if loaded.configuration.attentionMask == .causal {
       guard order == nil, passes == 0 else {
         throw ConfigurationError(order == nil ? "--passes" : "--order", "is for masked models, and \(model) is a causal one, which writes from left to right.")
       }
@@ -75,7 +75,7 @@ struct Generate: ComputingCommand, SerialCommand {
     var ids = loaded.tokenizer.encode(text)
     if ids.isEmpty, let start = vocabulary.bos ?? vocabulary.endOfDocument { ids = [start] }
     guard !ids.isEmpty else { throw ConfigurationError("--prompt", "is empty, and the tokeniser has no [BOS] to begin with.") }
-    let context = loaded.configuration.context
+    let context = loaded.configuration.maxPosition
     if ids.count > context {
       StandardError.write("warning: the prompt has \(ids.count) tokens and the model reads \(context): it sees the last \(context) only.\n")
     }
@@ -107,8 +107,8 @@ struct Generate: ComputingCommand, SerialCommand {
     }
     let start = loaded.tokenizer.encode(text)
     let frame = try MeasuredModel.framing(of: loaded, vocabulary: vocabulary) == .clsSep
-    let room = loaded.configuration.context - start.count - (frame ? 2 : 0)
-    guard room > 0 else { throw ConfigurationError("--prompt", is: "\(start.count) tokens long", rule: "the model reads \(loaded.configuration.context), frame included.") }
+    let room = loaded.configuration.maxPosition - start.count - (frame ? 2 : 0)
+    guard room > 0 else { throw ConfigurationError("--prompt", is: "\(start.count) tokens long", rule: "the model reads \(loaded.configuration.maxPosition), frame included.") }
     let masks = [Int32](repeating: mask, count: min(tokens, room))
     if masks.count < tokens { StandardError.write("note: a masked model writes inside its context; \(masks.count) tokens fit.\n") }
     let framed = (frame ? [vocabulary.cls].compactMap { $0 } : []) + start + masks + (frame ? [vocabulary.sep].compactMap { $0 } : [])

@@ -15,14 +15,14 @@ struct Objectives: SerialCommand {
     var name: String
     var summary: String
     var paper: String
-    var visibility: String
+    var attentionMask: String
     var options: [String: String]
   }
 
   func run() throws {
     let rows = ObjectiveRegistry.entries.map { entry in
       Row(
-        name: entry.name, summary: entry.summary, paper: entry.paper, visibility: entry.visibility.rawValue,
+        name: entry.name, summary: entry.summary, paper: entry.paper, attentionMask: entry.attentionMask.rawValue,
         options: Dictionary(
           uniqueKeysWithValues: Mirror(reflecting: entry.defaultOptions).children.compactMap { child in
             child.label.map { ($0, optionText(child.value)) }
@@ -47,10 +47,7 @@ func optionText(_ value: Any) -> String {
 /// JSON as every command with `--json` prints it: keys sorted, indented. JSON has no number for what is not finite: those are the texts
 /// "NaN", "Infinity" and "-Infinity", so that one broken number does not cost the others.
 func prettyJSON(_ value: some Encodable) throws -> String {
-  let encoder = JSONEncoder()
-  encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-  encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-  let text = String(decoding: try encoder.encode(value), as: UTF8.self)
+  let text = String(decoding: try JSONEncoder.snakeCase(pretty: true).encode(value), as: UTF8.self)
   return text.unicodeScalars.contains(where: commandsTerminals) ? escaped(text) : text
 }
 

@@ -90,7 +90,7 @@ struct Replay: ComputingCommand {
 extension ReplayReport {
   func lines(_ path: String) -> [String] {
     let source = rebuiltFrom == 0 ? "the beginning of the run" : "the checkpoint of step \(rebuiltFrom)"
-    return ["\(printableName(path)), step \(step), rebuilt from \(source)", "loss \(loss)  gradient norm \(gradientNorm)  learning rate \(learningRate)", ""]
+    return ["\(printableName(path)), step \(step), rebuilt from \(source)", "loss \(loss)  gradient norm \(gradNorm)  learning rate \(learningRate)", ""]
       + table + [""] + verdict
   }
 
@@ -104,7 +104,7 @@ extension ReplayReport {
           return count > 0 ? String(format: "%.6f", sum / count) : "-"
         }
         rows.append(
-          [i == 0 ? "\(batch.index)" : "", i == 0 ? String(format: "%.6f", batch.gradientNorm) : "", "\(sample.position)", "\(sample.index)"]
+          [i == 0 ? "\(batch.index)" : "", i == 0 ? String(format: "%.6f", batch.gradNorm) : "", "\(sample.position)", "\(sample.index)"]
             + sample.counts.map { $0.map { "\(Int($0.rounded()))" } ?? "-" } + means)
       }
     }

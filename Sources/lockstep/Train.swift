@@ -10,14 +10,14 @@ struct Train: ComputingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Trains a model; resumes from the newest checkpoint of its run folder.",
     discussion: """
-      Example: mpirun -n 2 lockstep train configs/quickstart.toml --set duration.steps=500 --set machine.logSteps=1
+      Example: mpirun -n 2 lockstep train configs/quickstart.toml --set duration.steps=500 --set machine.log_steps=1
 
       The run folder is machine.runs/name. The same command again resumes, on any number of ranks, with the same bits. \
       SIGUSR1, SIGHUP (a terminal that is closed), and Ctrl-C without mpirun or under launch/run, save a checkpoint and end with exit code 75.
       """)
 
   @Argument(help: "The configuration, a TOML file.") var config: String?
-  @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key: --set optimizer.learningRate=3e-4. May be repeated.") var settings: [String] = []
+  @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key: --set optimizer.learning_rate=3e-4. May be repeated.") var settings: [String] = []
   @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads: Int?
   @Flag(help: "Only print the run's folder.") var printFolder = false
   @Flag(help: "Only print every key of a configuration with its default, range and meaning: docs/configuration.md.") var keys = false

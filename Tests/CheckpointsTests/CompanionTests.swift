@@ -9,13 +9,13 @@ import Testing
 /// A generator beside its discriminator: saved, exported, and read from either.
 @Suite struct CompanionTests {
   private let main: ModelConfiguration
-  private let companion: Companion
+  private let companion: ExportedNetwork
   /// The discriminator's parameters, and of the generator those it does not share.
   private let layout: ParameterLayout
 
   init() throws {
     main = try ModelConfiguration(huggingFace: goldenFolder + "/electra")
-    companion = Companion("generator", try ModelConfiguration(huggingFace: goldenFolder + "/electra-generator"), .electraGenerator)
+    companion = ExportedNetwork("generator", try ModelConfiguration(huggingFace: goldenFolder + "/electra-generator"), .electraGenerator)
     var all = CheckpointsTests.layout(for: main)
     for entry in CheckpointsTests.layout(for: companion.configuration).entries
     where !entry.name.hasPrefix("embedding.") || entry.name.hasPrefix("embedding.projection") {
@@ -65,7 +65,7 @@ import Testing
       let restored = ParameterStore(layout)
       let source = try HuggingFaceSource(folder)
       _ = try source.load(into: restored, as: main)
-      #expect(try source.loadRest(into: restored, as: main, companions: [companion]) == [])
+      #expect(try source.loadRest(into: restored, as: main, exportedNetworks: [companion]) == [])
       #expect(values(restored) == values(parameters))
     }
   }
@@ -75,7 +75,7 @@ import Testing
     let (checkpoint, _) = try checkpoint(in: scratch)
     let own = layout.entries.map(\.name).filter { $0.hasPrefix("generator.") }
     let alone = try HuggingFaceSource(goldenFolder + "/electra")
-    #expect(try alone.loadRest(into: ParameterStore(layout), as: main, companions: [companion]) == own)
+    #expect(try alone.loadRest(into: ParameterStore(layout), as: main, exportedNetworks: [companion]) == own)
     var wider = ParameterLayout()
     for entry in layout.entries {
       let shape = entry.name == "generator.head.bias" ? [20] : entry.spec.shape
@@ -83,7 +83,7 @@ import Testing
     }
     let source = try HuggingFaceSource(checkpoint.path)
     #expect(
-      sentence { _ = try source.loadRest(into: ParameterStore(wider), as: main, companions: [companion]) }
+      sentence { _ = try source.loadRest(into: ParameterStore(wider), as: main, exportedNetworks: [companion]) }
         == "cannot import \(checkpoint.path)/optimizer.safetensors: tensor p.generator.head.bias has the shape [19], and the objective's options make it [20]. Set [objective] to what the run was trained with."
     )
   }

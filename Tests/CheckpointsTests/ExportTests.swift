@@ -54,7 +54,7 @@ import Testing
     #expect(problem(both, stores[0], model) == "cannot restore \(file): it holds teacher.block.0.attention.out.bias, which this configuration has no place for.")
     #expect(problem(["x": stores[1]], stores[0], model) == "cannot restore \(file): it has no tensor x.embedding.token, which this configuration needs.")
     var wider = model
-    wider.feedForward = 24
+    wider.intermediateSize = 24
     #expect(
       problem([:], ParameterStore(layout(for: wider)), wider)
         == "cannot restore \(checkpoint.path)/model.safetensors: tensor transformer.h.0.mlp.c_fc.weight has the shape [8, 20], and this configuration needs [8, 24].")
@@ -145,8 +145,8 @@ import Testing
 
   @Test func aModelWithoutAClassIsSavedUnderItsOwnNamesAndReadAgain() throws {
     let scratch = try Scratch()
-    var model = ModelConfiguration.gpt2(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1)
-    model.positions = .rotary
+    var model = ModelConfiguration.gpt2(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1)
+    model.positionEmbedding = .rotary
     let parameters = store(layout(for: model), seed: 5)
     let contents = CheckpointContents(
       model: model, parameters: parameters, moments: [:],
@@ -159,7 +159,7 @@ import Testing
     let restored = ParameterStore(layout(for: model))
     #expect(try HuggingFaceSource(checkpoint.path).load(into: restored, as: model) == ImportReport())
     #expect(values(restored) == values(parameters))
-    #expect(sentence { try HuggingFaceExport.export(checkpoint, to: scratch.path + "/x") }.contains("which needs positions = learned."))
+    #expect(sentence { try HuggingFaceExport.export(checkpoint, to: scratch.path + "/x") }.contains("which needs position_embedding = learned."))
   }
 
   /// `LOCKSTEP_HF_PYTHON=<python with transformers>` lets the reference itself load what was written.

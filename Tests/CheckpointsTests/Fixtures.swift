@@ -67,7 +67,7 @@ func values(_ store: ParameterStore) -> [Float] { store.all.array }
 
 /// The parameters a model declares, by the contract between models and checkpoints.
 func layout(for model: ModelConfiguration) -> ParameterLayout {
-  let (width, inner, table) = (model.width, model.feedForward, model.tableWidth)
+  let (width, inner, table) = (model.hiddenSize, model.intermediateSize, model.resolvedEmbeddingSize)
   var specs: [(String, [Int])] = []
   func linear(_ name: String, _ inputs: Int, _ outputs: Int) {
     specs.append((name + ".weight", model.inputMajorWeights ? [inputs, outputs] : [outputs, inputs]))
@@ -77,12 +77,12 @@ func layout(for model: ModelConfiguration) -> ParameterLayout {
     specs.append((name + ".weight", [width]))
     if model.norm == .layer { specs.append((name + ".bias", [width])) }
   }
-  specs.append(("embedding.token", [model.vocabulary, table]))
-  if model.positions == .learned { specs.append(("embedding.position", [model.context, table])) }
-  if model.tokenTypes > 0 { specs.append(("embedding.type", [model.tokenTypes, table])) }
+  specs.append(("embedding.token", [model.vocabSize, table]))
+  if model.positionEmbedding == .learned { specs.append(("embedding.position", [model.maxPosition, table])) }
+  if model.typeVocabSize > 0 { specs.append(("embedding.type", [model.typeVocabSize, table])) }
   if model.normPlacement == .post { norm("embedding.norm", table) }
   if table != width { linear("embedding.projection", table, width) }
-  for i in 0..<model.layers {
+  for i in 0..<model.numLayers {
     linear("block.\(i).attention.qkv", width, 3 * width)
     linear("block.\(i).attention.out", width, width)
     norm("block.\(i).norm1", width)
@@ -99,9 +99,9 @@ func layout(for model: ModelConfiguration) -> ParameterLayout {
   if model.headTransform {
     linear("head.transform", width, table)
     norm("head.norm", table)
-    specs.append(("head.bias", [model.vocabulary]))
+    specs.append(("head.bias", [model.vocabSize]))
   }
-  if !model.tiedHead { specs.append(("head.weight", [model.vocabulary, table])) }
+  if !model.tieWordEmbeddings { specs.append(("head.weight", [model.vocabSize, table])) }
   return layout(specs)
 }
 
@@ -115,7 +115,7 @@ let goldenNames = ["gpt2", "gpt2-untied", "bert", "bert-untied", "llama", "llama
 func trainingState(step: Int) -> TrainingState {
   TrainingState(
     step: step, streamPosition: UInt64(step) * 16, samplesSeen: step * 16, tokensSeen: step * 1024,
-    schedule: ["totalSteps": 1000, "warmupSteps": 0.1], gradientScales: ["a": -12, "b": 30], auxiliary: ["mean": [0.1, -0.0, .infinity, .leastNonzeroMagnitude]],
+    schedule: ["totalSteps": 1000, "warmup_steps": 0.1], gradientScales: ["a": -12, "b": 30], auxiliary: ["mean": [0.1, -0.0, .infinity, .leastNonzeroMagnitude]],
     objective: "mlm", experimentHash: "ab12", bestValidationLoss: 2.5, bestStep: 1)
 }
 

@@ -29,7 +29,7 @@ import Testing
 
   @Test(arguments: goldenNames) func theConfigurationComesBackFromOurConfigFile(name: String) throws {
     let model = try ModelConfiguration(huggingFace: goldenFolder + "/" + name)
-    let vocabulary = Vocabulary(size: model.vocabulary, eos: 3)
+    let vocabulary = Vocabulary(size: model.vocabSize, eos: 3)
     let bytes = HuggingFaceConfiguration.json(for: model, vocabulary: vocabulary)
     #expect(try ModelConfiguration(huggingFaceJSON: bytes, path: "config.json") == model)
     let recorded = try JSONValue.parse(try contents(of: goldenFolder + "/" + name + "/config.json"))
@@ -42,13 +42,13 @@ import Testing
   @Test func theShapesReadAreThoseThatWereRecorded() throws {
     let expected = [
       "gpt2": ModelConfiguration(
-        visibility: .causal, vocabulary: 19, context: 10, width: 8, layers: 2, heads: 2, feedForward: 20, dropout: 0.1, attentionDropout: 0.1),
+        attentionMask: .causal, vocabSize: 19, maxPosition: 10, hiddenSize: 8, numLayers: 2, numHeads: 2, intermediateSize: 20, dropout: 0.1, attentionDropout: 0.1),
       "bert-untied": ModelConfiguration(
-        visibility: .bidirectional, vocabulary: 19, context: 10, width: 8, layers: 2, heads: 2, feedForward: 20, normPlacement: .post,
-        normEpsilon: 1e-12, activation: .gelu, tiedHead: false, tokenTypes: 2, headTransform: true, dropout: 0.1, attentionDropout: 0.1),
+        attentionMask: .bidirectional, vocabSize: 19, maxPosition: 10, hiddenSize: 8, numLayers: 2, numHeads: 2, intermediateSize: 20, normPlacement: .post,
+        normEps: 1e-12, activation: .gelu, tieWordEmbeddings: false, typeVocabSize: 2, headTransform: true, dropout: 0.1, attentionDropout: 0.1),
       "llama": ModelConfiguration(
-        visibility: .causal, vocabulary: 19, context: 10, width: 8, layers: 2, heads: 2, feedForward: 20, norm: .rms, normEpsilon: 1e-6,
-        activation: .swiglu, positions: .rotary, rotaryBase: 5000, tiedHead: false, bias: false),
+        attentionMask: .causal, vocabSize: 19, maxPosition: 10, hiddenSize: 8, numLayers: 2, numHeads: 2, intermediateSize: 20, norm: .rms, normEps: 1e-6,
+        activation: .swiglu, positionEmbedding: .rotary, ropeTheta: 5000, tieWordEmbeddings: false, bias: false),
     ]
     for (name, model) in expected { #expect(try ModelConfiguration(huggingFace: goldenFolder + "/" + name) == model) }
   }
@@ -58,12 +58,12 @@ import Testing
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("range-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    var rotary = ModelConfiguration.bert(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1)
-    rotary.positions = .rotary
+    var rotary = ModelConfiguration.bert(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1)
+    rotary.positionEmbedding = .rotary
     for shape in [
-      ModelConfiguration.gpt2(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1),
-      .bert(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1),
-      .llama(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1, feedForward: 6), rotary,
+      ModelConfiguration.gpt2(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1),
+      .bert(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1),
+      .llama(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1, intermediateSize: 6), rotary,
     ] {
       var model = shape
       model.initializerRange = 0.125
@@ -79,22 +79,22 @@ import Testing
   // MARK: - Classes
 
   @Test func theThreeFamiliesHaveTheirClassAndLayout() {
-    let gpt2 = ModelConfiguration.gpt2(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1, dropout: 0.1)
-    let bert = ModelConfiguration.bert(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1, dropout: 0.1)
-    let llama = ModelConfiguration.llama(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1, feedForward: 6)
+    let gpt2 = ModelConfiguration.gpt2(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1, dropout: 0.1)
+    let bert = ModelConfiguration.bert(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1, dropout: 0.1)
+    let llama = ModelConfiguration.llama(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1, intermediateSize: 6)
     #expect([gpt2, bert, llama].map(\.huggingFaceClass) == [.gpt2, .bert, .llama])
     #expect([gpt2, bert, llama].map(\.inputMajorWeights) == [true, false, false])
     #expect([gpt2, bert, llama].map(\.huggingFaceObstacle) == [nil, nil, nil])
   }
 
   @Test func aModelWithoutAClassSaysWhatIsInTheWay() {
-    var model = ModelConfiguration.llama(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1, feedForward: 6)
+    var model = ModelConfiguration.llama(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1, intermediateSize: 6)
     model.dropout = 0.1
-    model.visibility = .bidirectional
+    model.attentionMask = .bidirectional
     #expect(model.huggingFaceClass == nil)
     #expect(
       model.huggingFaceObstacle
-        == "No Hugging Face class computes this model, so AutoModel cannot load its checkpoints; the nearest is LlamaForCausalLM, which needs visibility = causal, dropout = 0."
+        == "No Hugging Face class computes this model, so AutoModel cannot load its checkpoints; the nearest is LlamaForCausalLM, which needs attention_mask = causal, dropout = 0."
     )
     let names = NamedTensor.all(of: ParameterStore(layout(for: model))).map(\.name)
     #expect(HuggingFaceNames.parts(of: ParameterStore(layout(for: model)), model).map(\.name) == names)
@@ -107,7 +107,7 @@ import Testing
     ("gpt2", "scale_attn_weights", "false", "scale_attn_weights is false; attention is always scaled by the square root of the head's width"),
     ("gpt2", "activation_function", "\"relu\"", "activation_function is \"relu\"; gelu, gelu_new and gelu_pytorch_tanh are supported"),
     ("gpt2", "n_embd", "\"wide\"", "n_embd is \"wide\"; it must be a whole number"),
-    ("gpt2", "n_head", "3", "model.heads is 3; it must divide model.width = 8."),
+    ("gpt2", "n_head", "3", "model.num_heads is 3; it must divide model.hidden_size = 8."),
     ("bert", "position_embedding_type", "\"relative_key\"", "position_embedding_type is \"relative_key\"; only absolute positions are supported"),
     ("bert", "is_decoder", "true", "is_decoder is true; only an encoder is supported"),
     ("llama", "num_key_value_heads", "1", "num_key_value_heads is 1; grouped-query attention is not supported; it must equal num_attention_heads = 2"),
@@ -216,7 +216,7 @@ import Testing
   @Test(arguments: ["gpt2-untied", "bert", "bert-untied", "llama"]) func aLargerVocabularyAddsTheMeanRow(name: String) throws {
     let source = try HuggingFaceSource(goldenFolder + "/" + name)
     var target = source.configuration
-    target.vocabulary = 22
+    target.vocabSize = 22
     let parameters = ParameterStore(layout(for: target))
     let report = try source.load(into: parameters, as: target)
     let tables = ["embedding.token", "head.weight", "head.bias"].filter { parameters.layout.entry(named: $0) != nil }
@@ -236,7 +236,7 @@ import Testing
   @Test func fewerPositionsAreTakenFromTheFront() throws {
     let source = try HuggingFaceSource(goldenFolder + "/bert")
     var target = source.configuration
-    (target.context, target.tokenTypes) = (6, 1)
+    (target.maxPosition, target.typeVocabSize) = (6, 1)
     let parameters = ParameterStore(layout(for: target))
     _ = try source.load(into: parameters, as: target)
     let recorded = try SafetensorsFile(goldenFolder + "/bert/model.safetensors")
@@ -252,10 +252,10 @@ import Testing
       return sentence { _ = try source.load(into: ParameterStore(layout(for: target)), as: target) }
     }
     let place = "cannot import \(goldenFolder)/bert: "
-    #expect(problem { $0.context = 11 } == place + "the context is longer than the positions of init.from (11 against 10). Set model.context to at most 10.")
-    #expect(problem { $0.vocabulary = 18 }.hasPrefix(place + "its vocabulary has 19 ids, and the tokeniser only 18."))
+    #expect(problem { $0.maxPosition = 11 } == place + "the context is longer than the positions of init.from (11 against 10). Set model.max_position to at most 10.")
+    #expect(problem { $0.vocabSize = 18 }.hasPrefix(place + "its vocabulary has 19 ids, and the tokeniser only 18."))
     #expect(
-      problem { ($0.layers, $0.activation) = (3, .geluTanh) }
-        == place + "it does not fit the configuration: layers (2 against 3), activation (gelu against geluTanh). Set [model] to what the folder's config.json says.")
+      problem { ($0.numLayers, $0.activation) = (3, .geluTanh) }
+        == place + "it does not fit the configuration: num_layers (2 against 3), activation (gelu against geluTanh). Set [model] to what the folder's config.json says.")
   }
 }

@@ -30,7 +30,7 @@ import Testing
       try flip(path, byte: byte, bit: byte % 8)
       defer { try? flip(path, byte: byte, bit: byte % 8) }
       // The one digit that says which version wrote it: what may be of a newer one is refused, not passed over.
-      if file == "state.json", try contents(of: path).isNewer {
+      if file == "state.json", try contents(of: path).isOtherVersion {
         #expect(throws: CheckpointError.self) { try run.newestIntact() }
         continue
       }
@@ -77,13 +77,19 @@ import Testing
     #expect(error?.description.contains("its only checkpoint is not intact") == true)
   }
 
-  @Test func aStateOfALaterVersionSaysSo() throws {
+  @Test func aStateOfAnotherVersionSaysSo() throws {
+    let remedy = "Use the version of Lockstep that wrote it, or start a new run; what lockstep export of that version writes can be its init.from."
     var state = trainingState(step: 1)
-    state.formatVersion = 2
-    let bytes = try StateDocument(files: [:], training: state).encoded()
+    state.formatVersion = 3
+    let later = try StateDocument(files: [:], training: state).encoded()
     #expect(
-      sentence { _ = try StateDocument(decoding: bytes, path: "state.json") }
-        == "cannot read state.json: it has format version 2, and this program knows up to 1. Use the version of Lockstep that wrote it.")
+      sentence { _ = try StateDocument(decoding: later, path: "state.json") }
+        == "cannot read state.json: it has format version 3, and this program reads version 2. \(remedy)")
+    // Earlier versions wrote keys in camelCase.
+    let earlier = Array(#"{"files":{},"training":{"formatVersion":1,"step":1},"sha256":"0"}"#.utf8)
+    #expect(
+      sentence { _ = try StateDocument(decoding: earlier, path: "state.json") }
+        == "cannot read state.json: it has format version 1, and this program reads version 2. \(remedy)")
   }
 
   @Test func whatCannotBeReadIsNeitherPassedOverNorReplaced() throws {
@@ -123,10 +129,10 @@ import Testing
     let run = try run(scratch, steps: [1, 2])
     let path = run.checkpointPath(step: 2) + "/state.json"
     let text = String(decoding: try contents(of: path), as: UTF8.self)
-    try Data(text.replacingOccurrences(of: "\"formatVersion\":1", with: "\"formatVersion\":3").utf8).write(to: URL(fileURLWithPath: path))
+    try Data(text.replacingOccurrences(of: "\"format_version\":2", with: "\"format_version\":3").utf8).write(to: URL(fileURLWithPath: path))
     let before = try tree(run.path)
     let error = #expect(throws: CheckpointError.self) { try run.newestIntact() }
-    #expect(error?.isNewer == true && error?.description.contains("format version 3") == true)
+    #expect(error?.isOtherVersion == true && error?.description.contains("format version 3") == true)
     #expect(throws: CheckpointError.self) { try commit(run, step: 2) }
     #expect(try run.prune(RetentionPolicy(keepLast: 1)) == [])
     #expect(try tree(run.path) == before)
@@ -171,7 +177,7 @@ import Testing
     #expect(summary.lines[1] == "  step 1: intact, 497 bytes, best")
     #expect(summary.lines[2].hasPrefix("  step 2: DAMAGED, cannot trust"))
     #expect(summary.lines[2].hasSuffix(", latest"))
-    #expect(try JSONDecoder().decode(RunSummary.self, from: JSONEncoder().encode(summary)) == summary)
+    #expect(try JSONDecoder.snakeCase().decode(RunSummary.self, from: JSONEncoder.snakeCase().encode(summary)) == summary)
     #expect(
       CheckpointSummary(of: run.checkpointPath(step: 1)).lines == [
         "step 1: intact, 497 bytes", "  1024 tokens seen", "  config.json: 9 bytes", "  model.safetensors: 240 bytes", "    b F32 [7]",
@@ -186,8 +192,8 @@ import Testing
 
 extension [UInt8] {
   /// Whether a state.json reads as one of a later version.
-  fileprivate var isNewer: Bool {
-    do { _ = try StateDocument(decoding: self, path: "state.json") } catch { return error.isNewer }
+  fileprivate var isOtherVersion: Bool {
+    do { _ = try StateDocument(decoding: self, path: "state.json") } catch { return error.isOtherVersion }
     return false
   }
 }

@@ -24,10 +24,10 @@ struct ReportFixture {
   func numbers(_ base: Double, _ arm: Int) -> [Double] { (0..<seeds).map { base + Self.steps[arm][$0] } }
 
   var results: ComparisonResults {
-    let bit = MeasuredValue("leftToRight.bitsPerByte", 0, unit: "bits per byte", better: .lower, least: 0)
-    let perplexity = MeasuredValue("leftToRight.perplexity", 0, unit: "per token", better: .lower, least: 1, restates: bit.name)
+    let bit = MeasuredValue("left_to_right.bits_per_byte", 0, unit: "bits per byte", better: .lower, least: 0)
+    let perplexity = MeasuredValue("left_to_right.perplexity", 0, unit: "per token", better: .lower, least: 1, restates: bit.name)
     let share = MeasuredValue("probe.mean.accuracy", 0, better: .higher, least: 0, most: 1)
-    let rank = MeasuredValue("features.mean.effectiveRank", 0, unit: "of 16")
+    let rank = MeasuredValue("features.mean.effective_rank", 0, unit: "of 16")
     let places = arms.indices
     let summaries =
       places.map { summary("left-to-right", bit.name, $0, numbers(bits[$0], $0), bit) }

@@ -41,7 +41,7 @@ import Testing
 
   @Test func valuesPerTokenDoNotCompareBetweenTokenizers() {
     var results = ReportFixture().results
-    results.summaries = results.summaries.filter { $0.value == "leftToRight.perplexity" }
+    results.summaries = results.summaries.filter { $0.value == "left_to_right.perplexity" }
     for i in results.summaries.indices { results.summaries[i].restates = nil }
     #expect(ReportText(results, starts: []).outcomeTable.rows[0][1].isBest)
     results.plans[1].tokenizer = "another"
@@ -78,11 +78,11 @@ import Testing
   }
 
   @Test func namesForReaders() {
-    #expect(ValueNames.value("probe.cls.macroF1") == "macro F1, state of [CLS]")
-    #expect(ValueNames.full("left-to-right", "leftToRight.bitsPerByte") == "Left to right: bits per byte")
-    #expect(ValueNames.value("maskVariance.passes.freshTexts") == "passes, fresh texts")
-    #expect(ValueNames.full("loss", "loss") == "Loss" && ValueNames.value("somethingNew") == "something new")
-    #expect(ValueNames.unit("bits per byte", of: "leftToRight.bitsPerByte") == "")
+    #expect(ValueNames.value("probe.cls.macro_f1") == "macro F1, state of [CLS]")
+    #expect(ValueNames.full("left-to-right", "left_to_right.bits_per_byte") == "Left to right: bits per byte")
+    #expect(ValueNames.value("mask_variance.passes.fresh_texts") == "passes, fresh texts")
+    #expect(ValueNames.full("loss", "loss") == "Loss" && ValueNames.value("something_new") == "something new")
+    #expect(ValueNames.unit("bits per byte", of: "left_to_right.bits_per_byte") == "")
   }
 
   // MARK: - Figures

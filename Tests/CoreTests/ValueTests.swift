@@ -3,11 +3,11 @@ import Testing
 
 @Suite struct ValueTests {
   @Test func configurationErrorsSayKeyValueAndRule() {
-    let error = ConfigurationError("objective.maskRatio", is: 1.5, rule: "it must lie in 0.01...0.9.")
-    #expect(error.description == "objective.maskRatio is 1.5; it must lie in 0.01...0.9.")
+    let error = ConfigurationError("objective.mask_ratio", is: 1.5, rule: "it must lie in 0.01...0.9.")
+    #expect(error.description == "objective.mask_ratio is 1.5; it must lie in 0.01...0.9.")
     #expect(error.exitCode == .usage)
     let both = ConfigurationError(problems: error.problems + [.init(key: "", sentence: "The file is empty.")])
-    #expect(both.description == "objective.maskRatio is 1.5; it must lie in 0.01...0.9.\nThe file is empty.")
+    #expect(both.description == "objective.mask_ratio is 1.5; it must lie in 0.01...0.9.\nThe file is empty.")
   }
 
   @Test func otherErrorsSayWhereAndWhatToDo() {
@@ -16,25 +16,25 @@ import Testing
       FileError("write", "/x", reason: "No space left on device", remedy: "Free some.").description
         == "cannot write /x: No space left on device. Free some.")
     let codes: [any LockstepError] = [DataError("", ""), FileError("", "", reason: ""), NumericsError("")]
-    #expect(codes.map(\.exitCode) == [.data, .inputOutput, .numbers])
+    #expect(codes.map(\.exitCode) == [.data, .inputOutput, .nonFinite])
   }
 
   @Test func modelProblemsNameTheirKeys() {
-    var c = ModelConfiguration.gpt2(vocabulary: 10, context: 8, width: 12, layers: 2, heads: 3)
+    var c = ModelConfiguration.gpt2(vocabSize: 10, maxPosition: 8, hiddenSize: 12, numLayers: 2, numHeads: 3)
     #expect(c.problems(prefix: "model").isEmpty)
-    (c.heads, c.dropout, c.layers) = (5, 1, 0)
-    #expect(c.problems(prefix: "model").map(\.key) == ["model.layers", "model.heads", "model.dropout"])
-    c = .gpt2(vocabulary: 10, context: 8, width: 9, layers: 1, heads: 3)
-    c.positions = .rotary
-    #expect(c.problems(prefix: "m").map(\.sentence) == ["is rotary; width / heads = 3 must then be even."])
+    (c.numHeads, c.dropout, c.numLayers) = (5, 1, 0)
+    #expect(c.problems(prefix: "model").map(\.key) == ["model.num_layers", "model.num_heads", "model.dropout"])
+    c = .gpt2(vocabSize: 10, maxPosition: 8, hiddenSize: 9, numLayers: 1, numHeads: 3)
+    c.positionEmbedding = .rotary
+    #expect(c.problems(prefix: "m").map(\.sentence) == ["is rotary; hidden_size / num_heads = 3 must then be even."])
   }
 
   @Test func paddedBatchesAddEmptySamples() {
-    let batch = SampleBatch(positions: [4], length: 2, lookahead: 1, tokens: [1, 2, 3], segments: [0, 0, 0])
+    let batch = SampleBatch(sampleIDs: [4], length: 2, lookahead: 1, tokens: [1, 2, 3], documentIDs: [0, 0, 0])
     let padded = batch.padded(to: 3)
-    #expect(padded.positions == [4, .max, .max - 1])
+    #expect(padded.sampleIDs == [4, .max, .max - 1])
     #expect(padded.tokens == [1, 2, 3, 0, 0, 0, 0, 0, 0])
-    #expect(padded.segments == [0, 0, 0, -1, -1, -1, -1, -1, -1])
+    #expect(padded.documentIDs == [0, 0, 0, -1, -1, -1, -1, -1, -1])
     #expect(batch.padded(to: 1) == batch)
   }
 
@@ -47,12 +47,12 @@ import Testing
 
   @Test func rowsAreTakenWithAllThatIsTheirs() {
     let batch = SampleBatch(
-      positions: [4, 5], indices: [8, 9], visits: [1, 2], length: 1, lookahead: 1, tokens: [1, 2, 3, 4], values: [0.5, 0.25], valueWidth: 1,
-      segments: [0, 0, 1, -1])
+      sampleIDs: [4, 5], indices: [8, 9], epochs: [1, 2], length: 1, lookahead: 1, tokens: [1, 2, 3, 4], values: [0.5, 0.25], valueSize: 1,
+      documentIDs: [0, 0, 1, -1])
     let taken = batch.taking([1, 1, 0])
-    #expect(taken.positions == [5, 5, 4] && taken.indices == [9, 9, 8] && taken.visits == [2, 2, 1])
-    #expect(taken.tokens == [3, 4, 3, 4, 1, 2] && taken.values == [0.25, 0.25, 0.5] && taken.segments == [1, -1, 1, -1, 0, 0])
-    #expect(taken.tokenDigest(0) == batch.tokenDigest(1) && taken.tokenDigest(2) == batch.tokenDigest(0))
+    #expect(taken.sampleIDs == [5, 5, 4] && taken.indices == [9, 9, 8] && taken.epochs == [2, 2, 1])
+    #expect(taken.tokens == [3, 4, 3, 4, 1, 2] && taken.values == [0.25, 0.25, 0.5] && taken.documentIDs == [1, -1, 1, -1, 0, 0])
+    #expect(taken.contentDigest(0) == batch.contentDigest(1) && taken.contentDigest(2) == batch.contentDigest(0))
   }
 
   /// Each step has its own texts, each as often as it should; copies are neighbours, or in the same place of neighbouring micro-batches.

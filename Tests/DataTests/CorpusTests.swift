@@ -21,7 +21,7 @@ import Testing
     #expect(train.documents == corpus.manifest.train.documents && train.shards == corpus.manifest.train.count && train.shards > 2)
     #expect(inspection.lines.first == "corpus \(corpus.folder)" && inspection.lines.last == "intact: every byte was checked")
     #expect(inspection.lines.contains { $0.hasPrefix("train: \(train.documents) documents, \(train.tokens) tokens, \(train.textBytes) bytes of text, 0.") })
-    let copy = try JSONDecoder().decode(CorpusInspection.self, from: JSONEncoder().encode(inspection))
+    let copy = try JSONDecoder.snakeCase().decode(CorpusInspection.self, from: JSONEncoder.snakeCase().encode(inspection))
     #expect(copy == inspection)
     let shard = try CorpusInspection(corpus.folder + "/train-00000.shard", verify: false)
     #expect(shard.parts["tokens"]?.tokens == corpus.manifest.train[0].tokens)
@@ -51,7 +51,7 @@ import Testing
     try folder.write("corpus/validation-00000.shard", try folder.read("other/validation-00000.shard"))
     #expect(sentence { _ = try corpus.shards(.validation) }.hasSuffix("validation-00000.shard: was made with another tokeniser than the corpus it lies in. Run lockstep prepare again."))
     try folder.write("corpus/tokenizer.json", try folder.read("other/tokenizer.json"))
-    #expect(sentence { _ = try Corpus(corpus.folder) }.contains("tokenizer.json: is not the file this corpus was made with: its SHA-256 is \(other.manifest.tokenizerSHA256)"))
+    #expect(sentence { _ = try Corpus(corpus.folder) }.contains("tokenizer.json: is not the file this corpus was made with: its SHA-256 is \(other.manifest.tokenizerSha256)"))
     try FileManager.default.removeItem(atPath: corpus.folder + "/train-00000.shard")
     #expect(sentence { _ = try corpus.shards(.train) }.hasPrefix("\(corpus.folder)/train-00000.shard: is missing."))
   }

@@ -24,14 +24,14 @@ import Testing
     #expect(dataset.samplesPerEpoch == 3)
     let batch = try dataset.samples(at: 0..<3)
     #expect(batch.tokens == [0, 1, 2, 3, 4] + [4, 5, 6, 7, 8] + [8, 9, 999, 999, 999])
-    #expect(batch.segments == [0, 0, 0, 1, 2] + [0, 0, 0, 0, 0] + [0, 0, -1, -1, -1])
-    #expect(batch.positions == [0, 1, 2] && batch.length == 4 && batch.lookahead == 1)
+    #expect(batch.documentIDs == [0, 0, 0, 1, 2] + [0, 0, 0, 0, 0] + [0, 0, -1, -1, -1])
+    #expect(batch.sampleIDs == [0, 1, 2] && batch.length == 4 && batch.lookahead == 1)
   }
 
   @Test func lookaheadStopsAtTheEnd() throws {
     let batch = try dataset([8], context: 4, lookahead: 3).samples(at: 0..<2)
     #expect(batch.tokens == [0, 1, 2, 3, 4, 5, 6] + [4, 5, 6, 7, 999, 999, 999])
-    #expect(batch.segments == [0, 0, 0, 0, 0, 0, 0] + [0, 0, 0, 0, -1, -1, -1])
+    #expect(batch.documentIDs == [0, 0, 0, 0, 0, 0, 0] + [0, 0, 0, 0, -1, -1, -1])
     #expect(try dataset([8], context: 4, lookahead: 0).samples(at: 1..<2).tokens == [4, 5, 6, 7])
   }
 
@@ -40,7 +40,7 @@ import Testing
     #expect(dataset.samplesPerEpoch == 2)
     let batch = try dataset.samples(at: 0..<2)
     #expect(batch.tokens == [997, 0, 1, 2, 998, 999] + [997, 3, 4, 998, 999, 999])
-    #expect(batch.segments == [0, 0, 0, 1, 1, -1] + [0, 0, 0, 0, -1, -1])
+    #expect(batch.documentIDs == [0, 0, 0, 1, 1, -1] + [0, 0, 0, 0, -1, -1])
   }
 
   /// Each document is a sample without its end; one that is nothing but its end is none.
@@ -52,9 +52,9 @@ import Testing
     let batch = try dataset(3).samples(at: 0..<4)
     #expect(try dataset(3).samplesPerEpoch == 3)
     #expect(batch.tokens == [5, 6, 7, 999] + [8, 9, 999, 999] + [1, 2, 999, 999] + [5, 6, 7, 999])
-    #expect(batch.segments == [0, 0, 0, -1] + [0, 0, -1, -1] + [0, 0, -1, -1] + [0, 0, 0, -1])
+    #expect(batch.documentIDs == [0, 0, 0, -1] + [0, 0, -1, -1] + [0, 0, -1, -1] + [0, 0, 0, -1])
     #expect(batch.indices == [0, 1, 2, 0])
-    #expect(sentence { _ = try dataset(2) } == "the documents in memory: has a document of 3 tokens, and each must fit into a sample of 2. Set model.context to at least 3, or leave such documents out.")
+    #expect(sentence { _ = try dataset(2) } == "the documents in memory: has a document of 3 tokens, and each must fit into a sample of 2. Set model.max_position to at least 3, or leave such documents out.")
     #expect(sentence { _ = try dataset(4, unit: 2) }.hasPrefix("the documents in memory: has a document of 3 tokens, number 1, and they come in groups of 2."))
     #expect(sentence { _ = try InMemoryDataset(documents: [[998]], vocabulary: Self.vocabulary, context: 4, whole: WholeDocuments()) } == "the documents in memory: holds no document with a token. Prepare a corpus with more text.")
   }
@@ -109,14 +109,14 @@ import Testing
     let total = UInt64(dataset.samplesPerEpoch + 40)
     let whole = try dataset.samples(at: 0..<total)
     for size in [1, 7, 64] as [UInt64] {
-      var (tokens, segments, positions): ([Int32], [Int32], [UInt64]) = ([], [], [])
+      var (tokens, documentIDs, positions): ([Int32], [Int32], [UInt64]) = ([], [], [])
       for start in stride(from: 0, to: total, by: Int(size)) {
         let part = try dataset.samples(at: start..<min(start + size, total))
         tokens += part.tokens
-        segments += part.segments
-        positions += part.positions
+        documentIDs += part.documentIDs
+        positions += part.sampleIDs
       }
-      #expect(tokens == whole.tokens && segments == whole.segments && positions == whole.positions, "ranges of \(size)")
+      #expect(tokens == whole.tokens && documentIDs == whole.documentIDs && positions == whole.sampleIDs, "ranges of \(size)")
     }
   }
 
@@ -143,14 +143,14 @@ import Testing
     let used = min(count, 10)
     #expect(part.samplesPerEpoch == used)
     let batch = try part.samples(at: 0..<UInt64(used))
-    #expect(batch.positions.map(Int.init) == (0..<used).map { $0 * 10 / used })
-    for (row, position) in batch.positions.enumerated() {
+    #expect(batch.sampleIDs.map(Int.init) == (0..<used).map { $0 * 10 / used })
+    for (row, position) in batch.sampleIDs.enumerated() {
       let alone = try all.samples(at: position..<position + 1)
-      #expect(Array(batch.tokens[row * 5..<row * 5 + 5]) == alone.tokens && Array(batch.segments[row * 5..<row * 5 + 5]) == alone.segments)
+      #expect(Array(batch.tokens[row * 5..<row * 5 + 5]) == alone.tokens && Array(batch.documentIDs[row * 5..<row * 5 + 5]) == alone.documentIDs)
     }
     // The same samples whichever way a range is cut, which is what ranks do.
-    let halves = try [0..<UInt64(used / 2), UInt64(used / 2)..<UInt64(used)].flatMap { try part.samples(at: $0).positions }
-    #expect(halves == batch.positions)
+    let halves = try [0..<UInt64(used / 2), UInt64(used / 2)..<UInt64(used)].flatMap { try part.samples(at: $0).sampleIDs }
+    #expect(halves == batch.sampleIDs)
     #expect(try part.samples(at: UInt64(used)..<UInt64(used) + 1).indices == [0])
   }
 

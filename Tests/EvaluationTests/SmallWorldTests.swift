@@ -1,6 +1,7 @@
 import Core
 import Evaluation
 import Foundation
+import Storage
 import Kernels
 import Testing
 
@@ -28,7 +29,7 @@ private struct Golden: Decodable {
   var worlds: [World]
 
   static func read() throws -> Golden {
-    try JSONDecoder().decode(Golden.self, from: Data(contentsOf: root.appendingPathComponent("goldens/small-worlds.json")))
+    try JSONDecoder.snakeCase().decode(Golden.self, from: Data(contentsOf: root.appendingPathComponent("goldens/small-worlds.json")))
   }
 }
 

@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Storage
 import Kernels
 import Layers
 import Models
@@ -30,20 +31,20 @@ import Testing
 
   @Test func lossesAndGradients() throws {
     BLAS.useOneThread()
-    let record = try JSONDecoder().decode(Record.self, from: Data(contentsOf: URL(fileURLWithPath: folder + "/golden.json")))
+    let record = try JSONDecoder.snakeCase().decode(Record.self, from: Data(contentsOf: URL(fileURLWithPath: folder + "/golden.json")))
     let (discriminator, generator) = (try HuggingFaceSource(folder + "/discriminator"), try HuggingFaceSource(folder + "/generator"))
     let small = generator.configuration
     var options = Electra.Options()
-    (options.generatorWidth, options.generatorHeads, options.generatorFeedForward) = (small.width, small.heads, small.feedForward)
+    (options.generatorHiddenSize, options.generatorNumHeads, options.generatorIntermediateSize) = (small.hiddenSize, small.numHeads, small.intermediateSize)
     let objective = try Electra(
       options, model: discriminator.configuration, vocabulary: Vocabulary(size: 41, pad: 0, mask: 4, special: [0, 1, 2, 3, 4]))
     #expect(objective.exported == discriminator.configuration)
-    #expect(objective.companions == [Companion("generator", small, .electraGenerator)])
+    #expect(objective.exportedNetworks == [ExportedNetwork("generator", small, .electraGenerator)])
     let bank = ParameterSet(objective.networks)
     bank.trained.all.fill(.nan)
     #expect(try discriminator.load(into: bank.trained, as: objective.exported) == ImportReport())
     let missing = try HuggingFaceSource(folder + "/discriminator").loadRest(
-      into: bank.trained, as: objective.exported, companions: objective.companions)
+      into: bank.trained, as: objective.exported, exportedNetworks: objective.exportedNetworks)
     #expect(missing.allSatisfy { $0.hasPrefix("generator.") } && !missing.isEmpty)
     _ = try generator.load(into: bank.trained, as: small, prefix: "generator.")
     for entry in bank.trained.layout.entries { #expect(!bank.trained.view(entry.index).array.contains { $0.isNaN }, "\(entry.name)") }
@@ -65,9 +66,9 @@ import Testing
 
   private func example(_ record: Record) -> (TrainingExample, proposed: [Int32]) {
     let input = SequenceInput(
-      positions: (0..<record.samples).map { UInt64($0) }, length: record.length, tokens: record.masked,
+      sampleIDs: (0..<record.samples).map { UInt64($0) }, length: record.length, tokens: record.masked,
       ranges: AttentionRanges(
-        samples: record.samples, length: record.length, segments: record.real.map { $0 - 1 }, causal: false, insideDocuments: false))
+        samples: record.samples, length: record.length, documentIDs: record.real.map { $0 - 1 }, causal: false, documentMasking: false))
     func rows(_ flags: [Int32]) -> [Int] { flags.indices.filter { flags[$0] == 1 } }
     func target(_ rows: [Int]) -> TermTargets { TermTargets(rows: rows, ids: rows.map { record.original[$0] }) }
     return (

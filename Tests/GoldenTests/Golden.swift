@@ -1,6 +1,7 @@
 import Checkpoints
 import Core
 import Foundation
+import Storage
 import Kernels
 import Layers
 import Testing
@@ -31,7 +32,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
   /// Ten AdamW steps on the same samples, decay on matrices only, a constant rate.
   struct Steps: Codable, Sendable {
     struct Options: Codable, Sendable {
-      var learningRate, beta1, beta2, epsilon, weightDecay, clipNorm: Double
+      var learningRate, beta1, beta2, epsilon, weightDecay, maxGradNorm: Double
     }
     var options: Options
     /// Before each step.
@@ -48,7 +49,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
 
   init(_ path: String) throws {
     self.path = path
-    record = try JSONDecoder().decode(Record.self, from: Data(contentsOf: URL(fileURLWithPath: path + "/golden.json")))
+    record = try JSONDecoder.snakeCase().decode(Record.self, from: Data(contentsOf: URL(fileURLWithPath: path + "/golden.json")))
   }
 
   /// The committed folders, and those in the folder that LOCKSTEP_GOLDENS names, which `scripts/hf-parity` makes of trained models.
@@ -65,19 +66,19 @@ struct Golden: Sendable, CustomTestStringConvertible {
   func expected() throws -> SafetensorsFile { try SafetensorsFile(path + "/expected.safetensors") }
 
   /// Samples `range` as a network reads them.
-  func input(_ range: Range<Int>, _ visibility: ModelConfiguration.Visibility) -> SequenceInput {
+  func input(_ range: Range<Int>, _ attentionMask: ModelConfiguration.AttentionMask) -> SequenceInput {
     let rows = range.lowerBound * record.length..<range.upperBound * record.length
     return SequenceInput(
-      positions: range.map { UInt64($0) }, length: record.length, tokens: Array(record.tokens[rows]),
+      sampleIDs: range.map { UInt64($0) }, length: record.length, tokens: Array(record.tokens[rows]),
       ranges: AttentionRanges(
-        samples: range.count, length: record.length, segments: record.real[rows].map { $0 - 1 }, causal: visibility == .causal,
-        insideDocuments: false))
+        samples: range.count, length: record.length, documentIDs: record.real[rows].map { $0 - 1 }, causal: attentionMask == .causal,
+        documentMasking: false))
   }
 
   /// The rows of samples `range` that are asked for something, counted from its first row, and what they are asked for.
-  func targets(_ range: Range<Int>, _ visibility: ModelConfiguration.Visibility) -> (rows: [Int], ids: [Int32]) {
+  func targets(_ range: Range<Int>, _ attentionMask: ModelConfiguration.AttentionMask) -> (rows: [Int], ids: [Int32]) {
     var (rows, ids) = ([Int](), [Int32]())
-    let shift = visibility == .causal ? 1 : 0
+    let shift = attentionMask == .causal ? 1 : 0
     for (index, sample) in range.enumerated() {
       for i in 0..<record.length - shift {
         let label = record.labels[sample * record.length + i + shift]

@@ -27,7 +27,7 @@ struct ModelParityTests {
       _ = try source.load(into: parameters, as: configuration)
       gradients = GradientRecorder(layout)
       let all = 0..<golden.record.samples
-      let input = golden.input(all, configuration.visibility)
+      let input = golden.input(all, configuration.attentionMask)
       let counting = Arena.counting()
       _ = Transformer.Workspace(model, samples: all.count, length: input.length, counting)
       let arena = Arena(floats: counting.used)
@@ -41,7 +41,7 @@ struct ModelParityTests {
         logits += head.logits(hidden, rows: Array(start..<min(start + head.sliceRows, input.rows)), pass, saved).array
       }
       self.logits = logits
-      let (rows, ids) = golden.targets(all, configuration.visibility)
+      let (rows, ids) = golden.targets(all, configuration.attentionMask)
       let sum = head.lossAndGradient(
         hidden, rows: rows, targets: ids, weights: [Float](repeating: 1, count: rows.count), scale: 1 / Float(rows.count), pass, saved)
       loss = sum / Double(rows.count)
@@ -70,7 +70,7 @@ struct ModelParityTests {
   /// The largest difference of a logit of a real position.
   private func logitDeviation(_ outcome: Outcome, _ golden: Golden, _ expected: [Float]) throws -> Float {
     try #require(expected.count == outcome.logits.count)
-    let vocabulary = outcome.configuration.vocabulary
+    let vocabulary = outcome.configuration.vocabSize
     var worst: Float = 0
     for (row, real) in golden.record.real.enumerated() where real == 1 {
       for i in row * vocabulary..<(row + 1) * vocabulary {

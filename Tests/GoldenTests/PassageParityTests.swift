@@ -1,6 +1,7 @@
 import Checkpoints
 import Core
 import Foundation
+import Storage
 import Kernels
 import Layers
 import Objectives
@@ -45,23 +46,23 @@ struct PassageGolden: Sendable, CustomTestStringConvertible {
     return try FileManager.default.contentsOfDirectory(atPath: folder).sorted().map { name in
       let path = "\(folder)/\(name)"
       return PassageGolden(
-        path: path, record: try JSONDecoder().decode(Record.self, from: Data(contentsOf: URL(fileURLWithPath: path + "/golden.json"))))
+        path: path, record: try JSONDecoder.snakeCase().decode(Record.self, from: Data(contentsOf: URL(fileURLWithPath: path + "/golden.json"))))
     }
   }
 
   /// The samples as a corpus gives them.
   var batch: SampleBatch {
     SampleBatch(
-      positions: (0..<UInt64(record.samples)).map { $0 }, length: record.length, lookahead: 0, tokens: record.clean,
-      segments: record.real.map { $0 - 1 })
+      sampleIDs: (0..<UInt64(record.samples)).map { $0 }, length: record.length, lookahead: 0, tokens: record.clean,
+      documentIDs: record.real.map { $0 - 1 })
   }
 
   /// The masks and views that torch computed with.
   var example: TrainingExample {
-    let clean = batch.input(visibility: .bidirectional, insideDocuments: false)
+    let clean = batch.input(attentionMask: .bidirectional, documentMasking: false)
     var (masked, decoded) = (clean, clean)
     masked.tokens = record.masked
-    var visible = VisibilityMatrix(samples: record.samples, queries: record.length, keys: record.length)
+    var visible = AttentionBitmask(samples: record.samples, queries: record.length, keys: record.length)
     for (i, flag) in record.visible.enumerated() {
       visible[i / record.length / record.length, i / record.length % record.length, i % record.length] = flag == 1
     }
@@ -72,7 +73,7 @@ struct PassageGolden: Sendable, CustomTestStringConvertible {
   }
 
   func objective(_ model: ModelConfiguration) throws -> any Objective {
-    let vocabulary = Vocabulary(size: model.vocabulary, pad: 0, mask: 1, cls: 2, sep: 3)
+    let vocabulary = Vocabulary(size: model.vocabSize, pad: 0, mask: 1, cls: 2, sep: 3)
     guard record.bagCounts.isEmpty else {
       var options = DupMAE.Options()
       (options.query, options.bagCounts) = (try #require(.init(rawValue: record.query)), try #require(.init(rawValue: record.bagCounts)))

@@ -48,9 +48,9 @@ import Training
       return error?.problem ?? ""
     }
     #expect(try problem { $0.step = .max } == "its step is \(Int.max); it must lie in 0...100000000")
-    #expect(try problem { $0.tokensSeen = -1 } == "its tokensSeen is -1; it must lie in 0...\(Int.max)")
+    #expect(try problem { $0.tokensSeen = -1 } == "its tokens_seen is -1; it must lie in 0...\(Int.max)")
     #expect(try problem { $0.schedule["steps"] = .nan } == "its schedule.steps is nan; it must be a number below 1e15")
-    #expect(try problem { $0.gradientScales["w"] = .min }.hasPrefix("its gradientScales.w is -9223372036854775808; it must lie in"))
+    #expect(try problem { $0.gradientScales["w"] = .min }.hasPrefix("its gradient_scales.w is -9223372036854775808; it must lie in"))
   }
 
   @Test("the number of a start's record cannot overflow")
@@ -115,7 +115,7 @@ import Training
       var training: TrainingState
     }
     let training = TrainingState(step: 7, streamPosition: 0, samplesSeen: 0, tokensSeen: 0, objective: "ar", experimentHash: "e")
-    let body = Array(try JSONEncoder().encode(Document(files: files, training: training)).dropLast())
+    let body = Array(try JSONEncoder.snakeCase().encode(Document(files: files, training: training)).dropLast())
     return body + Array((",\n\"sha256\":\"" + SHA256.of(body) + "\"}\n").utf8)
   }
 

@@ -5,16 +5,16 @@ import TestSupport
 import Testing
 
 @Suite struct AttentionKernelTests {
-  /// Ranges against visibility by its definition, position by position.
+  /// Ranges against attentionMask by its definition, position by position.
   @Test(arguments: [true, false], [true, false])
-  func ranges(causal: Bool, insideDocuments: Bool) {
-    for segments in [[0, 0, 1, 1, 1, 2, -1, -1], [0, 0, 0, 0, 0, 0, 0, 0], [0, 1, 2, 3, 4, 5, 6, 7], [-1, -1, -1, -1, -1, -1, -1, -1]] as [[Int32]] {
+  func ranges(causal: Bool, documentMasking: Bool) {
+    for documentIDs in [[0, 0, 1, 1, 1, 2, -1, -1], [0, 0, 0, 0, 0, 0, 0, 0], [0, 1, 2, 3, 4, 5, 6, 7], [-1, -1, -1, -1, -1, -1, -1, -1]] as [[Int32]] {
       // Two samples whose neighbouring documents have the same number: they must not see each other.
-      let ranges = AttentionRanges(samples: 2, length: 8, segments: segments + segments, causal: causal, insideDocuments: insideDocuments)
+      let ranges = AttentionRanges(samples: 2, length: 8, documentIDs: documentIDs + documentIDs, causal: causal, documentMasking: documentMasking)
       for row in 0..<16 {
         let i = row % 8
         let visible = (0..<8).filter { j in
-          let together = insideDocuments ? segments[i] == segments[j] : (segments[i] < 0) == (segments[j] < 0)
+          let together = documentMasking ? documentIDs[i] == documentIDs[j] : (documentIDs[i] < 0) == (documentIDs[j] < 0)
           return together && (!causal || j <= i)
         }
         #expect(Array(Int(ranges.first[row])..<Int(ranges.end[row])) == visible)
@@ -33,7 +33,7 @@ import Testing
     let size = attentionScratch(length: t)
     let scratch = m.empty(size.rows, size.columns)
     let ranges = AttentionRanges(
-      samples: 1, length: t, segments: [Int32](repeating: 0, count: t), causal: causal, insideDocuments: false)
+      samples: 1, length: t, documentIDs: [Int32](repeating: 0, count: t), causal: causal, documentMasking: false)
     attention(qkv: qkv, heads: heads, ranges: ranges, dropout: nil, into: out, statistics: statistics, scratch: scratch)
     scratch.fill(.nan)
     attentionBackward(
@@ -63,7 +63,7 @@ import Testing
     let (qkv, out, statistics) = (m.normal(t, 3 * c), m.empty(t, c), m.empty(t * heads, 2))
     let size = attentionScratch(length: t)
     let scratch = m.empty(size.rows, size.columns)
-    let ranges = AttentionRanges(samples: 1, length: t, segments: [Int32](repeating: 0, count: t), causal: true, insideDocuments: false)
+    let ranges = AttentionRanges(samples: 1, length: t, documentIDs: [Int32](repeating: 0, count: t), causal: true, documentMasking: false)
     attention(qkv: qkv, heads: heads, ranges: ranges, dropout: nil, into: out, statistics: statistics, scratch: scratch)
     let arena = Arena(floats: 1 << 12)
     let cache = KeyValueCache(context: t, width: c, arena)
@@ -82,7 +82,7 @@ import Testing
   @Test func rotaryInverse() {
     let (heads, d, n) = (3, 10, 9)
     let m = Matrices()
-    let table = RotaryTable(context: 50, headWidth: d, base: 100)
+    let table = RotaryTable(context: 50, headDim: d, base: 100)
     let qkv = m.normal(n, 3 * heads * d)
     let before = qkv.doubles
     let ids: [Int32] = [0, 49, 3, 3, 7, 20, 1, 2, 48]

@@ -14,7 +14,7 @@ import Testing
     let (z, largest, places, dx, dw) = (m.empty(n, v), m.empty(1, v), m.empty(1, v), m.empty(n, c), m.empty(v, c))
     let ids = [0, v / 2, v - 1, v / 2].map(Int32.init)
     let weights: [Float] = [0.25, 0.5, 0.125, 1]
-    multiply(x, w, transposeB: true, into: z)
+    gemm(x, w, transposeB: true, into: z)
     largest.fill(-.infinity)
     places.fill(0)
     // Two slices of rows, as the head cuts them.

@@ -10,7 +10,7 @@ import Testing
   private func mask(_ positions: [UInt64], rows: Int, columns: Int, rate: Float, site: UInt32 = 3) -> [Float] {
     let m = Matrices()
     let ones = m.with([Float](repeating: 1, count: positions.count * rows * columns), positions.count * rows, columns)
-    dropout(ones, rate: rate, rowsPerSample: rows, positions: positions, site: site, random)
+    dropout(ones, rate: rate, rowsPerSample: rows, sampleIDs: positions, site: site, random)
     return ones.array
   }
 
@@ -47,14 +47,14 @@ import Testing
     let m = Matrices()
     let (x, dy) = (m.normal(6, 11), m.normal(6, 11))
     let (xs, dys, factors) = (x.array, dy.array, mask([1, 2], rows: 3, columns: 11, rate: 0.3))
-    for view in [x, dy] { dropout(view, rate: 0.3, rowsPerSample: 3, positions: [1, 2], site: 3, random) }
+    for view in [x, dy] { dropout(view, rate: 0.3, rowsPerSample: 3, sampleIDs: [1, 2], site: 3, random) }
     #expect(x.array == zip(xs, factors).map { $0 * $1 } && dy.array == zip(dys, factors).map { $0 * $1 })
   }
 
   @Test func showsNaNs() {
     let m = Matrices()
     let x = m.with([Float](repeating: .nan, count: 40), 1, 40)
-    dropout(x, rate: 0.5, rowsPerSample: 1, positions: [0], site: 0, random)
+    dropout(x, rate: 0.5, rowsPerSample: 1, sampleIDs: [0], site: 0, random)
     #expect(x.array.allSatisfy { $0.isNaN })
   }
 }

@@ -10,12 +10,12 @@ import Testing
     let m: Matrices, queries: Int, keys: Int
     let heads = 2, d = 3, samples = 2
     let q: TensorView, kv: TensorView, dout: TensorView
-    var visible: VisibilityMatrix
+    var visible: AttentionBitmask
 
     init(queries: Int, keys: Int) {
       (m, self.queries, self.keys) = (Matrices(seed: UInt64(97 * queries + keys)), queries, keys)
       (q, kv, dout) = (m.normal(samples * queries, 6), m.normal(samples * keys, 12), m.normal(samples * queries, 6))
-      visible = VisibilityMatrix(samples: samples, queries: queries, keys: keys)
+      visible = AttentionBitmask(samples: samples, queries: queries, keys: keys)
       let random = CounterGenerator(seed: 3, purpose: .evaluation)
       for sample in 0..<samples {
         for query in 0..<queries where sample + query > 0 {
@@ -104,7 +104,7 @@ import Testing
     #expect(before.out != Case(queries: 9, keys: 20).run().out, "the rows did see the key before")
   }
 
-  /// With ranges' visibility the numbers are those of the attention that knows ranges, dropout included.
+  /// With ranges' attentionMask the numbers are those of the attention that knows ranges, dropout included.
   @Test func agreesWithRanges() {
     let (t, heads, c) = (40, 2, 6)
     let m = Matrices()
@@ -112,10 +112,10 @@ import Testing
     let (out, statistics) = (m.empty(t, c), m.empty(t * heads, 2))
     let size = attentionScratch(length: t)
     let scratch = m.empty(size.rows, size.columns)
-    let ranges = AttentionRanges(samples: 1, length: t, segments: [Int32](repeating: 0, count: t), causal: true, insideDocuments: false)
-    let dropout = AttentionDropout(rate: 0.25, positions: [7], site: 3, random: CounterGenerator(seed: 1, purpose: .dropout))
+    let ranges = AttentionRanges(samples: 1, length: t, documentIDs: [Int32](repeating: 0, count: t), causal: true, documentMasking: false)
+    let dropout = AttentionDropout(rate: 0.25, sampleIDs: [7], site: 3, random: CounterGenerator(seed: 1, purpose: .dropout))
     attention(qkv: qkv, heads: heads, ranges: ranges, dropout: dropout, into: out, statistics: statistics, scratch: scratch)
-    var visible = VisibilityMatrix(samples: 1, queries: t, keys: t)
+    var visible = AttentionBitmask(samples: 1, queries: t, keys: t)
     for query in 0..<t { for key in 0...query { visible[0, query, key] = true } }
     let (q, kv, other) = (m.empty(t, c), m.empty(t, 2 * c), m.empty(t, c))
     for row in 0..<t {
@@ -127,7 +127,7 @@ import Testing
   }
 
   @Test func bits() {
-    var matrix = VisibilityMatrix(samples: 2, queries: 3, keys: 70)
+    var matrix = AttentionBitmask(samples: 2, queries: 3, keys: 70)
     #expect(matrix.words.count == 2 * 3 * 3 && matrix.words.allSatisfy { $0 == 0 })
     let places = [(0, 0, 0), (0, 2, 31), (1, 0, 32), (1, 2, 69)]
     for place in places { matrix[place.0, place.1, place.2] = true }

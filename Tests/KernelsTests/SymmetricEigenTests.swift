@@ -25,22 +25,22 @@ import Testing
     let (values, vectors) = symmetricEigen(matrix, n)
     #expect(values == values.sorted(by: >))
     let scaled = vectors.indices.map { vectors[$0] * values[$0 / n] }
-    let rebuilt = multiplyDoubles(scaled, vectors, rows: n, inner: n, columns: n, transposeA: true)
+    let rebuilt = dgemm(scaled, vectors, rows: n, inner: n, columns: n, transposeA: true)
     for (a, b) in zip(rebuilt, matrix) { #expect(abs(a - b) < 1e-13 * Double(n)) }
-    let products = multiplyDoubles(vectors, vectors, rows: n, inner: n, columns: n, transposeB: true)
+    let products = dgemm(vectors, vectors, rows: n, inner: n, columns: n, transposeB: true)
     for i in 0..<n * n { #expect(abs(products[i] - (i / n == i % n ? 1 : 0)) < 1e-14 * Double(n)) }
   }
 
   @Test(arguments: [false, true], [false, true]) func products(transposeA: Bool, transposeB: Bool) {
     let (m, k, n) = (5, 7, 3)
     let (a, b) = (numbers(m * k), numbers(k * n, seed: 2))
-    let c = multiplyDoubles(a, b, rows: m, inner: k, columns: n, transposeA: transposeA, transposeB: transposeB)
+    let c = dgemm(a, b, rows: m, inner: k, columns: n, transposeA: transposeA, transposeB: transposeB)
     for i in 0..<m {
       for j in 0..<n {
         let sum = (0..<k).reduce(0) { $0 + (transposeA ? a[$1 * m + i] : a[i * k + $1]) * (transposeB ? b[j * k + $1] : b[$1 * n + j]) }
         #expect(abs(c[i * n + j] - sum) < 1e-15 * Double(k))
       }
     }
-    #expect(multiplyDoubles([], [], rows: 2, inner: 0, columns: 2) == [0, 0, 0, 0])
+    #expect(dgemm([], [], rows: 2, inner: 0, columns: 2) == [0, 0, 0, 0])
   }
 }

@@ -11,14 +11,14 @@ import Testing
     siteOffset: UInt32 = 0
   ) -> [String] {
     var layout = ParameterLayout()
-    let rotary = c.positions == .rotary ? RotaryTable(context: c.context, headWidth: c.headWidth, base: c.rotaryBase) : nil
+    let rotary = c.positionEmbedding == .rotary ? RotaryTable(context: c.maxPosition, headDim: c.headDim, base: c.ropeTheta) : nil
     let attention = SelfAttention("a", c, inputMajor: inputMajor, rotary: rotary, into: &layout)
     let group = layout.group(from: 0)
     let input = documents.input()
     let n = input.rows
     let dropout = c.attentionDropout > 0 ? CounterGenerator(seed: 5, purpose: .dropout) : nil
     let layer = LayerCase(
-      name, layout, input: (n, c.width), output: (n, c.width), longestSum: max(n, 3 * c.width), depth: 2, differences: differences,
+      name, layout, input: (n, c.hiddenSize), output: (n, c.hiddenSize), longestSum: max(n, 3 * c.hiddenSize), depth: 2, differences: differences,
       dropout: dropout,
       reference: { scope, x in
         var scope = scope
@@ -27,10 +27,10 @@ import Testing
       },
       layer: { pass, x, dy, arena in
         let pass = Pass(pass.parameters, sink: pass.sink, dropout: pass.dropout, siteOffset: siteOffset)
-        let (qkv, dqkv) = (arena.matrix(n, 3 * c.width), arena.matrix(n, 3 * c.width))
-        let (mixed, dmixed) = (arena.matrix(n, c.width), arena.matrix(n, c.width))
-        let (y, dx) = (arena.matrix(n, c.width), arena.matrix(n, c.width))
-        let statistics = arena.matrix(n * c.heads, 2)
+        let (qkv, dqkv) = (arena.matrix(n, 3 * c.hiddenSize), arena.matrix(n, 3 * c.hiddenSize))
+        let (mixed, dmixed) = (arena.matrix(n, c.hiddenSize), arena.matrix(n, c.hiddenSize))
+        let (y, dx) = (arena.matrix(n, c.hiddenSize), arena.matrix(n, c.hiddenSize))
+        let statistics = arena.matrix(n * c.numHeads, 2)
         let size = attentionScratch(length: input.length)
         let scratch = arena.matrix(size.rows, size.columns)
         attention.forward(x, input, pass, site: 16, qkv: qkv, mixed: mixed, statistics: statistics, scratch: scratch, into: y)
@@ -46,8 +46,8 @@ import Testing
   }
 
   @Test(arguments: [true, false], [true, false])
-  func documentsAndPadding(causal: Bool, insideDocuments: Bool) {
-    let documents = Documents(samples: 2, lengths: [3, 2], padding: 2, causal: causal, insideDocuments: insideDocuments)
+  func documentsAndPadding(causal: Bool, documentMasking: Bool) {
+    let documents = Documents(samples: 2, lengths: [3, 2], padding: 2, causal: causal, documentMasking: documentMasking)
     #expect(check("attention over documents", smallModel(), documents) == [])
   }
 
@@ -55,7 +55,7 @@ import Testing
   func biasAndOrderOfWeights(bias: Bool, inputMajor: Bool) {
     var c = smallModel()
     c.bias = bias
-    let documents = Documents(samples: 3, lengths: [5], causal: true, insideDocuments: false)
+    let documents = Documents(samples: 3, lengths: [5], causal: true, documentMasking: false)
     #expect(check("attention", c, documents, inputMajor: inputMajor) == [])
   }
 
@@ -63,17 +63,17 @@ import Testing
   @Test(arguments: [67, 131], [true, false])
   func lengthsPastABlock(length: Int, causal: Bool) {
     let c = smallModel(context: length)
-    let whole = Documents(samples: 1, lengths: [length], causal: causal, insideDocuments: false)
+    let whole = Documents(samples: 1, lengths: [length], causal: causal, documentMasking: false)
     #expect(check("attention over \(length)", c, whole, differences: .directions(2)) == [])
-    let parts = Documents(samples: 2, lengths: [37, length - 41], padding: 4, causal: causal, insideDocuments: true)
+    let parts = Documents(samples: 2, lengths: [37, length - 41], padding: 4, causal: causal, documentMasking: true)
     #expect(check("attention inside documents of \(length)", c, parts, differences: .directions(2)) == [])
   }
 
   @Test(arguments: [true, false])
   func rotary(causal: Bool) {
     var c = smallModel(width: 8, heads: 2)
-    (c.positions, c.rotaryBase) = (.rotary, 100)
-    let documents = Documents(samples: 2, lengths: [4, 3], causal: causal, insideDocuments: true)
+    (c.positionEmbedding, c.ropeTheta) = (.rotary, 100)
+    let documents = Documents(samples: 2, lengths: [4, 3], causal: causal, documentMasking: true)
     #expect(check("rotary attention", c, documents) == [])
   }
 
@@ -84,7 +84,7 @@ import Testing
     for causal in [true, false] {
       // The second document starts at key 37, so that its block of keys starts inside the row's random words.
       let lengths = length > 40 ? [37, length - 37] : [length - 3, 3]
-      let documents = Documents(samples: 2, lengths: lengths, causal: causal, insideDocuments: true)
+      let documents = Documents(samples: 2, lengths: lengths, causal: causal, documentMasking: true)
       let differences: Differences = length > 40 ? .directions(2) : .everyElement
       #expect(check("attention with dropout", c, documents, differences: differences, siteOffset: 1 << 24) == [])
     }

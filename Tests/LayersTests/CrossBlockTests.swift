@@ -10,9 +10,9 @@ import Testing
   private func check(_ name: String, _ c: ModelConfiguration) -> [String] {
     var layout = ParameterLayout()
     let block = CrossBlock("b", c, into: &layout)
-    var input = Documents(samples: 2, lengths: [5], causal: false, insideDocuments: false).input()
+    var input = Documents(samples: 2, lengths: [5], causal: false, documentMasking: false).input()
     let n = input.rows
-    var visible = VisibilityMatrix(samples: 2, queries: 5, keys: 5)
+    var visible = AttentionBitmask(samples: 2, queries: 5, keys: 5)
     let random = CounterGenerator(seed: 4, purpose: .evaluation)
     for sample in 0..<2 {
       for query in 0..<5 {
@@ -21,7 +21,7 @@ import Testing
     }
     input.visible = visible
     let layer = LayerCase(
-      name, layout, input: (2 * n, c.width), output: (n, c.width), longestSum: 3 * n, depth: 4,
+      name, layout, input: (2 * n, c.hiddenSize), output: (n, c.hiddenSize), longestSum: 3 * n, depth: 4,
       dropout: c.dropout > 0 ? CounterGenerator(seed: 9, purpose: .dropout) : nil,
       reference: { [visible] scope, x in
         var scope = scope
@@ -32,7 +32,7 @@ import Testing
       layer: { [visible] pass, x, dy, arena in
         let pass = Pass(pass.parameters, sink: pass.sink, dropout: pass.dropout, siteOffset: 1 << 24)
         let saved = CrossBlock.Saved(c, rows: n + 3, arena)
-        let (y, drows) = (arena.matrix(n, c.width), arena.matrix(n, c.width))
+        let (y, drows) = (arena.matrix(n, c.hiddenSize), arena.matrix(n, c.hiddenSize))
         let (queries, rows) = (x.rows(0..<n), x.rows(n..<2 * n))
         block.forward(queries, rows: rows, input, visible: visible, pass, saved, into: y)
         block.backward(x: queries, rows: rows, d: dy, input, visible: visible, pass, saved, drows: drows)
@@ -43,14 +43,14 @@ import Testing
 
   @Test(arguments: ModelConfiguration.Activation.allCases)
   func plain(activation: ModelConfiguration.Activation) {
-    var c = smallModel(visibility: .bidirectional)
+    var c = smallModel(attentionMask: .bidirectional)
     c.activation = activation
     #expect(check("cross block \(activation)", c) == [])
   }
 
   @Test(arguments: ModelConfiguration.Norm.allCases)
   func dropout(norm: ModelConfiguration.Norm) {
-    var c = smallModel(visibility: .bidirectional)
+    var c = smallModel(attentionMask: .bidirectional)
     (c.norm, c.dropout, c.attentionDropout) = (norm, 0.25, 0.125)
     #expect(check("cross block \(norm) with dropout", c) == [])
   }

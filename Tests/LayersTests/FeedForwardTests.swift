@@ -15,12 +15,12 @@ import Testing
     let group = layout.group(from: 0)
     let n = 11
     let check = LayerCase(
-      "FeedForward \(activation)", layout, input: (n, c.width), output: (n, c.width), longestSum: 2 * c.feedForward, depth: 2,
+      "FeedForward \(activation)", layout, input: (n, c.hiddenSize), output: (n, c.hiddenSize), longestSum: 2 * c.intermediateSize, depth: 2,
       reference: { $0.feedForward("f", $1, c, inputMajor: inputMajor) },
       layer: { pass, x, dy, arena in
-        let (up, inner) = (arena.matrix(n, FeedForward.upWidth(c)), arena.matrix(n, c.feedForward))
-        let (dup, dinner) = (arena.matrix(n, FeedForward.upWidth(c)), arena.matrix(n, c.feedForward))
-        let (y, dx) = (arena.matrix(n, c.width), arena.matrix(n, c.width))
+        let (up, inner) = (arena.matrix(n, FeedForward.upWidth(c)), arena.matrix(n, c.intermediateSize))
+        let (dup, dinner) = (arena.matrix(n, FeedForward.upWidth(c)), arena.matrix(n, c.intermediateSize))
+        let (y, dx) = (arena.matrix(n, c.hiddenSize), arena.matrix(n, c.hiddenSize))
         feedForward.forward(x, pass, up: up, inner: inner, into: y)
         feedForward.backward(
           x: x, up: up, inner: inner, dy: dy, pass, in: group, dinner: dinner, dup: activation == .swiglu ? dup : dinner, into: dx,

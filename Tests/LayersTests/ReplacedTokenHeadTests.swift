@@ -17,7 +17,7 @@ import Testing
       rows: rows, labels: rows.map { Float($0 % 2) }, weights: weights, offsets: offsets ? numbers.normal(rows.count) : [])
     return checkLayer(
       LayerCase(
-        name, layout, input: (11, c.width), output: (1, 1), longestSum: 64, depth: 2,
+        name, layout, input: (11, c.hiddenSize), output: (1, 1), longestSum: 64, depth: 2,
         reference: { scope, hidden in
           var logits = scope.replacedLogits("head", hidden, rows: rows, c)
           if offsets { logits = logits + scope.tape.leaf(rows.count, 1, targets.offsets.map(Double.init)) }

@@ -13,13 +13,13 @@ import Testing
     var layout = ParameterLayout()
     let declared = VocabularyHead("head", c, into: &layout)
     // The embedding's table, of which this is the only use here.
-    let token = c.tiedHead ? layout.append(ParameterSpec("token", [c.vocabulary, c.width], decay: true, .normal(0.02))) : nil
+    let token = c.tieWordEmbeddings ? layout.append(ParameterSpec("token", [c.vocabSize, c.hiddenSize], decay: true, .normal(0.02))) : nil
     let head = declared.tie(to: token, in: &layout)
     var numbers = SeededNumbers(11)
-    let targets = numbers.below(c.vocabulary, count: rows.count)
+    let targets = numbers.below(c.vocabSize, count: rows.count)
     let weights = weights ?? numbers.uniform(rows.count, in: 0.25...2)
     var layer = LayerCase(
-      name, layout, input: (n, c.width), output: (1, 1), longestSum: max(rows.count, 64), depth: 2,
+      name, layout, input: (n, c.hiddenSize), output: (1, 1), longestSum: max(rows.count, 64), depth: 2,
       differences: differences,
       reference: { scope, hidden in
         scope.crossEntropy(scope.logits("head", hidden, rows: rows, c, tied: "token"), targets: targets, weights: weights)
@@ -31,7 +31,7 @@ import Testing
         // The loss without gradients has the same bits, or the check fails on a NaN.
         return ([plain == loss ? loss : .nan], x.array)
       })
-    layer.memory += 17 * c.vocabulary * 2
+    layer.memory += 17 * c.vocabSize * 2
     return checkLayer(layer)
   }
 
@@ -39,7 +39,7 @@ import Testing
   func shapes(tied: Bool, transform: Bool) {
     for activation in ModelConfiguration.Activation.allCases {
       var c = smallModel(vocabulary: 17)
-      (c.tiedHead, c.headTransform, c.activation) = (tied, transform, activation)
+      (c.tieWordEmbeddings, c.headTransform, c.activation) = (tied, transform, activation)
       #expect(check("head", c, rows: [0, 3, 4, 9]) == [])
       #expect(check("head at every row", c, rows: Array(0..<11)) == [])
       #expect(check("head at no row", c, rows: []) == [])
@@ -60,20 +60,20 @@ import Testing
 
   @Test func logitsAreThoseOfTheLoss() {
     var c = smallModel(vocabulary: 17)
-    (c.tiedHead, c.headTransform) = (false, true)
+    (c.tieWordEmbeddings, c.headTransform) = (false, true)
     var layout = ParameterLayout()
     let head = VocabularyHead("head", c, into: &layout).tie(to: nil, in: &layout)
     let store = ParameterStore(layout)
     fillForCheck(store, seed: 4)
     let arena = Arena(floats: 1 << 14)
     let saved = VocabularyHead.Saved(head, c, rows: 5, arena)
-    let hidden = arena.matrix(5, c.width)
+    let hidden = arena.matrix(5, c.hiddenSize)
     var numbers = SeededNumbers(2)
     hidden.copy(from: numbers.normal(hidden.count))
     let scope = Scope(Tape(recording: false), layout, store.all.array.map(Double.init))
-    let x = scope.tape.leaf(5, c.width, hidden.array.map(Double.init))
+    let x = scope.tape.leaf(5, c.hiddenSize, hidden.array.map(Double.init))
     let expected = scope.logits("head", x, rows: [4, 1], c, tied: "").data
     let logits = head.logits(hidden, rows: [4, 1], Pass(store), saved)
-    #expect(mismatch("logits", logits.array, expected, tolerance: Tolerance.float(sum: c.width, depth: 2)) == nil)
+    #expect(mismatch("logits", logits.array, expected, tolerance: Tolerance.float(sum: c.hiddenSize, depth: 2)) == nil)
   }
 }

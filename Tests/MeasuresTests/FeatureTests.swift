@@ -17,7 +17,7 @@ import Testing
   private func context(threads: Int = 1) -> MeasureContext {
     BLAS.useOneThread()
     var layout = ParameterLayout()
-    let encoder = Transformer(.bert(vocabulary: 12, context: 8, width: 6, layers: 1, heads: 2), into: &layout)
+    let encoder = Transformer(.bert(vocabSize: 12, maxPosition: 8, hiddenSize: 6, numLayers: 1, numHeads: 2), into: &layout)
     let parameters = ParameterStore(layout)
     parameters.initialize(seed: 3)
     let model = MeasuredModel(
@@ -43,16 +43,16 @@ import Testing
     for text in texts {
       let framed = [2] + text + [3]
       let ranges = AttentionRanges(
-        samples: 1, length: framed.count, segments: [Int32](repeating: 0, count: framed.count), causal: false, insideDocuments: false)
+        samples: 1, length: framed.count, documentIDs: [Int32](repeating: 0, count: framed.count), causal: false, documentMasking: false)
       let states = context.model.encoder.forward(
-        SequenceInput(positions: [0], length: framed.count, tokens: framed, ranges: ranges), Pass(context.model.parameters), workspace.transformer)
+        SequenceInput(sampleIDs: [0], length: framed.count, tokens: framed, ranges: ranges), Pass(context.model.parameters), workspace.transformer)
       for i in 1...text.count { for k in 0..<6 { every.append(states[i, k]) } }
       lasts += every.suffix(6)
       means += (0..<6).map { k in Float((1...text.count).reduce(0.0) { $0 + Double(states[$1, k]) } / Double(text.count)) }
     }
     for (kind, features) in [("mean", means), ("last", lasts), ("all", every)] {
       let wanted = FeatureSpectrum(features, rows: features.count / 6, columns: 6)
-      let value = try #require(result["features.\(kind).effectiveRank"])
+      let value = try #require(result["features.\(kind).effective_rank"])
       #expect(abs(value - wanted.effectiveRank) < 1e-4 && value > 1, "\(kind): \(value), by hand \(wanted.effectiveRank)")
       #expect(result["features.\(kind).rows"] == Double(features.count / 6))
     }
@@ -67,7 +67,7 @@ import Testing
   /// Windows that are all alike have no spread, and too few of them are told.
   @Test func equalWindowsHaveNoRank() throws {
     let result = try FeatureMeasure(.init()).measure(windows([[4, 5, 6, 7], [4, 5, 6, 7], [4, 5, 6, 7]]), context())
-    #expect(result["features.mean.effectiveRank"] == 0)
+    #expect(result["features.mean.effective_rank"] == 0)
     #expect(result.notes.contains { $0.contains("features.mean has 3 rows for 6 dimensions") })
     #expect(throws: DataError.self) { try FeatureMeasure(.init()).measure(windows([[4, 5, 6, 7]]), context()) }
   }

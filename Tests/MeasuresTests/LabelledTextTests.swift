@@ -111,11 +111,11 @@ import Testing
     #expect(try LabelledText.read(options(train) { ($0.test, $0.separator, $0.header, $0.labelColumn, $0.textColumn) = (train, "space", false, "1", "2") }, seed: 1, SingleRank()) == data)
     let error = try #require(throws: ConfigurationError.self) { try options(train).checkFiles("knn") }
     #expect("\(error)".hasPrefix("measures.knn.separator is empty, but \(train), line 1: has no tab, which parts the columns, and so no column text."))
-    #expect("\(error)".hasSuffix("Where each line is a label, a space and a text: --set knn.separator=space --set knn.header=false --set knn.labelColumn=1 --set knn.textColumn=2."))
+    #expect("\(error)".hasSuffix("Where each line is a label, a space and a text: --set knn.separator=space --set knn.header=false --set knn.label_column=1 --set knn.text_column=2."))
     // A single row without a tab is that row's fault.
     let row = try file("row.tsv", "text\tlabel\na\t1\nb\n")
     let other = try #require(throws: ConfigurationError.self) { try options(row).checkFiles("knn") }
-    #expect(other.problems.map(\.key) == ["measures.knn.labelColumn"])
+    #expect(other.problems.map(\.key) == ["measures.knn.label_column"])
     let wrong = options("a.txt") { $0.separator = "tabs" }.problems("knn")
     #expect(wrong.map(\.key) == ["measures.knn.separator"])
   }
@@ -140,22 +140,22 @@ import Testing
     (probe.train, probe.test, probe.features, probe.trainExamples) = ("a.txt", "b.tsv.gz", "first", -1)
     #expect(
       keys { () throws(ConfigurationError) in try ProbeMeasure(probe) } == [
-        "measures.probe.train", "measures.probe.trainExamples", "measures.probe.features",
+        "measures.probe.train", "measures.probe.train_examples", "measures.probe.features",
       ])
     var knn = NearestNeighboursMeasure.Options()
     (knn.train, knn.neighbours, knn.labelColumn, knn.textColumn) = ("a.csv", 0, "", " ")
     #expect(
       keys { () throws(ConfigurationError) in try NearestNeighboursMeasure(knn) } == [
-        "measures.knn.textColumn", "measures.knn.labelColumn", "measures.knn.neighbours",
+        "measures.knn.text_column", "measures.knn.label_column", "measures.knn.neighbours",
       ])
     var bag = options("a.csv")
-    (bag.weighting, bag.minimumTexts) = ("tfidf", 0)
+    (bag.weighting, bag.minTexts) = ("tfidf", 0)
     #expect(
-      keys { () throws(ConfigurationError) in try BagOfWordsMeasure(bag) } == ["measures.bag-of-words.weighting", "measures.bag-of-words.minimumTexts"])
+      keys { () throws(ConfigurationError) in try BagOfWordsMeasure(bag) } == ["measures.bag-of-words.weighting", "measures.bag-of-words.min_texts"])
     var tune = FinetuneMeasure.Options()
     (tune.train, tune.feature, tune.epochs, tune.learningRate, tune.batch, tune.dropout, tune.weightDecay) = ("a.csv", "all", 0, 0, 0, 1, 2)
     #expect(
       keys { () throws(ConfigurationError) in try FinetuneMeasure(tune) }
-        == ["feature", "epochs", "learningRate", "batch", "dropout", "weightDecay"].map { "measures.finetune.\($0)" })
+        == ["feature", "epochs", "learning_rate", "batch", "dropout", "weight_decay"].map { "measures.finetune.\($0)" })
   }
 }

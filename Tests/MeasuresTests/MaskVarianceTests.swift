@@ -28,7 +28,7 @@ import Testing
   private func context(threads: Int = 1, scale: Float = 6) -> MeasureContext {
     BLAS.useOneThread()
     var layout = ParameterLayout()
-    let encoder = Transformer(.bert(vocabulary: 21, context: 12, width: 16, layers: 2, heads: 2), into: &layout)
+    let encoder = Transformer(.bert(vocabSize: 21, maxPosition: 12, hiddenSize: 16, numLayers: 2, numHeads: 2), into: &layout)
     let parameters = ParameterStore(layout)
     parameters.initialize(seed: 5)
     for entry in layout.entries where entry.spec.decay {
@@ -107,7 +107,7 @@ import Testing
       let gradients = masks.map { network(text, hiding: $0, draws(index).replacements(0), workspace) }
       let mean = (0..<gradients[0].count).map { k in gradients.reduce(0) { $0 + $1[k] } / 220 }
       let centred = gradients.flatMap { zip($0, mean).map { $0 - $1 } }
-      let products = multiplyDoubles(centred, centred, rows: 220, inner: mean.count, columns: 220, transposeB: true)
+      let products = dgemm(centred, centred, rows: 220, inner: mean.count, columns: 220, transposeB: true)
       var (sums, counts) = ([Double](repeating: 0, count: 4), [Double](repeating: 0, count: 4))
       for i in 0..<220 {
         for j in 0..<220 {
@@ -215,19 +215,19 @@ import Testing
 
   @Test func threadsDoNotChangeABit() throws {
     var options = MaskVarianceMeasure.Options()
-    (options.draws, options.trials, options.sets, options.randomShare, options.maskShare) = (4, 3, 4, 0.1, 0.8)
+    (options.draws, options.trials, options.sets, options.randomReplaceProb, options.maskReplaceProb) = (4, 3, 4, 0.1, 0.8)
     let one = try measured(options)
     #expect(try measured(options, threads: 3) == one)
     let table = try #require(one.tables["c(H)"])
     #expect(table.rows.map { $0[0] } == [0, 2, 4, 6])
     // Windows at 0, 1, 2, 3, 6, 9 in 4 orders of 12 texts: among 21 pairs, 6 with themselves, 3 with the next, 2 with the one after.
     #expect(table.rows.map { $0[3] } == [288, 144, 96, 480])
-    #expect(one["hidden"] == 3 && one["maskVariance.ratio"].map { $0 < 1 } == true)
+    #expect(one["hidden"] == 3 && one["mask_variance.ratio"].map { $0 < 1 } == true)
     options.projection = .sketch
     options.dimensions = 512
     let sketched = try measured(options)
     #expect(sketched["dimensions"] == 512)
-    let (a, b) = (try #require(one["maskVariance.oneMask"]), try #require(sketched["maskVariance.oneMask"]))
+    let (a, b) = (try #require(one["mask_variance.one_mask"]), try #require(sketched["mask_variance.one_mask"]))
     #expect(a != b && abs(b / a - 1) < 0.2, "\(a) and \(b)")
   }
 
@@ -240,7 +240,7 @@ import Testing
     }
     #expect(text { $0.sets = 1 } == "measures.mask-variance.sets is 1; it must lie in 2...1000.")
     #expect(text { $0.ratio = 0.2 } == "measures.mask-variance.ratio is 0.2 with 7 sets; sets that do not overlap need ratio · sets <= 1.")
-    #expect(text { $0.maskShare = 0.9; $0.randomShare = 0.2 }.contains("measures.mask-variance.randomShare and maskShare add up to"))
+    #expect(text { $0.maskReplaceProb = 0.9; $0.randomReplaceProb = 0.2 }.contains("measures.mask-variance.random_replace_prob and mask_replace_prob add up to"))
     #expect(text { $0.sets = 13 }.contains("the toy: has texts of 12 ordinary tokens, too few for 13 sets"))
   }
 

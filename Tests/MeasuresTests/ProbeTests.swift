@@ -18,7 +18,7 @@ import Tokenizers
   private func context(causal: Bool = false, threads: Int = 1, microBatch: Int = 4) -> MeasureContext {
     BLAS.useOneThread()
     let shape: ModelConfiguration =
-      causal ? .gpt2(vocabulary: 9, context: 8, width: 16, layers: 2, heads: 2) : .bert(vocabulary: 9, context: 8, width: 16, layers: 2, heads: 2)
+      causal ? .gpt2(vocabSize: 9, maxPosition: 8, hiddenSize: 16, numLayers: 2, numHeads: 2) : .bert(vocabSize: 9, maxPosition: 8, hiddenSize: 16, numLayers: 2, numHeads: 2)
     var layout = ParameterLayout()
     let encoder = Transformer(shape, into: &layout)
     let parameters = ParameterStore(layout)
@@ -107,8 +107,8 @@ import Tokenizers
     let labels = data.trainLabels + data.testLabels
     let x = DenseExamples(labels.indices.map { (i: Int) -> [Double] in [sin(Double(i)), Double(labels[i]) * 1e-3 + 7, cos(Double(3 * i))] })
     let result = try ProbeMeasure.measure(data, FrozenFeatures([.mean], [x]), place: "x", context())
-    #expect(result["probe.mean.accuracy"] == 1 && result["probe.mean.macroF1"] == 1)
-    #expect(result["probe.majorityAccuracy"] == 0.5)
+    #expect(result["probe.mean.accuracy"] == 1 && result["probe.mean.macro_f1"] == 1)
+    #expect(result["probe.majority_accuracy"] == 0.5)
     let items = try #require(result.values.first { $0.name == "probe.mean.accuracy" }?.items)
     #expect(items.sums == [Double](repeating: 1, count: 20))
   }
@@ -151,8 +151,8 @@ import Tokenizers
     func example(_ text: String, _ label: Int) -> LabelledText.Example { .init(text: Array(text.utf8), label: label) }
     let data = LabelledText(
       classes: ["a", "b"], train: [example("good good film", 0), example("bad film", 1), example("film", 1)], test: [example("good new film", 0)])
-    func row(_ weighting: BagOfWordsMeasure.Weighting, _ index: Int, minimumTexts: Int = 1) throws -> [Double] {
-      let (x, words) = try BagOfWordsMeasure.bags(data, weighting, minimumTexts: minimumTexts, place: "x")
+    func row(_ weighting: BagOfWordsMeasure.Weighting, _ index: Int, minTexts: Int = 1) throws -> [Double] {
+      let (x, words) = try BagOfWordsMeasure.bags(data, weighting, minTexts: minTexts, place: "x")
       var scores = [Double](repeating: 0, count: words)
       let identity = (0..<words).flatMap { k in (0..<words).map { $0 == k ? 1.0 : 0 } }
       x.addScores(of: index, identity, classes: words, into: &scores)
@@ -163,15 +163,15 @@ import Tokenizers
     #expect(try row(.count, 0) == [0, 1, 2])
     #expect(try row(.log, 0) == [0, 1, 1 + log(2.0)])
     #expect(try row(.binary, 3) == [0, 1, 1])
-    #expect(try row(.binary, 3, minimumTexts: 2) == [1])
-    #expect(throws: DataError.self) { try BagOfWordsMeasure.bags(data, .binary, minimumTexts: 4, place: "x") }
+    #expect(try row(.binary, 3, minTexts: 2) == [1])
+    #expect(throws: DataError.self) { try BagOfWordsMeasure.bags(data, .binary, minTexts: 4, place: "x") }
   }
 
   @Test func bagOfWordsFindsTheWord() throws {
     let data = example(80).data
-    let result = try BagOfWordsMeasure.measure(data, .binary, minimumTexts: 1, place: "x", context())
-    #expect(result["bagOfWords.accuracy"] == 1)
-    #expect(result["bagOfWords.words"] == 5)
+    let result = try BagOfWordsMeasure.measure(data, .binary, minTexts: 1, place: "x", context())
+    #expect(result["bag_of_words.accuracy"] == 1)
+    #expect(result["bag_of_words.words"] == 5)
   }
 
   // MARK: - Neighbours
@@ -256,7 +256,7 @@ import Tokenizers
       return [
         try ProbeMeasure.measure(data, features, place: "x", context),
         try NearestNeighboursMeasure.measure(data, features, neighbours: 5, context),
-        try BagOfWordsMeasure.measure(data, .log, minimumTexts: 1, place: "x", context),
+        try BagOfWordsMeasure.measure(data, .log, minTexts: 1, place: "x", context),
         try finetune({ ($0.epochs, $0.dropout) = (2, 0.2) }, threads: threads),
       ]
     }

@@ -16,7 +16,7 @@ import Tokenizers
     BLAS.useOneThread()
     let shape: ModelConfiguration =
       causal
-      ? .gpt2(vocabulary: 40, context: 32, width: 16, layers: 2, heads: 2) : .bert(vocabulary: 40, context: 32, width: 16, layers: 2, heads: 2)
+      ? .gpt2(vocabSize: 40, maxPosition: 32, hiddenSize: 16, numLayers: 2, numHeads: 2) : .bert(vocabSize: 40, maxPosition: 32, hiddenSize: 16, numLayers: 2, numHeads: 2)
     var layout = ParameterLayout()
     let encoder = Transformer(shape, into: &layout)
     let parameters = ParameterStore(layout)
@@ -62,11 +62,11 @@ import Tokenizers
     let result = try RetrievalMeasure(options)(context(causal: causal, zero: true))
     #expect(abs((result["retrieval.loss"] ?? 0) - naturalLogarithm(40)) < 1e-6)
     #expect(result["sequences"] == 180)
-    let table = try #require(result.tables["byPairs"])
+    let table = try #require(result.tables["by_pairs"])
     #expect(table.rows.map { $0[0] } == [1, 1, 1, 2, 2, 2, 4, 4, 4] && table.rows.map { $0[1] } == [0, 3, 6, 0, 3, 6, 0, 3, 6])
     // Among equals the first offered counts: always right with one pair, one time in four with four.
     #expect(table.rows[0][4] == 1 && abs((table.rows[6][4] + table.rows[7][4] + table.rows[8][4]) / 3 - 0.25) < 0.2)
-    #expect(try #require(result.tables["byDistance"]).rows.reduce(0) { $0 + $1[2] } == 180)
+    #expect(try #require(result.tables["by_distance"]).rows.reduce(0) { $0 + $1[2] } == 180)
   }
 
   /// The question is read where the value would stand: the loss is that of the token reader there.
@@ -103,7 +103,7 @@ import Tokenizers
       return ""
     }
     #expect(text { $0.pairs = 0 } == "measures.retrieval.pairs is 0; it must lie in 1...10000.")
-    #expect(text { $0.keys = "a" } == "measures.retrieval.keys values and fillers must be given together, or none of them.")
+    #expect(text { $0.keys = "a" } == "measures.retrieval.keys values and distractor_words must be given together, or none of them.")
     #expect(text { $0.pairs = 12 }.contains("measures.retrieval.pairs is 12, with 8 distractors: up to 36 tokens, and the model reads 32"))
     #expect(text { $0.pairs = 14; $0.distractors = 0 }.contains("measures.retrieval.keys has 13 tokens; 14 are needed"))
     #expect(throws: ConfigurationError("measures.retrieval.keys", "shares the token with id 5 with measures.retrieval.values.")) {

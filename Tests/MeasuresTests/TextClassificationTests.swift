@@ -15,14 +15,14 @@ extension TextClassification: ReferencedObjective {
     let (input, targets) = (example.inputs[0], example.targets[0])
     let hidden = scope.hidden(input, encoder.configuration)
     // The lengths of the samples are known here by themselves, not from the ranges of attention.
-    let pooled = (0..<input.positions.count).map { sample -> Value in
+    let pooled = (0..<input.sampleIDs.count).map { sample -> Value in
       let real = input.tokens[sample * input.length..<(sample + 1) * input.length].filter { $0 != 0 }.count
       let rows = options.feature == "cls" ? [0] : options.feature == "last" ? [real - (options.framed ? 2 : 1)] : Array(options.framed ? 1..<real - 1 : 0..<real)
       let sum = rows.map { hidden.taking(rows: [sample * input.length + $0]) }
       return sum.dropFirst().reduce(sum[0]) { $0 + $1 } * (1 / Double(rows.count))
     }
     func dropped(_ x: Value, _ site: UInt32) -> Value {
-      scope.dropped(x, rate: encoder.configuration.dropout, positions: input.positions, site: site)
+      scope.dropped(x, rate: encoder.configuration.dropout, positions: input.sampleIDs, site: site)
     }
     let x = Value.stacked(pooled)
     let last =
@@ -49,8 +49,8 @@ extension LabelledSamples {
     var options = TextClassification.Options()
     (options.classes, options.feature, options.framed, options.head) = (3, feature, true, head)
     var shape: ModelConfiguration =
-      causal ? .gpt2(vocabulary: 23, context: 11, width: 6, layers: 2, heads: 3) : .bert(vocabulary: 23, context: 11, width: 6, layers: 2, heads: 3)
-    (shape.feedForward, shape.dropout, shape.attentionDropout) = (7, dropout, dropout)
+      causal ? .gpt2(vocabSize: 23, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3) : .bert(vocabSize: 23, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
+    (shape.intermediateSize, shape.dropout, shape.attentionDropout) = (7, dropout, dropout)
     return try TextClassification(options, model: shape, vocabulary: ToyTokens.vocabulary)
   }
 

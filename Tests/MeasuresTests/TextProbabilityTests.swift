@@ -19,7 +19,7 @@ import Testing
   private func context(causal: Bool, threads: Int = 1, microBatch: Int = 4) -> MeasureContext {
     BLAS.useOneThread()
     let shape: ModelConfiguration =
-      causal ? .gpt2(vocabulary: 5, context: 6, width: 16, layers: 2, heads: 2) : .bert(vocabulary: 5, context: 6, width: 16, layers: 2, heads: 2)
+      causal ? .gpt2(vocabSize: 5, maxPosition: 6, hiddenSize: 16, numLayers: 2, numHeads: 2) : .bert(vocabSize: 5, maxPosition: 6, hiddenSize: 16, numLayers: 2, numHeads: 2)
     var layout = ParameterLayout()
     let encoder = Transformer(shape, into: &layout)
     let parameters = ParameterStore(layout)

@@ -22,7 +22,7 @@ func text(of path: String) throws -> String { String(decoding: try Data(contents
 func record(_ step: Int, validation: Double? = nil) -> StepRecord {
   StepRecord(
     step: step, epoch: 0.1, tokens: step * 1024, losses: [Named("mlm", 1 / 3), Named("alignment", 2.5)], loss: 0.1 + 0.2, validationLoss: validation,
-    validationSamples: validation.map { _ in 512 }, learningRate: 3e-4, gradientNorm: 1e-7, targetCounts: [Named("mlm", 153), Named("alignment", 16.2)], repeats: 1, tokensPerSecond: 12_345.5, mfu: 0.41,
+    validationSamples: validation.map { _ in 512 }, learningRate: 3e-4, gradNorm: 1e-7, targetCounts: [Named("mlm", 153), Named("alignment", 16.2)], repeats: 1, tokensPerS: 12_345.5, mfu: 0.41,
     stepSeconds: 0.25, seconds: [Named("data", 0.01), Named("forward", 0.1)], exposedCommunicationSeconds: 0.02, wallTime: 1_700_000_000.5)
 }
 
@@ -30,7 +30,7 @@ func record(_ step: Int, validation: Double? = nil) -> StepRecord {
   @Test func aRecordIsOneLineWithExactNumbers() {
     #expect(
       record(7).json.compact
-        == #"{"step":7,"epoch":0.1,"tokens":7168,"loss":0.30000000000000004,"losses":{"mlm":0.3333333333333333,"alignment":2.5},"learningRate":0.0003,"gradientNorm":1e-07,"targetCounts":{"mlm":153,"alignment":16.2},"repeats":1,"tokensPerSecond":12345.5,"mfu":0.41,"stepSeconds":0.25,"seconds":{"data":0.01,"forward":0.1},"exposedCommunicationSeconds":0.02,"wallTime":1700000000.5}"#
+        == #"{"step":7,"epoch":0.1,"tokens":7168,"loss":0.30000000000000004,"losses":{"mlm":0.3333333333333333,"alignment":2.5},"learning_rate":0.0003,"grad_norm":1e-07,"target_counts":{"mlm":153,"alignment":16.2},"repeats":1,"tokens_per_s":12345.5,"mfu":0.41,"step_seconds":0.25,"seconds":{"data":0.01,"forward":0.1},"exposed_communication_seconds":0.02,"wall_time":1700000000.5}"#
     )
   }
 
@@ -45,11 +45,11 @@ func record(_ step: Int, validation: Double? = nil) -> StepRecord {
   @Test func aNumberThatBrokeIsWrittenAsAText() throws {
     var broken = record(1)
     broken.loss = .nan
-    broken.gradientNorm = .infinity
+    broken.gradNorm = .infinity
     let line = broken.json.compact
-    #expect(line.contains(#""loss":"NaN""#) && line.contains(#""gradientNorm":"Infinity""#))
+    #expect(line.contains(#""loss":"NaN""#) && line.contains(#""grad_norm":"Infinity""#))
     #expect(StepRecord(json: broken.json)?.loss.isNaN == true)
-    #expect(StepRecord(json: broken.json)?.gradientNorm == .infinity)
+    #expect(StepRecord(json: broken.json)?.gradNorm == .infinity)
     // As logs had it before.
     #expect(try StepRecord(json: JSONValue.parse(line.replacingOccurrences(of: "\"NaN\"", with: "null")))?.loss.isNaN == true)
   }

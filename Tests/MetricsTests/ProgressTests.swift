@@ -7,7 +7,7 @@ import Testing
 @Suite struct ProgressTests {
   private func snapshot(_ step: Int, of total: Int = 1000) -> ProgressSnapshot {
     ProgressSnapshot(
-      step: step, totalSteps: total, loss: 3.21449, validationLoss: 3.3001, validationStep: step, learningRate: 3e-4, tokensPerSecond: 12_345, mfu: 0.408,
+      step: step, totalSteps: total, loss: 3.21449, validationLoss: 3.3001, validationStep: step, learningRate: 3e-4, tokensPerS: 12_345, mfu: 0.408,
       elapsedSeconds: 80, remainingSeconds: 587)
   }
 
@@ -16,7 +16,7 @@ import Testing
       ProgressText.line(snapshot(120))
         == "step 120/1000 12 %  9 min 47 s left  loss 3.2145  val 3.3001  lr 3.00e-04  12.3k tok/s  MFU 41 %  1 min 20 s")
     #expect(ProgressText.line(snapshot(1000)).hasPrefix("step 1000/1000 100 %  took 1 min 20 s  loss 3.2145"))
-    let bare = ProgressSnapshot(step: 0, totalSteps: 0, loss: .nan, learningRate: 0, tokensPerSecond: 0, mfu: 0.034, elapsedSeconds: 0)
+    let bare = ProgressSnapshot(step: 0, totalSteps: 0, loss: .nan, learningRate: 0, tokensPerS: 0, mfu: 0.034, elapsedSeconds: 0)
     #expect(ProgressText.line(bare) == "step 0/0 ? %  loss nan  lr 0.00e+00  0 tok/s  MFU 3.4 %  0.0 s")
   }
 

@@ -12,21 +12,21 @@ import Testing
   private func model(_ family: Family, dropout: Float = 0) -> ModelConfiguration {
     var c: ModelConfiguration
     switch family {
-    case .gpt2: c = .gpt2(vocabulary: 13, context: 7, width: 6, layers: 2, heads: 3, dropout: dropout)
-    case .bert: c = .bert(vocabulary: 13, context: 7, width: 6, layers: 2, heads: 3, dropout: dropout)
-    case .llama: c = .llama(vocabulary: 13, context: 7, width: 8, layers: 2, heads: 2, feedForward: 11)
+    case .gpt2: c = .gpt2(vocabSize: 13, maxPosition: 7, hiddenSize: 6, numLayers: 2, numHeads: 3, dropout: dropout)
+    case .bert: c = .bert(vocabSize: 13, maxPosition: 7, hiddenSize: 6, numLayers: 2, numHeads: 3, dropout: dropout)
+    case .llama: c = .llama(vocabSize: 13, maxPosition: 7, hiddenSize: 8, numLayers: 2, numHeads: 2, intermediateSize: 11)
     }
-    c.feedForward = 11
+    c.intermediateSize = 11
     return c
   }
 
   private func input(_ c: ModelConfiguration, samples: Int = 3, length: Int = 7) -> SequenceInput {
     var numbers = SeededNumbers(8)
-    let segments = (0..<samples * length).map { Int32($0 % length < 4 ? 0 : 1) }
+    let documentIDs = (0..<samples * length).map { Int32($0 % length < 4 ? 0 : 1) }
     return SequenceInput(
-      positions: (0..<samples).map { UInt64($0 + 40) }, length: length, tokens: numbers.below(c.vocabulary, count: samples * length),
+      sampleIDs: (0..<samples).map { UInt64($0 + 40) }, length: length, tokens: numbers.below(c.vocabSize, count: samples * length),
       ranges: AttentionRanges(
-        samples: samples, length: length, segments: segments, causal: c.visibility == .causal, insideDocuments: false))
+        samples: samples, length: length, documentIDs: documentIDs, causal: c.attentionMask == .causal, documentMasking: false))
   }
 
   /// Loss, every parameter's gradient, and the differences of the reference, through the whole model.
@@ -39,7 +39,7 @@ import Testing
     let rows = [0, 2, 3, 11, 20]
     let (targets, weights): ([Int32], [Float]) = ([1, 12, 0, 5, 5], [1, 0.5, 2, 1, 1])
     let check = LayerCase(
-      "\(family)", layout, input: (0, 0), output: (1, 1), longestSum: 3 * input.rows, depth: 4 * (c.layers + 1), differences: .directions(3),
+      "\(family)", layout, input: (0, 0), output: (1, 1), longestSum: 3 * input.rows, depth: 4 * (c.numLayers + 1), differences: .directions(3),
       dropout: dropout > 0 ? CounterGenerator(seed: 2, purpose: .dropout) : nil,
       reference: { scope, _ in
         let logits = scope.logits("head", scope.hidden(input, c), rows: rows, c, tied: "embedding.token")
@@ -94,14 +94,14 @@ import Testing
     let expected = transformer.forward(whole, Pass(store), Transformer.Workspace(transformer, samples: 1, length: 7, arena)).array
     let small = Transformer.Workspace(transformer, samples: 1, length: 7, forBackward: false, arena)
     #expect(transformer.forward(whole, Pass(store), small).array == expected)
-    guard c.visibility == .causal else { return }
-    let caches = (0..<c.layers).map { _ in KeyValueCache(context: 7, width: c.width, arena) }
+    guard c.attentionMask == .causal else { return }
+    let caches = (0..<c.numLayers).map { _ in KeyValueCache(context: 7, width: c.hiddenSize, arena) }
     for i in 0..<7 {
       let one = SequenceInput(
-        positions: [0], length: 1, tokens: [whole.tokens[i]], positionIDs: [Int32(i)],
-        ranges: AttentionRanges(samples: 1, length: 1, segments: [0], causal: true, insideDocuments: false))
+        sampleIDs: [0], length: 1, tokens: [whole.tokens[i]], positionIDs: [Int32(i)],
+        ranges: AttentionRanges(samples: 1, length: 1, documentIDs: [0], causal: true, documentMasking: false))
       let row = transformer.forward(one, Pass(store), caches: caches, small).array
-      let wanted = expected[i * c.width..<(i + 1) * c.width].map(Double.init)
+      let wanted = expected[i * c.hiddenSize..<(i + 1) * c.hiddenSize].map(Double.init)
       #expect(mismatch("row \(i)", row, wanted, tolerance: Tolerance.float(sum: 21, depth: 8)) == nil)
     }
     withExtendedLifetime(arena) {}
@@ -122,10 +122,10 @@ import Testing
     let all = transformer.forward(batch, pass, w).array
     for sample in 0..<3 {
       var one = input(c, samples: 1)
-      one.positions = [batch.positions[sample]]
+      one.sampleIDs = [batch.sampleIDs[sample]]
       one.tokens = Array(batch.tokens[sample * 7..<(sample + 1) * 7])
       let alone = transformer.forward(one, pass, w).array
-      let same = all[sample * 7 * c.width..<(sample + 1) * 7 * c.width].map(Double.init)
+      let same = all[sample * 7 * c.hiddenSize..<(sample + 1) * 7 * c.hiddenSize].map(Double.init)
       #expect(mismatch("sample \(sample)", alone, same, tolerance: Tolerance.float(sum: 21, depth: 8)) == nil)
     }
     withExtendedLifetime(arena) {}
@@ -138,19 +138,19 @@ import Testing
       _ = Transformer(c, into: &layout)
       return layout.parameterCount
     }
-    #expect(count(.gpt2(vocabulary: 50257, context: 1024, width: 768, layers: 12, heads: 12)) == 124_439_808)
+    #expect(count(.gpt2(vocabSize: 50257, maxPosition: 1024, hiddenSize: 768, numLayers: 12, numHeads: 12)) == 124_439_808)
     // BERT-base with its head: 109,514,298 as BertForMaskedLM counts it.
-    #expect(count(.bert(vocabulary: 30522, context: 512, width: 768, layers: 12, heads: 12)) == 109_514_298)
+    #expect(count(.bert(vocabSize: 30522, maxPosition: 512, hiddenSize: 768, numLayers: 12, numHeads: 12)) == 109_514_298)
     // Llama 7B.
-    #expect(count(.llama(vocabulary: 32000, context: 2048, width: 4096, layers: 32, heads: 32, feedForward: 11008)) == 6_738_415_616)
+    #expect(count(.llama(vocabSize: 32000, maxPosition: 2048, hiddenSize: 4096, numLayers: 32, numHeads: 32, intermediateSize: 11008)) == 6_738_415_616)
   }
 
   @Test func flops() {
-    let c = ModelConfiguration.gpt2(vocabulary: 100, context: 8, width: 16, layers: 3, heads: 2)
+    let c = ModelConfiguration.gpt2(vocabSize: 100, maxPosition: 8, hiddenSize: 16, numLayers: 3, numHeads: 2)
     // Twelve C² a layer, the head, and half of 12·C·T a layer for causal attention.
     #expect(c.trainingFlopsPerToken(length: 8, headFraction: 1) == 6.0 * Double(3 * 12 * 256 + 1600) + 0.5 * 12 * 3 * 16 * 8)
-    var d = ModelConfiguration.bert(vocabulary: 100, context: 8, width: 16, layers: 3, heads: 2)
-    (d.embeddingWidth, d.head) = (4, .replaced)
+    var d = ModelConfiguration.bert(vocabSize: 100, maxPosition: 8, hiddenSize: 16, numLayers: 3, numHeads: 2)
+    (d.embeddingSize, d.head) = (4, .replaced)
     // Twelve C² a layer, the way from the embedding, and the head where it is asked.
     #expect(d.trainingFlopsPerToken(length: 8, headFraction: 0.5) == 6.0 * Double(3 * 12 * 256 + 64 + 136) + 12 * 3 * 16 * 8)
   }
@@ -158,7 +158,7 @@ import Testing
   /// All weights are drawn with the model's deviation, those that end a residual branch of a pre-norm model with 1/√(2·layers) of it.
   @Test(arguments: [0.02, 0.125] as [Float], ModelConfiguration.NormPlacement.allCases)
   func initialDeviation(range: Float, placement: ModelConfiguration.NormPlacement) {
-    var c = ModelConfiguration.gpt2(vocabulary: 500, context: 64, width: 64, layers: 2, heads: 2)
+    var c = ModelConfiguration.gpt2(vocabSize: 500, maxPosition: 64, hiddenSize: 64, numLayers: 2, numHeads: 2)
     (c.initializerRange, c.normPlacement) = (range, placement)
     var layout = ParameterLayout()
     _ = Transformer(c, into: &layout)

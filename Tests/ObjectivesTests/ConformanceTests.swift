@@ -18,8 +18,8 @@ import Testing
   @Test func droppedInputs() { #expect(checkObjective(ObjectiveEntry(ToyDropped.self)) == []) }
 
   @Test func fittingEntries() {
-    let causal = ModelConfiguration.gpt2(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1)
-    var encoder = ModelConfiguration.bert(vocabulary: 9, context: 8, width: 4, layers: 1, heads: 1)
+    let causal = ModelConfiguration.gpt2(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1)
+    var encoder = ModelConfiguration.bert(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1)
     #expect(ObjectiveRegistry.entries(fitting: causal).first?.name == "ar")
     #expect(ObjectiveRegistry.entries(fitting: encoder).first?.name == "mlm")
     encoder.head = .replaced

@@ -13,12 +13,12 @@ import Testing
   private func objective(_ change: (inout Options) -> Void = { _ in }) throws -> DiverseAutoregressive {
     var options = Options()
     change(&options)
-    let model = ModelConfiguration.gpt2(vocabulary: 23, context: 4, width: 4, layers: 1, heads: 1)
+    let model = ModelConfiguration.gpt2(vocabSize: 23, maxPosition: 4, hiddenSize: 4, numLayers: 1, numHeads: 1)
     return try DiverseAutoregressive(options, model: model, vocabulary: ToyTokens.vocabulary)
   }
 
-  private func batch(_ segments: [Int32]) -> SampleBatch {
-    SampleBatch(positions: [3], length: 4, lookahead: 3, tokens: [5, 6, 7, 8, 9, 10, 11], segments: segments)
+  private func batch(_ documentIDs: [Int32]) -> SampleBatch {
+    SampleBatch(sampleIDs: [3], length: 4, lookahead: 3, tokens: [5, 6, 7, 8, 9, 10, 11], documentIDs: documentIDs)
   }
 
   private func places(_ t: TermTargets) -> [[Int]] { t.rows.indices.map { [t.offsets[$0], t.rows[$0], Int(t.ids[$0])] } }
@@ -38,16 +38,16 @@ import Testing
 
   /// Offset 1 follows `ar`'s rule; what is further ahead never lies in another document or past the end.
   @Test func farQuestionsStayInsideDocuments() throws {
-    let segments: [Int32] = [0, 0, 0, 1, 1, 1, -1]
-    let across = try objective { $0.offsets = 3 }.corrupt(batch(segments), context)
+    let documentIDs: [Int32] = [0, 0, 0, 1, 1, 1, -1]
+    let across = try objective { $0.offsets = 3 }.corrupt(batch(documentIDs), context)
     #expect(places(across.targets[0]) == [[1, 0, 6], [1, 1, 7], [1, 2, 8], [1, 3, 9], [2, 0, 7], [2, 3, 10]])
-    let inside = try objective { ($0.offsets, $0.insideDocuments) = (3, true) }.corrupt(batch(segments), context)
+    let inside = try objective { ($0.offsets, $0.documentMasking) = (3, true) }.corrupt(batch(documentIDs), context)
     #expect(places(inside.targets[0]) == [[1, 0, 6], [1, 1, 7], [1, 3, 9], [2, 0, 7], [2, 3, 10]])
     #expect(try objective { $0.offsets = 3 }.corrupt(batch([-1, -1, -1, -1, -1, -1, -1]), context).targets[0].rows.isEmpty)
   }
 
   @Test func weightsFollowTheLaw() throws {
-    let example = try objective { ($0.offsets, $0.law) = (3, .inverse) }.corrupt(batch([0, 0, 0, 0, 0, 0, 0]), context)
+    let example = try objective { ($0.offsets, $0.offsetDistribution) = (3, .inverse) }.corrupt(batch([0, 0, 0, 0, 0, 0, 0]), context)
     let expected: [Float] = [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5] + [Float](repeating: Float(1.0 / 3.0), count: 4)
     #expect(example.targets[0].weights == expected)
     #expect(example.counts[0] == expected.reduce(0) { $0 + Double($1) })
@@ -55,17 +55,17 @@ import Testing
 
   @Test(arguments: [1, 2, 4, 8]) func lookaheadIsTheLargestOffset(offsets: Int) throws {
     #expect(try objective { $0.offsets = offsets }.lookahead == offsets)
-    let model = ModelConfiguration.gpt2(vocabulary: 23, context: 4, width: 4, layers: 1, heads: 1)
+    let model = ModelConfiguration.gpt2(vocabSize: 23, maxPosition: 4, hiddenSize: 4, numLayers: 1, numHeads: 1)
     #expect(try Autoregressive(.init(), model: model, vocabulary: ToyTokens.vocabulary).lookahead == 1)
   }
 
   /// In evaluation every setting asks what `ar` asks.
   @Test(arguments: DiverseAutoregressive.Estimator.allCases) func evaluationIsNextTokenPrediction(estimator: DiverseAutoregressive.Estimator) throws {
-    let model = ModelConfiguration.gpt2(vocabulary: 23, context: 4, width: 4, layers: 1, heads: 1)
+    let model = ModelConfiguration.gpt2(vocabSize: 23, maxPosition: 4, hiddenSize: 4, numLayers: 1, numHeads: 1)
     let evaluation = StepContext(seed: 1, step: 0, steps: 0, purpose: .evaluation)
-    for segments: [Int32] in [[0, 0, 0, 0, 0, 0, 0], [0, 0, 1, 1, 1, -1, -1]] {
-      let ar = try Autoregressive(.init(), model: model, vocabulary: ToyTokens.vocabulary).corrupt(batch(segments), evaluation).targets[0]
-      let mine = try objective { ($0.estimator, $0.law, $0.offsets) = (estimator, .inverse, 3) }.corrupt(batch(segments), evaluation).targets[0]
+    for documentIDs: [Int32] in [[0, 0, 0, 0, 0, 0, 0], [0, 0, 1, 1, 1, -1, -1]] {
+      let ar = try Autoregressive(.init(), model: model, vocabulary: ToyTokens.vocabulary).corrupt(batch(documentIDs), evaluation).targets[0]
+      let mine = try objective { ($0.estimator, $0.offsetDistribution, $0.offsets) = (estimator, .inverse, 3) }.corrupt(batch(documentIDs), evaluation).targets[0]
       #expect(mine.rows == ar.rows && mine.ids == ar.ids && mine.weights == ar.weights && mine.count == ar.count)
       #expect(mine.offsets.allSatisfy { $0 == 1 })
     }
@@ -73,8 +73,8 @@ import Testing
 
   /// A budget in flops counts every target's logits, and the adapter where there is one: 6 · (4·4 + 4·4) for each of the 8 far targets.
   @Test func flopsCountEveryTarget() throws {
-    func flops(_ told: OffsetPrediction.Told, _ offsets: Int) throws -> Double {
-      let objective = try objective { ($0.told, $0.offsets) = (told, offsets) }
+    func flops(_ offsetConditioning: OffsetPrediction.OffsetConditioning, _ offsets: Int) throws -> Double {
+      let objective = try objective { ($0.offsetConditioning, $0.offsets) = (offsetConditioning, offsets) }
       return objective.trainingFlops(objective.corrupt(batch([0, 0, 0, 0, 0, 0, 0]), context))
     }
     let (one, heads, embedding) = (try flops(.none, 1), try flops(.heads, 3), try flops(.embedding, 3))
@@ -85,17 +85,17 @@ import Testing
 
   // MARK: - Sampling
 
-  private func sampled(_ law: OffsetLaw, _ draw: DiverseAutoregressive.Draw, seed: UInt64 = 1) throws -> (batch: SampleBatch, targets: TermTargets) {
+  private func sampled(_ law: OffsetDistribution, _ draw: DiverseAutoregressive.Draw, seed: UInt64 = 1) throws -> (batch: SampleBatch, targets: TermTargets) {
     let (count, stride) = (2000, 14)
     let batch = SampleBatch(
-      positions: (0..<UInt64(count)).map { $0 }, length: 10, lookahead: 4, tokens: (0..<count * stride).map { Int32(4 + $0 % 19) },
-      segments: [Int32](repeating: 0, count: count * stride))
-    let objective = try objective { ($0.estimator, $0.law, $0.draw) = (.sampled, law, draw) }
+      sampleIDs: (0..<UInt64(count)).map { $0 }, length: 10, lookahead: 4, tokens: (0..<count * stride).map { Int32(4 + $0 % 19) },
+      documentIDs: [Int32](repeating: 0, count: count * stride))
+    let objective = try objective { ($0.estimator, $0.offsetDistribution, $0.draw) = (.sampled, law, draw) }
     return (batch, objective.corrupt(batch, StepContext(seed: seed, step: 0, steps: 1)).targets[0])
   }
 
   /// One target a position, its offset by the law: χ² with 3 degrees of freedom; 25 has probability 2e-5.
-  @Test(arguments: OffsetLaw.allCases) func oneOffsetAPosition(law: OffsetLaw) throws {
+  @Test(arguments: OffsetDistribution.allCases) func oneOffsetAPosition(law: OffsetDistribution) throws {
     let (batch, targets) = try sampled(law, .position)
     #expect(targets.rows.sorted() == Array(0..<20_000))
     #expect(targets.weights.allSatisfy { $0 == 1 } && targets.count == 20_000)
@@ -127,25 +127,25 @@ import Testing
   }
 
   @Test func lawsDrawTheirEdges() {
-    #expect(OffsetLaw.uniform.draw(0, of: 4) == 1 && OffsetLaw.uniform.draw(0.25, of: 4) == 2 && OffsetLaw.uniform.draw(0.999_999, of: 4) == 4)
-    #expect(OffsetLaw.inverse.draw(0.66, of: 2) == 1 && OffsetLaw.inverse.draw(0.67, of: 2) == 2 && OffsetLaw.inverse.draw(0.9, of: 1) == 1)
+    #expect(OffsetDistribution.uniform.draw(0, of: 4) == 1 && OffsetDistribution.uniform.draw(0.25, of: 4) == 2 && OffsetDistribution.uniform.draw(0.999_999, of: 4) == 4)
+    #expect(OffsetDistribution.inverse.draw(0.66, of: 2) == 1 && OffsetDistribution.inverse.draw(0.67, of: 2) == 2 && OffsetDistribution.inverse.draw(0.9, of: 1) == 1)
   }
 
   // MARK: - Loss and gradients
 
   /// Every way of telling, both estimators, both laws: the whole conformance check, gradients against the reference included.
-  @Test(arguments: OffsetPrediction.Told.allCases, DiverseAutoregressive.Estimator.allCases)
-  func conformance(told: OffsetPrediction.Told, estimator: DiverseAutoregressive.Estimator) {
+  @Test(arguments: OffsetPrediction.OffsetConditioning.allCases, DiverseAutoregressive.Estimator.allCases)
+  func conformance(offsetConditioning: OffsetPrediction.OffsetConditioning, estimator: DiverseAutoregressive.Estimator) {
     var options = Options()
-    (options.told, options.estimator, options.law, options.offsets) = (told, estimator, .inverse, 3)
+    (options.offsetConditioning, options.estimator, options.offsetDistribution, options.offsets) = (offsetConditioning, estimator, .inverse, 3)
     #expect(checkObjective(ObjectiveEntry(DiverseAutoregressive.self), options: options) == [])
   }
 
   /// An untied head, gated activation and RMSNorm; a head with a transform and a bias.
-  @Test(arguments: OffsetPrediction.Told.allCases) func otherModels(told: OffsetPrediction.Told) {
+  @Test(arguments: OffsetPrediction.OffsetConditioning.allCases) func otherModels(offsetConditioning: OffsetPrediction.OffsetConditioning) {
     var options = Options()
-    (options.told, options.offsets) = (told, 3)
-    let llama = ModelConfiguration.llama(vocabulary: 23, context: 11, width: 12, layers: 2, heads: 3, feedForward: 10)
+    (options.offsetConditioning, options.offsets) = (offsetConditioning, 3)
+    let llama = ModelConfiguration.llama(vocabSize: 23, maxPosition: 11, hiddenSize: 12, numLayers: 2, numHeads: 3, intermediateSize: 10)
     var transformed = DiverseAutoregressive.checkModel()
     transformed.headTransform = true
     for model in [llama, transformed] {
@@ -155,8 +155,8 @@ import Testing
 
   /// Parameters beyond the model's: m - 1 heads, one adapter, or none.
   @Test func parametersOfEachWay() throws {
-    func extra(_ told: OffsetPrediction.Told, _ offsets: Int) throws -> [String] {
-      try objective { ($0.told, $0.offsets) = (told, offsets) }.networks.trained.entries.map(\.name).filter { $0.hasPrefix("offset") }
+    func extra(_ offsetConditioning: OffsetPrediction.OffsetConditioning, _ offsets: Int) throws -> [String] {
+      try objective { ($0.offsetConditioning, $0.offsets) = (offsetConditioning, offsets) }.networks.trained.entries.map(\.name).filter { $0.hasPrefix("offset") }
     }
     #expect(try extra(.heads, 3) == ["offset.2.weight", "offset.3.weight"])
     #expect(
@@ -164,6 +164,6 @@ import Testing
         "offset.down.weight", "offset.down.bias", "offset.up.weight", "offset.up.bias", "offset.norm.weight", "offset.norm.bias", "offset.embedding",
       ])
     #expect(try extra(.none, 3).isEmpty)
-    for told in OffsetPrediction.Told.allCases { #expect(try extra(told, 1).isEmpty) }
+    for offsetConditioning in OffsetPrediction.OffsetConditioning.allCases { #expect(try extra(offsetConditioning, 1).isEmpty) }
   }
 }

@@ -15,8 +15,8 @@ import Testing
   private static let length = 22
 
   private func model() -> ModelConfiguration {
-    var c = ModelConfiguration.bert(vocabulary: 50, context: Self.length, width: 8, layers: 1, heads: 2)
-    c.feedForward = 16
+    var c = ModelConfiguration.bert(vocabSize: 50, maxPosition: Self.length, hiddenSize: 8, numLayers: 1, numHeads: 2)
+    c.intermediateSize = 16
     return c
   }
 
@@ -34,8 +34,8 @@ import Testing
       let (sample, i) = (index / n, index % n)
       return i == 0 ? 2 : (i == n - 1 ? 3 : Int32(4 + (i * 7 + sample) % 46))
     }
-    let segments = (0..<count * n).map { Int32($0 / n == count - 1 && $0 % n > 15 ? -1 : 0) }
-    return SampleBatch(positions: (0..<UInt64(count)).map { $0 }, length: n, lookahead: 0, tokens: tokens, segments: segments)
+    let documentIDs = (0..<count * n).map { Int32($0 / n == count - 1 && $0 % n > 15 ? -1 : 0) }
+    return SampleBatch(sampleIDs: (0..<UInt64(count)).map { $0 }, length: n, lookahead: 0, tokens: tokens, documentIDs: documentIDs)
   }
 
   private struct Outcome {
@@ -50,7 +50,7 @@ import Testing
     let bank = ParameterSet(objective.networks)
     bank.initialize(seed: 3)
     edit(bank)
-    let samples = example.inputs[0].positions.count
+    let samples = example.inputs[0].sampleIDs.count
     let counting = Arena.counting()
     _ = objective.workspace(samples: samples, length: Self.length, counting)
     let arena = Arena(floats: counting.used)
@@ -86,12 +86,12 @@ import Testing
     let deviation = (0.85 * 0.15 * Double(rows.count)).squareRoot()
     #expect(abs(Double(masked) - 0.85 * Double(rows.count)) < 5 * deviation)
     #expect(zip(rows, ids).allSatisfy { row, id in
-      id == batch.tokens[row] && [1, id].contains(example.inputs[0].tokens[row]) && batch.segments[row] >= 0 && ![0, 21].contains(row % 22)
+      id == batch.tokens[row] && [1, id].contains(example.inputs[0].tokens[row]) && batch.documentIDs[row] >= 0 && ![0, 21].contains(row % 22)
     })
     // The discriminator is asked at every real position, [CLS] and [SEP] included.
-    #expect(example.targets[1].rows == batch.segments.indices.filter { batch.segments[$0] >= 0 })
+    #expect(example.targets[1].rows == batch.documentIDs.indices.filter { batch.documentIDs[$0] >= 0 })
     #expect(example.counts == [Double(rows.count), Double(2000 * 22 - 6)])
-    #expect(try objective { $0.discriminatorOn = "drawn" }.corrupt(batch, context).targets[1].rows == rows)
+    #expect(try objective { $0.discriminatorPositions = "drawn" }.corrupt(batch, context).targets[1].rows == rows)
   }
 
   /// The share of replaced tokens is the drawn share times the chance that the generator is wrong.
@@ -119,9 +119,9 @@ import Testing
     let objective = try objective()
     let (whole, batch) = (objective.corrupt(samples(40), context), samples(40))
     var second = batch
-    (second.positions, second.indices) = ([17], [17])
+    (second.sampleIDs, second.indices) = ([17], [17])
     second.tokens = Array(batch.tokens[17 * 22..<18 * 22])
-    second.segments = Array(batch.segments[17 * 22..<18 * 22])
+    second.documentIDs = Array(batch.documentIDs[17 * 22..<18 * 22])
     let alone = replacements(objective, objective.corrupt(second, context)) { _ in 0 }
     #expect(Array(replacements(objective, whole) { _ in 0 }[17 * 22..<18 * 22]) == alone)
     let evaluation = objective.corrupt(second, StepContext(seed: 1, step: 0, steps: 1, purpose: .evaluation))
@@ -195,38 +195,38 @@ import Testing
 
   @Test func shapesOfTheGenerator() throws {
     let options = Electra.Options()
-    let base = ModelConfiguration.bert(vocabulary: 50, context: 16, width: 768, layers: 12, heads: 12)
+    let base = ModelConfiguration.bert(vocabSize: 50, maxPosition: 16, hiddenSize: 768, numLayers: 12, numHeads: 12)
     let small = try options.generatorShape(base, more: [])
-    #expect([small.width, small.heads, small.feedForward, small.layers, small.tableWidth] == [192, 3, 768, 12, 768])
-    #expect(try Electra(options, model: base, vocabulary: vocabulary).companions.map(\.family) == [.electraGenerator])
+    #expect([small.hiddenSize, small.numHeads, small.intermediateSize, small.numLayers, small.resolvedEmbeddingSize] == [192, 3, 768, 12, 768])
+    #expect(try Electra(options, model: base, vocabulary: vocabulary).exportedNetworks.map(\.family) == [.electraGenerator])
     var own = options
-    (own.generatorWidth, own.generatorHeads, own.generatorFeedForward, own.generatorLayers) = (64, 4, 100, 3)
+    (own.generatorHiddenSize, own.generatorNumHeads, own.generatorIntermediateSize, own.generatorNumLayers) = (64, 4, 100, 3)
     let given = try own.generatorShape(base, more: [])
-    #expect([given.width, given.heads, given.feedForward, given.layers] == [64, 4, 100, 3])
+    #expect([given.hiddenSize, given.numHeads, given.intermediateSize, given.numLayers] == [64, 4, 100, 3])
     own = options
     own.generatorFraction = 1
-    #expect(try own.generatorShape(base, more: []).embeddingWidth == 0)
+    #expect(try own.generatorShape(base, more: []).embeddingSize == 0)
     #expect(try Electra(own, model: base, vocabulary: vocabulary).exported.huggingFaceClass == .electra)
   }
 
   @Test func errors() {
     #expect {
       var options = Electra.Options()
-      (options.discriminatorOn, options.maskShare, options.temperature) = ("some", 1.5, 0)
+      (options.discriminatorPositions, options.maskReplaceProb, options.temperature) = ("some", 1.5, 0)
       _ = try Electra(options, model: model(), vocabulary: vocabulary)
     } throws: { error in
       (error as? ConfigurationError)?.description == """
-        objective.maskShare is 1.5; it must lie in 0...1.
-        objective.discriminatorOn is "some"; it must be all or drawn.
+        objective.mask_replace_prob is 1.5; it must lie in 0...1.
+        objective.discriminator_positions is "some"; it must be all or drawn.
         objective.temperature is 0.0; it must lie in 0.01...100.
         """
     }
     #expect {
       var options = Electra.Options()
-      (options.generatorWidth, options.generatorHeads) = (10, 4)
+      (options.generatorHiddenSize, options.generatorNumHeads) = (10, 4)
       _ = try Electra(options, model: model(), vocabulary: vocabulary)
     } throws: { error in
-      (error as? ConfigurationError)?.description == "objective.generatorWidth is 10; it must be a whole number of times objective.generatorHeads = 4."
+      (error as? ConfigurationError)?.description == "objective.generator_hidden_size is 10; it must be a whole number of times objective.generator_num_heads = 4."
     }
     #expect(throws: ConfigurationError.self) { try Electra(.init(), model: model(), vocabulary: Vocabulary(size: 50)) }
   }

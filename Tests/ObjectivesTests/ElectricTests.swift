@@ -17,13 +17,13 @@ import Testing
     var options = Electric.Options()
     options.generatorFraction = 0.5
     change(&options)
-    let c = ModelConfiguration.bert(vocabulary: 23, context: length, width: 16, layers: 2, heads: 4)
+    let c = ModelConfiguration.bert(vocabSize: 23, maxPosition: length, hiddenSize: 16, numLayers: 2, numHeads: 4)
     return try Electric(options, model: c, vocabulary: ToyTokens.vocabulary)
   }
 
   /// Two documents, then padding.
   private func batch(_ tokens: [Int32] = [2, 5, 9, 3, 2, 7, 8, 3, 0]) -> SampleBatch {
-    SampleBatch(positions: [3], length: length, lookahead: 0, tokens: tokens, segments: [0, 0, 0, 0, 1, 1, 1, 1, -1])
+    SampleBatch(sampleIDs: [3], length: length, lookahead: 0, tokens: tokens, documentIDs: [0, 0, 0, 0, 1, 1, 1, 1, -1])
   }
 
   /// The generator's loss at one position, for a fixed target.
@@ -45,8 +45,8 @@ import Testing
 
   /// Changing a token moves the prediction at every other place that may see it, and never its own.
   @Test(arguments: [false, true])
-  func eachTokenIsPredictedFromAllOthers(insideDocuments: Bool) throws {
-    let objective = try objective { $0.insideDocuments = insideDocuments }
+  func eachTokenIsPredictedFromAllOthers(documentMasking: Bool) throws {
+    let objective = try objective { $0.documentMasking = documentMasking }
     let tokens = batch().tokens
     let before = (0..<length - 1).map { loss(objective, tokens, at: $0) }
     for changed in 0..<length {
@@ -54,7 +54,7 @@ import Testing
       other[changed] = 4 + (tokens[changed] + 7) % 19
       let after = (0..<length - 1).map { loss(objective, other, at: $0) }
       for row in 0..<length - 1 {
-        let together = changed < length - 1 && (!insideDocuments || (row < 4) == (changed < 4))
+        let together = changed < length - 1 && (!documentMasking || (row < 4) == (changed < 4))
         #expect((before[row] != after[row]) == (together && row != changed), "position \(changed), asked at \(row)")
       }
     }
@@ -81,8 +81,8 @@ import Testing
       _ = try objective { ($0.maskRatio, $0.generatorFraction) = (0, 2) }
     } throws: { error in
       (error as? ConfigurationError)?.description == """
-        objective.maskRatio is 0.0; it must lie in 0.01...0.9.
-        objective.generatorFraction is 2.0; it must lie in 0.01...1.
+        objective.mask_ratio is 0.0; it must lie in 0.01...0.9.
+        objective.generator_fraction is 2.0; it must lie in 0.01...1.
         """
     }
   }

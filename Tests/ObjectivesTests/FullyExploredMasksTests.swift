@@ -14,7 +14,7 @@ import Testing
 
   /// What is hidden at a visit of `samples` texts with `body` eligible positions, at another place of the stream each time.
   private func hidden(_ objective: FullyExploredMasks, visit: UInt64, samples: Int = 30, body: Int = 45) -> [[Int]] {
-    let batch = MaskFixture.samples(samples, body: body, visits: visit, from: visit * 1000)
+    let batch = MaskFixture.samples(samples, body: body, epochs: visit, from: visit * 1000)
     return MaskFixture.hidden(objective.corrupt(batch, MaskFixture.context), samples: samples, length: body + 2)
   }
 
@@ -55,8 +55,8 @@ import Testing
   func everyPositionOnceACycle(assignment: MaskPartition.Assignment) throws {
     let objective = try objective { $0.assign = assignment }
     for cycle in 0..<3 {
-      let visits = (0..<7).map { hidden(objective, visit: UInt64(7 * cycle + $0)) }
-      for text in 0..<30 { #expect(visits.flatMap { $0[text] }.sorted() == Array(1...45)) }
+      let epochs = (0..<7).map { hidden(objective, visit: UInt64(7 * cycle + $0)) }
+      for text in 0..<30 { #expect(epochs.flatMap { $0[text] }.sorted() == Array(1...45)) }
     }
     let across = (3..<10).map { hidden(objective, visit: UInt64($0)) }
     #expect((0..<30).contains { text in across.flatMap { $0[text] }.sorted() != Array(1...45) })
@@ -70,7 +70,7 @@ import Testing
     // It depends on text, seed and visit, not on the place in the stream.
     var batch = MaskFixture.samples(30, body: 45)
     let here = objective.corrupt(batch, MaskFixture.context).targets[0].rows
-    batch.positions = batch.positions.map { $0 + 12345 }
+    batch.sampleIDs = batch.sampleIDs.map { $0 + 12345 }
     #expect(objective.corrupt(batch, MaskFixture.context).targets[0].rows == here)
     #expect(objective.corrupt(batch, StepContext(seed: 2, step: 0, steps: 1)).targets[0].rows != here)
   }
@@ -89,14 +89,14 @@ import Testing
   /// 45 positions in seven sets: three of seven and four of six.
   @Test func weights() throws {
     for visit in 0..<7 as Range<UInt64> {
-      let batch = MaskFixture.samples(10, body: 45, visits: visit)
+      let batch = MaskFixture.samples(10, body: 45, epochs: visit)
       let token = try objective().corrupt(batch, MaskFixture.context).targets[0]
       #expect(token.weights.allSatisfy { $0 == 1 } && token.count == (visit < 3 ? 70 : 60))
-      let set = try objective { $0.weightLaw = .set }.corrupt(batch, MaskFixture.context).targets[0]
+      let set = try objective { $0.lossNormalization = .set }.corrupt(batch, MaskFixture.context).targets[0]
       #expect(set.weights.allSatisfy { $0 == 1 / Float(visit < 3 ? 7 : 6) } && set.count == 10 && set.rows == token.rows)
     }
     // Fewer positions than sets: empty sets ask for nothing, and are no part of the mean.
-    let last = try objective { $0.weightLaw = .set }.corrupt(MaskFixture.samples(10, body: 3, visits: 5), MaskFixture.context).targets[0]
+    let last = try objective { $0.lossNormalization = .set }.corrupt(MaskFixture.samples(10, body: 3, epochs: 5), MaskFixture.context).targets[0]
     #expect(last.rows.isEmpty && last.count == 0)
   }
 
@@ -111,12 +111,12 @@ import Testing
 
   @Test func errors() {
     #expect {
-      _ = try objective { ($0.sets, $0.maskShare) = (1, 1.5) }
+      _ = try objective { ($0.sets, $0.maskReplaceProb) = (1, 1.5) }
     } throws: {
       "\($0)" == """
         objective.sets is 1; it must lie in 2...100.
-        objective.maskShare is 1.5; it must lie in 0.0...1.0.
-        objective.randomShare and maskShare add up to 1.6; together they must not exceed 1.
+        objective.mask_replace_prob is 1.5; it must lie in 0.0...1.0.
+        objective.random_replace_prob and mask_replace_prob add up to 1.6; together they must not exceed 1.
         """
     }
   }

@@ -20,8 +20,8 @@ import Testing
   private func text(_ count: Int, length: Int) -> SampleBatch {
     let tokens = (0..<count * (length + 1)).map { Int32(4 + ($0 * 7) % 46) }
     return SampleBatch(
-      positions: (0..<UInt64(count)).map { $0 }, length: length, lookahead: 1, tokens: tokens,
-      segments: [Int32](repeating: 0, count: tokens.count))
+      sampleIDs: (0..<UInt64(count)).map { $0 }, length: length, lookahead: 1, tokens: tokens,
+      documentIDs: [Int32](repeating: 0, count: tokens.count))
   }
 
   private func masks(_ example: TrainingExample, length: Int) -> [[Int]] {
@@ -74,7 +74,7 @@ import Testing
   /// L counts real positions only.
   @Test func paddingIsNotDrawn() throws {
     var batch = text(200, length: 20)
-    for sample in 0..<200 { for i in 8..<21 { batch.segments[sample * 21 + i] = -1 } }
+    for sample in 0..<200 { for i in 8..<21 { batch.documentIDs[sample * 21 + i] = -1 } }
     #expect(masks(try objective().corrupt(batch, MaskFixture.context), length: 20).allSatisfy { $0.count == 1 && $0[0] < 7 })
     #expect(masks(try objective().corrupt(batch.padded(to: 201), MaskFixture.context), length: 20)[200].isEmpty)
   }
@@ -84,7 +84,7 @@ import Testing
     let objective = try objective { $0.sampling = .reference }
     func mask(_ step: Int, from position: UInt64) -> [Int] {
       var batch = text(5, length: 40)
-      batch.positions = batch.positions.map { $0 + position }
+      batch.sampleIDs = batch.sampleIDs.map { $0 + position }
       let all = masks(objective.corrupt(batch, StepContext(seed: 1, step: step, steps: 500)), length: 40)
       #expect(Set(all).count == 1 && all[0].count == 6)
       return all[0]
@@ -101,7 +101,7 @@ import Testing
       _ = try MaskEnhancedAutoregressive(options, model: MaskFixture.causal, vocabulary: Vocabulary(size: 50))
     } throws: {
       "\($0)" == """
-        objective.maskRatio is 0.95; it must lie in 0.0...0.9.
+        objective.mask_ratio is 0.95; it must lie in 0.0...0.9.
         objective.name is meap, but the tokeniser has no [MASK]; prepare the corpus again with --add-tokens, which adds one.
         """
     }

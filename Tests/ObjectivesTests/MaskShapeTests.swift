@@ -48,17 +48,17 @@ import Testing
     }
     tokens.append(3)
     let second = words[9].min() ?? 0
-    let segments = tokens.indices.map { Int32($0 >= second ? 1 : 0) }
+    let documentIDs = tokens.indices.map { Int32($0 >= second ? 1 : 0) }
     let batch = SampleBatch(
-      positions: (0..<UInt64(samples)).map { $0 }, length: tokens.count, lookahead: 0, tokens: (0..<samples).flatMap { _ in tokens },
-      segments: (0..<samples).flatMap { _ in segments })
+      sampleIDs: (0..<UInt64(samples)).map { $0 }, length: tokens.count, lookahead: 0, tokens: (0..<samples).flatMap { _ in tokens },
+      documentIDs: (0..<samples).flatMap { _ in documentIDs })
     return (batch, words)
   }
 
   /// 40 tokens in 18 words at 0.25: at most 10 positions, and no word left that would still fit.
   @Test func wordsAreHiddenWhole() throws {
     let (batch, words) = wordBatch(400)
-    let objective = try objective(words: Self.words) { ($0.wholeWords, $0.maskRatio, $0.randomShare) = (true, 0.25, 0) }
+    let objective = try objective(words: Self.words) { ($0.wholeWordMask, $0.maskRatio, $0.randomReplaceProb) = (true, 0.25, 0) }
     var hits = [Int](repeating: 0, count: words.count)
     for chosen in hidden(objective, batch).map(Set.init) {
       for (number, word) in words.enumerated() where !chosen.isDisjoint(with: word) {
@@ -72,22 +72,22 @@ import Testing
 
   /// A word longer than the count is left out, and a sample of nothing else hides one of them.
   @Test func wordsThatDoNotFit() throws {
-    let objective = try objective(words: Self.words) { ($0.wholeWords, $0.maskRatio) = (true, 0.2) }
+    let objective = try objective(words: Self.words) { ($0.wholeWordMask, $0.maskRatio) = (true, 0.2) }
     // Two positions of ten: a word of four, one of three, three of one.
     let tokens: [Int32] = [4, 5, 7, 9, 6, 5, 7, 8, 10, 12]
     let batch = SampleBatch(
-      positions: (0..<50).map { UInt64($0) }, length: 10, lookahead: 0, tokens: (0..<50).flatMap { _ in tokens },
-      segments: [Int32](repeating: 0, count: 500))
+      sampleIDs: (0..<50).map { UInt64($0) }, length: 10, lookahead: 0, tokens: (0..<50).flatMap { _ in tokens },
+      documentIDs: [Int32](repeating: 0, count: 500))
     #expect(hidden(objective, batch).allSatisfy { $0.count == 2 && $0.allSatisfy { $0 >= 7 } })
-    let single = SampleBatch(positions: [7], length: 6, lookahead: 0, tokens: [4, 5, 7, 4, 5, 7], segments: [0, 0, 0, 0, 0, 0])
+    let single = SampleBatch(sampleIDs: [7], length: 6, lookahead: 0, tokens: [4, 5, 7, 4, 5, 7], documentIDs: [0, 0, 0, 0, 0, 0])
     #expect([[0, 1, 2], [3, 4, 5]].contains(hidden(objective, single)[0]))
   }
 
   @Test func wordsNeedATokeniserThatKnowsThem() {
     #expect {
-      _ = try objective { $0.wholeWords = true }
+      _ = try objective { $0.wholeWordMask = true }
     } throws: {
-      "\($0)" == "objective.wholeWords is true, but where words begin is not known; open a corpus with its tokeniser, or set it to false."
+      "\($0)" == "objective.whole_word_mask is true, but where words begin is not known; open a corpus with its tokeniser, or set it to false."
     }
   }
 
@@ -141,8 +141,8 @@ import Testing
     let pair: [Int32] = bySpecialTokens ? [4, 6, 3] : [4, 6]
     let length = 6 * pair.count
     let batch = SampleBatch(
-      positions: (0..<1000).map { UInt64($0) }, length: length, lookahead: 0, tokens: (0..<6000).flatMap { _ in pair },
-      segments: (0..<1000).flatMap { _ in (0..<length).map { Int32(bySpecialTokens ? 0 : $0 / 2) } })
+      sampleIDs: (0..<1000).map { UInt64($0) }, length: length, lookahead: 0, tokens: (0..<6000).flatMap { _ in pair },
+      documentIDs: (0..<1000).flatMap { _ in (0..<length).map { Int32(bySpecialTokens ? 0 : $0 / 2) } })
     let all = hidden(objective, batch)
     #expect(all.allSatisfy { $0.count == 2 })
     let whole = all.filter { $0[0] / pair.count == $0[1] / pair.count }.count
@@ -152,7 +152,7 @@ import Testing
 
   @Test func spansOfWordsAreWhole() throws {
     let (batch, words) = wordBatch(200)
-    let objective = try objective(words: Self.words) { ($0.wholeWords, $0.spans, $0.spanLength, $0.maskRatio) = (true, .fixed, 3, 0.3) }
+    let objective = try objective(words: Self.words) { ($0.wholeWordMask, $0.spans, $0.spanLength, $0.maskRatio) = (true, .fixed, 3, 0.3) }
     for chosen in hidden(objective, batch).map(Set.init) {
       #expect(words.allSatisfy { chosen.isDisjoint(with: $0) || $0.isSubset(of: chosen) })
       #expect((8...12).contains(chosen.count))
@@ -161,12 +161,12 @@ import Testing
 
   @Test func errors() {
     #expect {
-      _ = try objective { ($0.finalMaskRatio, $0.spanEnd, $0.spanLength) = (0, 2, 0) }
+      _ = try objective { ($0.finalMaskRatio, $0.spanGeometricP, $0.spanLength) = (0, 2, 0) }
     } throws: {
       "\($0)" == """
-        objective.finalMaskRatio is 0.0; it must lie in 0.01...0.9.
-        objective.spanEnd is 2.0; it must lie in 0.01...1.0.
-        objective.spanLength is 0; it must lie in 1...1000.
+        objective.final_mask_ratio is 0.0; it must lie in 0.01...0.9.
+        objective.span_geometric_p is 2.0; it must lie in 0.01...1.0.
+        objective.span_length is 0; it must lie in 1...1000.
         """
     }
   }

@@ -11,7 +11,7 @@ import Testing
   private func objective(_ change: (inout MaskedLanguageModel.Options) -> Void = { _ in }) throws -> MaskedLanguageModel {
     var options = MaskedLanguageModel.Options()
     change(&options)
-    let model = ModelConfiguration.bert(vocabulary: 50, context: 100, width: 8, layers: 1, heads: 1)
+    let model = ModelConfiguration.bert(vocabSize: 50, maxPosition: 100, hiddenSize: 8, numLayers: 1, numHeads: 1)
     return try MaskedLanguageModel(options, model: model, vocabulary: vocabulary)
   }
 
@@ -22,8 +22,8 @@ import Testing
       return i == 0 ? 2 : (i == 101 ? 3 : Int32(4 + (i * 7 + sample) % 46))
     }
     return SampleBatch(
-      positions: (0..<UInt64(count)).map { $0 }, length: 102, lookahead: 0, tokens: tokens,
-      segments: [Int32](repeating: 0, count: count * 102))
+      sampleIDs: (0..<UInt64(count)).map { $0 }, length: 102, lookahead: 0, tokens: tokens,
+      documentIDs: [Int32](repeating: 0, count: count * 102))
   }
 
   private let context = StepContext(seed: 1, step: 0, steps: 1)
@@ -79,7 +79,7 @@ import Testing
 
   @Test(arguments: [(1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
   func extremeShares(mask: Double, random: Double) throws {
-    let example = try objective { ($0.maskShare, $0.randomShare) = (mask, random) }.corrupt(samples(20), context)
+    let example = try objective { ($0.maskReplaceProb, $0.randomReplaceProb) = (mask, random) }.corrupt(samples(20), context)
     let shown = example.targets[0].rows.map { example.inputs[0].tokens[$0] }
     if mask == 1 { #expect(shown.allSatisfy { $0 == 1 }) }
     if random == 1 { #expect(shown.allSatisfy { $0 >= 4 } && shown != example.targets[0].ids) }
@@ -89,20 +89,20 @@ import Testing
   /// At least one position of a sample that has any; none of one that has none.
   @Test func shortSamples() throws {
     let batch = SampleBatch(
-      positions: [0, 1], length: 3, lookahead: 0, tokens: [2, 9, 3, 2, 3, 0], segments: [0, 0, 0, 0, 0, -1])
+      sampleIDs: [0, 1], length: 3, lookahead: 0, tokens: [2, 9, 3, 2, 3, 0], documentIDs: [0, 0, 0, 0, 0, -1])
     #expect(try objective().corrupt(batch, context).targets[0].rows == [1])
   }
 
   @Test func errors() {
-    let model = ModelConfiguration.bert(vocabulary: 50, context: 8, width: 8, layers: 1, heads: 1)
+    let model = ModelConfiguration.bert(vocabSize: 50, maxPosition: 8, hiddenSize: 8, numLayers: 1, numHeads: 1)
     #expect {
       var options = MaskedLanguageModel.Options()
-      (options.maskRatio, options.randomShare) = (1.5, 0.3)
+      (options.maskRatio, options.randomReplaceProb) = (1.5, 0.3)
       _ = try MaskedLanguageModel(options, model: model, vocabulary: Vocabulary(size: 50))
     } throws: { error in
       (error as? ConfigurationError)?.description == """
-        objective.maskRatio is 1.5; it must lie in 0.01...0.9.
-        objective.randomShare and maskShare add up to 1.1; together they must not exceed 1.
+        objective.mask_ratio is 1.5; it must lie in 0.01...0.9.
+        objective.random_replace_prob and mask_replace_prob add up to 1.1; together they must not exceed 1.
         objective.name is mlm, but the tokeniser has no [MASK]; prepare the corpus again with --add-tokens, which adds one.
         """
     }

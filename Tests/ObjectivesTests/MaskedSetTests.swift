@@ -17,22 +17,22 @@ import Testing
   ) throws -> MaskedSetPrediction {
     var options = MaskedSetPrediction.Options()
     change(&options)
-    var model = ModelConfiguration.bert(vocabulary: 60, context: length, width: 16, layers: 2, heads: 4)
-    model.positions = .none
+    var model = ModelConfiguration.bert(vocabSize: 60, maxPosition: length, hiddenSize: 16, numLayers: 2, numHeads: 4)
+    model.positionEmbedding = .none
     return try MaskedSetPrediction(options, model: model, vocabulary: vocabulary)
   }
 
   /// One set a sample, padded to 24: sample s has 5 + s tokens, or as many pairs.
   private func samples(_ count: Int, pairs: Bool = false) -> SampleBatch {
-    var (tokens, segments) = ([Int32](), [Int32]())
+    var (tokens, documentIDs) = ([Int32](), [Int32]())
     for sample in 0..<count {
       let size = (5 + sample) * (pairs ? 2 : 1)
       for i in 0..<24 {
         tokens.append(i >= size ? 0 : (pairs && i % 2 == 0 ? Int32(50 + (i / 2 + sample) % 4) : Int32(5 + (i * 7 + sample) % 40)))
-        segments.append(i < size ? 0 : -1)
+        documentIDs.append(i < size ? 0 : -1)
       }
     }
-    return SampleBatch(positions: (0..<UInt64(count)).map { $0 }, length: 24, lookahead: 0, tokens: tokens, segments: segments)
+    return SampleBatch(sampleIDs: (0..<UInt64(count)).map { $0 }, length: 24, lookahead: 0, tokens: tokens, documentIDs: documentIDs)
   }
 
   @Test(arguments: [(.rounded, [1, 2, 2, 2, 2]), (.floored, [1, 1, 1, 2, 2])] as [(MaskedSetPrediction.MaskCount, [Int])])
@@ -45,7 +45,7 @@ import Testing
     }
   }
 
-  /// Rows are entities, companions their roles, and a hidden entity's role is still shown.
+  /// Rows are entities, roleIDs their roles, and a hidden entity's role is still shown.
   @Test func rolesAreShown() throws {
     let batch = samples(5, pairs: true)
     let example = try objective { $0.roles = true }.corrupt(batch, context)
@@ -54,7 +54,7 @@ import Testing
     var hidden = 0
     for row in 0..<60 {
       let place = row / 12 * 24 + row % 12 * 2
-      #expect(input.companions[row] == batch.tokens[place])
+      #expect(input.roleIDs[row] == batch.tokens[place])
       if let asked = example.targets[0].rows.firstIndex(of: row) {
         hidden += 1
         #expect(input.tokens[row] == 1 && example.targets[0].ids[asked] == batch.tokens[place + 1])
@@ -81,7 +81,7 @@ import Testing
       for (to, from) in zip(members, permuted) { source[sample * length + to] = sample * length + from }
     }
     shuffled.tokens = source.map { input.tokens[$0] }
-    if roles { shuffled.companions = source.map { input.companions[$0] } }
+    if roles { shuffled.roleIDs = source.map { input.roleIDs[$0] } }
     #expect(shuffled.tokens != input.tokens)
 
     let bank = ParameterSet(objective.networks)
@@ -111,8 +111,8 @@ import Testing
 
   @Test func errors() {
     #expect {
-      let model = ModelConfiguration.bert(vocabulary: 60, context: 8, width: 8, layers: 1, heads: 1)
+      let model = ModelConfiguration.bert(vocabSize: 60, maxPosition: 8, hiddenSize: 8, numLayers: 1, numHeads: 1)
       _ = try MaskedSetPrediction(.init(), model: model, vocabulary: vocabulary)
-    } throws: { "\($0)" == "model.positions is learned, but mpp reads sets, whose members have no order; set it to \"none\"." }
+    } throws: { "\($0)" == "model.position_embedding is learned, but mpp reads sets, whose members have no order; set it to \"none\"." }
   }
 }

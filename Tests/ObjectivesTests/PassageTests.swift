@@ -12,7 +12,7 @@ import Testing
   private let vocabulary = Vocabulary(size: 50, pad: 0, mask: 1, cls: 2, sep: 3)
 
   private func model(length: Int = 30) -> ModelConfiguration {
-    .bert(vocabulary: 50, context: length, width: 12, layers: 1, heads: 2)
+    .bert(vocabSize: 50, maxPosition: length, hiddenSize: 12, numLayers: 1, numHeads: 2)
   }
 
   private func retromae(length: Int = 30, _ change: (inout RetroMAE.Options) -> Void = { _ in }) throws -> RetroMAE {
@@ -34,14 +34,14 @@ import Testing
       return i == 0 ? 2 : (i == 27 ? 3 : (i > 27 ? 0 : Int32(4 + (i * 7 + sample * 3) % 23)))
     }
     return SampleBatch(
-      positions: (0..<UInt64(count)).map { $0 }, length: 30, lookahead: 0, tokens: tokens,
-      segments: (0..<count * 30).map { $0 % 30 > 27 ? -1 : 0 })
+      sampleIDs: (0..<UInt64(count)).map { $0 }, length: 30, lookahead: 0, tokens: tokens,
+      documentIDs: (0..<count * 30).map { $0 % 30 > 27 ? -1 : 0 })
   }
 
   // MARK: - Draws
 
   /// Each asked row sees [CLS], never itself, nor 13 drawn ones of 26; pairs are hidden evenly; draws of rows and samples differ.
-  @Test func visibility() throws {
+  @Test func attentionMask() throws {
     let (batch, n) = (samples(200), 26)
     let example = try retromae().corrupt(batch, context)
     let visible = try #require(example.inputs[1].visible)
@@ -83,8 +83,8 @@ import Testing
   func bags(counts: DupMAE.BagCounts) throws {
     let objective = try dupmae { $0.bagCounts = counts }
     let batch = SampleBatch(
-      positions: [0, 1, 2], length: 6, lookahead: 0, tokens: [2, 9, 7, 9, 9, 3, 2, 5, 3, 0, 0, 0, 2, 3, 0, 0, 0, 0],
-      segments: [0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, 0, 0, -1, -1, -1, -1])
+      sampleIDs: [0, 1, 2], length: 6, lookahead: 0, tokens: [2, 9, 7, 9, 9, 3, 2, 5, 3, 0, 0, 0, 2, 3, 0, 0, 0, 0],
+      documentIDs: [0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, 0, 0, -1, -1, -1, -1])
     let bag = objective.corrupt(batch, context).targets[2]
     #expect(bag.rows == [1, 2, 7] && bag.ids == [9, 7, 5])
     #expect(bag.weights == (counts == .assigned ? [0.25, 0.25, 1] : [0.75, 0.25, 1]))
@@ -105,9 +105,9 @@ import Testing
     fillForCheck(bank.trained, seed: 5)
     fill(bank)
     let counting = Arena.counting()
-    _ = objective.workspace(samples: example.inputs[0].positions.count, length: 30, counting)
+    _ = objective.workspace(samples: example.inputs[0].sampleIDs.count, length: 30, counting)
     let arena = Arena(floats: counting.used)
-    let workspace = objective.workspace(samples: example.inputs[0].positions.count, length: 30, arena)
+    let workspace = objective.workspace(samples: example.inputs[0].sampleIDs.count, length: 30, arena)
     arena.fill(.nan)
     let sink = RecordingSink(objective.networks.trained)
     let pass = ObjectivePass(bank, sink: sink, dropout: nil)
@@ -152,14 +152,14 @@ import Testing
       _ = try RetroMAE(options, model: model(), vocabulary: bare)
     } throws: { error in
       (error as? ConfigurationError)?.description == """
-        objective.decoderMaskRatio is 2.0; it must lie in 0.0...1.0.
+        objective.decoder_mask_ratio is 2.0; it must lie in 0.0...1.0.
         objective.name is retromae, but the tokeniser has no [CLS], whose vector stands for the passage; prepare the corpus with one that has.
         """
     }
     #expect {
       var rotary = model()
-      rotary.positions = .rotary
+      rotary.positionEmbedding = .rotary
       _ = try RetroMAE(.init(), model: rotary, vocabulary: vocabulary)
-    } throws: { "\($0)".hasPrefix("model.positions is rotary; retromae makes the decoder's queries of position embeddings") }
+    } throws: { "\($0)".hasPrefix("model.position_embedding is rotary; retromae makes the decoder's queries of position embeddings") }
   }
 }

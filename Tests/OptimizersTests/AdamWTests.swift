@@ -53,11 +53,11 @@ import Testing
 
   @Test func clippingScalesToTheNorm() {
     var options = AdamWOptions()
-    (options.clipNorm, options.beta1, options.beta2) = (2, 0.9, 0.5)
+    (options.maxGradNorm, options.beta1, options.beta2) = (2, 0.9, 0.5)
     let layout = layout([[1]], decay: [false])
     func factor(_ norm: Double) -> Float { AdamW(options, layout).factors(step: 0, learningRate: 1, norm: norm).gradientFactor }
     #expect(factor(1) == 1 && factor(2) == 1 && factor(8) == 0.25)
-    options.clipNorm = 0
+    options.maxGradNorm = 0
     #expect(factor(1e9) == 1)
     let third = AdamW(options, layout).factors(step: 2, learningRate: 0.25, norm: 0)
     #expect(third.correction1 == Float(1 - 0.9 * 0.9 * 0.9) && third.correction2 == 0.875 && third.learningRate == 0.25)

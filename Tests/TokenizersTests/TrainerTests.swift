@@ -63,7 +63,7 @@ import Testing
 
   @Test func sizesOutOfRangeAreRefused() {
     let message = sentence { _ = try BytePairTrainer().train(vocabularySize: 261) }
-    #expect(message == "tokenizer.vocabularySize is 261; it must lie in 262...16777216.")
+    #expect(message == "tokenizer.vocab_size is 261; it must lie in 262...16777216.")
   }
 
   @Test func specialsComeFirst() throws {

@@ -32,7 +32,7 @@ struct BatchInspectionTests {
   func proposals() throws {
     var run = try RunFixture()
     defer { run.remove() }
-    run.settings = ["objective.name=electra", "objective.maskRatio=0.5", "machine.checkpointSteps=4"]
+    run.settings = ["objective.name=electra", "objective.mask_ratio=0.5", "machine.checkpoint_steps=4"]
     try run.train(steps: 8)
     for step in [1, 5] {
       let replayed = try run.replay(step).microBatches

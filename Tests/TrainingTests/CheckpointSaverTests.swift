@@ -17,9 +17,9 @@ private final class Bench {
   let parameters: ParameterStore
   let pool = WorkerPool(threads: 2)
 
-  init(_ machine: String = "checkpointSteps = 2", retrySeconds: [Double] = [0.01, 0.02]) throws {
+  init(_ machine: String = "checkpoint_steps = 2", retrySeconds: [Double] = [0.01, 0.02]) throws {
     let configuration = try RunConfiguration(
-      toml: "name = \"run\"\n[data]\ncorpus = \"c\"\n[duration]\nsteps = 100\n[machine]\nruns = \"\(path)\"\nprogress = \"none\"\nkeepLast = 100\n\(machine)\n",
+      toml: "name = \"run\"\n[data]\ncorpus = \"c\"\n[duration]\nsteps = 100\n[machine]\nruns = \"\(path)\"\nprogress = \"none\"\nkeep_last = 100\n\(machine)\n",
       place: "test")
     record = try RunRecord(
       configuration, model: TrainingRun.model(configuration, Vocabulary(size: 50)), steps: 100,

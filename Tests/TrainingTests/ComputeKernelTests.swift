@@ -41,7 +41,7 @@ import Testing
     // The start that ran a step counts for its replay, whatever later ones used.
     let launch = fixture.folder.launchesPath + "/0001.json"
     let text = try String(contentsOfFile: launch, encoding: .utf8)
-    #expect(text.contains("\"bestSgemmGflops\"") && text.contains("\"kernel\""))
+    #expect(text.contains("\"best_sgemm_gflops\"") && text.contains("\"kernel\""))
     try text.replacing("\"core\" : \"\(core)\"", with: "\"core\" : \"Prescott\"").write(toFile: launch, atomically: true, encoding: .utf8)
     #expect(RecordedKernel.ofStep(3, in: fixture.folder) == "Prescott")
     #expect(RecordedKernel.newest(in: fixture.folder) == core)

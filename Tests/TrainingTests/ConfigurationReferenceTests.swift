@@ -46,7 +46,7 @@ import Testing
   @Test func thePageHasWhatPeopleLookFor() throws {
     let page = try ConfigurationReference.markdown(measures: [])
     #expect(page.contains("| `beta2` | number | `0.95` | 0 … 0.9999999 | Decay of the second moment. |"))
-    #expect(page.contains("| `shape` | constant, linear, cosine, wsd | `\"cosine\"` |"))
+    #expect(page.contains("| `type` | constant, linear, cosine, wsd | `\"cosine\"` |"))
     #expect(page.contains("| `norm` | layer, rms | `\"layer\"`, llama: `\"rms\"` |"))
     #expect(page.contains("### Options of `mlm`") && page.contains("| `seed` | integer | `1` | from 0 |"))
   }

@@ -14,12 +14,12 @@ import Testing
 @Suite(.serialized) struct DiverseTrainingTests {
   private typealias Options = DiverseAutoregressive.Options
 
-  private static let model = ModelConfiguration.gpt2(vocabulary: 53, context: 16, width: 24, layers: 2, heads: 3, dropout: 0.1)
+  private static let model = ModelConfiguration.gpt2(vocabSize: 53, maxPosition: 16, hiddenSize: 24, numLayers: 2, numHeads: 3, dropout: 0.1)
 
   private func run(_ objective: any Objective) throws -> (outcomes: [StepOutcome], weights: [Float], validation: [Double], layout: ParameterLayout) {
     var options = TrainerOptions(seed: 3, steps: 8)
     options.optimizer.learningRate = 1e-2
-    options.schedule = LearningRateSchedule(shape: .cosine, warmupSteps: 2)
+    options.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 2)
     let trainer = Trainer(
       objective, length: 16, plan: BatchPlan(batch: 6, microBatch: 2, ranks: 1, threads: 1), options: options, communicator: SingleRank())
     trainer.bank.initialize(seed: 3)
@@ -36,28 +36,28 @@ import Testing
   }
 
   /// With one offset every setting trains to the bits of `ar`.
-  @Test(arguments: OffsetPrediction.Told.allCases, DiverseAutoregressive.Estimator.allCases)
-  func oneOffsetIsNextTokenPrediction(told: OffsetPrediction.Told, estimator: DiverseAutoregressive.Estimator) throws {
-    for insideDocuments in [false, true] {
+  @Test(arguments: OffsetPrediction.OffsetConditioning.allCases, DiverseAutoregressive.Estimator.allCases)
+  func oneOffsetIsNextTokenPrediction(offsetConditioning: OffsetPrediction.OffsetConditioning, estimator: DiverseAutoregressive.Estimator) throws {
+    for documentMasking in [false, true] {
       var plain = Autoregressive.Options()
-      plain.insideDocuments = insideDocuments
+      plain.documentMasking = documentMasking
       var options = Options()
-      (options.offsets, options.told, options.estimator, options.insideDocuments) = (1, told, estimator, insideDocuments)
+      (options.offsets, options.offsetConditioning, options.estimator, options.documentMasking) = (1, offsetConditioning, estimator, documentMasking)
       let vocabulary = Vocabulary(size: 53)
       let ar = try run(try Autoregressive(plain, model: Self.model, vocabulary: vocabulary))
       let diverse = try run(try DiverseAutoregressive(options, model: Self.model, vocabulary: vocabulary))
       #expect(diverse.layout == ar.layout)
       #expect(diverse.weights == ar.weights)
       #expect(diverse.outcomes.map(\.loss) == ar.outcomes.map(\.loss))
-      #expect(diverse.outcomes.map(\.gradientNorm) == ar.outcomes.map(\.gradientNorm))
+      #expect(diverse.outcomes.map(\.gradNorm) == ar.outcomes.map(\.gradNorm))
       #expect(diverse.validation == ar.validation)
     }
   }
 
   /// Two offsets train to something else, from the same first weights of the model.
-  @Test(arguments: OffsetPrediction.Told.allCases) func twoOffsetsAreNot(told: OffsetPrediction.Told) throws {
+  @Test(arguments: OffsetPrediction.OffsetConditioning.allCases) func twoOffsetsAreNot(offsetConditioning: OffsetPrediction.OffsetConditioning) throws {
     var options = Options()
-    (options.offsets, options.told) = (2, told)
+    (options.offsets, options.offsetConditioning) = (2, offsetConditioning)
     let ar = try run(try Autoregressive(.init(), model: Self.model, vocabulary: Vocabulary(size: 53)))
     let diverse = try run(try DiverseAutoregressive(options, model: Self.model, vocabulary: Vocabulary(size: 53)))
     #expect(diverse.validation != ar.validation && abs(diverse.validation[0] - ar.validation[0]) < 1)
@@ -67,15 +67,15 @@ import Testing
 
   // MARK: - Checkpoints
 
-  private func configuration(_ fixture: RunFixture, _ told: OffsetPrediction.Told, steps: Int) throws -> RunConfiguration {
+  private func configuration(_ fixture: RunFixture, _ offsetConditioning: OffsetPrediction.OffsetConditioning, steps: Int) throws -> RunConfiguration {
     var text = try fixture.configuration(steps: steps).toml
     text = text.replacing("name = \"ar\"", with: "name = \"ar-diverse\"")
-      .replacing("insideDocuments = false", with: "insideDocuments = false\ntold = \"\(told.rawValue)\"\nestimator = \"sampled\"")
+      .replacing("document_masking = false", with: "document_masking = false\noffset_conditioning = \"\(offsetConditioning.rawValue)\"\nestimator = \"sampled\"")
     return try RunConfiguration(toml: text, place: "the test")
   }
 
-  private func train(_ fixture: RunFixture, _ told: OffsetPrediction.Told, steps: Int) throws -> TrainingRun {
-    let configuration = try configuration(fixture, told, steps: steps)
+  private func train(_ fixture: RunFixture, _ offsetConditioning: OffsetPrediction.OffsetConditioning, steps: Int) throws -> TrainingRun {
+    let configuration = try configuration(fixture, offsetConditioning, steps: steps)
     var inputs = fixture.inputs
     let random = CounterGenerator(seed: 1, purpose: .order)
     let documents = (0..<9).map { d in (0..<47).map { Int32(4 + random.below(40, d * 100 + $0)) } }
@@ -89,17 +89,17 @@ import Testing
 
   /// A run continued from a checkpoint ends in the weights of one that was not stopped, heads and adapter included; the exported
   /// model has the names of GPT-2 and no other, and the rest is kept beside it.
-  @Test(arguments: OffsetPrediction.Told.allCases) func resumedRunsAndExportedModels(told: OffsetPrediction.Told) throws {
+  @Test(arguments: OffsetPrediction.OffsetConditioning.allCases) func resumedRunsAndExportedModels(offsetConditioning: OffsetPrediction.OffsetConditioning) throws {
     let (whole, cut) = (try RunFixture(name: "whole"), try RunFixture(name: "cut"))
     defer {
       whole.remove()
       cut.remove()
     }
-    let unbroken = try train(whole, told, steps: 8)
-    _ = try train(cut, told, steps: 8)
+    let unbroken = try train(whole, offsetConditioning, steps: 8)
+    _ = try train(cut, offsetConditioning, steps: 8)
     try FileManager.default.removeItem(atPath: cut.folder.checkpointPath(step: 8))
     #expect(try cut.folder.newestIntact().checkpoint?.state.step == 4)
-    let resumed = try train(cut, told, steps: 8)
+    let resumed = try train(cut, offsetConditioning, steps: 8)
     #expect(resumed.trainer.bank.trained.all.array == unbroken.trainer.bank.trained.all.array)
     #expect(resumed.trainer.optimizer.secondMoment.all.array == unbroken.trainer.optimizer.secondMoment.all.array)
 
@@ -109,6 +109,6 @@ import Testing
     let kept = try checkpoint.tensors(CheckpointFile.optimizer).tensors.map(\.name).filter { $0.hasPrefix("p.") }
     let extra = resumed.trainer.bank.trained.layout.entries.map(\.name).filter { $0.hasPrefix("offset") }
     #expect(kept.sorted() == extra.map { "p." + $0 }.sorted())
-    #expect(extra.isEmpty == (told == .none))
+    #expect(extra.isEmpty == (offsetConditioning == .none))
   }
 }

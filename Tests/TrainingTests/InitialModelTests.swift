@@ -40,11 +40,11 @@ import Testing
   func silenceTakesTheFolder(name: String, objective: String, architecture: String) throws {
     let c = try configuration(name, objective: objective)
     var source = try ModelConfiguration(huggingFace: Self.folder + "/" + name)
-    (source.vocabulary, source.head) = (0, .vocabulary)
+    (source.vocabSize, source.head) = (0, .vocabulary)
     #expect(c.model == source)
     // The resolved file says all of it, and reads back without the folder.
-    #expect(c.toml.contains("architecture = \"\(architecture)\"\ncontext = 10\nwidth = 8\nlayers = 2\nheads = 2\nfeedForward = 20\n"))
-    #expect(c.takenFromInitial.contains("width = 8") && c.takenFromInitial.contains("context = 10"))
+    #expect(c.toml.contains("architecture = \"\(architecture)\"\nmax_position = 10\nhidden_size = 8\nnum_layers = 2\nnum_heads = 2\nintermediate_size = 20\n"))
+    #expect(c.takenFromInitial.contains("hidden_size = 8") && c.takenFromInitial.contains("max_position = 10"))
     let again = try RunConfiguration(toml: c.toml, place: "config.toml") { path throws(CheckpointError) in
       throw CheckpointError("import", path, "it was read although everything is said")
     }
@@ -54,23 +54,23 @@ import Testing
   @Test func dropoutIsTakenToo() throws {
     let c = try configuration("gpt2", objective: "ar")
     #expect(c.model.dropout == 0.1 && c.model.attentionDropout == 0.1)
-    #expect(c.takenFromInitial.contains("dropout = 0.1") && c.takenFromInitial.contains("attentionDropout = 0.1"))
+    #expect(c.takenFromInitial.contains("dropout = 0.1") && c.takenFromInitial.contains("attention_dropout = 0.1"))
     #expect(try configuration("gpt2", objective: "ar", "model.dropout=0").model.dropout == 0)
-    #expect(try configuration("bert", objective: "mlm", "model.context=8").model.context == 8)
-    #expect(try configuration("bert", objective: "mlm", "model.tokenTypes=1").model.tokenTypes == 1)
-    #expect(try configuration("gpt2", objective: "ar", "model.width=8").takenFromInitial.contains("width = 8") == false)
+    #expect(try configuration("bert", objective: "mlm", "model.max_position=8").model.maxPosition == 8)
+    #expect(try configuration("bert", objective: "mlm", "model.type_vocab_size=1").model.typeVocabSize == 1)
+    #expect(try configuration("gpt2", objective: "ar", "model.hidden_size=8").takenFromInitial.contains("hidden_size = 8") == false)
   }
 
   @Test func whatContradictsTheFolderIsRefused() {
     #expect(
-      problem("gpt2", objective: "ar", "model.width=16")
-        == "model.width is 16, but the model of init.from (models/gpt2) has 8; leave the key out, or set it to 8.")
+      problem("gpt2", objective: "ar", "model.hidden_size=16")
+        == "model.hidden_size is 16, but the model of init.from (models/gpt2) has 8; leave the key out, or set it to 8.")
     #expect(problem("bert", objective: "mlm", "model.activation=\"gelu-tanh\"").contains("model.activation is gelu-tanh, but the model of init.from (models/bert) has gelu;"))
-    #expect(problem("llama", objective: "ar", "model.rotaryBase=10000").contains("model.rotaryBase is 10000.0, but the model of init.from (models/llama) has 5000.0"))
+    #expect(problem("llama", objective: "ar", "model.rope_theta=10000").contains("model.rope_theta is 10000.0, but the model of init.from (models/llama) has 5000.0"))
     #expect(problem("llama", objective: "ar", "model.architecture=gpt2").contains("model.architecture is gpt2, but the model of init.from (models/llama) has llama"))
     #expect(
-      problem("gpt2", objective: "ar", "model.context=11")
-        == "model.context is 11, longer than the positions of init.from (10 in models/gpt2); it must be at most 10.")
+      problem("gpt2", objective: "ar", "model.max_position=11")
+        == "model.max_position is 11, longer than the positions of init.from (10 in models/gpt2); it must be at most 10.")
     #expect(
       problem("gpt2", objective: "mlm", "seed=1")
         == "objective.name is an objective that looks around, and the model of init.from (models/gpt2) looks ahead; use one that looks ahead.")
@@ -101,7 +101,7 @@ import Testing
     try begun.toml.write(toFile: scratch + "/continued/config.toml", atomically: true, encoding: .utf8)
     #expect(try resumed().experimentHash == begun.experimentHash)
     // A resolved file of an earlier version, which lacks a key, needs the folder no more either.
-    let earlier = begun.toml.replacing("initializerRange = 0.02\n", with: "")
+    let earlier = begun.toml.replacing("initializer_range = 0.02\n", with: "")
     #expect(try RunConfiguration(toml: earlier, place: "config.toml", read: gone).toml == begun.toml)
     // A damaged record says nothing, and does not lead back to itself.
     try begun.toml.replacing("[model]", with: "[modell]").write(toFile: scratch + "/continued/config.toml", atomically: true, encoding: .utf8)

@@ -42,7 +42,7 @@ private struct League: SampleSource {
       }
     }
     return SampleBatch(
-      positions: Array(positions), length: 22, lookahead: 0, tokens: tokens, segments: [Int32](repeating: 0, count: tokens.count))
+      sampleIDs: Array(positions), length: 22, lookahead: 0, tokens: tokens, documentIDs: [Int32](repeating: 0, count: tokens.count))
   }
 }
 
@@ -51,13 +51,13 @@ private struct League: SampleSource {
   @Test func teamMatesTellTheHiddenPlayer() throws {
     var options = MaskedSetPrediction.Options()
     options.roles = true
-    var model = ModelConfiguration.bert(vocabulary: League.vocabulary.size, context: 22, width: 48, layers: 1, heads: 2)
-    model.positions = .none
+    var model = ModelConfiguration.bert(vocabSize: League.vocabulary.size, maxPosition: 22, hiddenSize: 48, numLayers: 1, numHeads: 2)
+    model.positionEmbedding = .none
     let objective = try MaskedSetPrediction(options, model: model, vocabulary: League.vocabulary)
     let steps = 400
     var settings = TrainerOptions(seed: 4, steps: steps)
     settings.optimizer.learningRate = 1e-2
-    settings.schedule = LearningRateSchedule(shape: .cosine, warmupSteps: 20)
+    settings.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 20)
     let trainer = Trainer(
       objective, length: 22, plan: BatchPlan(batch: 64, microBatch: 32, ranks: 1, threads: 1), options: settings, communicator: SingleRank())
     trainer.bank.initialize(seed: 4)
@@ -97,7 +97,7 @@ private struct League: SampleSource {
       for (i, id) in targets.ids.enumerated() {
         let row = logits.rows(i..<i + 1).array
         model += row.firstIndex(of: row.max() ?? 0) == Int(id) ? 1 : 0
-        role += favourites[input.companions[targets.rows[i]]] == id ? 1 : 0
+        role += favourites[input.roleIDs[targets.rows[i]]] == id ? 1 : 0
         count += 1
       }
     }

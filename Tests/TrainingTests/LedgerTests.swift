@@ -77,7 +77,7 @@ import Testing
     let run = try RunFixture()
     let configuration = try run.configuration()
     var model = configuration.model
-    model.vocabulary = RunFixture.vocabulary.size
+    model.vocabSize = RunFixture.vocabulary.size
     let objective = try Autoregressive(.init(), model: model, vocabulary: RunFixture.vocabulary)
     let plan = BatchPlan(batch: 6, microBatch: 2, ranks: 1, threads: 1)
     let trainer = Trainer(objective, length: 8, plan: plan, options: TrainerOptions(steps: 4), communicator: SingleRank())
@@ -155,7 +155,7 @@ import Testing
     try with { run in
       try run.train()
       let path = run.folder.checkpointPath(step: 12) + "/state.json"
-      try run.replace("\"firstStep\":0", by: "\"firstStep\":\(step)", in: path)
+      try run.replace("\"first_step\":0", by: "\"first_step\":\(step)", in: path)
       // Sealed again, as only a forger does it.
       let seal = ",\n\"sha256\":\""
       let body = try #require(run.text(path).components(separatedBy: seal).first)
@@ -177,7 +177,7 @@ import Testing
       #expect(after.hasPrefix(whole) && !after.contains("thr{"))
       #expect(try run.prove().holds == true)
       // A damaged line in the middle stays, and is told.
-      try run.replace("\"endStep\":6", by: "\"endStep:6", in: run.folder.ledgerPath)
+      try run.replace("\"end_step\":6", by: "\"end_step:6", in: run.folder.ledgerPath)
       #expect(try run.prove().failures.contains { $0.step == 4 && $0.sentence.contains("line 4 is damaged") })
     }
   }

@@ -14,12 +14,12 @@ import Training
   @Test func theDecoderNeedsThePassage() throws {
     var options = RetroMAE.Options()
     options.decoderMaskRatio = 0.8
-    let model = ModelConfiguration.bert(vocabulary: ToyTokens.vocabulary.size, context: 16, width: 32, layers: 1, heads: 2)
+    let model = ModelConfiguration.bert(vocabSize: ToyTokens.vocabulary.size, maxPosition: 16, hiddenSize: 32, numLayers: 1, numHeads: 2)
     let objective = try RetroMAE(options, model: model, vocabulary: ToyTokens.vocabulary)
     let source = ToyTokens(length: 16, samplesPerEpoch: 12)
     var settings = TrainerOptions(seed: 3, steps: 300)
     settings.optimizer.learningRate = 1e-2
-    settings.schedule = LearningRateSchedule(shape: .cosine, warmupSteps: 10)
+    settings.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 10)
     let trainer = Trainer(
       objective, length: 16, plan: BatchPlan(batch: 12, microBatch: 12, ranks: 1, threads: 1), options: settings, communicator: SingleRank())
     trainer.bank.initialize(seed: 3)

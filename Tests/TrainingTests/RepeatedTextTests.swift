@@ -12,8 +12,8 @@ import Testing
   private func with(_ placement: FullyExploredMasks.Placement, _ body: (inout RunFixture) throws -> Void) throws {
     var run = try RunFixture()
     run.settings = [
-      "objective.name=\"mlm-explored\"", "objective.sets=3", "objective.placement=\"\(placement.rawValue)\"", "objective.weightLaw=\"set\"",
-      "schedule.shape=\"constant\"",
+      "objective.name=\"mlm-explored\"", "objective.sets=3", "objective.placement=\"\(placement.rawValue)\"", "objective.loss_normalization=\"set\"",
+      "schedule.type=\"constant\"",
     ]
     defer { run.remove() }
     try body(&run)
@@ -85,7 +85,7 @@ import Testing
           let example = objective.corrupt(batch, StepContext(seed: 3, step: step, steps: 60))
           for row in example.targets[0].rows { asked[batch.indices[row / 8], default: []].append(row % 8) }
           for (sample, index) in batch.indices.enumerated() {
-            real[index] = (0..<8).filter { batch.segments[sample * batch.stride + $0] >= 0 }
+            real[index] = (0..<8).filter { batch.documentIDs[sample * batch.stride + $0] >= 0 }
           }
         }
         #expect(asked.mapValues { $0.sorted() } == real && real.count == 2)
@@ -100,11 +100,11 @@ import Testing
       let inputs = run.inputs.repeated(for: configuration)
       let objective = try TrainingRun.objective(configuration, model: TrainingRun.model(configuration, inputs.vocabulary), vocabulary: inputs.vocabulary)
       let batch = try inputs.training.samples(at: 0..<159)
-      #expect(batch.visits == (0..<159).map { $0 / 53 })
+      #expect(batch.epochs == (0..<159).map { $0 / 53 })
       let rows = objective.corrupt(batch, StepContext(seed: 3, step: 0, steps: 1)).targets[0].rows
       let asked = Dictionary(grouping: rows) { batch.indices[$0 / 8] }.mapValues { $0.map { $0 % 8 }.sorted() }
       for (sample, index) in batch.indices.enumerated() {
-        #expect(asked[index] == (0..<8).filter { batch.segments[sample * batch.stride + $0] >= 0 })
+        #expect(asked[index] == (0..<8).filter { batch.documentIDs[sample * batch.stride + $0] >= 0 })
       }
     }
   }
@@ -124,7 +124,7 @@ import Testing
         == "batch.samples is 32; every text is read 7 times per step, so it must be a multiple of 7 (objective.sets = 7), such as 28.")
     #expect(
       problems("objective.placement=\"batch\"", "batch.samples=12")
-        == "batch.samples is 12; every text is read 7 times per step, so it must be a multiple of 14 (objective.sets = 7 micro-batches of batch.microBatch = 2), such as 14.")
+        == "batch.samples is 12; every text is read 7 times per step, so it must be a multiple of 14 (objective.sets = 7 micro-batches of batch.micro_batch = 2), such as 14.")
     #expect(problems("objective.placement=\"batch\"", "batch.samples=28") == "")
     #expect(problems("objective.placement=\"rank\"") == "objective.placement is \"rank\"; it must be one of epochs, step, batch.")
   }

@@ -3,6 +3,7 @@ import Collectives
 import Core
 import Data
 import Foundation
+import Storage
 import Layers
 import Objectives
 import TestSupport
@@ -19,7 +20,7 @@ import Testing
   }
 
   private func encoded(_ report: ReplayReport) throws -> Data {
-    let encoder = JSONEncoder()
+    let encoder = JSONEncoder.snakeCase()
     encoder.outputFormatting = .sortedKeys
     return try encoder.encode(report)
   }
@@ -64,7 +65,7 @@ import Testing
       let sum = report.microBatches.flatMap(\.samples).compactMap { $0.losses[0] }.reduce(0, +)
       #expect(abs(sum / counts - report.loss) < 1e-14)
       // Parts of a gradient are no shorter together than the whole.
-      #expect(report.microBatches.map(\.gradientNorm).reduce(0, +) >= report.gradientNorm)
+      #expect(report.microBatches.map(\.gradNorm).reduce(0, +) >= report.gradNorm)
     }
   }
 
@@ -72,7 +73,7 @@ import Testing
     try with { run in
       try run.train()
       let record = String(try #require(try run.text(run.folder.metricsPath).split(separator: "\n").first { $0.hasPrefix("{\"step\":9,") }))
-      for (name, key) in [("gradientNorm", "\"gradientNorm\":"), ("learningRate", "\"learningRate\":"), ("lossDigest", "\"lossDigest\":\"")] {
+      for (name, key) in [("grad_norm", "\"grad_norm\":"), ("learning_rate", "\"learning_rate\":"), ("loss_digest", "\"loss_digest\":\"")] {
         let start = try #require(record.range(of: key)).upperBound
         let place = record.index(start, offsetBy: 6)
         var forged = record
@@ -144,7 +145,7 @@ import Testing
     for toy in try ToyRun.all() {
       let plan = BatchPlan(batch: 3, microBatch: 3, ranks: 1, threads: 1)
       let trainer = Trainer(
-        toy.objective, length: toy.model.context, plan: plan, options: TrainerOptions(seed: 2, steps: 3), communicator: SingleRank())
+        toy.objective, length: toy.model.maxPosition, plan: plan, options: TrainerOptions(seed: 2, steps: 3), communicator: SingleRank())
       trainer.bank.initialize(seed: 2)
       for step in 0..<3 {
         let examples = try Trainer.examples(
@@ -152,7 +153,7 @@ import Testing
         let (totals, _) = try trainer.countTargets(examples, 0..<1, [])
         let alone = try MicroBatchProbe(trainer).measure(examples[0], scales: trainer.lossScales(totals))
         let outcome = try trainer.step(step, examples)
-        #expect(alone.gradientNorm == outcome.gradientNorm, "\(toy.name) step \(step)")
+        #expect(alone.gradNorm == outcome.gradNorm, "\(toy.name) step \(step)")
         #expect(alone.losses == outcome.microBatchLosses[0], "\(toy.name) step \(step)")
         // The vocabulary head reports by itself; losses of an objective's own are left out, not guessed.
         let rows = examples[0].targets.map(\.rows.count)

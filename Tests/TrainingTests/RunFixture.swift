@@ -41,27 +41,27 @@ struct RunFixture {
         [data]
         corpus = "memory"
         [model]
-        context = 8
-        width = 16
-        layers = 1
-        heads = 2
+        max_position = 8
+        hidden_size = 16
+        num_layers = 1
+        num_heads = 2
         dropout = 0.1
         [batch]
         samples = 6
-        microBatch = 2
+        micro_batch = 2
         [optimizer]
-        learningRate = 3e-3
+        learning_rate = 3e-3
         [schedule]
-        warmupSteps = 2
+        warmup_steps = 2
         [duration]
         steps = \(steps)
         [machine]
         runs = "\(root)"
-        logSteps = 3
-        keepEverySteps = 4
-        keepLast = 100
+        log_steps = 3
+        keep_every_steps = 4
+        keep_last = 100
         progress = "none"
-        tensorBoard = false
+        tensorboard = false
         """, place: "the test", settings: settings)
   }
 
@@ -118,7 +118,7 @@ struct FaultySource: SampleSource {
       let read = try source.samples(at: instead(position)..<instead(position) + 1)
       let place = row * batch.stride..<(row + 1) * batch.stride
       batch.tokens.replaceSubrange(place, with: read.tokens)
-      batch.segments.replaceSubrange(place, with: read.segments)
+      batch.documentIDs.replaceSubrange(place, with: read.documentIDs)
       batch.indices[row] = read.indices[0]
       if changeToken(position) { batch.tokens[row * batch.stride] += 1 }
     }

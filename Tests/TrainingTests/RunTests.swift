@@ -28,22 +28,22 @@ private final class Runs: Sendable {
         [objective]
         name = "ar"
         [model]
-        context = 8
-        width = 16
-        layers = 1
-        heads = 2
+        max_position = 8
+        hidden_size = 16
+        num_layers = 1
+        num_heads = 2
         [batch]
         samples = 4
-        microBatch = 2
+        micro_batch = 2
         [schedule]
-        shape = "constant"
+        type = "constant"
         [duration]
         steps = \(steps)
         [machine]
         runs = "\(path)"
         progress = "none"
-        validationSteps = \(validationSteps)
-        validationSamples = 4
+        validation_steps = \(validationSteps)
+        validation_samples = 4
         \(machine)
         """, place: "test")
   }
@@ -80,7 +80,7 @@ private final class Runs: Sendable {
   @Test func checkpointsByTheClockTakeEveryStepTheWriterIsFreeAndChangeNoBit() throws {
     let (plain, clock) = (Runs(), Runs())
     #expect(try plain.run(steps: 12).execute() == .finished(step: 12))
-    #expect(try clock.run(steps: 12, "checkpointMinutes = 1e-9\nkeepLast = 100").execute() == .finished(step: 12))
+    #expect(try clock.run(steps: 12, "checkpoint_minutes = 1e-9\nkeep_last = 100").execute() == .finished(step: 12))
     #expect(try clock.folder.steps().count > 3)
     #expect(try plain.weights(12) == clock.weights(12))
     for step in try clock.folder.steps() { #expect(try clock.folder.checkpoint(step: step).step == step) }
@@ -88,15 +88,15 @@ private final class Runs: Sendable {
 
   @Test func checkpointsByStepsAreAtThoseStepsAndNoneElsewhere() throws {
     let runs = Runs()
-    _ = try runs.run(steps: 9, "checkpointSteps = 4\nkeepLast = 100", validationSteps: 100).execute()
+    _ = try runs.run(steps: 9, "checkpoint_steps = 4\nkeep_last = 100", validationSteps: 100).execute()
     let steps = try runs.folder.steps()
     // The second is taken later where the writer has not finished the first.
     #expect(steps.first == 4 && steps.last == 9 && (2...3).contains(steps.count))
     let none = Runs()
-    _ = try none.run(steps: 9, "keepLast = 100", validationSteps: 100).execute()
+    _ = try none.run(steps: 9, "keep_last = 100", validationSteps: 100).execute()
     #expect(try none.folder.steps() == [9])
     let kept = Runs()
-    _ = try kept.run(steps: 9, "keepEverySteps = 3\nkeepLast = 1", validationSteps: 100).execute()
+    _ = try kept.run(steps: 9, "keep_every_steps = 3\nkeep_last = 1", validationSteps: 100).execute()
     #expect(try kept.folder.steps() == [3, 6, 9])
   }
 
@@ -138,7 +138,7 @@ private final class Runs: Sendable {
     #expect(try runs.folder.checkpoint(step: 10).state.arithmeticBreaks == [change])
     let launches = try FileManager.default.contentsOfDirectory(atPath: runs.folder.launchesPath).sorted()
     let records = try launches.map {
-      try JSONDecoder().decode(LaunchRecord.self, from: Foundation.Data(contentsOf: URL(fileURLWithPath: runs.folder.launchesPath + "/" + $0)))
+      try JSONDecoder.snakeCase().decode(LaunchRecord.self, from: Foundation.Data(contentsOf: URL(fileURLWithPath: runs.folder.launchesPath + "/" + $0)))
     }
     #expect(records.map { $0.arithmeticBreak == change } == [false, true, true, false])
     #expect(records[0].hosts == [.init(name: ProcessInfo.processInfo.hostName, ranks: 1)])
@@ -150,7 +150,7 @@ private final class Runs: Sendable {
     _ = try runs.run(steps: 2).execute()
     let there = try runs.rewriteArithmetic(step: 2, probe: "another machine's")
     let path = runs.folder.launchesPath + "/0001.json"
-    var record = try JSONDecoder().decode(LaunchRecord.self, from: Foundation.Data(contentsOf: URL(fileURLWithPath: path)))
+    var record = try JSONDecoder.snakeCase().decode(LaunchRecord.self, from: Foundation.Data(contentsOf: URL(fileURLWithPath: path)))
     record.arithmetic = there
     record.processor.features.append("avx1024")
     try Foundation.Data(record.encoded()).write(to: URL(fileURLWithPath: path))
@@ -199,7 +199,7 @@ private final class Runs: Sendable {
 
   @Test func damagedPointersMetricsAndLaunchesAreHealed() throws {
     let runs = Runs()
-    _ = try runs.run(steps: 4, "logSteps = 1").execute()
+    _ = try runs.run(steps: 4, "log_steps = 1").execute()
     let best = try runs.folder.best()
     let metrics = try String(contentsOfFile: runs.folder.metricsPath, encoding: .utf8)
     for name in ["latest", "best"] { try Foundation.Data([0xFF, 0]).write(to: URL(fileURLWithPath: runs.folder.path + "/" + name)) }

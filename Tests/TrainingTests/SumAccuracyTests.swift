@@ -14,8 +14,8 @@ import Training
 @Suite struct SumAccuracyTests {
   /// The head has a matrix of its own: the embedding then gets gradients only where tokens occur.
   private static let model = {
-    var model = ModelConfiguration.gpt2(vocabulary: 400, context: 24, width: 16, layers: 1, heads: 2, dropout: 0)
-    model.tiedHead = false
+    var model = ModelConfiguration.gpt2(vocabSize: 400, maxPosition: 24, hiddenSize: 16, numLayers: 1, numHeads: 2, dropout: 0)
+    model.tieWordEmbeddings = false
     return model
   }()
   private static let microBatches = 24
@@ -37,7 +37,7 @@ import Training
           return Int32(token)
         }
       }
-      return SampleBatch(positions: Array(positions), length: 24, tokens: tokens, segments: [Int32](repeating: 0, count: tokens.count))
+      return SampleBatch(sampleIDs: Array(positions), length: 24, tokens: tokens, documentIDs: [Int32](repeating: 0, count: tokens.count))
     }
   }
 

@@ -18,8 +18,8 @@ import Testing
   private func objective(_ name: String, initializerRange: Float = 0.02) throws -> any Objective {
     let entry = try #require(ObjectiveRegistry.entry(named: name))
     var model: ModelConfiguration =
-      entry.visibility == .causal
-      ? .gpt2(vocabulary: 8, context: 16, width: 16, layers: 1, heads: 2) : .bert(vocabulary: 8, context: 16, width: 16, layers: 1, heads: 2)
+      entry.attentionMask == .causal
+      ? .gpt2(vocabSize: 8, maxPosition: 16, hiddenSize: 16, numLayers: 1, numHeads: 2) : .bert(vocabSize: 8, maxPosition: 16, hiddenSize: 16, numLayers: 1, numHeads: 2)
     model.initializerRange = initializerRange
     return try entry.make(entry.defaultOptions, model, vocabulary)
   }
@@ -40,11 +40,11 @@ import Testing
     #expect(found.remark(step: 100, losses: [0.9]) == nil)
     let sentence = found.remark(step: 110, losses: [1.3]) ?? ""
     #expect(sentence.hasPrefix("still at the frequencies of single tokens after 110 steps: the loss of mlm is 1.3000, their entropy 1."))
-    #expect(sentence.contains("If it stays there, set model.initializerRange to 0.25 (it is 0.02), or set model.positions to rotary, or give it more steps;"))
+    #expect(sentence.contains("If it stays there, set model.initializer_range to 0.25 (it is 0.02), or set model.position_embedding to rotary, or give it more steps;"))
     #expect(found.remark(step: 200, losses: [1.3]) == nil)
     #expect(found.remark(step: 220, losses: [1.3]) != nil)
     var wide = try #require(try TokenFrequencies(objective("mlm", initializerRange: 0.25), try source(), samples: 0, seed: 1))
-    #expect(wide.remark(step: 100, losses: [1.3])?.contains("If it stays there, set model.positions to rotary, or give it more steps;") == true)
+    #expect(wide.remark(step: 100, losses: [1.3])?.contains("If it stays there, set model.position_embedding to rotary, or give it more steps;") == true)
   }
 
   @Test func countsAgreeWithTheirNouns() {

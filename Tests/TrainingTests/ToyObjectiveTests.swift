@@ -11,10 +11,10 @@ import Training
 @Suite struct ToyObjectiveTests {
   private func train(_ toy: ToyRun, threads: Int, steps: Int = 12) throws -> (Trainer, [StepOutcome]) {
     var options = TrainerOptions(seed: 9, steps: steps)
-    options.schedule = LearningRateSchedule(shape: .constant)
+    options.schedule = LearningRateSchedule(type: .constant)
     options.optimizer.learningRate = 5e-3
     let trainer = Trainer(
-      toy.objective, length: toy.model.context, plan: BatchPlan(batch: 12, microBatch: 3, ranks: 1, threads: threads), options: options,
+      toy.objective, length: toy.model.maxPosition, plan: BatchPlan(batch: 12, microBatch: 3, ranks: 1, threads: threads), options: options,
       communicator: SingleRank())
     trainer.bank.initialize(seed: 9)
     let outcomes = try (0..<steps).map { step in
@@ -32,7 +32,7 @@ import Training
       let (three, b) = try train(toy, threads: 3)
       #expect(a.map(\.loss) == b.map(\.loss), "\(toy.name)")
       #expect(one.bank.trained.all.array == three.bank.trained.all.array, "\(toy.name)")
-      #expect(a.allSatisfy { $0.loss.isFinite && $0.gradientNorm > 0 }, "\(toy.name)")
+      #expect(a.allSatisfy { $0.loss.isFinite && $0.gradNorm > 0 }, "\(toy.name)")
       #expect(a[0].termLosses.count == toy.objective.terms.count, "\(toy.name)")
     }
   }

@@ -8,10 +8,10 @@ import Tensors
 import Testing
 import Training
 
-private let model = ModelConfiguration.gpt2(vocabulary: 53, context: 16, width: 24, layers: 2, heads: 3, dropout: 0.1)
+private let model = ModelConfiguration.gpt2(vocabSize: 53, maxPosition: 16, hiddenSize: 24, numLayers: 2, numHeads: 3, dropout: 0.1)
 
 private func makeTrainer(threads: Int = 1, steps: Int = 20, microBatch: Int = 2, rate: Double = 1e-3, sum: SumArithmetic = .exact,
-  schedule: LearningRateSchedule = LearningRateSchedule(shape: .cosine, warmupSteps: 3)
+  schedule: LearningRateSchedule = LearningRateSchedule(type: .cosine, warmupSteps: 3)
 ) throws -> Trainer {
   let objective = try Autoregressive(.init(), model: model, vocabulary: Vocabulary(size: 53))
   var options = TrainerOptions(seed: 3, steps: steps, sum: sum)
@@ -40,7 +40,7 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     let (one, many) = (try makeTrainer(), try makeTrainer(threads: threads))
     let (a, b) = (try run(one, 0..<10), try run(many, 0..<10))
     #expect(a.map(\.loss) == b.map(\.loss))
-    #expect(a.map(\.gradientNorm) == b.map(\.gradientNorm))
+    #expect(a.map(\.gradNorm) == b.map(\.gradNorm))
     #expect(one.bank.trained.all.array == many.bank.trained.all.array)
   }
 
@@ -77,7 +77,7 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     trainer.sum.restore(exponents: trainer.sum.exponents.map { $0 + 30 })
     let outcome = try run(trainer, 2..<3)[0]
     #expect(outcome.repeats >= 1)
-    #expect(outcome.loss.isFinite && outcome.gradientNorm.isFinite && outcome.gradientNorm > 0)
+    #expect(outcome.loss.isFinite && outcome.gradNorm.isFinite && outcome.gradNorm > 0)
     // 2^30 too much must be given back, or the sum of the next step would overflow too.
     #expect(try run(trainer, 3..<4)[0].repeats == 0)
   }
@@ -106,14 +106,14 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
   }
 
   @Test func batchWithoutTargetsIsSkippedAndChangesNothing() throws {
-    let constant = LearningRateSchedule(shape: .constant)
+    let constant = LearningRateSchedule(type: .constant)
     let (trainer, undisturbed) = (try makeTrainer(steps: 400, schedule: constant), try makeTrainer(steps: 400, schedule: constant))
     let empty = try SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 16, seed: 1).samples(at: 0..<2)
     var nothing = empty
-    nothing.segments = nothing.segments.map { _ in -1 }
+    nothing.documentIDs = nothing.documentIDs.map { _ in -1 }
     let examples = (0..<4).map { _ in trainer.objective.corrupt(nothing, trainer.context(0)) }
     let skipped = try trainer.step(0, examples)
-    #expect(skipped.isSkipped && skipped.loss.isNaN && skipped.gradientNorm == 0)
+    #expect(skipped.isSkipped && skipped.loss.isNaN && skipped.gradNorm == 0)
     #expect(trainer.bank.trained.all.array == undisturbed.bank.trained.all.array)
     #expect(trainer.optimizer.secondMoment.all.array.allSatisfy { $0 == 0 })
     // AdamW's bias correction counts updates: the first one is the same whether or not a step was skipped before it.
@@ -144,7 +144,7 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
       let samplesPerEpoch = 12
       func samples(at positions: Range<UInt64>) throws -> SampleBatch {
         let tokens: [Int32] = positions.flatMap { p in (0..<17).map { i in p < 6 ? 1 : Int32(i * 7 % 53) } }
-        return SampleBatch(positions: Array(positions), length: 16, tokens: tokens, segments: [Int32](repeating: 0, count: tokens.count))
+        return SampleBatch(sampleIDs: Array(positions), length: 16, tokens: tokens, documentIDs: [Int32](repeating: 0, count: tokens.count))
       }
     }
     let trainer = try makeTrainer()

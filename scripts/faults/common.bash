@@ -59,18 +59,18 @@ corpus = "$PWD/corpus"
 [objective]
 name = "$1"
 [model]
-context = 24
-width = 32
-layers = 2
-heads = 2
+max_position = 24
+hidden_size = 32
+num_layers = 2
+num_heads = 2
 dropout = 0.1
 [batch]
 samples = 16
-microBatch = 2
+micro_batch = 2
 [optimizer]
-learningRate = 5e-4
+learning_rate = 5e-4
 [schedule]
-warmupSteps = 5
+warmup_steps = 5
 [duration]
 steps = $2
 T

@@ -87,8 +87,8 @@ def main():
     golden = {
         "versions": {m.__name__: m.__version__ for m in (torch, transformers, safetensors)}, "samples": SAMPLES, "length": LENGTH,
         "original": original.flatten().tolist(), "real": real.flatten().tolist(), "drawn": drawn.int().flatten().tolist(),
-        "masked": masked.flatten().tolist(), "proposed": proposed.flatten().tolist(), "discriminatorWeight": WEIGHT,
-        "generatorLoss": told.loss.item(), "discriminatorLoss": asked.loss.item(),
+        "masked": masked.flatten().tolist(), "proposed": proposed.flatten().tolist(), "discriminator_weight": WEIGHT,
+        "generator_loss": told.loss.item(), "discriminator_loss": asked.loss.item(),
     }  # fmt: skip
     (folder / "golden.json").write_text(json.dumps(golden, separators=(",", ":"), sort_keys=True) + "\n")
     for path in folder.rglob("*.safetensors"):

@@ -25,7 +25,7 @@ import transformers
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "goldens" / "models"
 IGNORED = -100
-ADAMW = {"learningRate": 1e-2, "beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8, "weightDecay": 0.1, "clipNorm": 1.0}
+ADAMW = {"learning_rate": 1e-2, "beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8, "weight_decay": 0.1, "max_grad_norm": 1.0}
 QUIET = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
@@ -119,17 +119,17 @@ def ten_steps(model, tokens, mask, labels):
     decayed = [p for p in model.parameters() if p.ndim >= 2]
     plain = [p for p in model.parameters() if p.ndim < 2]
     optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": ADAMW["weightDecay"]}, {"params": plain, "weight_decay": 0.0}],
-        lr=ADAMW["learningRate"], betas=(ADAMW["beta1"], ADAMW["beta2"]), eps=ADAMW["epsilon"])  # fmt: skip
+        [{"params": decayed, "weight_decay": ADAMW["weight_decay"]}, {"params": plain, "weight_decay": 0.0}],
+        lr=ADAMW["learning_rate"], betas=(ADAMW["beta1"], ADAMW["beta2"]), eps=ADAMW["epsilon"])  # fmt: skip
     losses, norms = [], []
     for _ in range(10):
         optimizer.zero_grad()
         _, loss = compute(model, tokens, mask, labels)
         loss.backward()
-        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), ADAMW["clipNorm"]).item())
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), ADAMW["max_grad_norm"]).item())
         losses.append(loss.item())
         optimizer.step()
-    return {"options": ADAMW, "losses": losses, "gradientNorms": norms}
+    return {"options": ADAMW, "losses": losses, "gradient_norms": norms}
 
 
 def record(model, folder: pathlib.Path, tokens, mask, labels, steps=False):

@@ -151,7 +151,7 @@ def record(name, kind, folder, seed):
         words = [(s * LENGTH + i, word, w) for s, bag in enumerate(bags) for i, word, w in bag]
         terms.append({"rows": [w[0] for w in words], "ids": [w[1] for w in words], "weights": [w[2] for w in words]})
     golden = {
-        "versions": {m.__name__: m.__version__ for m in (torch, transformers)}, "query": kind["query"], "bagCounts": kind["bag"] or "",
+        "versions": {m.__name__: m.__version__ for m in (torch, transformers)}, "query": kind["query"], "bag_counts": kind["bag"] or "",
         "samples": SAMPLES, "length": LENGTH, "clean": clean.flatten().tolist(), "masked": masked.flatten().tolist(),
         "real": real.flatten().tolist(), "visible": visible.flatten().int().tolist(), "targets": terms, "counts": counts,
         "weights": weights, "losses": [(s / n).item() for s, n in zip(sums, counts)],

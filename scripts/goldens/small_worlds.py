@@ -88,10 +88,10 @@ def figures(chains, scheme, size, aware):
     fit = np.linalg.lstsq(features * weight, answer * weight[:, 0], rcond=None)[0]
     score = features @ fit
     return {
-        "scheme": scheme, "size": size, "positionAware": aware, "conditions": len(rows), "targets": len(columns),
-        "components": components(P > 0), "singularValues": s.tolist(), "squaredSum": float((A**2).sum()),
+        "scheme": scheme, "size": size, "position_aware": aware, "conditions": len(rows), "targets": len(columns),
+        "components": components(P > 0), "singular_values": s.tolist(), "squared_sum": float((A**2).sum()),
         # Features of one part of the graph are zero in the others: there the rule must guess.
-        "probeError": float(np.where(abs(score) < 1e-9, y.mean(1), np.where(score > 0, y[:, 1], y[:, 0])).sum()), "bayesError": float(y.min(1).sum()),
+        "probe_error": float(np.where(abs(score) < 1e-9, y.mean(1), np.where(score > 0, y[:, 1], y[:, 0])).sum()), "bayes_error": float(y.min(1).sum()),
     }
 
 

@@ -167,7 +167,7 @@ def main():
         split[name] = [made[name].encode(s, add_special_tokens=False).ids for s in cases]
         made[name].encode_special_tokens = False
     decoded = [made["wordpiece"].decode(i, skip_special_tokens=False) for i in ids["wordpiece"]]
-    golden = {"versions": {"tokenizers": tokenizers.__version__}, "strings": cases, "ids": ids, "specialIsText": split, "decoded": decoded}
+    golden = {"versions": {"tokenizers": tokenizers.__version__}, "strings": cases, "ids": ids, "special_is_text": split, "decoded": decoded}
     (FOLDER / "cases.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
     print(len(cases), "strings;", {name: sum(map(len, rows)) for name, rows in ids.items()})
 

@@ -20,7 +20,7 @@ extension CooccurrenceMatrix {
     var last = [Double](repeating: 0, count: min(count, width))
     for _ in 0..<rounds {
       let y = times(z, width: width)
-      let gram = multiplyDoubles(y, y, rows: width, inner: conditions.count, columns: width, transposeA: true)
+      let gram = dgemm(y, y, rows: width, inner: conditions.count, columns: width, transposeA: true)
       let values = symmetricEigen(gram, width).values.prefix(count).map { max($0, 0).squareRoot() }
       let moved = zip(values, last).reduce(0) { max($0, abs($1.0 - $1.1)) }
       last = values

@@ -65,10 +65,10 @@ public struct PairSampler: Sendable {
     let r = random.at(position: UInt64(index), site: UInt32(attempt) << 1)
     let start = start(ofWindow: r.below(windows, 0))
     switch scheme {
-    case .ahead(let offsets, let law):
+    case .ahead(let offsets, let distribution):
       let last = r.below(options.window - 1, 1)
       // Every place equally often, however few offsets are left in the window.
-      let asked = last + law.draw(r.uniformDouble(2), of: min(offsets, options.window - 1 - last))
+      let asked = last + distribution.draw(r.uniformDouble(2), of: min(offsets, options.window - 1 - last))
       return pair(start, left: (max(0, last - options.neighbours + 1)...last), right: [], asked)
     case .masked, .maskedEvenly:
       let hidden = hidden(r)

@@ -3,8 +3,8 @@ import Objectives
 
 /// What an objective shows and asks in a window of a corpus.
 public enum PairScheme: Codable, Sendable, Equatable {
-  /// The last tokens before a place, and a token at offset δ ∈ 1 … `offsets` further on, δ drawn by `law` among those in the window.
-  case ahead(offsets: Int, law: OffsetLaw = .uniform)
+  /// The last tokens before a place, and a token at offset δ ∈ 1 … `offsets` further on, δ drawn by `distribution` among those in the window.
+  case ahead(offsets: Int, distribution: OffsetDistribution = .uniform)
   /// The visible neighbours of one of `hidden` hidden tokens.
   case masked(hidden: Int)
   /// The same with a number of hidden tokens drawn evenly from `lowest` … `highest` for every window.

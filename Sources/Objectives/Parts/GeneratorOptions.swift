@@ -4,10 +4,10 @@ import Core
 protocol GeneratorOptions: ObjectiveOptions {
   var maskRatio: Double { get }
   var generatorFraction: Double { get }
-  var generatorWidth: Int { get }
-  var generatorHeads: Int { get }
-  var generatorFeedForward: Int { get }
-  var generatorLayers: Int { get }
+  var generatorHiddenSize: Int { get }
+  var generatorNumHeads: Int { get }
+  var generatorIntermediateSize: Int { get }
+  var generatorNumLayers: Int { get }
   var temperature: Double { get }
   var generatorWeight: Double { get }
   var discriminatorWeight: Double { get }
@@ -22,21 +22,21 @@ extension GeneratorOptions {
     func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String) {
       if !holds { problems.append(.init(key: "objective.\(key)", sentence: "is \(value); it must \(rule).")) }
     }
-    require((0.01...0.9).contains(maskRatio), "maskRatio", maskRatio, "lie in 0.01...0.9")
-    require((0.01...1).contains(generatorFraction), "generatorFraction", generatorFraction, "lie in 0.01...1")
-    require((0...65_536).contains(generatorWidth), "generatorWidth", generatorWidth, "lie in 0...65536")
-    require((0...65_536).contains(generatorHeads), "generatorHeads", generatorHeads, "lie in 0...65536")
-    require((0...1_048_576).contains(generatorFeedForward), "generatorFeedForward", generatorFeedForward, "lie in 0...1048576")
-    require((0...1000).contains(generatorLayers), "generatorLayers", generatorLayers, "lie in 0...1000")
+    require((0.01...0.9).contains(maskRatio), "mask_ratio", maskRatio, "lie in 0.01...0.9")
+    require((0.01...1).contains(generatorFraction), "generator_fraction", generatorFraction, "lie in 0.01...1")
+    require((0...65_536).contains(generatorHiddenSize), "generator_hidden_size", generatorHiddenSize, "lie in 0...65536")
+    require((0...65_536).contains(generatorNumHeads), "generator_num_heads", generatorNumHeads, "lie in 0...65536")
+    require((0...1_048_576).contains(generatorIntermediateSize), "generator_intermediate_size", generatorIntermediateSize, "lie in 0...1048576")
+    require((0...1000).contains(generatorNumLayers), "generator_num_layers", generatorNumLayers, "lie in 0...1000")
     require((0.01...100).contains(temperature), "temperature", temperature, "lie in 0.01...100")
-    require((0...10_000).contains(generatorWeight), "generatorWeight", generatorWeight, "lie in 0...10000")
-    require((0...10_000).contains(discriminatorWeight), "discriminatorWeight", discriminatorWeight, "lie in 0...10000")
+    require((0...10_000).contains(generatorWeight), "generator_weight", generatorWeight, "lie in 0...10000")
+    require((0...10_000).contains(discriminatorWeight), "discriminator_weight", discriminatorWeight, "lie in 0...10000")
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     let shape = sized(model)
     require(
-      shape.width % shape.heads == 0, "generatorWidth", shape.width, "be a whole number of times objective.generatorHeads = \(shape.heads)")
-    if shape.positions == .rotary, shape.width % shape.heads == 0 {
-      require(shape.headWidth % 2 == 0, "generatorWidth", shape.width, "be even for each of \(shape.heads) heads, as rotary positions need it")
+      shape.hiddenSize % shape.numHeads == 0, "generator_hidden_size", shape.hiddenSize, "be a whole number of times objective.generator_num_heads = \(shape.numHeads)")
+    if shape.positionEmbedding == .rotary, shape.hiddenSize % shape.numHeads == 0 {
+      require(shape.headDim % 2 == 0, "generator_hidden_size", shape.hiddenSize, "be even for each of \(shape.numHeads) heads, as rotary positions need it")
     }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     return shape
@@ -45,14 +45,14 @@ extension GeneratorOptions {
   private func sized(_ model: ModelConfiguration) -> ModelConfiguration {
     func share(_ size: Int) -> Double { generatorFraction * Double(size) }
     var shape = model
-    shape.heads = generatorHeads > 0 ? generatorHeads : max(1, Int(share(model.heads).rounded()))
+    shape.numHeads = generatorNumHeads > 0 ? generatorNumHeads : max(1, Int(share(model.numHeads).rounded()))
     // By the fraction, heads are as wide as the width allows; rotary positions want them even.
-    let step = shape.heads * (model.positions == .rotary ? 2 : 1)
-    shape.width = generatorWidth > 0 ? generatorWidth : step * max(1, Int((share(model.width) / Double(step)).rounded()))
-    shape.feedForward = generatorFeedForward > 0 ? generatorFeedForward : max(1, Int(share(model.feedForward).rounded()))
-    shape.layers = generatorLayers > 0 ? generatorLayers : model.layers
-    shape.embeddingWidth = model.tableWidth == shape.width ? 0 : model.tableWidth
-    (shape.head, shape.tiedHead, shape.headTransform) = (.vocabulary, true, true)
+    let step = shape.numHeads * (model.positionEmbedding == .rotary ? 2 : 1)
+    shape.hiddenSize = generatorHiddenSize > 0 ? generatorHiddenSize : step * max(1, Int((share(model.hiddenSize) / Double(step)).rounded()))
+    shape.intermediateSize = generatorIntermediateSize > 0 ? generatorIntermediateSize : max(1, Int(share(model.intermediateSize).rounded()))
+    shape.numLayers = generatorNumLayers > 0 ? generatorNumLayers : model.numLayers
+    shape.embeddingSize = model.resolvedEmbeddingSize == shape.hiddenSize ? 0 : model.resolvedEmbeddingSize
+    (shape.head, shape.tieWordEmbeddings, shape.headTransform) = (.vocabulary, true, true)
     return shape
   }
 }
@@ -61,8 +61,8 @@ extension ModelConfiguration {
   /// This model with a head that tells replaced tokens. What the head does not have is as `ElectraForPreTraining` says it.
   var discriminator: ModelConfiguration {
     var shape = self
-    (shape.head, shape.tiedHead, shape.headTransform) = (.replaced, true, true)
-    shape.embeddingWidth = tableWidth == width ? 0 : tableWidth
+    (shape.head, shape.tieWordEmbeddings, shape.headTransform) = (.replaced, true, true)
+    shape.embeddingSize = resolvedEmbeddingSize == hiddenSize ? 0 : resolvedEmbeddingSize
     return shape
   }
 }

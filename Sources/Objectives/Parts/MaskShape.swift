@@ -34,11 +34,11 @@ public struct SpanLengths: Sendable, Equatable {
 /// masking; where not even one unit fits, the first one drawn is hidden whole, so that every sample with an eligible position asks for
 /// something. Without words exactly `count` positions are hidden.
 public struct MaskShape: Sendable {
-  public let wholeWords: Bool
+  public let wholeWordMask: Bool
   /// In units; nil for single ones.
   public let spans: SpanLengths?
 
-  public init(wholeWords: Bool = false, spans: SpanLengths? = nil) { (self.wholeWords, self.spans) = (wholeWords, spans) }
+  public init(wholeWordMask: Bool = false, spans: SpanLengths? = nil) { (self.wholeWordMask, self.spans) = (wholeWordMask, spans) }
 
   /// The positions hidden, in rising order.
   ///
@@ -47,9 +47,9 @@ public struct MaskShape: Sendable {
   public func choose(
     _ count: Int, of eligible: [Int], _ clean: SampleBatch, _ sample: Int, _ tokens: MaskableTokens, _ random: CounterGenerator
   ) -> [Int] {
-    if !wholeWords, spans == nil { return randomSubset(eligible, count: count, random) }
-    let units = wholeWords ? tokens.words(clean, sample, eligible) : eligible.map { $0..<$0 + 1 }
-    let documents = units.map { clean.segments[sample * clean.stride + $0.lowerBound] }
+    if !wholeWordMask, spans == nil { return randomSubset(eligible, count: count, random) }
+    let units = wholeWordMask ? tokens.words(clean, sample, eligible) : eligible.map { $0..<$0 + 1 }
+    let documents = units.map { clean.documentIDs[sample * clean.stride + $0.lowerBound] }
     return grow(units, documents, count, random.at(position: random.position, site: 1)).flatMap { Array(units[$0]) }
   }
 

@@ -45,7 +45,7 @@ public struct MaskableTokens: Sendable {
 
   /// Whether the token at an index of `clean.tokens` may be asked for.
   public func isEligible(_ clean: SampleBatch, _ index: Int) -> Bool {
-    clean.segments[index] >= 0 && !isSpecial[Int(clean.tokens[index])]
+    clean.documentIDs[index] >= 0 && !isSpecial[Int(clean.tokens[index])]
   }
 
   /// The eligible positions of a sample as words of one document each, in rising order; what cannot be told apart without knowledge of words
@@ -54,7 +54,7 @@ public struct MaskableTokens: Sendable {
     let start = sample * clean.stride
     return eligible.reduce(into: []) { words, i in
       let at = start + i
-      if let last = words.last, last.upperBound == i, clean.segments[at - 1] == clean.segments[at],
+      if let last = words.last, last.upperBound == i, clean.documentIDs[at - 1] == clean.documentIDs[at],
         edges?.joins(clean.tokens[at - 1], clean.tokens[at]) == true
       {
         words[words.count - 1] = last.lowerBound..<i + 1
@@ -77,27 +77,27 @@ public func randomSubset(_ positions: [Int], count: Int, _ random: CounterGenera
   return keys[..<min(count, keys.count)].map { Int($0 & 0xFFFF_FFFF) }.sorted()
 }
 
-/// What stands in the input for a token that is asked for: [MASK] with probability `maskShare`, a random ordinary token with
-/// probability `randomShare`, otherwise the token itself. Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805.
+/// What stands in the input for a token that is asked for: [MASK] with probability `maskReplaceProb`, a random ordinary token with
+/// probability `randomReplaceProb`, otherwise the token itself. Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805.
 public struct Replacement: Sendable {
-  public let maskShare: Double
-  public let randomShare: Double
+  public let maskReplaceProb: Double
+  public let randomReplaceProb: Double
 
-  public init(maskShare: Double = 1, randomShare: Double = 0) { (self.maskShare, self.randomShare) = (maskShare, randomShare) }
+  public init(maskReplaceProb: Double = 1, randomReplaceProb: Double = 0) { (self.maskReplaceProb, self.randomReplaceProb) = (maskReplaceProb, randomReplaceProb) }
 
   /// Elements from 2²⁰ to 2²¹ + 2²⁰ of the generator are used, apart from those of `randomSubset`.
   public func callAsFunction(_ token: Int32, at i: Int, _ tokens: MaskableTokens, _ random: CounterGenerator) -> Int32 {
     let draw = Double(random.uniform(1 << 20 | i))
-    if draw < maskShare { return tokens.mask }
-    if draw < maskShare + randomShare { return tokens.ordinary[random.below(tokens.ordinary.count, 1 << 21 | i)] }
+    if draw < maskReplaceProb { return tokens.mask }
+    if draw < maskReplaceProb + randomReplaceProb { return tokens.ordinary[random.below(tokens.ordinary.count, 1 << 21 | i)] }
     return token
   }
 
   /// Adds what is wrong with the shares, by option.
-  static func check(maskShare: Double, randomShare: Double, _ problems: inout OptionProblems) {
-    problems.require("maskShare", maskShare, in: 0...1)
-    problems.require("randomShare", randomShare, in: 0...1)
-    let shares = maskShare + randomShare
-    problems.require(shares <= 1.000001, "randomShare", "and maskShare add up to \(shares); together they must not exceed 1.")
+  static func check(maskReplaceProb: Double, randomReplaceProb: Double, _ problems: inout OptionProblems) {
+    problems.require("mask_replace_prob", maskReplaceProb, in: 0...1)
+    problems.require("random_replace_prob", randomReplaceProb, in: 0...1)
+    let shares = maskReplaceProb + randomReplaceProb
+    problems.require(shares <= 1.000001, "random_replace_prob", "and mask_replace_prob add up to \(shares); together they must not exceed 1.")
   }
 }

@@ -21,7 +21,7 @@ struct OffsetAdapter: Sendable {
   /// The model's settings with an inner size of its width.
   static func shape(_ model: ModelConfiguration) -> ModelConfiguration {
     var shape = model
-    shape.feedForward = model.width
+    shape.intermediateSize = model.hiddenSize
     return shape
   }
 
@@ -30,9 +30,9 @@ struct OffsetAdapter: Sendable {
     rows = offsets - 1
     let start = layout.entries.count
     feedForward = FeedForward(name, shape, inputMajor: false, into: &layout)
-    norm = Norm("\(name).norm", width: model.width, kind: model.norm, epsilon: model.normEpsilon, into: &layout)
+    norm = Norm("\(name).norm", width: model.hiddenSize, kind: model.norm, epsilon: model.normEps, into: &layout)
     group = layout.group(from: start)
-    embedding = layout.append(ParameterSpec("\(name).embedding", [rows, model.width], decay: true, .normal(model.initializerRange)))
+    embedding = layout.append(ParameterSpec("\(name).embedding", [rows, model.hiddenSize], decay: true, .normal(model.initializerRange)))
   }
 
   struct Saved {
@@ -41,15 +41,15 @@ struct OffsetAdapter: Sendable {
 
     init(_ adapter: OffsetAdapter, rows: Int, _ arena: Arena) {
       let c = adapter.shape
-      sum = arena.matrix(rows, c.width)
-      normed = arena.matrix(rows, c.width)
+      sum = arena.matrix(rows, c.hiddenSize)
+      normed = arena.matrix(rows, c.hiddenSize)
       statistics = arena.matrix(rows, 2)
       up = arena.matrix(rows, FeedForward.upWidth(c))
-      inner = arena.matrix(rows, c.feedForward)
-      output = arena.matrix(rows, c.width)
-      dinner = arena.matrix(rows, c.feedForward)
+      inner = arena.matrix(rows, c.intermediateSize)
+      output = arena.matrix(rows, c.hiddenSize)
+      dinner = arena.matrix(rows, c.intermediateSize)
       dup = arena.matrix(rows, FeedForward.upWidth(c))
-      scattered = arena.matrix(adapter.rows, c.width)
+      scattered = arena.matrix(adapter.rows, c.hiddenSize)
     }
   }
 

@@ -1,5 +1,5 @@
 /// q(δ): how often each distance of a target is asked for.
-public enum OffsetLaw: String, Codable, Sendable, CaseIterable {
+public enum OffsetDistribution: String, Codable, Sendable, CaseIterable {
   /// All offsets alike.
   case uniform
   /// q(δ) ∝ 1/δ.

@@ -12,7 +12,7 @@ import Tensors
 /// Legend: n rows of a micro-batch, m offsets, C width, V vocabulary.
 public struct OffsetPrediction: Sendable {
   /// How the answer learns which offset is asked for.
-  public enum Told: String, Codable, Sendable, CaseIterable {
+  public enum OffsetConditioning: String, Codable, Sendable, CaseIterable {
     /// A linear head of its own, [V, C], for every offset beyond 1.
     case heads
     /// The model's head behind MLP(norm(h + e_δ)): m - 1 vectors and one small layer.
@@ -24,28 +24,28 @@ public struct OffsetPrediction: Sendable {
   public let transformer: Transformer
   public let networks: NetworkSet
   public let offsets: Int
-  public let told: Told
+  public let offsetConditioning: OffsetConditioning
   /// Of offsets 2…m, in this order.
   private let heads: [VocabularyHead]
   private let adapter: OffsetAdapter?
   private let targetsPerRow: Int
 
   /// - Parameter targetsPerRow: the most that a row is asked for at once: m, or 1 where offsets are sampled.
-  public init(_ model: ModelConfiguration, offsets: Int, told: Told, targetsPerRow: Int) {
+  public init(_ model: ModelConfiguration, offsets: Int, offsetConditioning: OffsetConditioning, targetsPerRow: Int) {
     (self.offsets, self.targetsPerRow) = (offsets, targetsPerRow)
     // With one offset there is nothing to tell.
-    self.told = offsets == 1 ? .heads : told
+    self.offsetConditioning = offsets == 1 ? .heads : offsetConditioning
     var layout = ParameterLayout()
     var plain = model
-    (plain.tiedHead, plain.headTransform) = (false, false)
+    (plain.tieWordEmbeddings, plain.headTransform) = (false, false)
     var heads: [VocabularyHead] = []
-    if self.told == .heads, offsets > 1 {
+    if self.offsetConditioning == .heads, offsets > 1 {
       for offset in 2...offsets {
         heads.append(VocabularyHead(Self.headName(offset), plain, into: &layout).tie(to: nil, in: &layout))
       }
     }
     self.heads = heads
-    adapter = self.told == .embedding ? OffsetAdapter(Self.adapterName, model, offsets: offsets, into: &layout) : nil
+    adapter = self.offsetConditioning == .embedding ? OffsetAdapter(Self.adapterName, model, offsets: offsets, into: &layout) : nil
     transformer = Transformer(model, into: &layout)
     networks = NetworkSet(trained: layout)
   }
@@ -57,9 +57,9 @@ public struct OffsetPrediction: Sendable {
 
   /// Required flops of a training step over a target that the adapter answers, the head's not included.
   var adapterFlops: Double {
-    guard told == .embedding else { return 0 }
+    guard offsetConditioning == .embedding else { return 0 }
     let shape = Self.adapterShape(transformer.configuration)
-    return 6 * Double(shape.width) * Double(shape.feedForward + FeedForward.upWidth(shape))
+    return 6 * Double(shape.hiddenSize) * Double(shape.intermediateSize + FeedForward.upWidth(shape))
   }
 
   // MARK: - Memory
@@ -77,14 +77,14 @@ public struct OffsetPrediction: Sendable {
     init(_ p: OffsetPrediction, samples: Int, length: Int, _ arena: Arena) {
       let (c, rows) = (p.transformer.configuration, samples * length)
       transformer = Transformer.Workspace(p.transformer, samples: samples, length: length, arena)
-      copy = arena.matrix(p.heads.isEmpty ? 0 : rows, c.width)
-      sum = arena.matrix(p.heads.isEmpty ? 0 : rows, c.width)
-      let shares = p.told != .heads
-      slots = arena.matrix(shares ? p.offsets * rows : 0, c.width)
+      copy = arena.matrix(p.heads.isEmpty ? 0 : rows, c.hiddenSize)
+      sum = arena.matrix(p.heads.isEmpty ? 0 : rows, c.hiddenSize)
+      let shares = p.offsetConditioning != .heads
+      slots = arena.matrix(shares ? p.offsets * rows : 0, c.hiddenSize)
       head = shares ? p.transformer.head.map { VocabularyHead.Saved($0, c, rows: p.targetsPerRow * rows, arena) } : nil
       let adapted = p.adapter == nil ? 0 : min(p.targetsPerRow, p.offsets - 1) * rows
       adapter = p.adapter.map { OffsetAdapter.Saved($0, rows: adapted, arena) }
-      gathered = arena.matrix(adapted, c.width)
+      gathered = arena.matrix(adapted, c.hiddenSize)
     }
   }
 
@@ -105,7 +105,7 @@ public struct OffsetPrediction: Sendable {
     let (input, targets, pass) = (example.inputs[0], example.targets[0], pass.trained())
     let hidden = transformer.forward(input, pass, w.transformer)
     let loss: Double
-    if told == .heads {
+    if offsetConditioning == .heads {
       loss = scoreByHeads(hidden, targets, own, scale, pass, w, saved)
     } else {
       guard let saved = w.head else { preconditionFailure("a shared head needs memory for all offsets") }

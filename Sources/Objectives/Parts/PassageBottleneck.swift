@@ -30,15 +30,15 @@ public struct PassageBottleneck: Sendable {
 
   /// - Throws: `ConfigurationError` for a model without learned positions, which queries are made of.
   public init(_ model: ModelConfiguration, query: Query, bag: Bool, objective: String) throws(ConfigurationError) {
-    guard model.positions == .learned else {
+    guard model.positionEmbedding == .learned else {
       throw ConfigurationError(
-        "model.positions", is: model.positions.rawValue,
+        "model.position_embedding", is: model.positionEmbedding.rawValue,
         rule: "\(objective) makes the decoder's queries of position embeddings, so it must be learned.")
     }
-    guard model.tableWidth == model.width else {
+    guard model.resolvedEmbeddingSize == model.hiddenSize else {
       throw ConfigurationError(
-        "model.embeddingWidth", is: model.embeddingWidth,
-        rule: "\(objective)'s decoder reads embeddings beside the encoder's output, so it must be model.width = \(model.width).")
+        "model.embedding_size", is: model.embeddingSize,
+        rule: "\(objective)'s decoder reads embeddings beside the encoder's output, so it must be model.hidden_size = \(model.hiddenSize).")
     }
     (self.query, hasBag) = (query, bag)
     var layout = ParameterLayout()
@@ -64,11 +64,11 @@ public struct PassageBottleneck: Sendable {
   func trainingFlops(_ example: TrainingExample) -> Double {
     let (c, rows) = (encoder.configuration, Double(example.inputs[0].rows))
     var layer = c
-    layer.layers = 1
+    layer.numLayers = 1
     let decoder = layer.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
     // Backward through the logits touches one row an id and sample; the head's transform runs at every row.
-    let (logits, transform) = (Double(c.vocabulary * c.width), c.headTransform ? Double(c.width * c.width) : 0)
-    let bag = hasBag ? rows * (2 * logits + 6 * transform) + 4 * logits * Double(example.inputs[0].positions.count) : 0
+    let (logits, transform) = (Double(c.vocabSize * c.hiddenSize), c.headTransform ? Double(c.hiddenSize * c.hiddenSize) : 0)
+    let bag = hasBag ? rows * (2 * logits + 6 * transform) + 4 * logits * Double(example.inputs[0].sampleIDs.count) : 0
     return c.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count) + decoder + bag
   }
 
@@ -84,7 +84,7 @@ public struct PassageBottleneck: Sendable {
       encoder = Transformer.Workspace(part.encoder, samples: samples, length: length, arena)
       clean = InputEmbedding.Saved(c, rows: n, arena)
       queried = part.query == .embedded ? InputEmbedding.Saved(c, rows: n, arena) : nil
-      func matrix(_ rows: Int) -> TensorView { arena.matrix(rows, c.width) }
+      func matrix(_ rows: Int) -> TensorView { arena.matrix(rows, c.hiddenSize) }
       (rows, queries, drows, decoded) = (matrix(n), matrix(n), matrix(n), matrix(n))
       (passages, sum) = (matrix(samples), matrix(1))
       block = CrossBlock.Saved(c, rows: n, arena)
@@ -124,7 +124,7 @@ public struct PassageBottleneck: Sendable {
     let encoderLoss = head.lossAndGradient(
       hidden, rows: masked.rows, targets: masked.ids, weights: masked.weights, scale: scales[0], below, saved)
     if hasBag { addInPlace(hidden, w.bagGradient.first(input.rows)) }
-    for sample in clean.positions.indices { addInPlace(hidden.row(sample * input.length), w.passages.row(sample)) }
+    for sample in clean.sampleIDs.indices { addInPlace(hidden.row(sample * input.length), w.passages.row(sample)) }
     encoder.backward(input, below, w.encoder)
     return [encoderLoss, decoderLoss] + bagLoss
   }
@@ -136,7 +136,7 @@ public struct PassageBottleneck: Sendable {
     let (n, length, above) = (clean.rows, clean.length, pass.trained(1, term: 1))
     let (rows, queries, decoded) = (w.rows.first(n), w.queries.first(n), w.decoded.first(n))
     encoder.embedding.forward(clean, above, w.clean, into: rows)
-    for sample in clean.positions.indices {
+    for sample in clean.sampleIDs.indices {
       let passage = hidden.row(sample * length)
       rows.row(sample * length).copy(from: passage)
       broadcastRow(passage, into: queries.rows(sample * length..<(sample + 1) * length))
@@ -157,7 +157,7 @@ public struct PassageBottleneck: Sendable {
     let (n, length, above) = (clean.rows, clean.length, pass.trained(1, term: 1))
     let (d, drows) = (w.decoded.first(n), w.drows.first(n))
     block.backward(x: w.queries.first(n), rows: w.rows.first(n), d: d, clean, visible: visible, above, w.block, drows: drows)
-    for sample in clean.positions.indices {
+    for sample in clean.sampleIDs.indices {
       w.passages.row(sample).copy(from: drows.row(sample * length))
       drows.row(sample * length).fill(0)
     }
@@ -168,7 +168,7 @@ public struct PassageBottleneck: Sendable {
       let distinct = scatterRows(clean.positionIDs, dy: d, into: w.scattered)
       sink.addRows(distinct, w.scattered.first(distinct.count), of: position)
     }
-    for sample in clean.positions.indices {
+    for sample in clean.sampleIDs.indices {
       sumRows(d.rows(sample * length..<(sample + 1) * length), into: w.sum)
       addInPlace(w.passages.row(sample), w.sum)
     }
@@ -191,7 +191,7 @@ public struct PassageBottleneck: Sendable {
   /// For each sample that has words, its real positions from 1 on, and its words.
   private func bags(_ targets: TermTargets, _ input: SequenceInput) -> [Bag] {
     var (bags, start) = ([Bag](), 0)
-    for sample in input.positions.indices {
+    for sample in input.sampleIDs.indices {
       let first = sample * input.length
       let end = targets.rows[start...].firstIndex { $0 >= first + input.length } ?? targets.rows.count
       if end > start { bags.append(Bag(rows: first + 1..<first + Int(input.ranges.end[first]), words: start..<end)) }

@@ -24,7 +24,7 @@ struct SampledReplacements {
   mutating func draw(_ row: Int, from logits: TensorView, excluding excluded: Int32? = nil) {
     let (sample, i) = (row / input.length, row % input.length)
     // Site 0 belongs to the choice of positions.
-    let own = random.at(position: input.positions[sample], site: 1 + UInt32(i))
+    let own = random.at(position: input.sampleIDs[sample], site: 1 + UInt32(i))
     input.tokens[row] = gumbelArgmax(logits, temperature: temperature, isExcluded: isSpecial, excluding: excluded, own)
   }
 }

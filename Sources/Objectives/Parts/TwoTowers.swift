@@ -13,7 +13,7 @@ struct TwoTowers: Sendable {
   let head: VocabularyHead
   let rightward: Transformer
   let leftward: Transformer
-  var width: Int { rightward.configuration.width }
+  var width: Int { rightward.configuration.hiddenSize }
 
   /// Everything above the embedding, in the order in which backward completes it.
   struct Trunk {
@@ -23,8 +23,8 @@ struct TwoTowers: Sendable {
 
     init(_ shape: ModelConfiguration, prefix: String, into layout: inout ParameterLayout) {
       var causal = shape
-      causal.visibility = .causal
-      head = VocabularyHead("\(prefix)head", causal, inputs: 2 * causal.width, into: &layout)
+      causal.attentionMask = .causal
+      head = VocabularyHead("\(prefix)head", causal, inputs: 2 * causal.hiddenSize, into: &layout)
       rightward = Transformer.Trunk(causal, prefix: "\(prefix)rightward.", head: false, into: &layout)
       leftward = Transformer.Trunk(causal, prefix: "\(prefix)leftward.", head: false, into: &layout)
     }
@@ -37,16 +37,16 @@ struct TwoTowers: Sendable {
   }
 
   /// The sample in its order, and turned around with its own position ids.
-  static func inputs(_ clean: SampleBatch, insideDocuments: Bool) -> [SequenceInput] {
-    let rightward = clean.input(visibility: .causal, insideDocuments: insideDocuments)
+  static func inputs(_ clean: SampleBatch, documentMasking: Bool) -> [SequenceInput] {
+    let rightward = clean.input(attentionMask: .causal, documentMasking: documentMasking)
     func turned<Element>(_ rows: [Element]) -> [Element] {
       (0..<clean.count).flatMap { rows[$0 * clean.length..<($0 + 1) * clean.length].reversed() }
     }
     let leftward = SequenceInput(
-      positions: clean.positions, length: clean.length, tokens: turned(rightward.tokens), positionIDs: turned(rightward.positionIDs),
+      sampleIDs: clean.sampleIDs, length: clean.length, tokens: turned(rightward.tokens), positionIDs: turned(rightward.positionIDs),
       ranges: AttentionRanges(
-        samples: clean.count, length: clean.length, segments: turned(clean.withoutLookahead(clean.segments)), causal: true,
-        insideDocuments: insideDocuments))
+        samples: clean.count, length: clean.length, documentIDs: turned(clean.withoutLookahead(clean.documentIDs)), causal: true,
+        documentMasking: documentMasking))
     return [rightward, leftward]
   }
 
@@ -60,7 +60,7 @@ struct TwoTowers: Sendable {
       let c = towers.rightward.configuration
       rightward = Transformer.Workspace(towers.rightward, samples: samples, length: length, arena)
       leftward = Transformer.Workspace(towers.leftward, samples: samples, length: length, arena)
-      states = arena.matrix(samples * length, 2 * c.width)
+      states = arena.matrix(samples * length, 2 * c.hiddenSize)
       head = VocabularyHead.Saved(towers.head, c, rows: samples * length, arena)
     }
   }
