@@ -42,6 +42,11 @@ func module(_ name: String, _ dependencies: [Target.Dependency], extra: [SwiftSe
   .target(name: name, dependencies: dependencies, swiftSettings: policy + cpuFlags + extra)
 }
 
+/// What several suites share.
+func testModule(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: policy + cpuFlags)
+}
+
 func suite(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, swiftSettings: policy + cpuFlags)
 }
@@ -67,69 +72,105 @@ let package = Package(
     .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
     .target(name: "CProcess"),
 
-    // MARK: - The line, bottom up (scripts/check-imports has the table of who may import whom)
+    // MARK: - Modules, bottom up (scripts/check-imports reads who may import whom from here)
     module("Core", []),
     module("Storage", ["Core", "CCrypto", "CZlib", "CZstd", "CLZMA", "CLinux"]),
+
+    // Numbers.
     module("Tensors", ["Core"]),
     module("Kernels", ["Core", "Tensors", "COpenBLAS"]),
     module("Layers", ["Core", "Tensors", "Kernels"]),
     module("Models", ["Core", "Tensors", "Kernels", "Layers"]),
     module("Objectives", ["Core", "Tensors", "Kernels", "Layers", "Models"]),
+    module("Optimizers", ["Tensors", "Kernels"]),
+    module("Collectives", ["Core", "Tensors", "Kernels", "CMPIShim", "CProcess"]),
+
+    // Data.
     module("Tokenizers", ["Core", "Storage"]),
     module("Data", ["Core", "Storage", "Tokenizers"]),
-    module("Collectives", ["Core", "Tensors", "Kernels", "CMPIShim", "CProcess"]),
-    module("Optimizers", ["Core", "Tensors", "Kernels"]),
-    module("Checkpoints", ["Core", "Storage", "Tensors"]),
+    module("Preparation", ["Core", "Storage", "Tokenizers", "Data"]),
+
+    // Files of a run.
+    module("Safetensors", ["Core", "Storage", "Tensors"]),
+    module("HuggingFace", ["Core", "Storage", "Tensors", "Safetensors"]),
+    module("Checkpoints", ["Core", "Storage", "Tensors", "Safetensors", "HuggingFace"]),
     module("Metrics", ["Core", "Storage"]),
+
+    // Training.
+    module("Machine", ["Core", "Storage", "Tensors", "Kernels", "Collectives", "CProcess"]),
     module(
-      "Training",
+      "Configuration",
+      ["Core", "Storage", "Objectives", "Optimizers", "Collectives", "HuggingFace", "Checkpoints", "Metrics", "TOMLKit"]),
+    module("Training", ["Core", "Tensors", "Kernels", "Objectives", "Optimizers", "Collectives", "Data", "Metrics", "Machine"]),
+    module(
+      "Runs",
       [
-        "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives",
-        "Optimizers", "Checkpoints", "Metrics", "TOMLKit", "CProcess",
+        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Collectives", "Tokenizers", "Data", "Safetensors",
+        "HuggingFace", "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "CProcess",
       ]),
+    module(
+      "Audit",
+      [
+        "Core", "Storage", "Tensors", "Kernels", "Layers", "Objectives", "Optimizers", "Collectives", "Tokenizers", "Data", "Safetensors",
+        "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "Runs",
+      ]),
+    module(
+      "Benchmarks", ["Core", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Collectives", "Data", "Machine", "Training"]),
+    module(
+      "Diagnostics", ["Core", "Storage", "Kernels", "Collectives", "Machine", "Configuration", "Runs"]),
+
+    // What a model is worth.
+    module(
+      "Generation", ["Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Tokenizers", "HuggingFace", "Checkpoints"]),
     module(
       "Evaluation",
-      ["Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints"]),
-
-    module(
-      "Measures",
       [
-        "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Optimizers",
-        "Checkpoints", "Training", "Evaluation",
+        "Core", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Collectives", "Tokenizers", "Data", "HuggingFace", "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "Runs", "Generation",
       ]),
-
+    module(
+      "Classification",
+      [
+        "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Optimizers", "Collectives", "Tokenizers", "Data",
+        "Preparation", "Safetensors", "HuggingFace", "Metrics", "Machine", "Training", "Evaluation",
+      ]),
+    module("Measures", ["Core", "Configuration", "Evaluation", "Classification"]),
     module(
       "Comparison",
-      ["Core", "Storage", "Tensors", "Objectives", "Data", "Collectives", "Checkpoints", "Metrics", "Training", "Measures"]),
+      [
+        "Core", "Storage", "Tensors", "Objectives", "Collectives", "Data", "Safetensors", "HuggingFace", "Checkpoints", "Metrics", "Machine",
+        "Configuration", "Runs", "Evaluation", "Measures",
+      ]),
 
     // MARK: - What people run
     .executableTarget(
       name: "lockstep",
       dependencies: [
-        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Tokenizers", "Data", "Collectives", "Checkpoints", "Metrics",
-        "Training", "Evaluation", "Measures", "Comparison", "CProcess", argumentParser,
+        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Collectives", "Tokenizers", "Data", "Preparation",
+        "Safetensors", "HuggingFace", "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "Runs", "Audit", "Benchmarks",
+        "Diagnostics", "Generation", "Evaluation", "Classification", "Measures", "Comparison", "CProcess", argumentParser,
       ],
       swiftSettings: policy + cpuFlags,
       linkerSettings: staticRuntime),
 
     // MARK: - Tests
-    module(
-      "HostileFiles",
-      ["Core", "Storage", "Tokenizers", "Data", "Checkpoints", "Metrics", "Training"]),
-    module("TestSupport", ["Core", "Tensors", "Kernels", "Layers", "Models", "Objectives"]),
+    testModule(
+      "FuzzTargets",
+      [
+        "Core", "Storage", "Tokenizers", "Data", "Preparation", "Safetensors", "HuggingFace", "Checkpoints", "Metrics", "Configuration", ]),
+    testModule("TestSupport", ["Core", "Tensors", "Kernels", "Layers", "Models", "Objectives"]),
     .executableTarget(
       name: "MultiRankChecks",
       dependencies: [
-        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Data", "Collectives", "Checkpoints", "Metrics",
-        "Training", "Evaluation", "TestSupport",
+        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Collectives", "Data", "Safetensors", "Checkpoints",
+        "Metrics", "Machine", "Configuration", "Training", "Runs", "Audit", "Evaluation", "TestSupport",
       ],
-      swiftSettings: policy + cpuFlags),
+      path: "Tests/MultiRankChecks", swiftSettings: policy + cpuFlags),
     .testTarget(
-      name: "HostileFileTests", dependencies: ["HostileFiles", "Core", "Storage", "Checkpoints", "Training"],
+      name: "FuzzTests", dependencies: ["FuzzTargets", "Core", "Storage", "Safetensors", "HuggingFace", "Checkpoints", "Configuration", "Data"],
       exclude: ["Seeds"], swiftSettings: policy + cpuFlags),
     suite("CoreTests", ["Core"]),
     suite("StorageTests", ["Storage", "Core"]),
-    suite("TensorsTests", ["Tensors", "Core"]),
+    suite("TensorsTests", ["Tensors"]),
     suite("KernelsTests", ["Kernels", "Tensors", "Core", "TestSupport"]),
     suite("LayersTests", ["Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
     suite("ModelsTests", ["Models", "Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
@@ -137,30 +178,70 @@ let package = Package(
     suite(
       "GoldenTests",
       [
-        "Checkpoints", "Models", "Layers", "Objectives", "Kernels", "Tensors", "Core", "Collectives", "Optimizers", "Training",
-        "Tokenizers", "Storage",
+        "Safetensors", "HuggingFace", "Models", "Layers", "Objectives", "Kernels", "Tensors", "Storage", "Core", "Collectives",
+        "Optimizers", "Training", "Tokenizers",
       ]),
     suite("TokenizersTests", ["Tokenizers", "Storage", "Core"]),
-    suite("DataTests", ["Data", "Tokenizers", "Storage", "Core"]),
-    suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),
-    suite("CheckpointsTests", ["Checkpoints", "Storage", "Tensors", "Core"]),
-    suite("EvaluationTests", ["Evaluation", "Objectives", "Kernels", "Collectives", "Storage", "Core"]),
+    suite("DataTests", ["DataSupport", "Data", "Preparation", "Storage", "Core"]),
+    suite("PreparationTests", ["DataSupport", "Preparation", "Data", "Storage", "Core"]),
+    suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors"]),
+    suite("SafetensorsTests", ["CheckpointSupport", "Safetensors", "Tensors", "Core"]),
+    suite("HuggingFaceTests", ["CheckpointSupport", "HuggingFace", "Safetensors", "Storage", "Tensors", "Core"]),
+    suite("CheckpointsTests", ["CheckpointSupport", "Checkpoints", "HuggingFace", "Safetensors", "Storage", "Tensors", "Core"]),
     suite("MetricsTests", ["Metrics", "Storage", "Core"]),
     suite(
+      "MachineTests",
+      ["Machine", "Collectives", "Runs", "Audit", "Checkpoints", "Core", "RunSupport"]),
+    suite(
+      "ConfigurationTests", ["Configuration", "HuggingFace", "Safetensors", "Objectives", "Optimizers", "Core"]),
+    suite(
       "TrainingTests",
-      ["Training", "Tokenizers", "Models", "Objectives", "Data", "Collectives", "Optimizers", "Checkpoints", "Metrics", "Tensors", "Core", "Storage", "TestSupport"]),
-    suite("ComparisonTests", ["Comparison", "Measures", "Training", "Optimizers", "Core"]),
+      [
+        "Training", "Runs", "Configuration", "Layers", "Kernels", "Models", "Objectives", "Data", "Collectives", "Optimizers", "Checkpoints", "Tensors", "Core", "TestSupport", "RunSupport", "HuggingFace", "Safetensors", ]),
+    suite(
+      "RunsTests",
+      [
+        "Runs", "Training", "Configuration", "Machine", "Objectives", "Data", "Collectives", "Safetensors",
+        "Checkpoints", "Metrics", "Tensors", "Core", "Storage", ]),
+    suite(
+      "AuditTests",
+      [
+        "Audit", "Runs", "Training", "Configuration", "Layers", "Objectives", "Collectives", "Safetensors",
+        "Checkpoints", "Tokenizers", "Core", "Storage", "TestSupport", "RunSupport",
+      ]),
+    suite("DiagnosticsTests", ["Diagnostics", "Collectives"]),
+    suite("GenerationTests", ["Generation", "Tokenizers", "Core"]),
+    suite(
+      "EvaluationTests",
+      [
+        "Evaluation", "Measures", "Models", "Layers", "Objectives", "Data",
+        "Tokenizers", "Collectives", "Tensors", "Kernels", "Storage", "Core", "TestSupport",
+      ]),
+    suite(
+      "ClassificationTests",
+      [
+        "Classification", "Evaluation", "Models", "Layers", "Objectives",
+        "Tokenizers", "Collectives", "Safetensors", "Tensors", "Kernels", "Storage", "Core",
+        "TestSupport",
+      ]),
     suite(
       "MeasuresTests",
       [
-        "Measures", "Evaluation", "Training", "Models", "Layers", "Objectives", "Data", "Tokenizers", "Collectives", "Checkpoints", "Tensors",
-        "Kernels", "Core", "Storage", "TestSupport",
-      ]),
+        "Measures", "Evaluation", "Runs", "Configuration", "Objectives",
+        "Data", "Core", ]),
+    suite(
+      "ComparisonTests",
+      ["Comparison", "Evaluation", "Configuration", "Optimizers", "Core"]),
+    testModule(
+      "RunSupport",
+      ["Core", "Data", "Collectives", "Checkpoints", "Configuration", "Runs", "Audit"]),
+    testModule("CheckpointSupport", ["Core", "Tensors", "Safetensors", "Checkpoints"]),
+    testModule("DataSupport", ["Core", "Storage", "Tokenizers", "Data", "Preparation"]),
   ]
 )
 
 // `scripts/fuzz` alone sets this: the target has no main function of its own, libFuzzer brings one.
 if getenv("LOCKSTEP_FUZZ") != nil {
   package.products.append(.executable(name: "fuzz", targets: ["FuzzDriver"]))
-  package.targets.append(.executableTarget(name: "FuzzDriver", dependencies: ["HostileFiles"], swiftSettings: policy + cpuFlags))
+  package.targets.append(.executableTarget(name: "FuzzDriver", dependencies: ["FuzzTargets"], path: "Tests/FuzzDriver", swiftSettings: policy + cpuFlags))
 }

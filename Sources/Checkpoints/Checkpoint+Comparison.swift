@@ -1,4 +1,6 @@
 import Core
+import HuggingFace
+import Safetensors
 import Tensors
 
 extension Checkpoint {

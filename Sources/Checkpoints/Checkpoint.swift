@@ -1,5 +1,7 @@
 import Core
 import Foundation
+import HuggingFace
+import Safetensors
 import Storage
 import Tensors
 

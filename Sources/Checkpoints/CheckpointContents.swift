@@ -1,4 +1,6 @@
 import Core
+import HuggingFace
+import Safetensors
 import Tensors
 
 /// Everything a checkpoint is made of, as values: tensors by file, small files, and the training state.
@@ -31,16 +33,6 @@ public struct CheckpointContents: Sendable {
     self.init(
       tensorFiles: [CheckpointFile.model: parts.model, CheckpointFile.optimizer: parts.optimizer], byteFiles: files, state: state)
   }
-}
-
-/// Names of the files in a checkpoint.
-public enum CheckpointFile {
-  public static let model = "model.safetensors"
-  public static let optimizer = "optimizer.safetensors"
-  public static let state = "state.json"
-  public static let configuration = "config.json"
-  public static let tokenizerConfiguration = "tokenizer_config.json"
-  public static let generation = "generation_config.json"
 }
 
 /// Which tensor goes under which name into which file. Saving and restoring walk the same list, so that

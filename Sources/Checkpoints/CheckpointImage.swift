@@ -1,4 +1,5 @@
 import Core
+import Safetensors
 import Storage
 import Tensors
 

@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Safetensors
 import Storage
 
 /// A checkpoint as it was at one step, in memory of its own, so that it can be written while training goes on.

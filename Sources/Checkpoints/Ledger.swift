@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Safetensors
 import Storage
 
 /// A ledger as it was read: the whole lines in order, and the first one that cannot be trusted.

@@ -1,4 +1,5 @@
 import Core
+import Safetensors
 
 /// Which checkpoint of a run is meant.
 public enum CheckpointChoice: Sendable, Equatable {

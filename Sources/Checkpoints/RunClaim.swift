@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Safetensors
 import Storage
 
 /// The right to write into a run folder, held by one process at a time.

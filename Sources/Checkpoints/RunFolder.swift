@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Safetensors
 import Storage
 
 /// The folder of a run and the layout of what it leaves behind.

@@ -1,4 +1,5 @@
 import Core
+import Safetensors
 
 /// What a run folder or a checkpoint holds, for `lockstep inspect`.
 public struct RunSummary: Codable, Sendable, Equatable {

@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Safetensors
 import Storage
 
 /// What a run needs besides tensors to go on as if it had never stopped. No time, host or rank is in it:

@@ -1,6 +1,7 @@
 import CMPIShim
 import Core
 import Glibc
+import Tensors
 
 /// The ranks that `mpirun` or `srun` started.
 ///

@@ -1,6 +1,7 @@
 import CMPIShim
 import Core
 import Foundation
+import Tensors
 
 /// Finds out which rank keeps the others waiting. MPI never tells: a stopped process, a dead link or a hung disk looks
 /// like a slow one for ever.
@@ -116,5 +117,5 @@ final class StallWatch {
 }
 
 extension Duration {
-  var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+  public var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

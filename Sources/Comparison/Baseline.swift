@@ -1,4 +1,4 @@
-import Measures
+import Evaluation
 
 /// A number that needs no trained model, to hold the arms' values against: computed once for the whole comparison.
 public struct Baseline: Codable, Sendable, Equatable {

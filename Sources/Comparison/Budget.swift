@@ -1,9 +1,10 @@
+import Configuration
 import Core
 import Data
 import Foundation
 import Objectives
+import Runs
 import Storage
-import Training
 
 /// What an arm does with its budget.
 public struct ArmPlan: Codable, Sendable, Equatable {

@@ -1,6 +1,8 @@
+import Configuration
 import Core
+import Evaluation
 import Measures
-import Training
+import Runs
 
 /// What a comparison is to find out: arms, seeds, a budget, and what is measured.
 ///

@@ -1,8 +1,8 @@
+import Configuration
 import Core
+import Evaluation
 import Foundation
-import Measures
 import Metrics
-import Training
 
 /// Everything a comparison found, as its report shows it and as JSON. The same on any number of ranks.
 public struct ComparisonResults: Codable, Sendable {

@@ -1,13 +1,17 @@
 import Checkpoints
 import Collectives
+import Configuration
 import Core
 import Data
+import Evaluation
 import Foundation
+import HuggingFace
 import Measures
 import Metrics
+import Runs
+import Safetensors
 import Storage
 import Tensors
-import Training
 
 /// Runs what is missing of a comparison: trainings that have not finished, measures that have not been taken of them.
 ///
@@ -109,7 +113,7 @@ public final class ComparisonRunner {
     let (total, ranks) = (items.count, communicator.size)
     if total > open.count { say("\(total - open.count) of \(total) are trained already") }
     // Once for all runs instead of once a run.
-    for remark in Set(open.compactMap(\.configuration.model.huggingFaceObstacle)).sorted() { say("warning: \(remark)") }
+    for remark in Set(open.compactMap(\.configuration.model.unsupportedByHuggingFace)).sorted() { say("warning: \(remark)") }
     // As many as can be dealt out whole; what is left over is run by all ranks together.
     let dealt = ranks == 1 ? 0 : open.count / ranks * ranks
     let alone = Array(open.prefix(dealt))

@@ -1,8 +1,8 @@
 import Collectives
 import Core
 import Foundation
+import Machine
 import Storage
-import Training
 
 /// One start of `compare` that did some of its work: where, when, with what. Lines of the report's box, apart from what was found.
 public struct ComparisonStart: Codable, Sendable, Equatable {

@@ -1,4 +1,4 @@
-import Measures
+import Evaluation
 
 /// One fact by which arms are told apart: a value of a measure with a better direction, of every arm and baseline that has it.
 struct Outcome {

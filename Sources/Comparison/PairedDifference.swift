@@ -1,5 +1,5 @@
 import Core
-import Measures
+import Evaluation
 
 /// What a comparison says of two arms: decided by an interval, never by the sign of a mean alone.
 public enum Verdict: String, Codable, Sendable {

@@ -1,4 +1,4 @@
-import Measures
+import Evaluation
 
 /// Which figures a report has. Those of what was found stand in the page; the others fold away.
 struct ReportFigures {

@@ -1,6 +1,6 @@
 import Core
+import Evaluation
 import Foundation
-import Measures
 import Storage
 
 /// The files of a report, and how they are written.

@@ -1,5 +1,4 @@
 import Foundation
-import Measures
 
 /// The report as one HTML file that needs nothing else: the outcome, figures, how it was made, and behind these every detail.
 struct ReportHTML {

@@ -1,5 +1,5 @@
+import Evaluation
 import Foundation
-import Measures
 import Metrics
 
 /// A number for a person: four significant digits, whole numbers as such, large ones with k, M, G.

@@ -1,13 +1,14 @@
 import Checkpoints
+import Configuration
 import Core
 import Data
+import Evaluation
 import Foundation
-import Measures
+import Machine
 import Storage
-import Training
 
 /// Why a run has no end, and of which run it is.
-struct Failure: Codable {
+public struct Failure: Codable {
   var experiment: String
   var steps: Int
   var reason: String

@@ -1,4 +1,4 @@
-import Measures
+import Evaluation
 
 /// Names of measures and values as a reader takes them: those of commands and JSON are for programs.
 enum ValueNames {

@@ -128,6 +128,13 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     return vocabSize * table * (tieWordEmbeddings ? 1 : 2) + Double(numLayers) * block + (positionEmbedding == .learned ? Double(maxPosition) * table : 0)
   }
 
+  /// Weights of linear layers are stored [in, out], as GPT-2's files have them, and not [out, in].
+  ///
+  /// Then a checkpoint is the parameters as they lie in memory, without a transposition.
+  public var inputMajorWeights: Bool {
+    attentionMask == .causal && norm == .layer && normPlacement == .pre && positionEmbedding == .learned && activation != .swiglu
+  }
+
   /// All rules this shape breaks, under `prefix` such as `model`.
   public func problems(prefix: String) -> [ConfigurationError.Problem] {
     var problems: [ConfigurationError.Problem] = []

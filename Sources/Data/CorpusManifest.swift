@@ -16,6 +16,11 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
     /// Bytes of raw text the tokens stand for.
     public var textBytes: Int
     public var payloadSha256: String
+
+    public init(file: String, documents: Int, tokens: Int, textBytes: Int, payloadSha256: String) {
+      (self.file, self.documents, self.tokens, self.textBytes) = (file, documents, tokens, textBytes)
+      self.payloadSha256 = payloadSha256
+    }
   }
 
   public struct Source: Codable, Sendable, Equatable {
@@ -24,6 +29,10 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
     /// Bytes of the file as stored.
     public var bytes: Int
     public var sha256: String
+
+    public init(name: String, bytes: Int, sha256: String) {
+      (self.name, self.bytes, self.sha256) = (name, bytes, sha256)
+    }
   }
 
   /// How documents were divided: `document-hash` or `tail`, and the share of validation.

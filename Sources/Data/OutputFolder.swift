@@ -3,21 +3,21 @@ import Foundation
 import Storage
 
 /// Where a corpus is to be, looked at before any work is done.
-struct OutputFolder {
-  enum State: Equatable {
+public struct OutputFolder {
+  public enum State: Equatable {
     case absent, empty, corpus
   }
 
   /// Without a slash at the end.
-  let path: String
-  let state: State
+  public let path: String
+  public let state: State
   /// Where the path is a symbolic link: what it leads to.
   let linkTarget: String?
   /// The folder that is there.
-  let identity: FileIdentity?
+  public let identity: FileIdentity?
 
   /// - Throws: `DataError` for a path at which no corpus can be, `FileError` for one that cannot be looked at.
-  init(_ given: String) throws {
+  public init(_ given: String) throws {
     path = try Self.normalized(given)
     linkTarget = Storage.linkTarget(SystemPath(path))?.description
     switch FileStatus.of(SystemPath(path)) {
@@ -42,7 +42,7 @@ struct OutputFolder {
   var name: String { path.split(separator: "/").last.map(String.init) ?? path }
 
   /// The nearest folder above the corpus that exists: where the first new one is made.
-  var nearestFolder: String {
+  public var nearestFolder: String {
     var folder = parent
     while folder != "/", folder != ".", case .failure(let error) = FileStatus.of(SystemPath(folder)), error.code == ENOENT {
       folder = folderAbove(folder)
@@ -91,7 +91,7 @@ struct OutputFolder {
   ///
   /// - Throws: `ConfigurationError` for a link, which is never followed or replaced; `DataError` where replacing would remove what is no part
   ///   of a corpus; `FileError` without permission.
-  func requireWritable() throws {
+  public func requireWritable() throws {
     if let linkTarget {
       throw ConfigurationError(
         "--output", is: path, rule: "it is a link to \(linkTarget), and links are not written through; name that folder itself.")

@@ -3,7 +3,7 @@ import Glibc
 import Storage
 
 /// Writes one shard, document by document; the header comes last, so that a half-written file is no shard.
-final class ShardWriter {
+public final class ShardWriter {
   let path: String
   private let vocabularySize: Int
   private let endOfDocument: Int32?
@@ -19,9 +19,9 @@ final class ShardWriter {
   private static let packedAtOnce = 1 << 16
 
   var documentCount: Int { boundaries.count - 1 }
-  var tokenCount: Int { Int(boundaries[boundaries.count - 1]) }
+  public var tokenCount: Int { Int(boundaries[boundaries.count - 1]) }
 
-  init(path: String, vocabularySize: Int, endOfDocument: Int32?, tokenizerHash: String) throws(FileError) {
+  public init(path: String, vocabularySize: Int, endOfDocument: Int32?, tokenizerHash: String) throws(FileError) {
     self.path = path
     (self.vocabularySize, self.endOfDocument, self.tokenizerHash) = (vocabularySize, endOfDocument, tokenizerHash)
     self.descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
@@ -41,7 +41,7 @@ final class ShardWriter {
   /// - Parameters:
   ///   - ids: the document's ids, its end included; each must lie in the vocabulary.
   ///   - textBytes: bytes of raw text they stand for.
-  func append(_ ids: ArraySlice<Int32>, textBytes: Int) throws {
+  public func append(_ ids: ArraySlice<Int32>, textBytes: Int) throws {
     precondition(!ids.isEmpty, "a document in a shard has at least one token")
     let limit = UInt32(clamping: vocabularySize)
     if let foreign = ids.first(where: { UInt32(bitPattern: $0) >= limit }) {
@@ -58,7 +58,7 @@ final class ShardWriter {
   }
 
   /// Completes the file and waits until it is on the disk.
-  func finish() throws(FileError) -> CorpusManifest.Shard {
+  public func finish() throws(FileError) -> CorpusManifest.Shard {
     let tokenBytes = tokenCount * ShardHeader.tokenWidth(vocabularySize: vocabularySize)
     pending += [UInt8](repeating: 0, count: ShardHeader.padded(tokenBytes) - tokenBytes)
     for boundary in boundaries { pending.appendLittleEndian(boundary) }

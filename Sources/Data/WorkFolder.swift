@@ -7,9 +7,9 @@ import Storage
 /// Its name ends in characters that nobody can guess, and a marker in it says whose it is: what other programs or people have called
 /// alike is never touched. The marker is locked while its process lives; a folder whose marker nobody holds was left by a process that was
 /// killed, and is removed by the next one.
-final class WorkFolder {
+public final class WorkFolder {
   /// Where the corpus is built.
-  let path: String
+  public let path: String
   private let folder: String
   private let output: OutputFolder
   private let lock: Int32
@@ -20,7 +20,7 @@ final class WorkFolder {
   private static let asideName = "replaced"
 
   /// - Throws: `FileError` when the folder cannot be made; `DataError` when another process is making the same corpus.
-  init(for output: OutputFolder) throws {
+  public init(for output: OutputFolder) throws {
     self.output = output
     made = try Self.makeFolders(output.parent)
     do {
@@ -41,7 +41,7 @@ final class WorkFolder {
   /// Gives the finished corpus its name; one that is there is replaced in one step and then removed.
   ///
   /// - Returns: a sentence where the old corpus, out of the way, could not be removed.
-  func commit() throws -> String? {
+  public func commit() throws -> String? {
     try AtomicFile.syncFolder(of: path + "/.")
     if output.state == .corpus {
       // What was put there meanwhile is not removed either.
@@ -57,7 +57,7 @@ final class WorkFolder {
   }
 
   /// Removes the folder after a failure, which is the one worth reporting.
-  func discard() {
+  public func discard() {
     // A corpus that was moved aside and could not be moved back stays.
     if exists(folder + "/" + Self.asideName), !exists(output.path) { return }
     do { try Folder.remove(SystemPath(folder)) } catch { return }
@@ -66,7 +66,7 @@ final class WorkFolder {
 
   /// Puts back the corpus that a killed process had moved aside to replace it, where the file system cannot exchange folders.
   /// - Returns: whether there was one.
-  static func restore(_ path: String) throws -> Bool {
+  public static func restore(_ path: String) throws -> Bool {
     guard let (output, aside) = replaced(path) else { return false }
     let descriptor = open(folderAbove(aside) + "/" + markerName, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
     defer { if descriptor >= 0 { close(descriptor) } }

@@ -1,5 +1,7 @@
+import Classification
+import Configuration
 import Core
-import Training
+import Evaluation
 
 /// A measure as the registry lists it.
 public struct MeasureEntry: Sendable {

@@ -99,8 +99,7 @@ public struct Electra: Objective {
   }
 
   public var exportedNetworks: [ExportedNetwork] {
-    let shape = generator.configuration
-    return shape.isComputed(by: .electraGenerator) ? [ExportedNetwork("generator", shape, .electraGenerator)] : []
+    [ExportedNetwork("generator", generator.configuration, "electra-generator")]
   }
 
   public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: term == 0 ? encoder.configuration.vocabSize : 2) }

@@ -24,4 +24,4 @@ extension SampleBatch {
 }
 
 /// ln n, the loss of a uniform guess among n.
-func naturalLogarithm(ofCount n: Int) -> Double { log(Double(n)) }
+public func naturalLogarithm(ofCount n: Int) -> Double { log(Double(n)) }

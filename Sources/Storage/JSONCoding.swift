@@ -1,3 +1,4 @@
+import Core
 import Foundation
 
 // Keys in files are in snake_case, as in Hugging Face's config.json; properties in Swift are in camelCase. Both directions are here, so

@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// A token that is matched in the text before anything else happens to it.
 struct AddedToken: Sendable, Equatable {

@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// Added tokens in the making: those of the vocabulary's own file, and what the files beside it say of them.
 struct AddedTokenList {

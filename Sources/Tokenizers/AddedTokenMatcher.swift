@@ -1,3 +1,5 @@
+import Storage
+
 /// A stretch of text between added tokens, or one of them.
 enum Segment {
   case text(Range<Int>)

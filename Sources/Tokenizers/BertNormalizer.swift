@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// What BERT does to text before it is cut: cleaning, spaces around CJK ideographs, accents, case.
 ///

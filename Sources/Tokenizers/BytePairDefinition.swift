@@ -1,3 +1,5 @@
+import Storage
+
 /// Everything a byte-level BPE `tokenizer.json` states that decides ids.
 struct BytePairDefinition: Sendable {
   /// The model's tokens as they are spelled, by id. Added tokens may be among them.
@@ -59,7 +61,7 @@ extension BytePairDefinition {
       "type": .text("BPE"), "dropout": .null, "unk_token": unknown.map { .string(tokens[Int($0)]) } ?? .null,
       "continuing_subword_prefix": .null, "end_of_word_suffix": .null, "fuse_unk": .bool(false), "byte_fallback": .bool(false),
       "ignore_merges": .bool(ignoresMerges),
-      "vocab": .object(tokens.enumerated().map { JSONMember(name: $0.element, value: .integer($0.offset)) }),
+      "vocab": .object(tokens.enumerated().map { ByteJSONMember(name: $0.element, value: .integer($0.offset)) }),
       "merges": .array(merges.map { .array([.string(tokens[Int($0.left)]), .string(tokens[Int($0.right)])]) }),
     ])
   }

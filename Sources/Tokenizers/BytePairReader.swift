@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// Reads a byte-level BPE from `tokenizer.json`, refusing by name what Lockstep cannot do exactly.
 struct BytePairReader {

@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 extension BytePairTokenizer {
   /// GPT-2's own pair of files: `vocab.json` (token → id) and `merges.txt` (a merge a line).
@@ -11,7 +12,7 @@ extension BytePairTokenizer {
   /// `companions` add tokens, and say whether a text begins with a blank (`add_prefix_space`).
   init(vocabularyJSON: [UInt8], mergesText: [UInt8], companions: TokenizerCompanions, place: String) throws(DataError) {
     try companions.requireClass(["GPT2Tokenizer", "RobertaTokenizer", "PreTrainedTokenizer"], place: place)
-    let vocabulary = try JSONReader.parse(vocabularyJSON, place: place)
+    let vocabulary = try ByteJSONReader.parse(vocabularyJSON, place: place)
     let lines = withoutByteOrderMark(mergesText).split(separator: UInt8(ascii: "\n")).map { $0.last == 13 ? $0.dropLast() : $0 }
     let merges = lines.filter { !$0.starts(with: "#version".utf8) && !$0.isEmpty }.map { ByteJSON.string(Array($0)) }
     let prefix = try companions.flag("add_prefix_space") ?? false

@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// Byte-level byte pair encoding, as in GPT-2: text is cut into pieces by a pattern, each piece is spelled in
 /// bytes, and pairs of symbols are merged by rank. Any bytes can be encoded and come back unchanged, unless the

@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// One token per byte: ids 0 … 255 are the bytes, then [PAD], [BOS], [EOS], [MASK], [CLS] and [SEP].
 ///

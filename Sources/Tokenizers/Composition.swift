@@ -1,4 +1,5 @@
 import Foundation
+import Storage
 
 /// Unicode normalization of bytes, by Foundation's tables. Invalid UTF-8 is passed on as it is, and so is every
 /// character younger than Unicode 9.0, which the tables of the `tokenizers` library do not know: it neither moves

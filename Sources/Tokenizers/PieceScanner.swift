@@ -1,3 +1,5 @@
+import Storage
+
 /// How text is cut into pieces before merging. No token crosses a piece.
 ///
 /// The patterns are regular expressions in `tokenizer.json`; here they are scanners by hand, which look at each

@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// What a special token is for.
 public enum SpecialRole: String, Sendable, CaseIterable {
@@ -89,6 +90,6 @@ struct SpecialRoles: Sendable, Equatable {
       guard let id = ids[role], let name = token(id) else { continue }
       members.append((role.configurationKey, .text(name)))
     }
-    return ByteJSON.object(members.map { JSONMember(name: Array($0.0.utf8), value: $0.1) }).serialized()
+    return ByteJSON.object(members.map { ByteJSONMember(name: Array($0.0.utf8), value: $0.1) }).serialized()
   }
 }

@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 extension Tokenizer {
   /// `tokenizer.json` with which `AutoTokenizer` puts [CLS] before a text and [SEP] behind it, as a model that was trained
@@ -11,12 +12,12 @@ extension Tokenizer {
       throw DataError("tokenizer.json", "has no [CLS] and [SEP] to frame a text with.")
     }
     let json = tokenizerJSON()
-    let parsed = try JSONReader.parse(json, place: "tokenizer.json")
+    let parsed = try ByteJSONReader.parse(json, place: "tokenizer.json")
     let present = parsed["post_processor"]
     guard let members = parsed.object, present == nil || present?["type"]?.string == "ByteLevel" else { return json }
     let template = WordPieceDefinition.bertTemplate(cls: cls, sep: sep, names: (first, last))
     return ByteJSON.object(
-      members.map { $0.name.elementsEqual("post_processor".utf8) ? JSONMember(name: $0.name, value: template) : $0 }
+      members.map { $0.name.elementsEqual("post_processor".utf8) ? ByteJSONMember(name: $0.name, value: template) : $0 }
     ).serialized()
   }
 }

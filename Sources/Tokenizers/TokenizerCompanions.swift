@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Storage
 
 /// The small files beside a vocabulary that decide ids as it does: `tokenizer_config.json`, `special_tokens_map.json`
 /// and `added_tokens.json`.
@@ -33,7 +34,7 @@ struct TokenizerCompanions {
     func file(_ name: String) throws -> File? {
       let path = folder + "/" + name
       guard TokenizerLoader.entryExists(path) else { return nil }
-      let json = try JSONReader.parse(try TokenizerLoader.read(path, atMost: TokenizerLoader.largestCompanion), place: path)
+      let json = try ByteJSONReader.parse(try TokenizerLoader.read(path, atMost: TokenizerLoader.largestCompanion), place: path)
       guard json.object != nil else { throw DataError(path, "it is not a JSON object.") }
       return File(place: path, json: json)
     }

@@ -42,14 +42,14 @@ public enum TokenizerLoader {
   ///   - place: what error messages call the file.
   public static func load(json: [UInt8], configuration: [UInt8] = [], place: String = "tokenizer.json") throws(DataError) -> any Tokenizer {
     let name = "tokenizer_config.json"
-    let file = configuration.isEmpty ? nil : TokenizerCompanions.File(place: name, json: try JSONReader.parse(configuration, place: name))
+    let file = configuration.isEmpty ? nil : TokenizerCompanions.File(place: name, json: try ByteJSONReader.parse(configuration, place: name))
     return try load(json: json, companions: TokenizerCompanions(configuration: file), place: place)
   }
 
   private static func load(json: [UInt8], companions: TokenizerCompanions, place: String) throws(DataError) -> any Tokenizer {
     let bytes = ByteTokenizer()
     if json == bytes.tokenizerJSON() { return bytes }
-    let parsed = try JSONReader.parse(json, place: place)
+    let parsed = try ByteJSONReader.parse(json, place: place)
     guard let model = parsed["model"] else {
       throw DataError(place, "it has no model and so is not a tokenizer.json.", remedy: "Give the file of the tokenizers library.")
     }

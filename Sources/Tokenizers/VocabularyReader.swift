@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// Reads vocabularies so that ids are 0 ..< count, each once: an id that is missing, repeated or too large would
 /// be a row of the embedding that no token has, or two tokens have.

@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// One token for each word between white space: for corpora of names, such as sets of players, products or codes.
 ///
@@ -91,7 +92,7 @@ struct WordLevelDefinition: Sendable {
       "version": .text("1.0"), "truncation": .null, "padding": .null, "added_tokens": .array(added.map(\.json)), "normalizer": .null,
       "pre_tokenizer": .members(["type": .text("WhitespaceSplit")]), "post_processor": postProcessor, "decoder": .null,
       "model": .members([
-        "type": .text("WordLevel"), "vocab": .object(tokens.enumerated().map { JSONMember(name: $0.element, value: .integer($0.offset)) }),
+        "type": .text("WordLevel"), "vocab": .object(tokens.enumerated().map { ByteJSONMember(name: $0.element, value: .integer($0.offset)) }),
         "unk_token": .string(tokens[Int(unknown)]),
       ]),
     ])

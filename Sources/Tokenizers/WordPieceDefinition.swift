@@ -1,3 +1,5 @@
+import Storage
+
 /// Everything a WordPiece `tokenizer.json` states that decides ids and decoding.
 struct WordPieceDefinition: Sendable {
   /// The model's tokens by id. Added tokens may be among them.
@@ -26,7 +28,7 @@ struct WordPieceDefinition: Sendable {
       "model": .members([
         "type": .text("WordPiece"), "unk_token": .string(tokens[Int(unknown)]), "continuing_subword_prefix": .string(prefix),
         "max_input_chars_per_word": .integer(longestWord),
-        "vocab": .object(tokens.enumerated().map { JSONMember(name: $0.element, value: .integer($0.offset)) }),
+        "vocab": .object(tokens.enumerated().map { ByteJSONMember(name: $0.element, value: .integer($0.offset)) }),
       ]),
     ])
   }
@@ -46,7 +48,7 @@ struct WordPieceDefinition: Sendable {
     return .members([
       "type": .text("TemplateProcessing"), "single": .array(single), "pair": .array(single + [sequence("B", 1), special(names.sep, 1)]),
       "special_tokens": .object([
-        JSONMember(name: Array(names.cls.utf8), value: token(names.cls, cls)), JSONMember(name: Array(names.sep.utf8), value: token(names.sep, sep)),
+        ByteJSONMember(name: Array(names.cls.utf8), value: token(names.cls, cls)), ByteJSONMember(name: Array(names.sep.utf8), value: token(names.sep, sep)),
       ]),
     ])
   }

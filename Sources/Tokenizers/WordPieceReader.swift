@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// Reads BERT's WordPiece from `tokenizer.json`, refusing by name what Lockstep cannot do exactly.
 struct WordPieceReader {

@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// BERT's tokenizer: normalized text, cut at white space and around punctuation, each word covered by its longest tokens.
 ///

@@ -2,6 +2,7 @@ import Collectives
 import Core
 import Foundation
 import Kernels
+import Machine
 import Objectives
 import Optimizers
 import Tensors
@@ -33,21 +34,11 @@ public struct ReplicaError: LockstepError, Equatable {
   }
 
   /// What was found, without what to do about it.
-  var finding: String {
+  public var finding: String {
     let list = faults.prefix(4).map(\.description).joined(separator: ", ") + (faults.count > 4 ? " and \(faults.count - 4) more" : "")
     let who = hasMajority ? "a replica differs from the others: \(list)" : "replicas differ and no majority tells which is right: \(list)"
     return "step \(step): \(who). No update was made from it."
   }
-}
-
-/// What to do when replicas differ.
-public enum DivergencePolicy: String, Sendable, CaseIterable {
-  /// Take the tensor from the majority and repeat the step; without a majority, go back to the newest checkpoint.
-  case repair
-  /// End the job with exit code 4.
-  case stop
-  /// Do not compare them.
-  case off
 }
 
 /// Hashes of everything that all ranks must hold alike, taken where a step reads it anyway, and compared before the step

@@ -4,7 +4,7 @@ import Optimizers
 
 extension Trainer {
   /// Steps without any target in a row after which a run stops, or all of a shorter run: it would never learn anything.
-  static let mostSkipped = 100
+  public static let mostSkipped = 100
 
   /// A step whose batch has no target for any term: the same on every rank, because the counts are. Weights, moments, teachers and
   /// exponents stay as they are, and the samples count as used.

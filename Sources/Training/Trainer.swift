@@ -1,6 +1,7 @@
 import Collectives
 import Core
 import Kernels
+import Machine
 import Objectives
 import Optimizers
 import Tensors
@@ -63,10 +64,10 @@ public final class Trainer {
   public let optimizer: AdamW
   public let sum: GradientSum
   public let plan: BatchPlan
-  public internal(set) var options: TrainerOptions
-  let communicator: any Communicator
-  let pool: WorkerPool
-  let workers: [Worker]
+  public var options: TrainerOptions
+  public let communicator: any Communicator
+  public let pool: WorkerPool
+  public let workers: [Worker]
   private let reducer: GradientReducer
   private let statistics: GradientStatistics
   private let counts: MicroBatchTable
@@ -74,8 +75,8 @@ public final class Trainer {
   /// nil where there is nothing to compare with.
   let replicas: ReplicaCheck?
   /// Steps since the beginning of the run that had no target; AdamW's bias correction counts the others.
-  var skippedSteps = 0
-  var skippedInARow = 0
+  public var skippedSteps = 0
+  public var skippedInARow = 0
 
   /// Takes all memory a run needs, before the first step.
   public init(
@@ -169,7 +170,7 @@ public final class Trainer {
   private func enter(_ phase: String, _ step: Int) { communicator.phase = Phase(step: step, phase) }
 
   /// Σ w of each term over the whole batch, and for each request whether any rank has it.
-  func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ requests: [Bool]) throws -> ([Double], [Bool]) {
+  public func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ requests: [Bool]) throws -> ([Double], [Bool]) {
     counts.clear()
     for (example, index) in zip(examples, mine) { counts.set(index, example.counts) }
     let terms = objective.terms.count
@@ -180,7 +181,7 @@ public final class Trainer {
   }
 
   /// λ / count for each term; 0 for a term without any target, which then contributes nothing.
-  func lossScales(_ totals: [Double]) -> [Float] {
+  public func lossScales(_ totals: [Double]) -> [Float] {
     zip(objective.terms, totals).map { term, total in total > 0 ? Float(term.weight / total) : 0 }
   }
 

@@ -6,10 +6,10 @@ import Tensors
 /// One computing thread's own memory: activations, and scratch for the largest gradient.
 ///
 /// Invariant: only the thread with its index uses it.
-final class Worker: @unchecked Sendable {
+public final class Worker: @unchecked Sendable {
   // Sendable: handed to one thread of the pool at a time.
-  let arena: Arena
-  let workspace: ObjectiveWorkspace
+  public let arena: Arena
+  public let workspace: ObjectiveWorkspace
   let sink: GradientSum.Sink?
   /// Which samples it ran through forward and backward in this try of the step.
   var trained = SampleDigest()

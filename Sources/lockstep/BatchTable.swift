@@ -1,5 +1,6 @@
+import Audit
+import Comparison
 import Core
-import Training
 
 extension BatchView {
   /// A heading, and a table for each sample.

@@ -1,9 +1,13 @@
 import ArgumentParser
+import Benchmarks
 import Collectives
 import Core
 import Foundation
-import Storage
+import Kernels
+import Machine
 import Objectives
+import Runs
+import Storage
 import Training
 
 struct Benchmark: ParsableCommand {
@@ -71,12 +75,12 @@ struct Benchmark: ParsableCommand {
     }
 
     private func measure(_ communicator: any Communicator) throws -> StepBenchmarkResult {
-      let (objective, model, plan, arithmetic) = try Job.together(communicator) {
+      let (objective, model, plan, arithmetic) = try Job.collectively(communicator) {
         guard let arithmetic = SumArithmetic(rawValue: sum) else {
           throw ConfigurationError("--sum", is: sum, rule: "it must be exact or float.")
         }
         let (make, model, plan) = try options.prepare(ranks: communicator.size)
-        try Job.requireBuffers(plan.threads)
+        try ComputingThreads.requireBuffers(plan.threads)
         return (try make(), model, plan, arithmetic)
       }
       var benchmark = StepBenchmark()
@@ -110,8 +114,8 @@ struct Benchmark: ParsableCommand {
 
     func run() throws {
       try Job.run { communicator in
-        let (make, model, plan) = try Job.together(communicator) {
-          try Job.requireBuffers(options.threads)
+        let (make, model, plan) = try Job.collectively(communicator) {
+          try ComputingThreads.requireBuffers(options.threads)
           return try options.prepare(ranks: communicator.size)
         }
         var benchmark = OverheadBenchmark()
@@ -145,7 +149,7 @@ struct Benchmark: ParsableCommand {
     func run() throws {
       guard (1...1024).contains(threads) else { throw ConfigurationError("--threads", is: threads, rule: "it must lie in 1...1024.") }
       guard seconds > 0, seconds <= 60 else { throw ConfigurationError("--seconds", is: seconds, rule: "it must lie in 0...60.") }
-      try Job.requireBuffers(threads)
+      try ComputingThreads.requireBuffers(threads)
       try StandardOutput.line("\(RunPlan.measureSgemm(threads: threads, seconds: seconds))")
     }
   }

@@ -1,12 +1,14 @@
 import ArgumentParser
+import Audit
 import Checkpoints
 import Collectives
 import Comparison
 import Core
 import Foundation
 import Kernels
+import Machine
+import Runs
 import Storage
-import Training
 
 struct Compare: ComputingCommand {
   static let configuration = CommandConfiguration(
@@ -38,8 +40,8 @@ struct Compare: ComputingCommand {
       BLAS.useOneThread()
       let text = try shared(communicator)
       try communicator.learnNames()
-      let threads = try Job.together(communicator) { try Job.threads(self.threads, communicator) }
-      let (comparison, plans) = try Job.together(communicator) {
+      let threads = try Job.collectively(communicator) { try ComputingThreads.count(self.threads, communicator) }
+      let (comparison, plans) = try Job.collectively(communicator) {
         let comparison = try ComparisonFile(toml: text, place: file, settings: settings)
         if communicator.rank == 0 { try comparison.checkFiles() }
         return (comparison, try comparison.arms.map { try comparison.plan($0) })
@@ -49,7 +51,7 @@ struct Compare: ComputingCommand {
       if speaks { show(comparison, plans) }
       if dryRun { return }
       try Arithmetic.current().requireEqual(over: communicator)
-      let runner = try Job.together(communicator) {
+      let runner = try Job.collectively(communicator) {
         let runner = try ComparisonRunner(
           comparison, plans: plans, communicator: communicator, threads: threads, version: Version.number, progress: speaks ? .standardError() : nil)
         try runner.check()
@@ -70,7 +72,7 @@ struct Compare: ComputingCommand {
 
   /// Rank 0 reads the file, so that it need not be on every host.
   private func shared(_ communicator: any Communicator) throws -> String {
-    let local = try Job.together(communicator) { () throws -> [UInt8] in
+    let local = try Job.collectively(communicator) { () throws -> [UInt8] in
       communicator.rank == 0 ? Array(try ConfigurationFile.text(file).utf8) : []
     }
     return String(decoding: try communicator.broadcast(local), as: UTF8.self)

@@ -1,9 +1,12 @@
 import ArgumentParser
+import Audit
 import Checkpoints
+import Configuration
 import Core
 import Foundation
+import Machine
+import Runs
 import Storage
-import Training
 
 /// A command that computes with OpenBLAS: its kernels are settled before it runs.
 protocol ComputingCommand: ParsableCommand {

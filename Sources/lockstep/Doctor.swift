@@ -1,10 +1,12 @@
 import ArgumentParser
 import Collectives
 import Core
+import Diagnostics
 import Foundation
-import Storage
 import Kernels
-import Training
+import Machine
+import Runs
+import Storage
 
 struct Doctor: ComputingCommand {
   static let configuration = CommandConfiguration(
@@ -25,12 +27,6 @@ struct Doctor: ComputingCommand {
   @Flag(help: "Only print the OpenBLAS kernels that are used on this host, in one word.") var core = false
   @Flag(help: "Only print this host's name and the OpenBLAS kernels it can use, best first; those of the run alone where it goes on.") var cores = false
 
-  /// What is looked at, in the order of the report.
-  private static let checks: [any DoctorCheck] = [
-    CPUCheck(), BLASCheck(), MPICheck(), ArithmeticCheck(), BindingCheck(), OversubscriptionCheck(), MemoryCheck(),
-    SharedMemoryCheck(), LimitsCheck(), NetworkCheck(), ClockCheck(), ConfigurationCheck(), CorpusCheck(), RunFolderCheck(), SharedFolderCheck(),
-  ]
-
   var hearsOfKernels: Bool { false }
   var continuedRun: (core: String, folder: String)? { config.flatMap { lockstep.continuedRun(of: $0, settings: settings) } }
 
@@ -46,39 +42,12 @@ struct Doctor: ComputingCommand {
     InterfaceRule.keepToTheNetworkOfMpirun(rule)
     let deadline = DoctorDeadline(seconds: patience, rule)
     try Job.run(.nothing) { communicator in
-      let job = try DoctorJob(self, communicator, rule)
+      let job = try DoctorJob(.init(configuration: config, settings: settings, runs: runs, threads: threads), communicator, rule)
       deadline.met()
-      var report = DoctorReport()
-      for check in Self.checks { try report.add(check.findings(job), job) }
+      let report = try DoctorReport(of: job)
       let broken = try communicator.maximum(report.isBroken ? 1 : 0)
       if communicator.rank == 0 { try StandardOutput.line(json ? try prettyJSON(report.findings) : report.text) }
       if broken > 0 { throw Failure.Reported(code: .usage) }
     }
   }
-}
-
-/// Ends a job whose ranks cannot reach each other: it would wait for ever, and could not report anything.
-private final class DoctorDeadline: @unchecked Sendable {
-  // The lock guards `isMet`, the only thing two threads share.
-  private let lock = NSLock()
-  private var isMet = false
-
-  init(seconds: Int, _ rule: InterfaceRule) {
-    Thread.detachNewThread { [self] in
-      Thread.sleep(forTimeInterval: Double(seconds))
-      lock.withLock {
-        guard !isMet else { return }
-        let names = NetworkInterface.usable(rule).map { "\($0.name) \($0.text)" }.joined(separator: ", ")
-        let text = """
-          PROBLEM network: on \(DoctorJob.hostName()) MPI did not reach the other ranks within \(seconds) s; it may use \(names.isEmpty ? "no interface" : names).
-                  → Name the network that joins the hosts: --mca btl_tcp_if_include SUBNET --mca oob_tcp_if_include SUBNET; let a firewall pass any port between them.
-
-          """
-        StandardError.write(text)
-        _exit(Core.ExitCode.usage.rawValue)
-      }
-    }
-  }
-
-  func met() { lock.withLock { isMet = true } }
 }

@@ -1,11 +1,13 @@
 import Collectives
+import Configuration
 import Core
-import Data
 import Foundation
-import Storage
+import HuggingFace
+import Machine
 import Models
 import Objectives
-import Training
+import Runs
+import Storage
 
 /// What a run would need, without running it.
 struct DryRun {
@@ -18,12 +20,12 @@ struct DryRun {
   }
 
   func print() throws {
-    let inputs = try Job.together(communicator) { try CorpusInputs.open(configuration) }
-    let plan = try Job.together(communicator) { try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads) }
+    let inputs = try Job.collectively(communicator) { try CorpusInputs.open(configuration) }
+    let plan = try Job.collectively(communicator) { try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads) }
     let rate = try RunPlan.measureRate(threads: threads, over: communicator)
     if communicator.rank == 0 { try show(plan, inputs, rate) }
-    try Job.together(communicator) {
-      try Memory.require(plan, ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
+    try Job.collectively(communicator) {
+      try plan.requireMemory(.current, ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
     }
   }
 
@@ -31,8 +33,8 @@ struct DryRun {
     func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 22, withPad: " ", startingAt: 0) + value) }
     try row("objective", configuration.objective)
     try row("model", "\(counted(plan.model.numLayers, "layer")), width \(plan.model.hiddenSize), \(counted(plan.model.numHeads, "head")), context \(plan.model.maxPosition), vocabulary \(plan.model.vocabSize)")
-    try row("opens as", plan.model.huggingFaceClass?.architecture ?? "no Hugging Face class")
-    if let obstacle = plan.model.huggingFaceObstacle { try row("", obstacle) }
+    try row("opens as", plan.model.huggingFaceFamily?.architecture ?? "no Hugging Face class")
+    if let obstacle = plan.model.unsupportedByHuggingFace { try row("", obstacle) }
     try row("parameters", grouped(plan.parameters))
     try row("samples an epoch", grouped(inputs.training.samplesPerEpoch))
     try row("steps", "\(grouped(plan.steps)) of \(counted(configuration.batch, "sample")) (\(grouped(plan.steps * configuration.batch * plan.model.maxPosition)) tokens)")

@@ -1,12 +1,15 @@
 import ArgumentParser
+import Classification
 import Collectives
 import Core
-import Data
+import Evaluation
 import Foundation
+import Generation
 import Kernels
-import Measures
+import Machine
+import Preparation
+import Runs
 import Storage
-import Training
 
 struct Embed: ComputingCommand {
   static let configuration = CommandConfiguration(
@@ -33,9 +36,9 @@ struct Embed: ComputingCommand {
   func run() throws {
     try Job.run { communicator in
       BLAS.useOneThread()
-      let (opened, threads) = try Job.together(communicator) {
+      let (opened, threads) = try Job.collectively(communicator) {
         try check()
-        return (try MeasuredModel(try LoadedModel.resolve(model, checkpoint: choice.checkpoint, speaks: communicator.rank == 0)), try Job.threads(self.threads, communicator))
+        return (try MeasuredModel(try LoadedModel.resolve(model, checkpoint: choice.checkpoint, speaks: communicator.rank == 0)), try ComputingThreads.count(self.threads, communicator))
       }
       try Job.requireSameInputs(opened, nil, communicator)
       let context = MeasureContext(opened, corpus: nil, communicator: communicator, threads: threads, microBatch: microBatch)

@@ -1,15 +1,21 @@
 import ArgumentParser
-import Checkpoints
+import Classification
 import Collectives
+import Comparison
+import Configuration
 import Core
 import Data
+import Evaluation
 import Foundation
-import Storage
+import Generation
+import HuggingFace
 import Kernels
+import Machine
 import Measures
 import Metrics
+import Runs
+import Storage
 import Tensors
-import Training
 
 struct Evaluate: ComputingCommand {
   static let configuration = CommandConfiguration(
@@ -49,8 +55,8 @@ struct Evaluate: ComputingCommand {
     if list { return try showList() }
     try Job.run { communicator in
       BLAS.useOneThread()
-      let threads = try Job.together(communicator) { try Job.threads(self.threads, communicator) }
-      let (opened, corpus, chosen) = try Job.together(communicator) { try open(speaks: communicator.rank == 0) }
+      let threads = try Job.collectively(communicator) { try ComputingThreads.count(self.threads, communicator) }
+      let (opened, corpus, chosen) = try Job.collectively(communicator) { try open(speaks: communicator.rank == 0) }
       try Job.requireSameInputs(opened, corpus, communicator)
       try communicator.broadcast(
         UnsafeMutableRawBufferPointer(start: opened.parameters.memory, count: 4 * opened.parameters.layout.count), from: 0)

@@ -1,11 +1,14 @@
 import ArgumentParser
 import Checkpoints
+import Configuration
 import Core
 import Data
+import Evaluation
 import Foundation
+import Generation
+import HuggingFace
+import Safetensors
 import Storage
-import Measures
-import Training
 
 struct Export: SerialCommand {
   static let configuration = CommandConfiguration(
@@ -24,8 +27,8 @@ struct Export: SerialCommand {
     try NewFolder.check(target, "export to")
     let checkpoint = try Checkpoint(verifying: try LoadedModel.resolve(model, checkpoint: choice.checkpoint))
     let configuration = try ModelConfiguration(huggingFace: checkpoint.path)
-    guard let family = configuration.huggingFaceClass else {
-      throw DataError(checkpoint.path, configuration.huggingFaceObstacle ?? "has no Hugging Face class.")
+    guard let family = configuration.huggingFaceFamily else {
+      throw DataError(checkpoint.path, configuration.unsupportedByHuggingFace ?? "has no Hugging Face class.")
     }
     let state = checkpoint.state
     let run = try MeasuredModel.run(of: checkpoint.path)
@@ -37,7 +40,7 @@ struct Export: SerialCommand {
       summary: "A \(family.architecture) of \(layers) and width \(configuration.hiddenSize), pretrained with the objective `\(state.objective)`.",
       data: data(state, run), command: "lockstep train config.toml", configuration: run.map(Self.published), metrics: measures,
       limits: "A pretrained model without alignment or safety training; it repeats what its corpus says.")
-    try HuggingFaceExport.export(checkpoint, to: target, format: dtype == .bf16 ? .bfloat16 : .float32, card: card)
+    try CheckpointExport.export(checkpoint, to: target, format: dtype == .bf16 ? .bfloat16 : .float32, card: card)
     try StandardOutput.line("wrote \(printableName(target))")
   }
 

@@ -1,10 +1,9 @@
 import ArgumentParser
 import Core
-import Evaluation
 import Foundation
-import Storage
+import Generation
 import Kernels
-import Measures
+import Storage
 import Tokenizers
 
 struct Fill: ComputingCommand, SerialCommand {

@@ -3,8 +3,8 @@ import Core
 import Data
 import Evaluation
 import Foundation
+import Generation
 import Kernels
-import Measures
 import Models
 import Storage
 import Tokenizers

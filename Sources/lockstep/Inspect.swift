@@ -1,10 +1,14 @@
 import ArgumentParser
+import Audit
 import Checkpoints
+import Comparison
+import Configuration
 import Core
 import Data
 import Foundation
+import Runs
+import Safetensors
 import Storage
-import Training
 
 struct Inspect: SerialCommand {
   static let configuration = CommandConfiguration(

@@ -1,8 +1,10 @@
+import Audit
 import Checkpoints
+import Configuration
 import Core
 import Data
 import Foundation
-import Training
+import Runs
 
 /// What a run folder holds: its checkpoints, and the proof that every sample was used once.
 struct RunInspection: Encodable {

@@ -1,3 +1,4 @@
+import Comparison
 import Glibc
 import Synchronization
 

@@ -1,6 +1,6 @@
+import Configuration
 import Core
 import Measures
-import Training
 
 /// What `lockstep train --keys` prints.
 enum Keys {

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Comparison
 import Core
 import Foundation
+import Runs
 import Storage
 
 /// The program. Everything that goes wrong anywhere becomes one sentence and one exit code here, and nowhere else.

@@ -1,8 +1,9 @@
 import ArgumentParser
+import Comparison
 import Core
 import Foundation
-import Storage
 import Objectives
+import Storage
 
 struct Objectives: SerialCommand {
   static let configuration = CommandConfiguration(

@@ -1,6 +1,6 @@
-import Data
 import Foundation
 import Metrics
+import Preparation
 import Storage
 
 /// Shows how far a preparation is: one line on a terminal that is written over; elsewhere a line a phase, and one a minute in a long phase.

@@ -1,7 +1,10 @@
 import ArgumentParser
+import Comparison
 import Core
 import Data
 import Foundation
+import Preparation
+import Runs
 import Storage
 import Tokenizers
 

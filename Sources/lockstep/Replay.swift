@@ -1,12 +1,15 @@
 import ArgumentParser
+import Audit
 import Checkpoints
 import Collectives
+import Configuration
 import Core
 import Foundation
-import Storage
 import Kernels
+import Machine
 import Metrics
-import Training
+import Runs
+import Storage
 
 struct Replay: ComputingCommand {
   static let configuration = CommandConfiguration(
@@ -39,12 +42,12 @@ struct Replay: ComputingCommand {
       // A rank may read a large corpus or checkpoint while the others wait.
       communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
       let (past, step) = try choose(communicator)
-      let threads = try Job.together(communicator) { try Job.threads(self.threads ?? configuration.machine.threads, communicator) }
-      let replay = try Job.together(communicator) {
+      let threads = try Job.collectively(communicator) { try ComputingThreads.count(self.threads ?? configuration.machine.threads, communicator) }
+      let replay = try Job.collectively(communicator) {
         let inputs = try CorpusInputs.open(configuration, verify: communicator.localRank == 0)
         try past?.requireData(inputs.dataHash, in: configuration.data.corpus)
-        try Memory.require(RunPlan(configuration, inputs, ranks: communicator.size, threads: threads), ranksHere: communicator.localSize, savesHere: false)
-        return try Training.Replay(past, configuration, inputs, communicator: communicator, threads: threads, warn: Self.warn,
+        try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(.current, ranksHere: communicator.localSize, savesHere: false)
+        return try Audit.Replay(past, configuration, inputs, communicator: communicator, threads: threads, warn: Self.warn,
           tell: { StandardError.write($0 + "\n") }, meters: communicator.rank == 0 ? .standardError() : nil)
       }
       let (report, matches) = try replay(step: step)
@@ -57,7 +60,7 @@ struct Replay: ComputingCommand {
 
   private func open(_ communicator: any Communicator) throws -> RunConfiguration {
     let folder = RunFolder(path)
-    try Job.together(communicator) {
+    try Job.collectively(communicator) {
       if let other = settings.first(where: { !$0.hasPrefix("machine.") }) {
         throw ConfigurationError("--set", is: other, rule: "a replay can change keys of machine only; all others decide the bits.")
       }
@@ -72,8 +75,8 @@ struct Replay: ComputingCommand {
 
   /// Rank 0 looks into the folder; all learn the step.
   private func choose(_ communicator: any Communicator) throws -> (past: PastRun?, step: Int) {
-    let past = try Job.together(communicator) { communicator.rank == 0 ? try PastRun(RunFolder(path)) : nil }
-    var step = [Int64(try Job.together(communicator) { try past?.require(self.step) ?? 0 })]
+    let past = try Job.collectively(communicator) { communicator.rank == 0 ? try PastRun(RunFolder(path)) : nil }
+    var step = [Int64(try Job.collectively(communicator) { try past?.require(self.step) ?? 0 })]
     try communicator.broadcastArray(&step)
     return (past, Int(step[0]))
   }

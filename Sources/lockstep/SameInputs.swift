@@ -1,9 +1,9 @@
 import Collectives
 import Data
-import Measures
+import Evaluation
+import Runs
 import Storage
 import Tensors
-import Training
 
 extension Job {
   /// Refuses a job whose ranks have other files under one path, as hosts may: the sizes of messages depend on them. Collective.

@@ -1,10 +1,13 @@
 import ArgumentParser
 import Collectives
+import Comparison
+import Configuration
 import Core
 import Foundation
 import Kernels
+import Machine
+import Runs
 import Storage
-import Training
 
 struct Train: ComputingCommand {
   static let configuration = CommandConfiguration(
@@ -38,16 +41,16 @@ struct Train: ComputingCommand {
       try communicator.learnNames()
       // Before the first step a rank may read a large corpus while the others wait.
       communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
-      let threads = try Job.together(communicator) { try Job.threads(self.threads ?? configuration.machine.threads, communicator) }
+      let threads = try Job.collectively(communicator) { try ComputingThreads.count(self.threads ?? configuration.machine.threads, communicator) }
       if communicator.rank == 0, let sentence = try CorpusInputs.uncheckedTokens(configuration) { StandardError.write("warning: \(sentence)\n") }
       if communicator.rank == 0, !configuration.takenFromInitial.isEmpty {
         StandardError.write("model from \(configuration.initFrom): \(configuration.takenFromInitial.joined(separator: ", "))\n")
       }
       if dryRun { return try DryRun(configuration, communicator, threads: threads).print() }
-      let run = try Job.together(communicator) {
+      let run = try Job.collectively(communicator) {
         // One rank a host reads all of the corpus once: a flipped bit would train on silently.
         let inputs = try CorpusInputs.open(configuration, verify: communicator.localRank == 0)
-        try Memory.require(RunPlan(configuration, inputs, ranks: communicator.size, threads: threads), ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
+        try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(.current, ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
         return try TrainingRun(
           configuration, inputs, communicator: communicator, threads: threads, command: CommandLine.arguments,
           version: Version.number, acceptArithmetic: acceptArithmetic)

@@ -1,11 +1,11 @@
 import Collectives
+import Comparison
+import Core
 import Kernels
-import Training
+import Machine
 
-/// What `lockstep --version` prints.
-enum Version {
-  static let number = "0.2.0"
-
+extension Version {
+  /// What `lockstep --version` prints.
   static var text: String {
     let (blas, kernel) = (BLAS.identity, ComputeKernel.current)
     // What a command that computes would use; this one has not started anew for it.

@@ -1,10 +1,12 @@
+import CheckpointSupport
+@testable import Checkpoints
 import Core
 import Foundation
+@testable import HuggingFace
+@testable import Safetensors
 import Storage
 import Tensors
 import Testing
-
-@testable import Checkpoints
 
 @Suite struct ExportTests {
   /// A committed checkpoint with the weights of a recorded model.
@@ -23,7 +25,7 @@ import Testing
   }
 
   private func layout(for model: ModelConfiguration, extra: [(String, [Int])] = []) -> ParameterLayout {
-    var layout = CheckpointsTests.layout(for: model)
+    var layout = CheckpointSupport.layout(for: model)
     for (name, shape) in extra { layout.append(ParameterSpec(name, shape, decay: false, .zeros)) }
     return layout
   }
@@ -66,8 +68,8 @@ import Testing
     let scratch = try Scratch()
     let (checkpoint, model) = try checkpoint(of: "bert", in: scratch)
     let target = scratch.path + "/export"
-    let card = ModelCard(title: "T", family: .bert, summary: "s", data: "d", command: "c", limits: "l")
-    try HuggingFaceExport.export(checkpoint, to: target, format: .bfloat16, card: card)
+    let card = ModelCard(title: "T", family: BERTFamily.self, summary: "s", data: "d", command: "c", limits: "l")
+    try CheckpointExport.export(checkpoint, to: target, format: .bfloat16, card: card)
     #expect(try Folders.names(in: target) == ["README.md", "config.json", "model.safetensors"])
     let config = try JSONValue.parse(contents(of: target + "/config.json"))
     #expect(config["dtype"] == .string("bfloat16") && config["torch_dtype"] == .string("bfloat16"))
@@ -77,12 +79,12 @@ import Testing
       #expect(to[tensor.name]?.shape == tensor.shape)
       #expect(try to.floats(tensor.name) == from.floats(tensor.name).map { Float(bitPattern: UInt32(bfloat16Bits($0)) << 16) })
     }
-    #expect(sentence { try HuggingFaceExport.export(checkpoint, to: target) } == "cannot export to \(target): it exists already. Name a new folder.")
+    #expect(sentence { try CheckpointExport.export(checkpoint, to: target) } == "cannot export to \(target): it exists already. Name a new folder.")
   }
 
   @Test func aCardSaysWhatItWasGiven() {
     let card = ModelCard(
-      title: "Notes", family: .gpt2, tags: ["a \"b\"", "lockstep"], license: "mit", languages: ["no"], summary: "What.", data: "Which.", command: "lockstep train x.toml", configuration: "seed = 1\n\n",
+      title: "Notes", family: GPT2Family.self, tags: ["a \"b\"", "lockstep"], license: "mit", languages: ["no"], summary: "What.", data: "Which.", command: "lockstep train x.toml", configuration: "seed = 1\n\n",
       metrics: [("perplexity", "12.5")], limits: "Small.")
     #expect(
       card.markdown == """
@@ -159,7 +161,7 @@ import Testing
     let restored = ParameterStore(layout(for: model))
     #expect(try HuggingFaceSource(checkpoint.path).load(into: restored, as: model) == ImportReport())
     #expect(values(restored) == values(parameters))
-    #expect(sentence { try HuggingFaceExport.export(checkpoint, to: scratch.path + "/x") }.contains("which needs position_embedding = learned."))
+    #expect(sentence { try CheckpointExport.export(checkpoint, to: scratch.path + "/x") }.contains("which needs position_embedding = learned."))
   }
 
   /// `LOCKSTEP_HF_PYTHON=<python with transformers>` lets the reference itself load what was written.
@@ -173,7 +175,7 @@ import Testing
       let (checkpoint, _) = try checkpoint(of: name, in: nested)
       try FileManager.default.copyItem(atPath: goldenFolder + "/\(name)/expected.safetensors", toPath: checkpoint.path + "/expected.safetensors")
       let rounded = scratch.path + "/\(name)/bf16"
-      try HuggingFaceExport.export(checkpoint, to: rounded, format: .bfloat16)
+      try CheckpointExport.export(checkpoint, to: rounded, format: .bfloat16)
       folders += [checkpoint.path, rounded]
     }
     let script = goldenFolder + "/../../scripts/goldens/huggingface_checkpoints.py"

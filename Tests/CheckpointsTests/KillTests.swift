@@ -1,10 +1,11 @@
+import CheckpointSupport
+@testable import Checkpoints
 import Core
 import Foundation
+@testable import Safetensors
 import Storage
 import Synchronization
 import Testing
-
-@testable import Checkpoints
 
 /// Counts changes of the file system and fails from one of them on, or that one only.
 private final class FaultyDisk: Sendable {

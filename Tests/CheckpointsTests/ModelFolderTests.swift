@@ -1,8 +1,9 @@
+import CheckpointSupport
+@testable import Checkpoints
 import Core
 import Foundation
+@testable import Safetensors
 import Testing
-
-@testable import Checkpoints
 
 @Suite("Which checkpoint a run folder means")
 struct ModelFolderTests {

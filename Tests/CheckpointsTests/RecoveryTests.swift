@@ -1,9 +1,10 @@
+import CheckpointSupport
+@testable import Checkpoints
 import Core
 import Foundation
+@testable import Safetensors
 import Storage
 import Testing
-
-@testable import Checkpoints
 
 @Suite struct RecoveryTests {
   private func run(_ scratch: Scratch, steps: [Int]) throws -> RunFolder {

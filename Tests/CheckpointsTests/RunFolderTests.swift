@@ -1,10 +1,11 @@
+import CheckpointSupport
+@testable import Checkpoints
 import Core
 import Foundation
+@testable import Safetensors
 import Storage
 import Tensors
 import Testing
-
-@testable import Checkpoints
 
 @Suite struct RunFolderTests {
   @Test func aCheckpointHasTheLayoutAndLatestNamesIt() throws {

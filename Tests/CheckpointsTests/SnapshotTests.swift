@@ -1,10 +1,11 @@
+import CheckpointSupport
+@testable import Checkpoints
 import Core
 import Foundation
+@testable import Safetensors
 import Storage
 import Tensors
 import Testing
-
-@testable import Checkpoints
 
 @Suite struct SnapshotTests {
   /// Tensors that begin and end inside chunks, one of several chunks, and one file of less than a chunk.

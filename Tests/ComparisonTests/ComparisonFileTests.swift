@@ -1,10 +1,8 @@
+@testable import Comparison
+@testable import Configuration
 import Core
-import Measures
 import Optimizers
 import Testing
-import Training
-
-@testable import Comparison
 
 @Suite struct ComparisonFileTests {
   private let text = """

@@ -1,6 +1,5 @@
-import Testing
-
 @testable import Comparison
+import Testing
 
 @Suite struct ProgressTests {
   /// A clock that the test moves, and what was said.

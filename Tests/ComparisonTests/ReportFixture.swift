@@ -1,6 +1,5 @@
-import Measures
-
 @testable import Comparison
+@testable import Evaluation
 
 /// A comparison's results without a run: three arms, two facts and one value that describes.
 struct ReportFixture {

@@ -1,9 +1,8 @@
+@testable import Comparison
+@testable import Evaluation
 import Foundation
 import FoundationXML
-import Measures
 import Testing
-
-@testable import Comparison
 
 @Suite struct ReportTests {
   private func isXML(_ text: String) -> Bool { XMLParser(data: Data(text.utf8)).parse() }

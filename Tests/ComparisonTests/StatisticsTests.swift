@@ -1,8 +1,7 @@
-import Foundation
-import Measures
-import Testing
-
 @testable import Comparison
+@testable import Evaluation
+import Foundation
+import Testing
 
 @Suite struct StatisticsTests {
   /// Quantiles of printed tables (0.975 one-sided), and two closed forms: ν = 1 is Cauchy, ν = 2 is algebraic.

@@ -1,6 +1,5 @@
-import Testing
-
 @testable import Core
+import Testing
 
 @Suite("Text of others in messages")
 struct ForeignTextTests {

@@ -1,6 +1,8 @@
 import Core
-import Data
+@testable import Data
+import DataSupport
 import Foundation
+import Preparation
 import Testing
 
 @Suite struct DatasetTests {

@@ -1,5 +1,6 @@
 import Core
-import Data
+@testable import Data
+import DataSupport
 import Testing
 
 @Suite struct PermutationTests {

@@ -1,5 +1,6 @@
 import Core
-import Data
+@testable import Data
+import DataSupport
 import Foundation
 import Synchronization
 import Testing

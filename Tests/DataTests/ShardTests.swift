@@ -1,9 +1,9 @@
 import Core
+@testable import Data
+import DataSupport
 import Foundation
 import Storage
 import Testing
-
-@testable import Data
 
 @Suite struct ShardTests {
   private static let hash = SHA256.of("tokenizer")

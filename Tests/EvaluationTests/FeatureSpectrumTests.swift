@@ -1,5 +1,5 @@
 import Core
-import Evaluation
+@testable import Evaluation
 import Glibc
 import Kernels
 import Testing

@@ -1,8 +1,8 @@
 import Core
-import Evaluation
+@testable import Evaluation
 import Foundation
-import Storage
 import Kernels
+import Storage
 import Testing
 
 private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

@@ -1,14 +1,14 @@
 import Core
 import Foundation
-import Storage
+@testable import HuggingFace
 import Kernels
 import Layers
 import Models
+@testable import Objectives
+@testable import Safetensors
+import Storage
 import Tensors
 import Testing
-
-@testable import Checkpoints
-@testable import Objectives
 
 /// ELECTRA's two networks against the classes of `transformers`: the same weights, the same masks, the same proposed tokens.
 @Suite struct ElectraParityTests {
@@ -39,7 +39,7 @@ import Testing
     let objective = try Electra(
       options, model: discriminator.configuration, vocabulary: Vocabulary(size: 41, pad: 0, mask: 4, special: [0, 1, 2, 3, 4]))
     #expect(objective.exported == discriminator.configuration)
-    #expect(objective.exportedNetworks == [ExportedNetwork("generator", small, .electraGenerator)])
+    #expect(objective.exportedNetworks == [ExportedNetwork("generator", small, "electra-generator")])
     let bank = ParameterSet(objective.networks)
     bank.trained.all.fill(.nan)
     #expect(try discriminator.load(into: bank.trained, as: objective.exported) == ImportReport())
@@ -82,7 +82,7 @@ import Testing
   private func compare(_ gradients: GradientRecorder, _ objective: Electra, _ expected: SafetensorsFile) throws {
     let (main, generator) = (objective.exported, objective.generator.configuration)
     var tensors = HuggingFaceNames.tensors(for: main).map { ("gradient.discriminator.", "", $0) }
-    for tensor in HuggingFaceNames.tensors(for: generator, as: .electraGenerator)
+    for tensor in HuggingFaceNames.tensors(for: generator, as: ElectraGeneratorFamily.self)
     where tensor.view(in: gradients.sums, prefix: "generator.") != nil {
       tensors.append(("gradient.generator.", "generator.", tensor))
     }

@@ -1,9 +1,9 @@
-import Checkpoints
 import Core
 import Foundation
-import Storage
 import Kernels
 import Layers
+import Safetensors
+import Storage
 import Testing
 
 /// A folder that `scripts/goldens/huggingface_models.py` recorded: a saved model, what it was asked, what it computed.

@@ -1,3 +1,4 @@
+import Kernels
 import Tensors
 
 /// Gradients of one backward pass, added up in floats as they come.

@@ -1,11 +1,11 @@
 import Core
+@testable import HuggingFace
 import Kernels
 import Layers
 import Models
+@testable import Safetensors
 import Tensors
 import Testing
-
-@testable import Checkpoints
 
 @Suite("Models compute what the classes of transformers compute")
 struct ModelParityTests {

@@ -1,10 +1,11 @@
-import Checkpoints
 import Core
 import Foundation
-import Storage
+import HuggingFace
 import Kernels
 import Layers
 import Objectives
+import Safetensors
+import Storage
 import Tensors
 import Testing
 

@@ -1,6 +1,6 @@
-import Checkpoints
 import Collectives
 import Core
+import HuggingFace
 import Objectives
 import Optimizers
 import Testing

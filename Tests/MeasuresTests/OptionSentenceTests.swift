@@ -1,8 +1,8 @@
+@testable import Configuration
 import Core
-import Testing
-import Training
-
+@testable import Evaluation
 @testable import Measures
+import Testing
 
 @Suite struct OptionSentenceTests {
   /// docs/configuration.md says something of every option of every measure.

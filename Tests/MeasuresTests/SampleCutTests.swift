@@ -1,9 +1,9 @@
+import Configuration
 import Core
 import Data
-import Measures
 import Objectives
+import Runs
 import Testing
-import Training
 
 /// How samples are cut, by what the objective needs.
 @Suite struct SampleCutTests {

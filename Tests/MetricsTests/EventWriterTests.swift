@@ -1,7 +1,6 @@
 import Foundation
-import Testing
-
 @testable import Metrics
+import Testing
 
 @Suite struct EventWriterTests {
   @Test func theCheckHasItsPublishedValues() {

@@ -1,8 +1,7 @@
 import Core
 import Foundation
-import Testing
-
 @testable import Metrics
+import Testing
 
 @Suite struct LearningCurveTests {
   private func axis(_ low: Double, _ high: Double, logarithmic: Bool = false) -> PlotAxis {

@@ -1,12 +1,11 @@
 import Core
 import Foundation
+@testable import Metrics
 import Storage
 import Testing
 
-@testable import Metrics
-
 /// A path in a folder of its own, removed at the end.
-final class Scratch: Sendable {
+public final class Scratch: Sendable {
   let path: String
 
   init() throws {

@@ -1,8 +1,7 @@
 import Foundation
+@testable import Metrics
 import Synchronization
 import Testing
-
-@testable import Metrics
 
 @Suite struct ProgressTests {
   private func snapshot(_ step: Int, of total: Int = 1000) -> ProgressSnapshot {

@@ -1,7 +1,6 @@
+@testable import Metrics
 import Synchronization
 import Testing
-
-@testable import Metrics
 
 @Suite struct WorkMeterTests {
   private final class Screen: Sendable {

@@ -2,11 +2,10 @@ import Core
 import Kernels
 import Layers
 import Models
+@testable import Objectives
 import Tensors
 import TestSupport
 import Testing
-
-@testable import Objectives
 
 /// The two towers see everything but the token itself; everything else is in the conformance check.
 @Suite struct ElectricTests {

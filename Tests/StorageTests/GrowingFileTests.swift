@@ -1,8 +1,7 @@
 import Foundation
+@testable import Storage
 import Synchronization
 import Testing
-
-@testable import Storage
 
 /// Whether the injected fault is in force, and how often it was asked.
 final class Fault: Sendable {

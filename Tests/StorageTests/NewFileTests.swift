@@ -1,8 +1,7 @@
 import Core
 import Foundation
-import Testing
-
 @testable import Storage
+import Testing
 
 @Suite struct NewFileTests {
   private func problem(_ path: String) -> String {

@@ -1,7 +1,6 @@
 import Core
-import Testing
-
 @testable import Storage
+import Testing
 
 @Suite("Text that a model writes")
 struct TextStreamTests {

@@ -1,5 +1,6 @@
 import Core
 import Foundation
+@testable import Storage
 import Testing
 
 @testable import Tokenizers
@@ -7,7 +8,7 @@ import Testing
 /// The small files beside a vocabulary: followed as the transformers library does, or refused by name.
 @Suite struct TokenizerCompanionTests {
   @Test func idsOfFoldersAreThoseOfAutoTokenizer() throws {
-    let golden = try JSONReader.parse(try Goldens.bytes("companions.json"), place: "companions.json")
+    let golden = try ByteJSONReader.parse(try Goldens.bytes("companions.json"), place: "companions.json")
     let texts = golden["texts"]?.array?.compactMap(\.bytes) ?? []
     let cases = golden["cases"]?.array ?? []
     #expect(cases.count >= 18 && texts.count >= 15)

@@ -1,4 +1,5 @@
 import Core
+@testable import Storage
 import Testing
 
 @testable import Tokenizers
@@ -73,11 +74,11 @@ struct GoldenTests {
     text.withUnsafeBufferPointer { trainer.count($0) }
     let tokenizer = try trainer.train(vocabularySize: 600)
     #expect(try Goldens.matches("trained.json", tokenizer.tokenizerJSON()))
-    let library = try JSONReader.parse(try Goldens.bytes("library-trained.json"), place: "library-trained.json")
-    let ours = try JSONReader.parse(tokenizer.tokenizerJSON(), place: "ours")
+    let library = try ByteJSONReader.parse(try Goldens.bytes("library-trained.json"), place: "library-trained.json")
+    let ours = try ByteJSONReader.parse(tokenizer.tokenizerJSON(), place: "ours")
     #expect(ours["model"]?["merges"] == library["model"]?["merges"])
     #expect(ours["model"]?["merges"]?.array?.count == 600 - BytePairTrainer.smallestVocabulary)
-    func ids(_ json: ByteJSON) -> [JSONMember] {
+    func ids(_ json: ByteJSON) -> [ByteJSONMember] {
       (json["model"]?["vocab"]?.object ?? []).sorted { ($0.value.integer ?? 0) < ($1.value.integer ?? 0) }
     }
     #expect(ids(ours) == ids(library))

@@ -14,7 +14,7 @@ enum Goldens {
     return withExtendedLifetime(file) { Array(file.bytes) }
   }
 
-  static func cases() throws -> ByteJSON { try JSONReader.parse(try bytes("cases.json"), place: "cases.json") }
+  static func cases() throws -> ByteJSON { try ByteJSONReader.parse(try bytes("cases.json"), place: "cases.json") }
 
   /// Calls `body` with each string and the ids the library gave for it.
   /// - Parameter kind: `ids`, or `specialIsText` for those with special tokens left in the text.

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct LoadingTests {
   private func vocabularyFiles() throws -> (vocabulary: [UInt8], merges: [UInt8]) {
-    let model = try JSONReader.parse(try Goldens.bytes("trained.json"), place: "trained.json")["model"]
+    let model = try ByteJSONReader.parse(try Goldens.bytes("trained.json"), place: "trained.json")["model"]
     let merges = model?["merges"]?.array?.map { $0.array?.compactMap(\.string).joined(separator: " ") ?? "" } ?? []
     return (try #require(model?["vocab"]).serialized(), Array(("#version: 0.2\n" + merges.joined(separator: "\n") + "\n").utf8))
   }
@@ -17,7 +17,7 @@ import Testing
     let tokenizer = try TokenizerLoader.load(Goldens.folder + "/" + name)
     let framed = try TokenizerLoader.load(json: tokenizer.framedTokenizerJSON())
     #expect(framed.vocabulary == tokenizer.vocabulary)
-    #expect(try JSONReader.parse(framed.tokenizerJSON(), place: name)["post_processor"]?["type"]?.string == "TemplateProcessing")
+    #expect(try ByteJSONReader.parse(framed.tokenizerJSON(), place: name)["post_processor"]?["type"]?.string == "TemplateProcessing")
     #expect(try framed.framedTokenizerJSON() == framed.tokenizerJSON())
     _ = try Goldens.forEachCase("trained") { text, _ in #expect(framed.encode(text) == tokenizer.encode(text)) }
   }
@@ -84,7 +84,7 @@ import Testing
   }
 
   @Test func configurationForAutoTokenizer() throws {
-    let json = try JSONReader.parse(ByteTokenizer().tokenizerConfigJSON(maximumLength: 77), place: "config")
+    let json = try ByteJSONReader.parse(ByteTokenizer().tokenizerConfigJSON(maximumLength: 77), place: "config")
     #expect(json["tokenizer_class"]?.string == "PreTrainedTokenizerFast")
     #expect(json["model_max_length"]?.integer == 77)
     #expect(json["mask_token"]?.string == "[MASK]" && json["eos_token"]?.string == "[EOS]" && json["unk_token"] == nil)

@@ -1,5 +1,5 @@
 import Testing
-import Training
+@testable import Training
 
 @Suite struct BatchPlanTests {
   @Test func sixteenOnSevenRanks() {

@@ -1,13 +1,17 @@
+@testable import Checkpoints
 import Collectives
+@testable import Configuration
 import Core
 import Data
 import Foundation
+@testable import HuggingFace
 import Objectives
 import Optimizers
+import RunSupport
+@testable import Runs
+@testable import Safetensors
 import Tensors
 import Testing
-
-@testable import Checkpoints
 @testable import Training
 
 /// `ar-diverse` as a trainer and a run have it.

@@ -1,6 +1,5 @@
 import Collectives
 import Core
-import Kernels
 import Layers
 import Models
 import Objectives
@@ -8,7 +7,7 @@ import Optimizers
 import Tensors
 import TestSupport
 import Testing
-import Training
+@testable import Training
 
 /// A league of 20 teams with 25 players each, and line-ups drawn from them: a function of the position alone.
 ///

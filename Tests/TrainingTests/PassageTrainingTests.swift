@@ -1,12 +1,11 @@
 import Collectives
 import Core
-import Kernels
 import Objectives
 import Optimizers
 import Tensors
 import TestSupport
 import Testing
-import Training
+@testable import Training
 
 /// `retromae` learns to carry a passage in its [CLS] vector.
 @Suite struct PassageTrainingTests {

@@ -1,13 +1,12 @@
 import Collectives
 import Core
-import Data
 import Kernels
 import Models
 import Objectives
+import Safetensors
 import Tensors
 import TestSupport
 import Testing
-import Training
 
 /// How close sums over micro-batches come to sums in double precision, on the gradients of a model whose tokens follow
 /// Zipf's law: most rows of its embedding are touched by one micro-batch in many, with small gradients.

@@ -2,10 +2,10 @@ import Collectives
 import Core
 import Objectives
 import Optimizers
-import TestSupport
 import Tensors
+import TestSupport
 import Testing
-import Training
+@testable import Training
 
 /// Objectives with a teacher, with two terms and with dropped inputs go through the trainer as it is.
 @Suite struct ToyObjectiveTests {

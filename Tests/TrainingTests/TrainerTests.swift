@@ -4,9 +4,10 @@ import Data
 import Models
 import Objectives
 import Optimizers
+import Safetensors
 import Tensors
 import Testing
-import Training
+@testable import Training
 
 private let model = ModelConfiguration.gpt2(vocabSize: 53, maxPosition: 16, hiddenSize: 24, numLayers: 2, numHeads: 3, dropout: 0.1)
 

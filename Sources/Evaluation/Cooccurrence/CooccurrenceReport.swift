@@ -1,5 +1,6 @@
 import Collectives
 import Core
+import Kernels
 
 /// What a scheme links in a corpus, estimated from pairs drawn at random.
 public struct CooccurrenceReport: Codable, Sendable, Equatable {

@@ -1,4 +1,5 @@
 import Core
+import Kernels
 import Objectives
 
 /// Draws (condition, target) pairs from documents. Pair j is a function of the seed, the scheme and j alone, so that any division

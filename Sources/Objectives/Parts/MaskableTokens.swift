@@ -1,4 +1,5 @@
 import Core
+import Kernels
 
 /// Which ids an objective may hide, what it hides them behind, and what it may show instead.
 public struct MaskableTokens: Sendable {

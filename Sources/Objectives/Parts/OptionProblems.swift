@@ -1,4 +1,5 @@
 import Core
+import Kernels
 
 /// Gathers everything that is wrong with an objective's options, each under its key.
 struct OptionProblems {

@@ -1,0 +1,96 @@
+import Collectives
+import Core
+import Data
+import Kernels
+import Machine
+import Models
+import Objectives
+import Optimizers
+import Tensors
+import Training
+
+/// What `lockstep benchmark step` measures.
+public struct StepBenchmarkResult: Codable, Sendable {
+  public var params: Int
+  public var ranks: Int
+  public var threads: Int
+  public var objective: String
+  public var tokensPerS: Double
+  public var stepSMedian: Double
+  public var stepSMin: Double
+  public var stepSMax: Double
+  /// OpenBLAS's kernels that ran, and the best ones of this CPU.
+  public var kernel: String
+  public var bestKernel: String
+  /// The whole job's sgemm rate, measured before and after the steps, and with the best kernels.
+  public var sgemmGflops: Double
+  public var bestSgemmGflops: Double
+  /// Required flops over what the best kernels could do in the time.
+  public var mfu: Double
+  public var exposedCommS: Double
+  public var peakRssBytes: Int
+  /// Activations, scratch and gradients of one layer, for all threads of a rank.
+  public var workspaceBytes: Int
+  /// What the memory rule of the documentation allows: 20 bytes per parameter (24 in several ranks), the workspaces, and 64 MB.
+  public var allowedRssBytes: Int
+  public var steps: Int
+  public var batch: Int
+  public var microBatch: Int
+  public var context: Int
+  public var phases: [String: Double]
+}
+
+/// Times optimiser steps on random tokens.
+public struct StepBenchmark {
+  public var steps = 12
+  public var warmup = 3
+
+  public init() {}
+
+  public func run(
+    _ objective: any Objective, model: ModelConfiguration, plan: BatchPlan, communicator: any Communicator, sum: SumArithmetic = .exact
+  ) throws -> StepBenchmarkResult {
+    var options = TrainerOptions(steps: steps + warmup, sum: sum)
+    options.schedule = LearningRateSchedule(type: .constant)
+    options.optimizer.learningRate = 3e-4
+    let trainer = Trainer(objective, length: model.maxPosition, plan: plan, options: options, communicator: communicator)
+    trainer.bank.initialize(seed: 1)
+    let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabSize), context: model.maxPosition, lookahead: objective.lookahead, seed: 1)
+    let before = SGEMMBaseline.sgemm(trainer.pool)
+    var outcomes: [StepOutcome] = []
+    for step in 0..<steps + warmup {
+      let examples = try Trainer.examples(
+        step: step, rank: communicator.rank, plan: plan, objective: objective, source: source, context: trainer.context(step))
+      let outcome = try trainer.step(step, examples)
+      if step >= warmup { outcomes.append(outcome) }
+    }
+    // Read before the yardstick takes matrices of its own.
+    let resident = try communicator.maximum(SGEMMBaseline.peakResidentBytes)
+    let rate = try MachineRate.measure(trainer.pool, over: communicator, running: (before + SGEMMBaseline.sgemm(trainer.pool)) / 2, seconds: 0.3)
+    return summary(outcomes, trainer, model, rate: rate, resident: resident)
+  }
+
+  private func summary(
+    _ outcomes: [StepOutcome], _ trainer: Trainer, _ model: ModelConfiguration, rate: MachineRate, resident: Int
+  ) -> StepBenchmarkResult {
+    let (plan, communicator) = (trainer.plan, trainer.communicator)
+    let times = outcomes.map(\.stepSeconds).sorted()
+    let median = times[times.count / 2]
+    let tokens = Double(plan.batch * model.maxPosition)
+    let targets = outcomes.map { $0.counts[0] }.reduce(0, +) / Double(outcomes.count)
+    let flops = model.trainingFlopsPerToken(length: model.maxPosition, headFraction: targets / tokens) * tokens
+    let workspace = trainer.workers.reduce(0) { $0 + 4 * (($1.arena.capacity ?? 0) + trainer.sum.layout.largestGroup) }
+    let parameters = trainer.sum.layout.parameterCount
+    var phases: [String: Double] = [:]
+    for outcome in outcomes { for (phase, seconds) in outcome.seconds { phases[phase, default: 0] += seconds / Double(outcomes.count) } }
+    return StepBenchmarkResult(
+      params: parameters, ranks: communicator.size, threads: plan.threads, objective: type(of: trainer.objective).name,
+      tokensPerS: tokens / median, stepSMedian: median, stepSMin: times[0], stepSMax: times[times.count - 1],
+      kernel: ComputeKernel.current.core, bestKernel: ComputeKernel.current.best, sgemmGflops: rate.running / 1e9,
+      bestSgemmGflops: rate.best / 1e9, mfu: flops / median / rate.best,
+      exposedCommS: outcomes.map(\.exposedSeconds).sorted()[outcomes.count / 2],
+      peakRssBytes: resident, workspaceBytes: workspace,
+      allowedRssBytes: (communicator.size > 1 ? 24 : 20) * parameters + workspace + 64_000_000, steps: outcomes.count, batch: plan.batch, microBatch: plan.microBatch,
+      context: model.maxPosition, phases: phases)
+  }
+}

@@ -1,0 +1,51 @@
+import Evaluation
+
+/// How well classes were predicted.
+struct ClassificationScore {
+  /// 1 for each example that was right, 0 otherwise.
+  let correct: [Double]
+  /// F1 of each class, its mean over the classes that occur among labels or predictions.
+  let macroF1: Double
+
+  init(predictions: [Int], labels: [Int], classes: Int) {
+    precondition(predictions.count == labels.count, "\(predictions.count) predictions for \(labels.count) labels")
+    correct = zip(predictions, labels).map { $0 == $1 ? 1 : 0 }
+    var (hits, asked, given) = ([Double](repeating: 0, count: classes), [Double](repeating: 0, count: classes), [Double](repeating: 0, count: classes))
+    for (prediction, label) in zip(predictions, labels) {
+      if prediction == label { hits[label] += 1 }
+      asked[label] += 1
+      given[prediction] += 1
+    }
+    // 2·TP / (2·TP + FP + FN).
+    let present = (0..<classes).filter { asked[$0] + given[$0] > 0 }
+    macroF1 = present.isEmpty ? 0 : present.reduce(0) { $0 + 2 * hits[$1] / (asked[$1] + given[$1]) } / Double(present.count)
+  }
+
+  var accuracy: Double { correct.reduce(0, +) / Double(max(correct.count, 1)) }
+
+  /// Accuracy with its standard error and items, and macro F1.
+  func values(_ name: String) -> [MeasuredValue] {
+    let items = MeasuredValue.Items(sums: correct, counts: [Double](repeating: 1, count: correct.count))
+    return [
+      MeasuredValue("\(name).accuracy", accuracy, better: .higher, standardError: ratioError(items), least: 0, most: 1, items: items),
+      MeasuredValue("\(name).macro_f1", macroF1, better: .higher, least: 0, most: 1),
+    ]
+  }
+}
+
+extension LabelledText {
+  var trainLabels: [Int] { train.map(\.label) }
+  var testLabels: [Int] { test.map(\.label) }
+
+  /// The accuracy of always guessing the most frequent class of training.
+  var majorityAccuracy: Double {
+    var counts = [Double](repeating: 0, count: classes.count)
+    for example in train { counts[example.label] += 1 }
+    let guess = indexOfLargest(counts)
+    return ClassificationScore(predictions: test.map { _ in guess }, labels: testLabels, classes: classes.count).accuracy
+  }
+
+  func score(_ predictions: [Int]) -> ClassificationScore {
+    ClassificationScore(predictions: predictions, labels: testLabels, classes: classes.count)
+  }
+}

@@ -1,0 +1,107 @@
+import Core
+import Evaluation
+
+/// A linear classifier whose penalty is chosen on a part of its training examples.
+///
+/// *Concretely:* for every strength of `strengths`, logistic regression is fitted to the training examples without the validation
+/// fifth; the strength with the highest accuracy there wins, the stronger of equals. It is then fitted to all training examples.
+/// A strength s stands for the penalty s/2 · Σ W² on the summed loss, so λ = s / examples. scikit-learn's C is 1/s for three classes or more; for two it fits one row of
+/// weights in place of two opposite ones, whose penalty is half as large, so there C is 2/s.
+struct LinearProbe {
+  static let strengths = [0.01, 0.1, 1, 10, 100, 1000]
+
+  let strength: Double
+  /// Classes of the test examples.
+  let predictions: [Int]
+  let notes: [String]
+
+  /// - Parameters:
+  ///   - x: rows of the training examples, then those of the test examples.
+  ///   - prepare: what is fitted on the rows that a fit may see, such as a standardisation, and applied to all.
+  /// Collective: strengths are dealt over ranks and threads.
+  init<Matrix: ExampleMatrix>(
+    _ x: Matrix, _ data: LabelledText, split: (fit: [Int], validation: [Int]), _ context: MeasureContext,
+    prepare: (Matrix, [Int]) -> Matrix = { x, _ in x }
+  ) throws {
+    let (labels, classes) = (data.trainLabels, data.classes.count)
+    let part = prepare(x, split.fit)
+    let tried = try context.rows(Self.strengths.count, columns: 1, workspace: {}) { index, _ in
+      let strength = Self.strengths[index] / Double(split.fit.count)
+      let model = LogisticRegression(part, rows: split.fit, labels: labels, classes: classes, strength: strength)
+      return [Double(split.validation.filter { model.prediction(part, $0) == labels[$0] }.count)]
+    }
+    let best = tried.indices.reduce(0) { tried[$1][0] >= tried[$0][0] ? $1 : $0 }
+    let strength = Self.strengths[best]
+    self.strength = strength
+    let whole = prepare(x, Array(data.train.indices))
+    // One fit on one worker: the others wait for its predictions.
+    let (trainCount, testCount) = (data.train.count, data.test.count)
+    let row = try context.rows(1, columns: testCount + 2, workspace: {}) { _, _ in
+      let model = LogisticRegression(whole, rows: Array(0..<trainCount), labels: labels, classes: classes, strength: strength / Double(trainCount))
+      return (0..<testCount).map { Double(model.prediction(whole, trainCount + $0)) } + [model.hasConverged ? 1 : 0, model.gradient]
+    }[0]
+    predictions = row.prefix(testCount).map { Int($0) }
+    notes =
+      row[testCount] == 1
+      ? [] : ["The fit stopped after \(LogisticRegression.mostIterations) iterations or at rounding, with a largest gradient of \(row[testCount + 1])."]
+  }
+}
+
+/// `probe`: how much of the labels a linear classifier reads off the frozen network.
+///
+/// *Concretely:* each text's feature (the state of [CLS], the mean over its positions, or its last position), standardised with mean
+/// and deviation of the training examples, goes into `LinearProbe`. The network is not changed.
+/// Reference: Alain, Bengio, "Understanding intermediate layers using linear classifier probes", 2016, arXiv 1610.01644.
+public struct ProbeMeasure: Measure {
+  public struct Options: FrozenTextOptions {
+    public var train = ""
+    public var test = ""
+    public var textColumn = "text"
+    public var labelColumn = "label"
+    public var header = true
+    public var separator = ""
+    public var trainExamples = 0
+    public var testExamples = 0
+    /// cls, mean, last, or all.
+    public var features = "mean"
+    /// Weights drawn anew in place of the model's: what the shape alone gives.
+    public var untrained = false
+
+    public init() {}
+  }
+
+  public static let name = "probe"
+  public static let summary = "Linear probe on labelled text: accuracy of logistic regression on frozen features."
+
+  private let options: Options
+
+  public init(_ options: Options) throws(ConfigurationError) {
+    try options.check(Self.name)
+    self.options = options
+  }
+
+  public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
+
+  public var labelledData: String? { options.examples }
+
+  public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
+
+  public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
+    let data = try LabelledText.read(options, seed: context.seed, context.communicator)
+    return try Self.measure(data, try FrozenFeatures(data, options, Self.name, context), place: options.train, context)
+  }
+
+  static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, place: String, _ context: MeasureContext) throws -> MeasureResult {
+    let split = try data.validationSplit(seed: context.seed, place: place)
+    var (values, notes, said) = ([MeasuredValue](), data.remarks + frozen.notes, [Predictions]())
+    for (feature, x) in zip(frozen.features, frozen.examples) {
+      let probe = try LinearProbe(x, data, split: split, context) { Standardization($0, rows: $1)($0) }
+      values += data.score(probe.predictions).values("probe.\(feature.rawValue)")
+      values.append(MeasuredValue("probe.\(feature.rawValue).strength", probe.strength))
+      said.append(Predictions("probe.\(feature.rawValue)", probe.predictions, data))
+      notes += probe.notes.map { "\(feature.rawValue): \($0)" }
+    }
+    values.append(MeasuredValue("probe.majority_accuracy", data.majorityAccuracy, least: 0, most: 1))
+    return MeasureResult(values, notes: notes, predictions: said)
+  }
+}

@@ -1,0 +1,99 @@
+import Core
+import Evaluation
+
+/// `knn`: the class that most of a text's nearest neighbours have, under the frozen network.
+///
+/// *Concretely:* the `neighbours` training examples whose features have the highest cosine with the text's, one vote each; of classes
+/// with as many votes the one with the larger sum of cosines, then the first. Of equal cosines the earlier example is nearer.
+/// Nothing is fitted and nothing drawn. Reference: Wu et al., "Unsupervised feature learning via non-parametric instance
+/// discrimination", 2018, arXiv 1805.01978 (there with weighted votes).
+public struct NearestNeighboursMeasure: Measure {
+  public struct Options: FrozenTextOptions {
+    public var train = ""
+    public var test = ""
+    public var textColumn = "text"
+    public var labelColumn = "label"
+    public var header = true
+    public var separator = ""
+    public var trainExamples = 0
+    public var testExamples = 0
+    /// cls, mean, last, or all.
+    public var features = "mean"
+    /// Weights drawn anew in place of the model's: what the shape alone gives.
+    public var untrained = false
+    /// Neighbours that vote.
+    public var neighbours = 20
+
+    public init() {}
+  }
+
+  public static let name = "knn"
+  public static let summary = "k nearest neighbours on labelled text: accuracy of a vote by cosine of frozen features."
+
+  private let options: Options
+
+  public init(_ options: Options) throws(ConfigurationError) {
+    let valid = (1...10_000).contains(options.neighbours)
+    try options.check(
+      Self.name,
+      valid ? [] : [.init(key: "measures.knn.neighbours", sentence: "is \(options.neighbours); it must lie in 1...10000.")])
+    self.options = options
+  }
+
+  public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
+
+  public var labelledData: String? { options.examples }
+
+  public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
+
+  public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
+    let data = try LabelledText.read(options, seed: context.seed, context.communicator)
+    return try Self.measure(data, try FrozenFeatures(data, options, Self.name, context), neighbours: options.neighbours, context)
+  }
+
+  static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, neighbours: Int, _ context: MeasureContext) throws -> MeasureResult {
+    var (values, notes, said) = ([MeasuredValue](), data.remarks + frozen.notes, [Predictions]())
+    if neighbours > data.train.count { notes.append("All \(data.train.count) training examples vote: there are no \(neighbours).") }
+    let (labels, classes, trainCount) = (data.trainLabels, data.classes.count, data.train.count)
+    for (feature, x) in zip(frozen.features, frozen.examples) {
+      let unit = Self.unit(x)
+      let votes = try context.rows(data.test.count, columns: 1, workspace: {}) { index, _ in
+        [Double(Self.vote(unit, trainCount + index, labels: labels, classes: classes, neighbours: neighbours))]
+      }
+      let predictions = votes.map { Int($0[0]) }
+      values += data.score(predictions).values("knn.\(feature.rawValue)")
+      said.append(Predictions("knn.\(feature.rawValue)", predictions, data))
+    }
+    values.append(MeasuredValue("knn.majority_accuracy", data.majorityAccuracy, least: 0, most: 1))
+    return MeasureResult(values, notes: notes, predictions: said)
+  }
+
+  /// Rows of length 1; a row of zeros stays.
+  static func unit(_ x: DenseExamples) -> DenseExamples {
+    var result = x
+    for row in 0..<x.rows {
+      let length = x[row].reduce(0) { $0 + $1 * $1 }.squareRoot()
+      if length > 0 { result.set(row, x[row].map { $0 / length }) }
+    }
+    return result
+  }
+
+  /// The class of row `asked` by its neighbours among the first rows, which have the labels. - Complexity: examples · width.
+  static func vote(_ unit: DenseExamples, _ asked: Int, labels: [Int], classes: Int, neighbours: Int) -> Int {
+    let cosines = unit.values.withUnsafeBufferPointer { x -> [Double] in
+      guard let x = x.baseAddress else { return [] }
+      return labels.indices.map { dot(x + $0 * unit.columns, x + asked * unit.columns, unit.columns) }
+    }
+    let nearest = cosines.indices.sorted { (cosines[$1], $0) < (cosines[$0], $1) }.prefix(neighbours)
+    var (votes, sums) = ([Int](repeating: 0, count: classes), [Double](repeating: 0, count: classes))
+    for index in nearest {
+      votes[labels[index]] += 1
+      sums[labels[index]] += cosines[index]
+    }
+    return (0..<classes).reduce(0) { (votes[$1], sums[$1]) > (votes[$0], sums[$0]) ? $1 : $0 }
+  }
+}
+
+extension NearestNeighboursMeasure.Options {
+  public static var sentences: [String: String] { shared.merging(["neighbours": "Neighbours that vote, 1 … 10000."]) { $1 } }
+}

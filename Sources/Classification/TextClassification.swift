@@ -1,0 +1,160 @@
+import Core
+import Data
+import Evaluation
+import Kernels
+import Layers
+import Models
+import Objectives
+import Tensors
+
+/// Classification of texts, all weights trained: what `finetune` gives to the trainer.
+///
+/// *Concretely:* the mean h of the last layer's states over the rows of a `TextFeature` goes through a `ClassificationHead` to one
+/// score a class; loss = Σ w·CE / Σ w over the batch, w = 1 for every sample with a label. The label of a sample is the first
+/// number of its lookahead, where that belongs to a document. Nothing is hidden: `corrupt` draws nothing.
+///
+/// Not in the registry: a corpus has no labels.
+struct TextClassification: Objective {
+  struct Options: ObjectiveOptions {
+    static let sentences: [String: String] = [:]
+    var classes = 2
+    var feature = TextFeature.mean.rawValue
+    /// [CLS] and [SEP] stand around each text.
+    var framed = false
+    /// The layers between the mean state and the scores.
+    var head = ClassificationHead.Kind.linear
+  }
+
+  static let name = "text-classification"
+  static let summary = "Classification of labelled text with all weights."
+  static let paper = "Devlin et al. 2018, BERT, arXiv 1810.04805"
+  /// The model's own attention is used, whichever it is.
+  static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
+
+  let options: Options
+  let networks: NetworkSet
+  let encoder: Transformer
+  let terms = [LossTerm("loss")]
+  private let feature: TextFeature
+  private let classifier: ClassificationHead
+
+  init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+    guard options.classes >= 2 else { throw ConfigurationError("objective.classes", is: options.classes, rule: "it must be 2 or more.") }
+    let problems = TextFeature.problems(options.feature, key: "objective.feature", several: false)
+    guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+    self.options = options
+    feature = TextFeature(rawValue: options.feature) ?? .mean
+    var layout = ParameterLayout()
+    classifier = ClassificationHead("classifier", options.head, classes: options.classes, model, into: &layout)
+    encoder = Transformer(model, head: false, into: &layout)
+    networks = NetworkSet(trained: layout)
+  }
+
+  func trivialLoss(term: Int) -> Double? { naturalLogarithm(Double(options.classes)) }
+
+  func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
+    precondition(clean.lookahead >= 1, "classification needs a label behind each text")
+    let input = clean.input(attentionMask: encoder.configuration.attentionMask, documentMasking: false)
+    let labelled = (0..<clean.count).filter { clean.documentIDs[$0 * clean.stride + clean.length] >= 0 }
+    let ids = labelled.map { clean.tokens[$0 * clean.stride + clean.length] }
+    return TrainingExample(inputs: [input], targets: [TermTargets(rows: labelled, ids: ids)])
+  }
+
+  // MARK: - Forward and backward
+
+  final class Workspace: ObjectiveWorkspace {
+    let transformer: Transformer.Workspace
+    /// A row per sample.
+    let pooled: TensorView, gradient: TensorView
+    let head: ClassificationHead.Saved
+
+    init(_ model: Transformer, classes: Int, samples: Int, length: Int, forBackward: Bool, _ arena: Arena) {
+      transformer = Transformer.Workspace(model, samples: samples, length: length, forBackward: forBackward, arena)
+      pooled = arena.matrix(samples, model.configuration.hiddenSize)
+      gradient = arena.matrix(samples, model.configuration.hiddenSize)
+      head = ClassificationHead.Saved(model.configuration, classes: classes, samples: samples, arena)
+    }
+  }
+
+  func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
+    workspace(samples: samples, length: length, forBackward: true, arena)
+  }
+
+  func workspace(samples: Int, length: Int, forBackward: Bool, _ arena: Arena) -> Workspace {
+    Workspace(encoder, classes: options.classes, samples: samples, length: length, forBackward: forBackward, arena)
+  }
+
+  /// One score a class of each sample, [samples, classes], in the workspace.
+  func scores(_ input: SequenceInput, _ pass: Pass, _ w: Workspace) -> TensorView {
+    let hidden = encoder.forward(input, pass, w.transformer)
+    let count = input.sampleIDs.count
+    let pooled = w.pooled.first(count)
+    for sample in 0..<count {
+      let (rows, to) = (rows(of: sample, input), pooled.base + sample * pooled.columns)
+      pooled.rows(sample..<sample + 1).fill(0)
+      for row in rows { for j in 0..<pooled.columns { to[j] += hidden[row, j] } }
+      for j in 0..<pooled.columns { to[j] /= Float(rows.count) }
+    }
+    return classifier.forward(pooled, input, pass, w.head)
+  }
+
+  func lossAndGradient(_ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace) -> [Double] {
+    guard let w = workspace as? Workspace else { preconditionFailure("classification got the workspace of another objective") }
+    let (input, targets, trained) = (example.inputs[0], example.targets[0], pass.trained())
+    let scores = scores(input, trained, w)
+    let count = input.sampleIDs.count
+    // A sample without a label keeps its row, at weight 0.
+    var (ids, weights) = ([Int32](repeating: 0, count: count), [Float](repeating: 0, count: count))
+    for (i, row) in targets.rows.enumerated() { (ids[row], weights[row]) = (targets.ids[i], targets.weights[i]) }
+    let loss = softmaxCrossEntropy(logits: scores, targets: ids[...], weights: weights[...], scale: scales[0], gradient: trained.sink != nil)
+    guard trained.sink != nil else { return [loss] }
+    let gradient = w.gradient.first(count)
+    classifier.backward(x: w.pooled.first(count), dScores: scores, input, trained, w.head, into: gradient)
+    let hidden = w.transformer.hidden.first(input.rows)
+    hidden.fill(0)
+    for sample in 0..<count {
+      let rows = rows(of: sample, input)
+      for row in rows { for j in 0..<hidden.columns { hidden[row, j] = gradient[sample, j] / Float(rows.count) } }
+    }
+    encoder.backward(input, trained, w.transformer)
+    return [loss]
+  }
+
+  /// Rows of the hidden states that a sample's feature is the mean of.
+  func rows(of sample: Int, _ input: SequenceInput) -> Range<Int> {
+    let start = sample * input.length
+    // A sample of nothing but padding has no label; any row will do.
+    let rows = feature.rows(of: input.realRows(of: sample), framed: options.framed)
+    return rows.isEmpty ? start..<start + 1 : start + rows.lowerBound..<start + rows.upperBound
+  }
+}
+
+/// Labelled texts as samples: each as long as the longest of those asked for together, its label behind it as the lookahead.
+struct LabelledSamples: SampleSource {
+  let texts: [[Int32]]
+  let labels: [Int]
+  let padding: Int32
+  let seed: UInt64
+
+  var samplesPerEpoch: Int { texts.count }
+
+  /// Every epoch in an order of its own.
+  func samples(at positions: Range<UInt64>) -> SampleBatch {
+    let chosen = positions.map { position in
+      let (epoch, place) = position.quotientAndRemainder(dividingBy: UInt64(texts.count))
+      return KeyedPermutation(count: texts.count, seed: seed, epoch: Self.firstEpoch + epoch)[Int(place)]
+    }
+    let length = chosen.reduce(1) { max($0, texts[$1].count) }
+    var (tokens, documentIDs) = ([Int32](), [Int32]())
+    for index in chosen {
+      let (text, gap) = (texts[index], length - texts[index].count)
+      tokens += text + [Int32](repeating: padding, count: gap) + [Int32(labels[index])]
+      documentIDs += [Int32](repeating: 0, count: text.count) + [Int32](repeating: -1, count: gap) + [0]
+    }
+    return SampleBatch(
+      sampleIDs: Array(positions), indices: chosen.map(UInt64.init), length: length, lookahead: 1, tokens: tokens, documentIDs: documentIDs)
+  }
+
+  /// The permutations before it draw examples and splits.
+  private static let firstEpoch: UInt64 = 16
+}

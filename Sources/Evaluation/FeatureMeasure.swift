@@ -1,0 +1,104 @@
+import Collectives
+import Core
+import Data
+import Kernels
+import Layers
+import Models
+import Tensors
+
+/// `features`: how many directions the features of text use: the singular spectrum of the centred feature matrix, and its effective rank.
+///
+/// *Concretely:* the last hidden states of each window give three kinds of features: `mean` over its ordinary tokens, the `last` ordinary
+/// token, and single positions (`all`). See `FeatureSpectrum` for σ and exp(H(σ / Σσ)).
+/// - Complexity: one forward pass a window, and rows · width² for each spectrum.
+public struct FeatureMeasure: Measure {
+  public struct Options: MeasureOptions {
+    /// At most so many windows of context − 2 tokens, evenly spread over the split; 0 for all.
+    public var windows = 512
+    /// At most so many positions of a window, evenly spread, are features of `all`; 0 for every one.
+    public var positions = 16
+
+    public init() {}
+  }
+
+  public static let name = "features"
+  public static let summary = "Singular spectrum and effective rank of features: mean, last and single positions."
+
+  private let options: Options
+
+  public init(_ options: Options) throws(ConfigurationError) {
+    var problems: [ConfigurationError.Problem] = []
+    for (key, value) in [("windows", options.windows), ("positions", options.positions)] where value < 0 {
+      problems.append(.init(key: "measures.\(Self.name).\(key)", sentence: "is \(value); it must be 0 (all) or more."))
+    }
+    guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+    self.options = options
+  }
+
+  public func obstacle(_ model: MeasuredModel) -> String? { nil }
+
+  public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
+    try measure(try TextWindows(context, count: options.windows, measure: Self.name), context)
+  }
+
+  public func measure(_ windows: TextWindows, _ context: MeasureContext) throws -> MeasureResult {
+    let (encoder, parameters) = (context.model.encoder, context.model.parameters)
+    let width = encoder.configuration.hiddenSize
+    let isSpecial = Set(context.model.vocabulary.special)
+    let most = options.positions == 0 ? encoder.configuration.maxPosition : min(options.positions, encoder.configuration.maxPosition)
+    let rows = try context.rows(
+      windows.windows.count, columns: 1 + (2 + most) * width,
+      workspace: { ForwardWorkspace(encoder, samples: 1, length: encoder.configuration.maxPosition) }
+    ) { index, workspace in
+      let text = windows.framed(index)
+      let ordinary = text.indices.filter { !isSpecial.contains(text[$0]) }
+      guard let last = ordinary.last else { return [Double](repeating: 0, count: 1 + (2 + most) * width) }
+      let ranges = AttentionRanges(
+        samples: 1, length: text.count, documentIDs: [Int32](repeating: 0, count: text.count),
+        causal: encoder.configuration.attentionMask == .causal, documentMasking: false)
+      let states = encoder.forward(
+        SequenceInput(sampleIDs: [0], length: text.count, tokens: text, ranges: ranges), Pass(parameters), workspace.transformer)
+      var mean = [Double](repeating: 0, count: width)
+      for i in ordinary { for k in 0..<width { mean[k] += Double(states[i, k]) / Double(ordinary.count) } }
+      let count = min(most, ordinary.count)
+      let chosen = (0..<count).map { ordinary[$0 * ordinary.count / count] }
+      let single = ([last] + chosen).flatMap { i in (0..<width).map { Double(states[i, $0]) } }
+      return [Double(count)] + mean + single + [Double](repeating: 0, count: (most - count) * width)
+    }
+    let used = rows.filter { $0[0] > 0 }
+    guard used.count > 1 else {
+      throw DataError(
+        context.corpus?.folder ?? "the corpus", "has fewer than two windows with ordinary tokens in its \(context.split.rawValue) split.")
+    }
+    func features(_ part: ([Double]) -> ArraySlice<Double>) -> [Float] { used.flatMap { part($0).map { Float($0) } } }
+    let kinds: [(String, [Float])] = [
+      ("mean", features { $0[1..<1 + width] }), ("last", features { $0[(1 + width)..<1 + 2 * width] }),
+      ("all", features { $0[(1 + 2 * width)..<1 + (2 + Int($0[0])) * width] }),
+    ]
+    var result = MeasureResult([])
+    for (kind, values) in kinds {
+      let spectrum = FeatureSpectrum(values, rows: values.count / width, columns: width)
+      let total = spectrum.singularValues.reduce(0, +)
+      let shares = spectrum.singularValues.map { total > 0 ? $0 / total : 0 }
+      result.values += [
+        MeasuredValue("features.\(kind).effective_rank", spectrum.effectiveRank, unit: "of \(width)", better: .neither, least: 1, most: Double(width)),
+        MeasuredValue("features.\(kind).largest_share", shares.first ?? 0, least: 0, most: 1), MeasuredValue("features.\(kind).rows", Double(spectrum.rows)),
+      ]
+      result.tables["spectrum.\(kind)"] = MeasuredTable(
+        ["i", "singular_value", "share"], shares.indices.map { [Double($0 + 1), spectrum.singularValues[$0], shares[$0]] })
+      if spectrum.rows <= width {
+        result.notes.append("features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; ask for more windows.")
+      }
+    }
+    return result
+  }
+}
+
+extension FeatureMeasure.Options {
+  public static var sentences: [String: String] {
+    [
+      "windows": "At most so many windows of context − 2 tokens, evenly spread over the split; 0 for all.",
+      "positions": "At most so many positions of a window, evenly spread, are features of `all`; 0 for every one.",
+    ]
+  }
+}

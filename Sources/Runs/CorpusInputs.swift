@@ -1,0 +1,92 @@
+import Checkpoints
+import Configuration
+import Core
+import Data
+import Foundation
+import HuggingFace
+import Storage
+import Tokenizers
+
+/// A corpus as a run's inputs.
+public enum CorpusInputs {
+  /// Opens both splits with the framing that the configuration and the objective ask for.
+  /// - Throws: `DataError` naming what is wrong with the corpus; `ConfigurationError` when it cannot be framed so.
+  /// - Parameter verify: read every byte of the shards and compare their digests.
+  public static func open(_ configuration: RunConfiguration, verify: Bool = false) throws -> RunInputs {
+    let corpus = try Corpus(configuration.data.corpus)
+    if let source = try initialFolder(configuration) { try TokenizerMatch.require(model: source, corpus: corpus) }
+    if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
+    let tokenizer = try TokenizerLoader.load(corpus.folder)
+    let vocabulary = try vocabulary(corpus, tokenizer, configuration)
+    let training = try dataset(corpus, .train, configuration, vocabulary, order: .shuffled(seed: configuration.seed))
+    let hasValidation = !corpus.manifest.shards(.validation).isEmpty
+    let validation = hasValidation ? try dataset(corpus, .validation, configuration, vocabulary, order: .sequential) : nil
+    return RunInputs(
+      training: training, validation: validation, vocabulary: vocabulary,
+      tokenizerFiles: try tokenizerFiles(
+        corpus, tokenizer, SampleCut(configuration, vocabulary).framing, context: configuration.model.maxPosition), dataHash: corpus.manifest.contentHash)
+  }
+
+  /// The corpus's vocabulary, from its tokeniser where words begin, and from `init.from` how many rows there are: `corpus.json` says neither.
+  static func vocabulary(_ corpus: Corpus, _ tokenizer: any Tokenizer, _ configuration: RunConfiguration) throws -> Vocabulary {
+    var vocabulary = corpus.vocabulary
+    if let source = try initialFolder(configuration) { vocabulary.rows = try ModelConfiguration(huggingFace: source).vocabSize }
+    vocabulary.words = tokenizer.wordEdges
+    return vocabulary
+  }
+
+  /// A warning where nothing says which tokens the ids of `init.from` stand for; nil where that is known, or nothing is taken from a folder.
+  public static func uncheckedTokens(_ configuration: RunConfiguration) throws -> String? {
+    guard let folder = try initialFolder(configuration), !TokenizerLoader.isTokenizer(folder) else { return nil }
+    return "\(folder) has no tokeniser, so nothing can check that its ids stand for the tokens of \(configuration.data.corpus); save it there (save_pretrained) to be sure."
+  }
+
+  /// The folder that the weights come from; nil for none. A resumed run may outlive it: a new one says that it is missing where it reads them.
+  private static func initialFolder(_ configuration: RunConfiguration) throws -> String? {
+    let path = configuration.initFrom
+    return path.isEmpty || !FileManager.default.fileExists(atPath: path) ? nil : try ModelFolder.resolve(path) { _ in }
+  }
+
+  /// The training split as a run cuts it into samples.
+  public static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
+    try dataset(corpus, .train, configuration, try vocabulary(corpus, try TokenizerLoader.load(corpus.folder), configuration), order: order)
+  }
+
+  private static func dataset(
+    _ corpus: Corpus, _ split: CorpusSplit, _ configuration: RunConfiguration, _ vocabulary: Vocabulary, order: SampleOrder
+  ) throws -> TokenDataset {
+    let cut = try SampleCut(configuration, vocabulary)
+    return try TokenDataset(
+      corpus, split: split, context: configuration.model.maxPosition, lookahead: try TrainingRun.lookahead(configuration, vocabulary), order: order,
+      framing: cut.framing, documents: cut.documents)
+  }
+
+  /// The corpus's own files, which say how much the model reads at once, and with which a framed run lets AutoTokenizer frame as well.
+  private static func tokenizerFiles(
+    _ corpus: Corpus, _ tokenizer: any Tokenizer, _ framing: Framing, context: Int
+  ) throws -> [String: [UInt8]] {
+    let configuration = try MappedFile(corpus.tokenizerConfigPath, atMost: TokenizerLoader.largestCompanion).withBytes { Array($0) }
+    var files = [
+      Corpus.tokenizerFile: try MappedFile(corpus.tokenizerPath, atMost: TokenizerLoader.largestFile).withBytes { Array($0) },
+      Corpus.tokenizerConfigFile: try HuggingFaceConfiguration.tokenizerJSON(configuration, context: context, path: corpus.tokenizerConfigPath),
+    ]
+    if framing == .clsSep { files[Corpus.tokenizerFile] = try tokenizer.framedTokenizerJSON() }
+    return files
+  }
+}
+
+extension Framing {
+  /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.
+  public init(
+    _ frame: RunConfiguration.Data.Frame, _ attentionMask: ModelConfiguration.AttentionMask, _ vocabulary: Vocabulary
+  ) throws(ConfigurationError) {
+    let possible = vocabulary.cls != nil && vocabulary.sep != nil
+    switch frame {
+    case .none: self = .none
+    case .auto: self = attentionMask == .bidirectional && possible ? .clsSep : .none
+    case .clsSep:
+      guard possible else { throw ConfigurationError("data.frame", "is cls-sep, but the corpus's tokeniser has no [CLS] and [SEP].") }
+      self = .clsSep
+    }
+  }
+}
