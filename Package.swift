@@ -231,7 +231,7 @@ let package = Package(
         "Data", "Core", ]),
     suite(
       "ComparisonTests",
-      ["Comparison", "Evaluation", "Configuration", "Optimizers", "Core"]),
+      ["Comparison", "Measures", "Evaluation", "Configuration", "Optimizers", "Core"]),
     testModule(
       "RunSupport",
       ["Core", "Data", "Collectives", "Checkpoints", "Configuration", "Runs", "Audit"]),

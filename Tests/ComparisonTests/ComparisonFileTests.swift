@@ -1,6 +1,7 @@
 @testable import Comparison
 @testable import Configuration
 import Core
+import Measures
 import Optimizers
 import Testing
 
