@@ -29,10 +29,10 @@ public struct BatchInspection {
 
   init(_ past: PastRun, _ configuration: RunConfiguration, _ inputs: RunInputs, _ tokenizer: any Tokenizer) throws {
     (self.past, self.configuration, self.inputs, self.tokenizer) = (past, configuration, inputs, tokenizer)
-    samples = inputs.repeated(for: configuration).training
+    samples = inputs.training(configuration)
     try past.requireData(inputs.dataHash, in: configuration.data.corpus)
     objective = try TrainingRun.objective(
-      configuration, model: TrainingRun.model(configuration, inputs.vocabulary), vocabulary: inputs.vocabulary)
+      configuration, model: TrainingRun.model(configuration, inputs.data), data: inputs.data)
     plan = BatchPlan(batch: configuration.batch, microBatch: configuration.microBatch, ranks: 1, threads: 1)
     steps = try configuration.steps(samplesPerEpoch: samples.samplesPerEpoch, tokensPerSample: configuration.model.maxPosition)
   }

@@ -51,7 +51,7 @@ public struct OverheadBenchmark {
       return trainer
     }
     let source = SyntheticDataset(
-      vocabulary: Vocabulary(size: model.vocabSize), context: model.maxPosition, lookahead: trainers[0].objective.lookahead, seed: 1)
+      vocabulary: Vocabulary(size: model.vocabSize), context: model.maxPosition, lookahead: trainers[0].objective.requirements.lookahead, seed: 1)
     var seconds = [[Double]](repeating: [], count: variants.count)
     for step in 0..<warmup + pairs {
       let examples = try Trainer.examples(

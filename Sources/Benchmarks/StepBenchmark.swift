@@ -55,7 +55,7 @@ public struct StepBenchmark {
     options.optimizer.learningRate = 3e-4
     let trainer = Trainer(objective, length: model.maxPosition, plan: plan, options: options, communicator: communicator)
     trainer.bank.initialize(seed: 1)
-    let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabSize), context: model.maxPosition, lookahead: objective.lookahead, seed: 1)
+    let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabSize), context: model.maxPosition, lookahead: objective.requirements.lookahead, seed: 1)
     let before = SGEMMBaseline.sgemm(trainer.pool)
     var outcomes: [StepOutcome] = []
     for step in 0..<steps + warmup {

@@ -10,8 +10,8 @@ import Tensors
 /// Classification of texts, all weights trained: what `finetune` gives to the trainer.
 ///
 /// *Concretely:* the mean h of the last layer's states over the rows of a `TextFeature` goes through a `ClassificationHead` to one
-/// score a class; loss = Σ w·CE / Σ w over the batch, w = 1 for every sample with a label. The label of a sample is the first
-/// number of its lookahead, where that belongs to a document. Nothing is hidden: `corrupt` draws nothing.
+/// score a class; loss = Σ w·CE / Σ w over the batch, w = 1 for every sample with a label. The label of a sample is its
+/// field `label`. Nothing is hidden: `corrupt` draws nothing.
 ///
 /// Not in the registry: a corpus has no labels.
 struct TextClassification: Objective {
@@ -28,8 +28,9 @@ struct TextClassification: Objective {
   static let name = "text-classification"
   static let summary = "Classification of labelled text with all weights."
   static let paper = "Devlin et al. 2018, BERT, arXiv 1810.04805"
+
   /// The model's own attention is used, whichever it is.
-  static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
+  static func requirements(_ options: Options) -> ObjectiveRequirements { .bidirectional(lookahead: 0) }
 
   let options: Options
   let networks: NetworkSet
@@ -38,7 +39,7 @@ struct TextClassification: Objective {
   private let feature: TextFeature
   private let classifier: ClassificationHead
 
-  init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     guard options.classes >= 2 else { throw ConfigurationError("objective.classes", is: options.classes, rule: "it must be 2 or more.") }
     let problems = TextFeature.problems(options.feature, key: "objective.feature", several: false)
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
@@ -53,10 +54,10 @@ struct TextClassification: Objective {
   func trivialLoss(term: Int) -> Double? { naturalLogarithm(Double(options.classes)) }
 
   func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    precondition(clean.lookahead >= 1, "classification needs a label behind each text")
+    guard let labels = clean.field(LabelledSamples.label)?.ids else { preconditionFailure("classification needs samples with labels") }
     let input = clean.input(attentionMask: encoder.configuration.attentionMask, documentMasking: false)
-    let labelled = (0..<clean.count).filter { clean.documentIDs[$0 * clean.stride + clean.length] >= 0 }
-    let ids = labelled.map { clean.tokens[$0 * clean.stride + clean.length] }
+    let labelled = (0..<clean.count).filter { labels[$0] >= 0 }
+    let ids = labelled.map { labels[$0] }
     return TrainingExample(inputs: [input], targets: [TermTargets(rows: labelled, ids: ids)])
   }
 
@@ -129,8 +130,11 @@ struct TextClassification: Objective {
   }
 }
 
-/// Labelled texts as samples: each as long as the longest of those asked for together, its label behind it as the lookahead.
+/// Labelled texts as samples: each as long as the longest of those asked for together, with its label as a field.
 struct LabelledSamples: SampleSource {
+  /// Name of the field with a sample's class.
+  static let label = "label"
+
   let texts: [[Int32]]
   let labels: [Int]
   let padding: Int32
@@ -148,11 +152,12 @@ struct LabelledSamples: SampleSource {
     var (tokens, documentIDs) = ([Int32](), [Int32]())
     for index in chosen {
       let (text, gap) = (texts[index], length - texts[index].count)
-      tokens += text + [Int32](repeating: padding, count: gap) + [Int32(labels[index])]
-      documentIDs += [Int32](repeating: 0, count: text.count) + [Int32](repeating: -1, count: gap) + [0]
+      tokens += text + [Int32](repeating: padding, count: gap)
+      documentIDs += [Int32](repeating: 0, count: text.count) + [Int32](repeating: -1, count: gap)
     }
     return SampleBatch(
-      sampleIDs: Array(positions), indices: chosen.map(UInt64.init), length: length, lookahead: 1, tokens: tokens, documentIDs: documentIDs)
+      sampleIDs: Array(positions), indices: chosen.map(UInt64.init), length: length, lookahead: 0, tokens: tokens, documentIDs: documentIDs,
+      fields: [SampleField(Self.label, ids: chosen.map { Int32(labels[$0]) })])
   }
 
   /// The permutations before it draw examples and splits.

@@ -1,4 +1,5 @@
 import Core
+import Objectives
 
 /// Section `[model]`: what it says, else what `init.from` has, else the defaults of the architecture.
 struct ModelSection {
@@ -13,12 +14,11 @@ struct ModelSection {
     "position_embedding", "rope_theta", "tie_word_embeddings", "bias", "type_vocab_size", "head_transform", "embedding_size", "dropout", "attention_dropout",
   ]
 
-  init(_ attentionMask: ModelConfiguration.AttentionMask, from initial: InitialModel?, _ reader: ConfigurationReader) {
+  init(_ requirements: ObjectiveRequirements, from initial: InitialModel?, _ reader: ConfigurationReader) {
     self.initial = initial
     let source = initial?.shape
-    let usual = attentionMask == .causal ? "gpt2" : "bert"
     let architecture = reader.string(
-      "model.architecture", default: initial?.architecture ?? usual,
+      "model.architecture", default: initial?.architecture ?? requirements.architecture,
       "gpt2, bert or llama, whose defaults the other keys then change; by default gpt2 for causal objectives and bert for bidirectional ones.")
     let context = reader.integer("model.max_position", default: source?.maxPosition ?? 128, in: 1...1_048_576, "Positions of a sample, the longest text the model reads.")
     let width = reader.integer("model.hidden_size", default: source?.hiddenSize ?? 128, in: 1...65_536, "Hidden size.")
@@ -37,11 +37,12 @@ struct ModelSection {
       reader.note("model.architecture", "is \"\(architecture)\"; it must be one of gpt2, bert, llama, whose settings the other keys then change.")
       preset = .gpt2(vocabSize: 0, maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads)
     }
-    preset.attentionMask = attentionMask
+    (preset.attentionMask, preset.prediction) = (requirements.attentionMask, requirements.prediction)
     model = preset
     if let source {
       model = source
-      (model.vocabSize, model.inputSize, model.head, model.attentionMask) = (0, 0, .vocabulary, attentionMask)
+      (model.vocabSize, model.inputSize, model.head) = (0, 0, .vocabulary)
+      (model.attentionMask, model.prediction) = (requirements.attentionMask, requirements.prediction)
       (model.maxPosition, model.hiddenSize, model.numLayers, model.numHeads) = (context, width, layers, heads)
     }
     switches(reader)
@@ -102,8 +103,9 @@ struct ModelSection {
       refuse("architecture", named, own)
     }
     if source.attentionMask != model.attentionMask {
-      let (looks, other) = model.attentionMask == .causal ? ("ahead", "around") : ("around", "ahead")
-      reader.note("objective.name", "is an objective that looks \(looks), and the model of init.from (\(initial.path)) looks \(other); use one that looks \(other).")
+      let (own, other) = (model.attentionMask.rawValue, source.attentionMask.rawValue)
+      reader.note(
+        "objective.name", "needs a \(own) attention mask, and the model of init.from (\(initial.path)) was trained with a \(other) one; use an objective with a \(other) mask.")
     }
     if source.positionEmbedding == .learned, model.maxPosition > source.maxPosition {
       reader.note(

@@ -53,6 +53,8 @@ public struct RunConfiguration: Sendable {
   public var data: Data
   public var objective: String
   public var objectiveOptions: any ObjectiveOptions
+  /// What the objective needs under these options.
+  public var requirements: ObjectiveRequirements
   /// The main model; `vocabulary` is 0 until the corpus is known.
   public var model: ModelConfiguration
   public var initFrom: String
@@ -115,19 +117,20 @@ public struct RunConfiguration: Sendable {
     objective = reader.string("objective.name", default: "ar", "The objective, one of those that `lockstep objectives` lists; it decides which options the section has.")
     let entry = Self.entry(objective, reader)
     objectiveOptions = Self.options(entry, reader)
+    requirements = entry.requirements(objectiveOptions)
     initFrom = reader.string(
       "init.from", default: "",
       "A folder to take the first weights from: a checkpoint, an export, or a GPT-2, BERT, ELECTRA or Llama that transformers saved. What [model] leaves out is taken from it; empty for weights drawn anew.")
     let runs = reader.find("machine.runs").flatMap { if case .string(let path) = $0 { path } else { nil } } ?? "runs"
     let (found, unreadable) = Self.initial(initFrom, runFolder: "\(runs)/\(name)", reader, read)
-    let section = ModelSection(entry.attentionMask, from: found, reader)
+    let section = ModelSection(requirements, from: found, reader)
     (initial, model, takenFromInitial) = (found, section.model, section.taken)
     batch = reader.integer(
       "batch.samples", default: 32, in: 1...1_000_000, "Samples of an optimiser step; a whole number of micro-batches.")
     microBatch = reader.integer(
       "batch.micro_batch", default: min(batch, 8), in: 1...1_000_000,
       "Samples computed together, the unit that is dealt to ranks and threads; by default 8, or batch.samples where that is less. Memory of activations grows with it.")
-    Self.checkBatch(batch, microBatch, objectiveOptions.repetition, reader)
+    Self.checkBatch(batch, microBatch, requirements.repetition, reader)
     Self.checkSize(model, batch: batch, microBatch: microBatch, reader)
     sum = reader.choice(
       "batch.sum", default: .exact,
@@ -304,11 +307,11 @@ public struct RunConfiguration: Sendable {
   }
 
   /// Which text each position of the run's stream reads.
-  public var stream: RepeatedStream { RepeatedStream(objectiveOptions.repetition, batch: batch, microBatch: microBatch) }
+  public var stream: RepeatedStream { RepeatedStream(requirements.repetition, batch: batch, microBatch: microBatch) }
 
   /// What goes from the first planned step to the last, by name: a run planned anew in the middle has other bits from there on.
   public var schedules: [String] {
-    (schedule.type == .constant ? [] : ["the \(schedule.type.rawValue) schedule"]) + (objectiveOptions.followsProgress ? ["the objective's schedule"] : [])
+    (schedule.type == .constant ? [] : ["the \(schedule.type.rawValue) schedule"]) + (requirements.followsProgress ? ["the objective's schedule"] : [])
   }
 
   static let mostSteps = 100_000_000

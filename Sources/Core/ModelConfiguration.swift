@@ -12,15 +12,26 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     case swiglu
   }
   public enum PositionEmbedding: String, Codable, Sendable, CaseIterable { case learned, rotary, none }
-  /// What the last layer is asked for.
+  /// Which token a row of the vocabulary head predicts.
+  public enum Prediction: String, Codable, Sendable, CaseIterable {
+    /// The token behind the row's own (GPT-2).
+    case next
+    /// The row's own token, which the input hides (BERT).
+    case same
+  }
+  /// What the head scores.
   public enum Head: String, Codable, Sendable, CaseIterable {
     /// A score for every id of the vocabulary.
     case vocabulary
-    /// One score a position: whether its token was replaced (ELECTRA's discriminator).
+    /// One score per position: whether its token was replaced (ELECTRA's discriminator).
     case replaced
+    /// Nothing: heads are the objective's own, as those on rows of numbers.
+    case none
   }
 
   public var attentionMask: AttentionMask
+  /// Which token a row of the vocabulary head predicts.
+  public var prediction: Prediction
   /// Rows of the token embedding; 0 for a model of continuous inputs.
   public var vocabSize: Int
   /// Longest sequence.
@@ -68,9 +79,11 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     norm: Norm = .layer, normPlacement: NormPlacement = .pre, normEps: Float = 1e-5, activation: Activation = .geluTanh,
     positionEmbedding: PositionEmbedding = .learned, ropeTheta: Float = 10_000, tieWordEmbeddings: Bool = true, bias: Bool = true, typeVocabSize: Int = 0,
     headTransform: Bool = false, dropout: Float = 0, attentionDropout: Float = 0, inputSize: Int = 0,
-    embeddingSize: Int = 0, head: Head = .vocabulary, initializerRange: Float = 0.02
+    embeddingSize: Int = 0, head: Head = .vocabulary, initializerRange: Float = 0.02, prediction: Prediction? = nil
   ) {
     self.attentionMask = attentionMask
+    // A row that sees its own token has nothing to predict of it.
+    self.prediction = prediction ?? (attentionMask == .causal ? .next : .same)
     self.vocabSize = vocabSize
     self.maxPosition = maxPosition
     self.hiddenSize = hiddenSize

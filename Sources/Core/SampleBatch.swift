@@ -21,10 +21,14 @@ public struct SampleBatch: Sendable, Equatable {
   public var valueSize: Int
   /// Document number of each position inside its sample, from 0; -1 where there is nothing (padding, or past the end of the data).
   public var documentIDs: [Int32]
+  /// Named arrays beside the input, in rising order of their names: labels, second inputs; none for text.
+  public var fields: [SampleField]
+  /// Which numbers of `values` were measured, [count, length, valueSize]; empty where all were.
+  public var observed: [Bool]
 
   public init(
     sampleIDs: [UInt64], indices: [UInt64]? = nil, epochs: [UInt64]? = nil, length: Int, lookahead: Int = 1, tokens: [Int32] = [],
-    values: [Float] = [], valueSize: Int = 0, documentIDs: [Int32]
+    values: [Float] = [], valueSize: Int = 0, documentIDs: [Int32], fields: [SampleField] = [], observed: [Bool] = []
   ) {
     precondition(documentIDs.count == sampleIDs.count * (length + lookahead), "documentIDs must be [count, length + lookahead]")
     precondition(tokens.isEmpty || tokens.count == documentIDs.count, "tokens must be [count, length + lookahead]")
@@ -41,7 +45,13 @@ public struct SampleBatch: Sendable, Equatable {
     self.values = values
     self.valueSize = valueSize
     self.documentIDs = documentIDs
+    self.fields = fields
+    self.observed = observed
+    precondition(observed.isEmpty || observed.count == values.count, "observed must be [count, length, valueSize]")
+    for field in fields { precondition(field.count == sampleIDs.count, "field \(field.name) has \(field.count) of \(sampleIDs.count) samples") }
   }
+
+  public func field(_ name: String) -> SampleField? { fields.first { $0.name == name } }
 
   public var count: Int { sampleIDs.count }
   /// Entries from one sample to the next in `tokens` and `documentIDs`.
@@ -69,6 +79,8 @@ extension SampleBatch {
     if !tokens.isEmpty { result.tokens += [Int32](repeating: 0, count: extra * stride) }
     result.values += [Float](repeating: 0, count: extra * length * valueSize)
     result.documentIDs += [Int32](repeating: -1, count: extra * stride)
+    result.fields = fields.map { $0.padded(by: extra) }
+    if !observed.isEmpty { result.observed += [Bool](repeating: false, count: extra * length * valueSize) }
     return result
   }
 }
@@ -81,6 +93,7 @@ extension SampleBatch {
     }
     return SampleBatch(
       sampleIDs: gather(sampleIDs, 1), indices: gather(indices, 1), epochs: gather(epochs, 1), length: length, lookahead: lookahead,
-      tokens: gather(tokens, stride), values: gather(values, length * valueSize), valueSize: valueSize, documentIDs: gather(documentIDs, stride))
+      tokens: gather(tokens, stride), values: gather(values, length * valueSize), valueSize: valueSize, documentIDs: gather(documentIDs, stride),
+      fields: fields.map { $0.taking(rows) }, observed: gather(observed, length * valueSize))
   }
 }

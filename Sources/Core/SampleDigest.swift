@@ -74,7 +74,7 @@ extension SampleBatch {
     }
   }
 
-  /// Of everything that `row` holds besides its position and index: tokens or values, and where documents begin.
+  /// Of everything that `row` holds besides its position and index: tokens or values, where documents begin, what was measured, and fields.
   ///
   /// - Complexity: one multiplication an entry.
   public func contentDigest(_ row: Int) -> UInt64 {
@@ -87,7 +87,16 @@ extension SampleBatch {
       let token = tokens.isEmpty ? 0 : UInt64(UInt32(bitPattern: tokens[i]))
       take(UInt64(UInt32(bitPattern: documentIDs[i])) << 32 | token)
     }
-    for i in row * length * valueSize..<(row + 1) * length * valueSize { take(UInt64(values[i].bitPattern)) }
+    for i in row * length * valueSize..<(row + 1) * length * valueSize {
+      let isMissing = observed.isEmpty ? false : !observed[i]
+      take(UInt64(values[i].bitPattern) | (isMissing ? 1 << 32 : 0))
+    }
+    for field in fields {
+      for i in row * field.length..<(row + 1) * field.length where !field.ids.isEmpty { take(UInt64(UInt32(bitPattern: field.ids[i]))) }
+      for i in row * field.length * field.size..<(row + 1) * field.length * field.size where !field.numbers.isEmpty {
+        take(UInt64(field.numbers[i].bitPattern))
+      }
+    }
     return mix64(hash)
   }
 }

@@ -72,7 +72,7 @@ public struct CooccurrenceMeasure: Measure {
   // MARK: - Parts
 
   private func contextTargetPairs(_ model: MeasuredModel) -> ContextTargetPairs? {
-    ObjectiveRegistry.entry(named: model.objective.name)?.contextTargetPairs(model.objective.options)
+    ObjectiveRegistry.entry(named: model.objective.name)?.requirements(model.objective.options).contextTargetPairs
   }
 
   private func pairOptions(seed: UInt64) -> PairOptions {

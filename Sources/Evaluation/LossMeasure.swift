@@ -43,13 +43,13 @@ public struct LossMeasure: Measure {
     let cut = try model.cut(name)
     let length = model.configuration.maxPosition
     let data = try TokenDataset(
-      corpus, split: context.split, context: length, lookahead: objective.lookahead, order: .sequential, framing: cut.framing,
+      corpus, split: context.split, context: length, lookahead: objective.requirements.lookahead, order: .sequential, framing: cut.framing,
       documents: cut.documents)
     let evaluator = Evaluator(
       objective: objective, bank: bank, length: length, microBatch: context.microBatch, pool: context.pool, seed: context.seed,
       communicator: context.communicator)
     let samples = SpreadSource.count(options.samples, of: data)
-    let isText = type(of: objective).attentionMask == .causal && objective.terms.count == 1
+    let isText = objective.requirements.prediction == .next && objective.terms.count == 1
     let found = try evaluator.sumsAndCounts(
       data, samples: samples, worth: isText ? try TextBytes(corpus, context.split).ofIds : [], meters: context.meters, label: context.activity)
     guard let index = found.counts.firstIndex(where: { $0 <= 0 }) else {

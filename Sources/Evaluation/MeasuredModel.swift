@@ -72,7 +72,7 @@ public struct MeasuredModel: Sendable {
     }
     // Asked by name, every model gets the same question: the objective's defaults.
     let options = name == nil ? objective.options : entry.defaultOptions
-    let made = try entry.make(options, configuration, vocabulary)
+    let made = try entry.make(options, configuration, DataShape(vocabulary))
     let bank = ParameterSet(made.networks)
     let source = try HuggingFaceSource(path)
     _ = try source.load(into: bank.trained, as: made.exported)
@@ -87,7 +87,7 @@ public struct MeasuredModel: Sendable {
 
   /// How samples of a model are framed, by the run it comes from.
   public static func framing(of model: LoadedModel, vocabulary: Vocabulary) throws -> Framing {
-    try Framing(try run(of: model.path)?.data.frame ?? .auto, model.configuration.attentionMask, vocabulary)
+    try Framing(try run(of: model.path)?.data.frame ?? .auto, byDefault: model.configuration.prediction == .same, vocabulary)
   }
 
   /// How samples are cut for its own objective, or another one.
@@ -99,5 +99,5 @@ public struct MeasuredModel: Sendable {
   }
 
   /// [CLS] … [SEP] around samples, as in training.
-  public func framing() throws(ConfigurationError) -> Framing { try Framing(frame, configuration.attentionMask, vocabulary) }
+  public func framing() throws(ConfigurationError) -> Framing { try Framing(frame, byDefault: configuration.prediction == .same, vocabulary) }
 }

@@ -62,7 +62,7 @@ public struct RetrievalMeasure: Measure {
   }
 
   public func obstacle(_ model: MeasuredModel) -> String? {
-    model.predictionObstacle(needsMask: model.configuration.attentionMask != .causal)
+    model.predictionObstacle(needsMask: model.configuration.prediction == .same)
   }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {

@@ -37,10 +37,10 @@ public struct LeftToRightMeasure: Measure {
     self.options = options
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.predictionObstacle(needsMask: model.configuration.attentionMask != .causal) }
+  public func obstacle(_ model: MeasuredModel) -> String? { model.predictionObstacle(needsMask: model.configuration.prediction == .same) }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    let causal = context.model.configuration.attentionMask == .causal
+    let causal = context.model.configuration.prediction == .next
     let mask = context.model.vocabulary.mask ?? 0
     let frame = try context.model.framing() == .clsSep ? 1 : 0
     return try context.measureWindows(Self.name, options.windows, name: "left_to_right") {
@@ -149,7 +149,7 @@ extension MeasuredModel {
   /// What stands in the way of asking for tokens.
   func predictionObstacle(needsMask: Bool) -> String? {
     if encoder.head == nil { return "has no vocabulary head" }
-    if needsMask, configuration.attentionMask == .causal { return "is causal, and masks mean nothing to it" }
+    if needsMask, configuration.prediction == .next { return "is causal, and masks mean nothing to it" }
     if needsMask, vocabulary.mask == nil { return "has a tokeniser without [MASK]" }
     return nil
   }

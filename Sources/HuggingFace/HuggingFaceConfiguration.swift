@@ -49,7 +49,7 @@ public enum HuggingFaceConfiguration {
       .init("norm_eps", .float(model.normEps)), .init("norm_placement", .string(model.normPlacement.rawValue)),
       .init("position_embedding", .string(model.positionEmbedding.rawValue)), .init("rope_theta", .float(model.ropeTheta)),
       .init("tie_word_embeddings", .bool(model.tieWordEmbeddings)), .init("type_vocab_size", .integer(model.typeVocabSize)),
-      .init("attention_mask", .string(model.attentionMask.rawValue)), .init("vocab_size", .integer(model.vocabSize)),
+      .init("attention_mask", .string(model.attentionMask.rawValue)), .init("prediction", .string(model.prediction.rawValue)), .init("vocab_size", .integer(model.vocabSize)),
       .init("hidden_size", .integer(model.hiddenSize)),
     ]
   }

@@ -24,13 +24,15 @@ public struct Autoregressive: TokenObjective {
   public static let name = "ar"
   public static let summary = "Next-token prediction with a causal decoder."
   public static let paper = "Radford et al. 2019, Language models are unsupervised multitask learners (GPT-2)"
-  public static let attentionMask = ModelConfiguration.AttentionMask.causal
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: 1, distribution: .uniform) }
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements {
+    .causal(contextTargetPairs: .ahead(offsets: 1, distribution: .uniform))
+  }
 
   public let options: Options
   public let prediction: TokenPrediction
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options
     prediction = TokenPrediction(model)
   }
@@ -50,7 +52,7 @@ public struct Autoregressive: TokenObjective {
       }
     }
     return TrainingExample(
-      inputs: [clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)],
+      inputs: [clean.input(attentionMask: .causal, documentMasking: options.documentMasking)],
       targets: [TermTargets(rows: rows, ids: ids)])
   }
 }

@@ -52,13 +52,15 @@ public struct DiverseAutoregressive: Objective {
   public static let summary = "Prediction of one of the next m tokens, or of all of them, with a causal decoder."
   public static let paper =
     "Zhang et al. 2024, Look Ahead or Look Around? A Theoretical Comparison Between Autoregressive and Masked Pretraining, arXiv 2407.00935"
-  public static let attentionMask = ModelConfiguration.AttentionMask.causal
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: options.offsets, distribution: options.offsetDistribution) }
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements {
+    .causal(lookahead: options.offsets, contextTargetPairs: .ahead(offsets: options.offsets, distribution: options.offsetDistribution))
+  }
 
   public let options: Options
   public let prediction: OffsetPrediction
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     guard (1...64).contains(options.offsets) else {
       throw ConfigurationError("objective.offsets", is: options.offsets, rule: "it must lie in 1...64.")
     }
@@ -75,7 +77,6 @@ public struct DiverseAutoregressive: Objective {
   public var networks: NetworkSet { prediction.networks }
   public var encoder: Transformer { prediction.transformer }
   public var terms: [LossTerm] { [LossTerm("loss")] }
-  public var lookahead: Int { options.offsets }
   public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: encoder.configuration.vocabSize) }
 
   public func trainingFlops(_ example: TrainingExample) -> Double {
@@ -106,7 +107,7 @@ public struct DiverseAutoregressive: Objective {
     }
     targets.count = targets.weights.reduce(0) { $0 + Double($1) }
     return TrainingExample(
-      inputs: [clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)], targets: [targets])
+      inputs: [clean.input(attentionMask: .causal, documentMasking: options.documentMasking)], targets: [targets])
   }
 
   /// The token at an offset; nil where it is past the end, or in another document and may not be asked.

@@ -47,20 +47,21 @@ public struct DupMAE: Objective {
   public static let name = "dupmae"
   public static let summary = "retromae, and the bag of words of the passage from its ordinary tokens: for retrieval."
   public static let paper = "Xiao et al. 2022, RetroMAE v2: duplex masked auto-encoder, arXiv 2211.08769"
-  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .masked(share: options.maskRatio...options.maskRatio) }
-  public static func samples(_ options: Options) -> SampleForm { .framed }
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements {
+    .bidirectional(samples: .framed, contextTargetPairs: .masked(share: options.maskRatio...options.maskRatio))
+  }
 
   public let options: Options
   public let terms: [LossTerm]
   public let bottleneck: PassageBottleneck
   private let masks: PassageMasks
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options
     masks = try PassageMasks(
       maskRatio: options.maskRatio, maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb,
-      decoderMaskRatio: options.decoderMaskRatio, vocabulary, objective: Self.name)
+      decoderMaskRatio: options.decoderMaskRatio, data.vocabulary, objective: Self.name)
     guard (0...100).contains(options.bagWeight) else {
       throw ConfigurationError("objective.bag_weight", is: options.bagWeight, rule: "it must lie in 0...100.")
     }

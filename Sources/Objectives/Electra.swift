@@ -65,8 +65,8 @@ public struct Electra: Objective {
   public static let name = "electra"
   public static let summary = "Replaced-token detection: a small generator fills masks, the model tells its tokens from the original ones."
   public static let paper = "Clark et al. 2020, ELECTRA, arXiv 2003.10555"
-  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
-  public static let head = ModelConfiguration.Head.replaced
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements { .bidirectional(head: .replaced) }
 
   public let options: Options
   public let networks: NetworkSet
@@ -76,7 +76,7 @@ public struct Electra: Objective {
   let tokens: MaskableTokens
   private let replacement: Replacement
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     var problems: [ConfigurationError.Problem] = []
     if !(0...1).contains(options.maskReplaceProb) {
       problems.append(.init(key: "objective.mask_replace_prob", sentence: "is \(options.maskReplaceProb); it must lie in 0...1."))
@@ -85,7 +85,7 @@ public struct Electra: Objective {
       problems.append(.init(key: "objective.discriminator_positions", sentence: "is \"\(options.discriminatorPositions)\"; it must be all or drawn."))
     }
     let shape = try options.generatorShape(model, more: problems)
-    tokens = try MaskableTokens(vocabulary, objective: Self.name)
+    tokens = try MaskableTokens(data.vocabulary, objective: Self.name)
     replacement = Replacement(maskReplaceProb: options.maskReplaceProb)
     self.options = options
     terms = [LossTerm("generator", weight: options.generatorWeight), LossTerm("discriminator", weight: options.discriminatorWeight)]
@@ -105,7 +105,7 @@ public struct Electra: Objective {
   public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: term == 0 ? encoder.configuration.vocabSize : 2) }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)
+    var input = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
     let original = input.tokens
     var (drawn, asked) = ([Int](), [Int]())
     for sample in 0..<clean.count {

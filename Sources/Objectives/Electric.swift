@@ -59,8 +59,8 @@ public struct Electric: Objective {
   public static let name = "electric"
   public static let summary = "Energy-based cloze model: told from noise of a two-tower generator, whose probabilities it corrects."
   public static let paper = "Clark et al. 2020, Pre-training transformers as energy-based cloze models, arXiv 2012.08561"
-  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
-  public static let head = ModelConfiguration.Head.replaced
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements { .bidirectional(head: .replaced) }
 
   public let options: Options
   public let networks: NetworkSet
@@ -70,10 +70,10 @@ public struct Electric: Objective {
   let generator: TwoTowers
   private let tokens: MaskableTokens
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     let shape = try options.generatorShape(model, more: [])
     generatorShape = shape
-    tokens = try MaskableTokens(vocabulary, objective: Self.name)
+    tokens = try MaskableTokens(data.vocabulary, objective: Self.name)
     self.options = options
     terms = [LossTerm("generator", weight: options.generatorWeight), LossTerm("discriminator", weight: options.discriminatorWeight)]
     var layout = ParameterLayout()
@@ -89,7 +89,7 @@ public struct Electric: Objective {
 
   /// `inputs[0]` shows the drawn positions as [MASK], which the main network never reads: a proposed token takes their place.
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)
+    var input = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
     let original = input.tokens
     var (rows, labels) = ([Int](), [Float]())
     for sample in 0..<clean.count {

@@ -37,16 +37,6 @@ public struct FullyExploredMasks: TokenObjective {
     ]
 
     public init() {}
-
-    public var repetition: SampleRepetition {
-      // Asked before the options are checked.
-      let times = min(max(sets, 1), FullyExploredMasks.mostSets)
-      return switch placement {
-      case .epochs: .none
-      case .step: SampleRepetition(times: times, layout: .rows, key: "objective.sets")
-      case .batch: SampleRepetition(times: times, layout: .microBatches, key: "objective.sets")
-      }
-    }
   }
 
   public enum Placement: String, Codable, Sendable, CaseIterable {
@@ -68,10 +58,20 @@ public struct FullyExploredMasks: TokenObjective {
   public static let name = "mlm-explored"
   public static let summary = "Masked language modelling with masks that cover a text without overlap, at every token once a cycle."
   public static let paper = "Zheng et al. 2020, Fully-explored masked language model, arXiv 2010.06040"
-  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements {
     let share = 1 / Double(options.sets)
-    return .masked(share: share...share)
+    return .bidirectional(repetition: repetition(options), contextTargetPairs: .masked(share: share...share))
+  }
+
+  private static func repetition(_ options: Options) -> SampleRepetition {
+    // Computed before the options are checked.
+    let times = min(max(options.sets, 1), mostSets)
+    return switch options.placement {
+    case .epochs: .none
+    case .step: SampleRepetition(times: times, layout: .rows, key: "objective.sets")
+    case .batch: SampleRepetition(times: times, layout: .microBatches, key: "objective.sets")
+    }
   }
 
   public let options: Options
@@ -85,19 +85,19 @@ public struct FullyExploredMasks: TokenObjective {
   /// Sites of the divisions, which belong to a text and a cycle, not to a position of the stream; above all others.
   private static let divisionSite: UInt32 = 1 << 16
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options
     var problems = OptionProblems()
     problems.require("sets", options.sets, in: 2...Self.mostSets)
     Replacement.check(maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb, &problems)
-    tokens = try MaskableTokens(vocabulary, objective: Self.name, after: problems)
+    tokens = try MaskableTokens(data.vocabulary, objective: Self.name, after: problems)
     replacement = Replacement(maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb)
     partition = MaskPartition(sets: options.sets, assignment: options.assign)
     prediction = TokenPrediction(model)
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)
+    var input = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
     var (rows, ids, weights, samples) = ([Int](), [Int32](), [Float](), 0)
     for sample in 0..<clean.count {
       let hidden = hidden(clean, sample, context)

@@ -41,8 +41,10 @@ public struct MaskEnhancedAutoregressive: TokenObjective {
   public static let name = "meap"
   public static let summary = "Next-token prediction from an input with 15 % masks, past what is hidden."
   public static let paper = "Zhuang et al. 2025, Mask-enhanced autoregressive prediction, arXiv 2502.07490"
-  public static let attentionMask = ModelConfiguration.AttentionMask.causal
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .ahead(offsets: 1, distribution: .uniform) }
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements {
+    .causal(contextTargetPairs: .ahead(offsets: 1, distribution: .uniform))
+  }
 
   public let options: Options
   private let plain: Autoregressive
@@ -53,14 +55,14 @@ public struct MaskEnhancedAutoregressive: TokenObjective {
 
   public var prediction: TokenPrediction { plain.prediction }
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options
     var problems = OptionProblems()
     problems.require("mask_ratio", options.maskRatio, in: 0...0.9)
-    tokens = try MaskableTokens(vocabulary, objective: Self.name, after: problems)
+    tokens = try MaskableTokens(data.vocabulary, objective: Self.name, after: problems)
     var next = Autoregressive.Options()
     next.documentMasking = options.documentMasking
-    plain = try Autoregressive(next, model: model, vocabulary: vocabulary)
+    plain = try Autoregressive(next, model: model, data: data)
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {

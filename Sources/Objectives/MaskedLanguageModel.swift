@@ -51,8 +51,6 @@ public struct MaskedLanguageModel: TokenObjective {
     ]
 
     public init() {}
-
-    public var followsProgress: Bool { ratioSchedule == .linear && maskRatio != finalMaskRatio }
   }
 
   public enum RatioSchedule: String, Codable, Sendable, CaseIterable { case constant, linear }
@@ -62,8 +60,13 @@ public struct MaskedLanguageModel: TokenObjective {
   public static let name = "mlm"
   public static let summary = "Masked language modelling, 15 % of tokens, 80/10/10, with a bidirectional encoder."
   public static let paper = "Devlin et al. 2018, BERT, arXiv 1810.04805"
-  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements {
+    let follows = options.ratioSchedule == .linear && options.maskRatio != options.finalMaskRatio
+    return .bidirectional(followsProgress: follows, contextTargetPairs: contextTargetPairs(options))
+  }
+
+  private static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {
     // Words and spans hide neighbours together, which no share of single tokens says.
     guard options.spans == .none, !options.wholeWordMask else { return nil }
     let last = options.ratioSchedule == .linear ? options.finalMaskRatio : options.maskRatio
@@ -76,9 +79,9 @@ public struct MaskedLanguageModel: TokenObjective {
   private let replacement: Replacement
   private let shape: MaskShape
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options
-    tokens = try MaskableTokens(vocabulary, objective: Self.name, after: Self.problems(options, vocabulary))
+    tokens = try MaskableTokens(data.vocabulary, objective: Self.name, after: Self.problems(options, data.vocabulary))
     replacement = Replacement(maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb)
     shape = MaskShape(wholeWordMask: options.wholeWordMask, spans: Self.spans(options))
     prediction = TokenPrediction(model)
@@ -106,7 +109,7 @@ public struct MaskedLanguageModel: TokenObjective {
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)
+    var input = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
     var (rows, ids) = ([Int](), [Int32]())
     let ratio = ratio(context)
     for sample in 0..<clean.count {

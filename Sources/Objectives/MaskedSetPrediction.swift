@@ -34,15 +34,16 @@ public struct MaskedSetPrediction: TokenObjective {
   public static let name = "mpp"
   public static let summary = "Masked prediction of the members of sets without order, each with an optional role."
   public static let paper = "RisingBALLER: a player is a token, a match is a sentence, 2024, arXiv 2410.00943"
-  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
 
-  public static func samples(_ options: Options) -> SampleForm { .documents(unit: options.roles ? 2 : 1) }
+  public static func requirements(_ options: Options) -> ObjectiveRequirements {
+    .bidirectional(samples: .documents(unit: options.roles ? 2 : 1))
+  }
 
   public let options: Options
   public let prediction: TokenPrediction
   private let tokens: MaskableTokens
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options
     guard (0.01...0.9).contains(options.maskRatio) else {
       throw ConfigurationError("objective.mask_ratio", is: options.maskRatio, rule: "it must lie in 0.01...0.9.")
@@ -54,12 +55,12 @@ public struct MaskedSetPrediction: TokenObjective {
     guard !options.roles || model.maxPosition >= 2 else {
       throw ConfigurationError("model.max_position", is: model.maxPosition, rule: "with objective.roles it must be at least 2: a role and an entity.")
     }
-    tokens = try MaskableTokens(vocabulary, objective: Self.name)
+    tokens = try MaskableTokens(data.vocabulary, objective: Self.name)
     prediction = TokenPrediction(model, roleIDs: options.roles)
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = options.roles ? paired(clean) : clean.input(attentionMask: Self.attentionMask, documentMasking: false)
+    var input = options.roles ? paired(clean) : clean.input(attentionMask: .bidirectional, documentMasking: false)
     // Where an entity stands in the sample: behind its role.
     let unit = options.roles ? 2 : 1
     var (rows, ids) = ([Int](), [Int32]())

@@ -18,20 +18,12 @@ public protocol Objective: Sendable {
   static var summary: String { get }
   /// Title, year and identifier of the paper.
   static var paper: String { get }
-  /// Which tokens a position of the main network sees.
-  static var attentionMask: ModelConfiguration.AttentionMask { get }
-  /// How a corpus must be cut into samples; `any` unless the objective says otherwise.
-  static func samples(_ options: Options) -> SampleForm
-
-  /// Which tokens of a text the main network's predictions link; nil, the default, where that is no matter of visible and hidden tokens.
-  static func contextTargetPairs(_ options: Options) -> ContextTargetPairs?
-
-  /// What the main network is asked for: which models the objective can evaluate.
-  static var head: ModelConfiguration.Head { get }
+  /// What the objective needs of data, model and configuration under these options.
+  static func requirements(_ options: Options) -> ObjectiveRequirements
 
   /// Builds the networks from the main model's shape.
   /// - Throws: `ConfigurationError` naming the key under `objective`.
-  init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError)
+  init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError)
 
   /// The networks with their parameters.
   var networks: NetworkSet { get }
@@ -46,11 +38,6 @@ public protocol Objective: Sendable {
 
   /// The loss of a predictor that knows nothing, for a term: log V for a softmax over V. Stated so that tests can hold it against the code.
   func trivialLoss(term: Int) -> Double?
-
-  /// Tokens behind a sample's last position that targets may read; 1 unless the objective says otherwise.
-  ///
-  /// A sample's digest covers them, so they are a part of what a run accounts for.
-  var lookahead: Int { get }
 
   /// Samples become examples. A pure function of the samples and the context: the same on any rank.
   func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample
@@ -73,18 +60,21 @@ public protocol Objective: Sendable {
 }
 
 extension Objective {
-  public var lookahead: Int { 1 }
+  /// The objective for data of token ids.
+  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+    try self.init(options, model: model, data: DataShape(vocabulary))
+  }
+
+  /// What the objective needs under its own options.
+  public var requirements: ObjectiveRequirements { Self.requirements(options) }
 
   /// One pass of the encoder over the first input, and logits at the rows of the first term.
   public func trainingFlops(_ example: TrainingExample) -> Double {
     encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count)
   }
 
-  public static var head: ModelConfiguration.Head { .vocabulary }
   public var exported: ModelConfiguration { encoder.configuration }
   public var exportedNetworks: [ExportedNetwork] { [] }
-  public static func samples(_ options: Options) -> SampleForm { .any }
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { nil }
 }
 
 extension ModelConfiguration {
@@ -110,15 +100,6 @@ public protocol ObjectiveOptions: Codable, Sendable, Equatable {
   init()
   /// A sentence for each option, with the values allowed: what docs/configuration.md says of it.
   static var sentences: [String: String] { get }
-  /// How often a step reads each of its texts: once, unless the objective compares several views of one.
-  var repetition: SampleRepetition { get }
-  /// Whether corruption follows the share of the planned steps that is done, so that planning other steps changes it.
-  var followsProgress: Bool { get }
-}
-
-extension ObjectiveOptions {
-  public var repetition: SampleRepetition { .none }
-  public var followsProgress: Bool { false }
 }
 
 /// A part of the loss: λ · Σ w·ℓ / Σ w, the sums running over the whole batch.

@@ -6,17 +6,13 @@ public struct ObjectiveEntry: Sendable {
   public let name: String
   public let summary: String
   public let paper: String
-  public let attentionMask: ModelConfiguration.AttentionMask
-  public let head: ModelConfiguration.Head
-  /// What the objective needs of its samples under these options.
-  public let samples: @Sendable (any ObjectiveOptions) -> SampleForm
-  /// Which tokens of a text predictions link under these options.
-  public let contextTargetPairs: @Sendable (any ObjectiveOptions) -> ContextTargetPairs?
+  /// What the objective needs under these options.
+  public let requirements: @Sendable (any ObjectiveOptions) -> ObjectiveRequirements
   /// Names of the options, for strict configurations.
   public let defaultOptions: any ObjectiveOptions
   /// What docs/configuration.md says of each option.
   public let optionSentences: [String: String]
-  public let make: @Sendable (any ObjectiveOptions, ModelConfiguration, Vocabulary) throws(ConfigurationError) -> any Objective
+  public let make: @Sendable (any ObjectiveOptions, ModelConfiguration, DataShape) throws(ConfigurationError) -> any Objective
   /// Decodes the options with a caller's decoder.
   public let decode: @Sendable (any Decoder) throws -> any ObjectiveOptions
 
@@ -25,20 +21,10 @@ public struct ObjectiveEntry: Sendable {
     name = O.name
     summary = O.summary
     paper = O.paper
-    attentionMask = O.attentionMask
-    head = O.head
-    samples = { options in
-      guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
-      return O.samples(options)
-    }
-    contextTargetPairs = { options in
-      guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
-      return O.contextTargetPairs(options)
-    }
+    requirements = { O.requirements(Self.own($0, O.self)) }
     (defaultOptions, optionSentences) = (O.Options(), O.Options.sentences)
-    make = { (options, model, vocabulary) throws(ConfigurationError) in
-      guard let options = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
-      let objective = try O(options, model: model, vocabulary: vocabulary)
+    make = { (options, model, data) throws(ConfigurationError) in
+      let objective = try O(Self.own(options, O.self), model: model, data: data)
       guard objective.terms.contains(where: { $0.weight != 0 }) else {
         throw ConfigurationError("objective", "\(O.name) has weight 0 for every term of its loss (\(objective.terms.map(\.name).joined(separator: ", "))); give one a weight above 0.")
       }
@@ -46,6 +32,14 @@ public struct ObjectiveEntry: Sendable {
     }
     decode = { try O.Options(from: $0) }
   }
+
+  private static func own<O: Objective>(_ options: any ObjectiveOptions, _: O.Type) -> O.Options {
+    guard let own = options as? O.Options else { preconditionFailure("options of another objective than \(O.name)") }
+    return own
+  }
+
+  /// What the objective needs under its default options.
+  public var defaultRequirements: ObjectiveRequirements { requirements(defaultOptions) }
 }
 
 /// All objectives. Adding one is a file, a line here, and a test.
@@ -66,7 +60,7 @@ public enum ObjectiveRegistry {
 
   /// Those that a model of this shape can be evaluated with, the most usual first.
   public static func entries(fitting model: ModelConfiguration) -> [ObjectiveEntry] {
-    entries.filter { $0.attentionMask == model.attentionMask && $0.head == model.head }
+    entries.filter { $0.defaultRequirements.fits(model) }
   }
 
   public static func entry(named name: String) -> ObjectiveEntry? { entries.first { $0.name == name } }

@@ -41,20 +41,21 @@ public struct RetroMAE: Objective {
   public static let name = "retromae"
   public static let summary = "Masked language modelling, and reconstruction of the passage from [CLS] by a one-layer decoder: for retrieval."
   public static let paper = "Xiao et al. 2022, RetroMAE, arXiv 2205.12035"
-  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? { .masked(share: options.maskRatio...options.maskRatio) }
-  public static func samples(_ options: Options) -> SampleForm { .framed }
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements {
+    .bidirectional(samples: .framed, contextTargetPairs: .masked(share: options.maskRatio...options.maskRatio))
+  }
 
   public let options: Options
   public let terms = [LossTerm("encoder"), LossTerm("decoder")]
   public let bottleneck: PassageBottleneck
   private let masks: PassageMasks
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options
     masks = try PassageMasks(
       maskRatio: options.maskRatio, maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb,
-      decoderMaskRatio: options.decoderMaskRatio, vocabulary, objective: Self.name)
+      decoderMaskRatio: options.decoderMaskRatio, data.vocabulary, objective: Self.name)
     bottleneck = try PassageBottleneck(model, query: options.query, bag: false, objective: Self.name)
   }
 

@@ -72,8 +72,12 @@ public struct VariableLengthMasks: TokenObjective {
   public static let name = "mlm-varlen"
   public static let summary = "Masked language modelling with a number of masks drawn anew for every sample, from contexts of every size."
   public static let paper = "Zhang et al. 2024, Look ahead or look around?, arXiv 2407.00935"
-  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
-  public static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements {
+    .bidirectional(contextTargetPairs: contextTargetPairs(options))
+  }
+
+  private static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {
     // A hidden end asks the prefix for everything behind it; the cosine draws no share evenly.
     guard options.maskingStrategy == .randomSubset else { return nil }
     switch options.maskCountDistribution {
@@ -91,9 +95,9 @@ public struct VariableLengthMasks: TokenObjective {
   /// The generator's site for n and the coin of `mix`, apart from those of `randomSubset`.
   private static let countSite: UInt32 = 2
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options
-    tokens = try MaskableTokens(vocabulary, objective: Self.name, after: Self.problems(options))
+    tokens = try MaskableTokens(data.vocabulary, objective: Self.name, after: Self.problems(options))
     prediction = TokenPrediction(model)
   }
 
@@ -108,7 +112,7 @@ public struct VariableLengthMasks: TokenObjective {
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: options.documentMasking)
+    var input = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
     var (rows, ids, weights, samples) = ([Int](), [Int32](), [Float](), 0)
     for sample in 0..<clean.count {
       let eligible = tokens.eligible(clean, sample)

@@ -4,6 +4,7 @@ import Core
 import Data
 import Foundation
 import HuggingFace
+import Objectives
 import Storage
 import Tokenizers
 
@@ -22,7 +23,7 @@ public enum CorpusInputs {
     let hasValidation = !corpus.manifest.shards(.validation).isEmpty
     let validation = hasValidation ? try dataset(corpus, .validation, configuration, vocabulary, order: .sequential) : nil
     return RunInputs(
-      training: training, validation: validation, vocabulary: vocabulary,
+      training: training, validation: validation, data: DataShape(vocabulary),
       tokenizerFiles: try tokenizerFiles(
         corpus, tokenizer, SampleCut(configuration, vocabulary).framing, context: configuration.model.maxPosition), dataHash: corpus.manifest.contentHash)
   }
@@ -57,7 +58,7 @@ public enum CorpusInputs {
   ) throws -> TokenDataset {
     let cut = try SampleCut(configuration, vocabulary)
     return try TokenDataset(
-      corpus, split: split, context: configuration.model.maxPosition, lookahead: try TrainingRun.lookahead(configuration, vocabulary), order: order,
+      corpus, split: split, context: configuration.model.maxPosition, lookahead: configuration.requirements.lookahead, order: order,
       framing: cut.framing, documents: cut.documents)
   }
 
@@ -76,14 +77,12 @@ public enum CorpusInputs {
 }
 
 extension Framing {
-  /// [CLS] … [SEP] for bidirectional models whose tokeniser has both, unless the configuration says otherwise.
-  public init(
-    _ frame: RunConfiguration.Data.Frame, _ attentionMask: ModelConfiguration.AttentionMask, _ vocabulary: Vocabulary
-  ) throws(ConfigurationError) {
+  /// [CLS] … [SEP] where the configuration or, where it leaves it open, the objective wants it and the tokeniser has both.
+  public init(_ frame: RunConfiguration.Data.Frame, byDefault: Bool, _ vocabulary: Vocabulary) throws(ConfigurationError) {
     let possible = vocabulary.cls != nil && vocabulary.sep != nil
     switch frame {
     case .none: self = .none
-    case .auto: self = attentionMask == .bidirectional && possible ? .clsSep : .none
+    case .auto: self = byDefault && possible ? .clsSep : .none
     case .clsSep:
       guard possible else { throw ConfigurationError("data.frame", "is cls-sep, but the corpus's tokeniser has no [CLS] and [SEP].") }
       self = .clsSep

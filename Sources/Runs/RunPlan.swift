@@ -25,23 +25,23 @@ public struct RunPlan: Sendable {
 
   /// - Throws: `ConfigurationError` as the run itself would.
   public init(_ configuration: RunConfiguration, _ inputs: RunInputs, ranks: Int, threads: Int) throws {
-    let inputs = inputs.repeated(for: configuration)
-    let model = TrainingRun.model(configuration, inputs.vocabulary)
-    let objective = try TrainingRun.objective(configuration, model: model, vocabulary: inputs.vocabulary)
+    let training = inputs.training(configuration)
+    let model = TrainingRun.model(configuration, inputs.data)
+    let objective = try TrainingRun.objective(configuration, model: model, data: inputs.data)
     let layout = objective.networks.trained
     let counting = Arena.counting()
     _ = objective.workspace(samples: configuration.microBatch, length: model.maxPosition, counting)
     let auxiliary = objective.networks.auxiliaries.reduce(0) { $0 + $1.layout.parameterCount }
     self.model = objective.exported
     self.threads = threads
-    steps = try configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: model.maxPosition)
+    steps = try configuration.steps(samplesPerEpoch: training.samplesPerEpoch, tokensPerSample: model.maxPosition)
     parameters = layout.parameterCount
     workspaceBytes = threads * 4 * (counting.used + layout.largestGroup)
     memoryBytes = (ranks > 1 ? 24 : 20) * parameters + 4 * auxiliary + workspaceBytes + 64_000_000
       + (ranks > 1 ? Int(2 * configuration.machine.bucketMegabytes * 1_048_576) : 0)
     checkpointBytes = 12 * parameters + 4 * auxiliary
     let sample = objective.corrupt(
-      try inputs.training.samples(at: 0..<UInt64(configuration.microBatch)),
+      try training.samples(at: 0..<UInt64(configuration.microBatch)),
       StepContext(seed: configuration.seed, step: 0, steps: steps))
     flops = objective.trainingFlops(sample) * Double(steps * configuration.batch / configuration.microBatch)
   }
@@ -50,19 +50,19 @@ public struct RunPlan: Sendable {
   public static func work(
     _ configuration: RunConfiguration, _ inputs: RunInputs, steps: Int
   ) throws -> (targets: Double, flops: Double, epochs: Double) {
-    let inputs = inputs.repeated(for: configuration)
-    let model = TrainingRun.model(configuration, inputs.vocabulary)
-    let objective = try TrainingRun.objective(configuration, model: model, vocabulary: inputs.vocabulary)
+    let training = inputs.training(configuration)
+    let model = TrainingRun.model(configuration, inputs.data)
+    let objective = try TrainingRun.objective(configuration, model: model, data: inputs.data)
     let plan = BatchPlan(batch: configuration.batch, microBatch: configuration.microBatch, ranks: 1, threads: 1)
     var (targets, flops) = (0.0, 0.0)
     for step in 0..<steps {
       let context = StepContext(seed: configuration.seed, step: step, steps: steps)
-      for example in try Trainer.examples(step: step, rank: 0, plan: plan, objective: objective, source: inputs.training, context: context) {
+      for example in try Trainer.examples(step: step, rank: 0, plan: plan, objective: objective, source: training, context: context) {
         targets += example.targets.reduce(0) { $0 + Double($1.rows.count) }
         flops += objective.trainingFlops(example)
       }
     }
-    return (targets, flops, Double(steps * configuration.batch) / Double(max(inputs.training.samplesPerEpoch, 1)))
+    return (targets, flops, Double(steps * configuration.batch) / Double(max(training.samplesPerEpoch, 1)))
   }
 
   /// This process's sgemm rate in flops a second.

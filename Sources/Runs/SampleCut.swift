@@ -20,10 +20,11 @@ public struct SampleCut: Sendable {
   public init(
     _ frame: RunConfiguration.Data.Frame, _ entry: ObjectiveEntry, _ options: any ObjectiveOptions, _ vocabulary: Vocabulary
   ) throws(ConfigurationError) {
-    switch entry.samples(options) {
-    case .any: (framing, documents) = (try Framing(frame, entry.attentionMask, vocabulary), nil)
+    let requirements = entry.requirements(options)
+    switch requirements.samples {
+    case .any: (framing, documents) = (try Framing(frame, byDefault: requirements.framesByDefault, vocabulary), nil)
     case .framed:
-      (framing, documents) = (try Framing(frame, entry.attentionMask, vocabulary), nil)
+      (framing, documents) = (try Framing(frame, byDefault: requirements.framesByDefault, vocabulary), nil)
       guard framing != .clsSep else { return }
       throw frame == .none
         ? ConfigurationError("data.frame", "is none, but \(entry.name) reads the vector of [CLS]; set it to cls-sep.")

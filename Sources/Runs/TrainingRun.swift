@@ -20,26 +20,31 @@ public struct RunInputs: Sendable {
   public var training: any SampleSource
   /// nil when the corpus has no validation split.
   public var validation: (any SampleSource)?
-  public var vocabulary: Vocabulary
+  /// What objectives and models must know of the data.
+  public var data: DataShape
   /// `tokenizer.json` and its exportedNetworks, for the checkpoints.
   public var tokenizerFiles: [String: [UInt8]]
   /// Digest of the data, for the record of a start.
   public var dataHash: String
 
   public init(
-    training: any SampleSource, validation: (any SampleSource)?, vocabulary: Vocabulary, tokenizerFiles: [String: [UInt8]],
-    dataHash: String
+    training: any SampleSource, validation: (any SampleSource)?, data: DataShape, tokenizerFiles: [String: [UInt8]], dataHash: String
   ) {
-    (self.training, self.validation, self.vocabulary) = (training, validation, vocabulary)
+    (self.training, self.validation, self.data) = (training, validation, data)
     (self.tokenizerFiles, self.dataHash) = (tokenizerFiles, dataHash)
   }
 
-  /// The same inputs, with texts repeated as the configuration's objective asks.
-  public func repeated(for configuration: RunConfiguration) -> RunInputs {
-    guard configuration.stream.repetition.times > 1 else { return self }
-    var inputs = self
-    inputs.training = RepeatedSource(training, configuration.stream)
-    return inputs
+  /// Inputs of token ids.
+  public init(
+    training: any SampleSource, validation: (any SampleSource)?, vocabulary: Vocabulary, tokenizerFiles: [String: [UInt8]],
+    dataHash: String
+  ) {
+    self.init(training: training, validation: validation, data: DataShape(vocabulary), tokenizerFiles: tokenizerFiles, dataHash: dataHash)
+  }
+
+  /// The training samples as the configuration's objective reads them: each as often per step as it says.
+  public func training(_ configuration: RunConfiguration) -> any SampleSource {
+    configuration.stream.repetition.times > 1 ? RepeatedSource(training, configuration.stream) : training
   }
 }
 
@@ -92,16 +97,17 @@ public final class TrainingRun {
     _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, command: [String] = [],
     version: String = "", acceptArithmetic: Bool = false, keepsRecord: Bool = true, remarksOnShape: Bool = true
   ) throws {
-    let inputs = inputs.repeated(for: configuration)
+    var inputs = inputs
+    inputs.training = inputs.training(configuration)
     self.configuration = configuration
     self.inputs = inputs
     self.communicator = communicator
     self.version = version
     self.command = command
     self.acceptArithmetic = acceptArithmetic
-    let shape = Self.model(configuration, inputs.vocabulary)
-    steps = try configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: configuration.model.maxPosition)
-    objective = try Self.objective(configuration, model: shape, vocabulary: inputs.vocabulary)
+    let shape = Self.model(configuration, inputs.data)
+    steps = try configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: shape.maxPosition)
+    objective = try Self.objective(configuration, model: shape, data: inputs.data)
     model = objective.exported
     let plan = BatchPlan(
       batch: configuration.batch, microBatch: configuration.microBatch, ranks: communicator.size, threads: threads)
@@ -114,23 +120,19 @@ public final class TrainingRun {
     saver = CheckpointSaver(configuration.machine, communicator: communicator, pool: trainer.pool, record: record)
   }
 
-  public static func model(_ configuration: RunConfiguration, _ vocabulary: Vocabulary) -> ModelConfiguration {
+  /// The main model with the sizes that the data decides.
+  public static func model(_ configuration: RunConfiguration, _ data: DataShape) -> ModelConfiguration {
     var model = configuration.model
-    model.vocabSize = max(vocabulary.size, vocabulary.rows ?? 0)
+    data.fill(&model)
     return model
   }
 
-  /// Tokens behind each sample that the configuration's objective reads.
-  /// - Throws: `ConfigurationError` as the run itself would.
-  static func lookahead(_ configuration: RunConfiguration, _ vocabulary: Vocabulary) throws -> Int {
-    try objective(configuration, model: model(configuration, vocabulary), vocabulary: vocabulary).lookahead
-  }
-
-  public static func objective(_ configuration: RunConfiguration, model: ModelConfiguration, vocabulary: Vocabulary) throws -> any Objective {
+  /// The configuration's objective for data of this shape.
+  public static func objective(_ configuration: RunConfiguration, model: ModelConfiguration, data: DataShape) throws -> any Objective {
     guard let entry = ObjectiveRegistry.entry(named: configuration.objective) else {
       throw ConfigurationError("objective.name", is: configuration.objective, rule: "it is not in the registry.")
     }
-    return try entry.make(configuration.objectiveOptions, model, vocabulary)
+    return try entry.make(configuration.objectiveOptions, model, data)
   }
 
   static func options(_ configuration: RunConfiguration, steps: Int) -> TrainerOptions {
@@ -303,9 +305,9 @@ public final class TrainingRun {
 
   private func files() throws -> [String: [UInt8]] {
     var files = inputs.tokenizerFiles
-    files[CheckpointFile.configuration] = HuggingFaceConfiguration.json(for: model, vocabulary: inputs.vocabulary)
-    files.merge(ExportedNetworkFiles.configurations(objective.exportedNetworks, vocabulary: inputs.vocabulary)) { $1 }
-    files[CheckpointFile.generation] = HuggingFaceConfiguration.generationJSON(for: model, vocabulary: inputs.vocabulary)
+    files[CheckpointFile.configuration] = HuggingFaceConfiguration.json(for: model, vocabulary: inputs.data.vocabulary)
+    files.merge(ExportedNetworkFiles.configurations(objective.exportedNetworks, vocabulary: inputs.data.vocabulary)) { $1 }
+    files[CheckpointFile.generation] = HuggingFaceConfiguration.generationJSON(for: model, vocabulary: inputs.data.vocabulary)
     return files
   }
 

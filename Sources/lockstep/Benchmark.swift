@@ -45,13 +45,13 @@ struct Benchmark: ParsableCommand {
         throw ConfigurationError(
           "--objective", is: objective, rule: "it must be one of \(ObjectiveRegistry.entries.map(\.name).joined(separator: ", ")).")
       }
-      let make = entry.attentionMask == .causal ? ModelConfiguration.gpt2 : ModelConfiguration.bert
+      let make = entry.defaultRequirements.architecture == "gpt2" ? ModelConfiguration.gpt2 : ModelConfiguration.bert
       let model = make(vocabSize, maxPosition, hiddenSize, numLayers, numHeads, dropout)
       problems += model.problems(prefix: "-").map { .init(key: $0.key.replacing("-.", with: "--").replacing("_", with: "-"), sentence: $0.sentence) }
       guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
       let words = Vocabulary(size: vocabSize, mask: Int32(vocabSize - 1))
       return (
-        { try entry.make(entry.defaultOptions, model, words) }, model,
+        { try entry.make(entry.defaultOptions, model, DataShape(words)) }, model,
         BatchPlan(batch: batch, microBatch: microBatch, ranks: ranks, threads: threads)
       )
     }

@@ -33,7 +33,7 @@ struct Fill: ComputingCommand, SerialCommand {
     guard (1...100_000).contains(top) else { throw ConfigurationError("--top", is: top, rule: "it must lie in 1...100000.") }
     let loaded = try LoadedModel(model, checkpoint: choice.checkpoint)
     let vocabulary = loaded.tokenizer.vocabulary
-    guard loaded.configuration.attentionMask == .bidirectional, loaded.configuration.head == .vocabulary, let mask = vocabulary.mask else {
+    guard loaded.configuration.prediction == .same, loaded.configuration.head == .vocabulary, let mask = vocabulary.mask else {
       throw ConfigurationError(model, "holds no masked model; lockstep generate continues a text with a causal one.")
     }
     if let note = loaded.tokenizer.noteOnBlank(beforeMaskIn: text) { StandardError.write("note: \(note)\n") }

@@ -47,7 +47,7 @@ struct Generate: ComputingCommand, SerialCommand {
     let text = prompt == "-" ? try StandardInput.bytes() : Array(prompt.utf8)
     let loaded = try LoadedModel(model, checkpoint: choice.checkpoint)
     if let note = loaded.tokenizer.noteOnBlank(endOf: String(decoding: text, as: UTF8.self)) { StandardError.write("warning: \(note)\n") }
-    if loaded.configuration.attentionMask == .causal {
+    if loaded.configuration.prediction == .next {
       guard order == nil, passes == 0 else {
         throw ConfigurationError(order == nil ? "--passes" : "--order", "is for masked models, and \(model) is a causal one, which writes from left to right.")
       }

@@ -23,7 +23,7 @@ struct Objectives: SerialCommand {
   func run() throws {
     let rows = ObjectiveRegistry.entries.map { entry in
       Row(
-        name: entry.name, summary: entry.summary, paper: entry.paper, attentionMask: entry.attentionMask.rawValue,
+        name: entry.name, summary: entry.summary, paper: entry.paper, attentionMask: entry.defaultRequirements.attentionMask.rawValue,
         options: Dictionary(
           uniqueKeysWithValues: Mirror(reflecting: entry.defaultOptions).children.compactMap { child in
             child.label.map { ($0, optionText(child.value)) }

@@ -75,14 +75,14 @@ import Testing
   func stepCoversItsTexts(placement: FullyExploredMasks.Placement) throws {
     try with(placement) { run in
       let configuration = try run.configuration()
-      let inputs = run.inputs.repeated(for: configuration)
-      let objective = try TrainingRun.objective(configuration, model: TrainingRun.model(configuration, inputs.vocabulary), vocabulary: inputs.vocabulary)
+      let training = run.inputs.training(configuration)
+      let objective = try TrainingRun.objective(configuration, model: TrainingRun.model(configuration, run.inputs.data), data: run.inputs.data)
       let plan = BatchPlan(batch: 6, microBatch: 2, ranks: 1, threads: 1)
-      #expect(inputs.training.samplesPerEpoch == 159)
+      #expect(training.samplesPerEpoch == 159)
       for step in 0..<60 {
         var asked: [UInt64: [Int]] = [:], real: [UInt64: [Int]] = [:]
         for k in 0..<3 {
-          let batch = try inputs.training.samples(at: plan.positions(step: step, microBatch: k))
+          let batch = try training.samples(at: plan.positions(step: step, microBatch: k))
           let example = objective.corrupt(batch, StepContext(seed: 3, step: step, steps: 60))
           for row in example.targets[0].rows { asked[batch.indices[row / 8], default: []].append(row % 8) }
           for (sample, index) in batch.indices.enumerated() {
@@ -98,9 +98,9 @@ import Testing
   @Test func epochsCoverTheirTexts() throws {
     try with(.epochs) { run in
       let configuration = try run.configuration()
-      let inputs = run.inputs.repeated(for: configuration)
-      let objective = try TrainingRun.objective(configuration, model: TrainingRun.model(configuration, inputs.vocabulary), vocabulary: inputs.vocabulary)
-      let batch = try inputs.training.samples(at: 0..<159)
+      let training = run.inputs.training(configuration)
+      let objective = try TrainingRun.objective(configuration, model: TrainingRun.model(configuration, run.inputs.data), data: run.inputs.data)
+      let batch = try training.samples(at: 0..<159)
       #expect(batch.epochs == (0..<159).map { $0 / 53 })
       let rows = objective.corrupt(batch, StepContext(seed: 3, step: 0, steps: 1)).targets[0].rows
       let asked = Dictionary(grouping: rows) { batch.indices[$0 / 8] }.mapValues { $0.map { $0 % 8 }.sorted() }

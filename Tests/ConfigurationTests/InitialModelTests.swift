@@ -73,7 +73,7 @@ import Testing
         == "model.max_position is 11, longer than the positions of init.from (10 in models/gpt2); it must be at most 10.")
     #expect(
       problem("gpt2", objective: "mlm", "seed=1")
-        == "objective.name is an objective that looks around, and the model of init.from (models/gpt2) looks ahead; use one that looks ahead.")
+        == "objective.name needs a bidirectional attention mask, and the model of init.from (models/gpt2) was trained with a causal one; use an objective with a causal mask.")
   }
 
   @Test func aFolderThatIsNotThereIsNamed() {

@@ -12,7 +12,7 @@ import Testing
 
   private func contextTargetPairs(_ name: String, _ options: (any ObjectiveOptions)? = nil) throws -> ContextTargetPairs? {
     let entry = try #require(ObjectiveRegistry.entry(named: name))
-    return entry.contextTargetPairs(options ?? entry.defaultOptions)
+    return entry.requirements(options ?? entry.defaultOptions).contextTargetPairs
   }
 
   @Test func objectivesSayWhatTheyLink() throws {

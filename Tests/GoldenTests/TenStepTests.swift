@@ -39,7 +39,7 @@ struct TenStepTests {
 
   private func trainer(_ model: ModelConfiguration, _ golden: Golden, _ steps: Golden.Steps) throws -> Trainer {
     let entry = try #require(ObjectiveRegistry.entry(named: model.attentionMask == .causal ? "ar" : "mlm"))
-    let objective = try entry.make(entry.defaultOptions, model, Vocabulary(size: model.vocabSize, mask: 0))
+    let objective = try entry.make(entry.defaultOptions, model, DataShape(Vocabulary(size: model.vocabSize, mask: 0)))
     var optimizer = AdamWOptions()
     (optimizer.learningRate, optimizer.beta1, optimizer.beta2) = (steps.options.learningRate, steps.options.beta1, steps.options.beta2)
     (optimizer.eps, optimizer.weightDecay) = (steps.options.epsilon, steps.options.weightDecay)

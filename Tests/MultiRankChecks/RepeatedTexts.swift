@@ -19,7 +19,7 @@ let repeatedNames = FullyExploredMasks.Placement.allCases.map { "mlm-explored \(
     let model = ModelConfiguration.bert(vocabSize: 61, maxPosition: 24, hiddenSize: 32, numLayers: 2, numHeads: 4, dropout: 0.1)
     let objective = try FullyExploredMasks(options, model: model, vocabulary: Vocabulary(size: 61, mask: 0, special: [0, 1, 2, 3]))
     let plan = BatchPlan(batch: 36, microBatch: 3, ranks: communicator.size, threads: 1)
-    let source = RepeatedSource(Documents(vocabulary: 61, length: 24), RepeatedStream(options.repetition, batch: 36, microBatch: 3))
+    let source = RepeatedSource(Documents(vocabulary: 61, length: 24), RepeatedStream(FullyExploredMasks.requirements(options).repetition, batch: 36, microBatch: 3))
     let trainer = Trainer(
       objective, length: 24, plan: plan, options: TrainerOptions(seed: 5, steps: 10, bucketBytes: 16 << 10), communicator: communicator)
     trainer.bank.initialize(seed: 5)

@@ -69,7 +69,7 @@ func digest(_ store: ParameterStore) -> String {
   SHA256.of(UnsafeRawBufferPointer(start: store.memory, count: 4 * store.layout.count))
 }
 
-func documents(_ objective: any Objective) -> Documents { Documents(vocabulary: 61, length: 24, lookahead: objective.lookahead) }
+func documents(_ objective: any Objective) -> Documents { Documents(vocabulary: 61, length: 24, lookahead: objective.requirements.lookahead) }
 
 /// The examples of this rank.
 @MainActor func examples(_ step: Int, _ trainer: Trainer) throws -> [TrainingExample] {
@@ -86,11 +86,11 @@ func documents(_ objective: any Objective) -> Documents { Documents(vocabulary: 
   let vocabulary = Vocabulary(size: 61, mask: 0, cls: 2, sep: 3, special: [0, 1, 2, 3])
   guard let entry = ObjectiveRegistry.entry(named: name) else { preconditionFailure("no objective \(name)") }
   var model: ModelConfiguration =
-    entry.attentionMask == .causal
+    entry.defaultRequirements.attentionMask == .causal
     ? .gpt2(vocabSize: 61, maxPosition: 24, hiddenSize: 32, numLayers: 2, numHeads: 4, dropout: 0.1)
     : .bert(vocabSize: 61, maxPosition: 24, hiddenSize: 32, numLayers: 2, numHeads: 4, dropout: 0.1)
   model.positionEmbedding = positions[name] ?? model.positionEmbedding
-  let objective = try entry.make(entry.defaultOptions, model, vocabulary)
+  let objective = try entry.make(entry.defaultOptions, model, DataShape(vocabulary))
   var options = TrainerOptions(seed: 5, steps: 50, sum: sum, bucketBytes: 16 << 10, divergence: divergence)
   options.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 5)
   let plan = BatchPlan(batch: 33, microBatch: 3, ranks: communicator.size, threads: threads)

@@ -54,9 +54,9 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 4, 8]) func lookaheadIsTheLargestOffset(offsets: Int) throws {
-    #expect(try objective { $0.offsets = offsets }.lookahead == offsets)
+    #expect(try objective { $0.offsets = offsets }.requirements.lookahead == offsets)
     let model = ModelConfiguration.gpt2(vocabSize: 23, maxPosition: 4, hiddenSize: 4, numLayers: 1, numHeads: 1)
-    #expect(try Autoregressive(.init(), model: model, vocabulary: ToyTokens.vocabulary).lookahead == 1)
+    #expect(try Autoregressive(.init(), model: model, vocabulary: ToyTokens.vocabulary).requirements.lookahead == 1)
   }
 
   /// In evaluation every setting asks what `ar` asks.

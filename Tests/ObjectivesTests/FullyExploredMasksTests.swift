@@ -103,9 +103,9 @@ import Testing
   // MARK: - Placements
 
   @Test func placementsAskForRepeatedTexts() throws {
-    #expect(try objective().options.repetition == .none)
-    #expect(try objective { $0.placement = .step }.options.repetition.layout == .rows)
-    let batch = try objective { ($0.placement, $0.sets) = (.batch, 4) }.options.repetition
+    #expect(try objective().requirements.repetition == .none)
+    #expect(try objective { $0.placement = .step }.requirements.repetition.layout == .rows)
+    let batch = try objective { ($0.placement, $0.sets) = (.batch, 4) }.requirements.repetition
     #expect(batch.layout == .microBatches && batch.times == 4)
   }
 

@@ -25,7 +25,7 @@ private final class Bench {
       toml: "name = \"run\"\n[data]\ncorpus = \"c\"\n[duration]\nsteps = 100\n[machine]\nruns = \"\(path)\"\nprogress = \"none\"\nkeep_last = 100\n\(machine)\n",
       place: "test")
     record = try RunRecord(
-      configuration, model: TrainingRun.model(configuration, Vocabulary(size: 50)), steps: 100,
+      configuration, model: TrainingRun.model(configuration, DataShape(Vocabulary(size: 50))), steps: 100,
       plan: BatchPlan(batch: 32, microBatch: 8, ranks: 1, threads: 2), remarksOnShape: true)
     saver = CheckpointSaver(configuration.machine, communicator: SingleRank(), pool: pool, record: record, retrySeconds: retrySeconds)
     var layout = ParameterLayout()

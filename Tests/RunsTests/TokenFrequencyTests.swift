@@ -17,10 +17,10 @@ import Testing
   private func objective(_ name: String, initializerRange: Float = 0.02) throws -> any Objective {
     let entry = try #require(ObjectiveRegistry.entry(named: name))
     var model: ModelConfiguration =
-      entry.attentionMask == .causal
+      entry.defaultRequirements.attentionMask == .causal
       ? .gpt2(vocabSize: 8, maxPosition: 16, hiddenSize: 16, numLayers: 1, numHeads: 2) : .bert(vocabSize: 8, maxPosition: 16, hiddenSize: 16, numLayers: 1, numHeads: 2)
     model.initializerRange = initializerRange
-    return try entry.make(entry.defaultOptions, model, vocabulary)
+    return try entry.make(entry.defaultOptions, model, DataShape(vocabulary))
   }
 
   /// The entropy is that of what is asked for, whichever objective asks: no objective is named in the code.

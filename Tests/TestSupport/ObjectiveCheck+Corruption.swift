@@ -22,7 +22,7 @@ extension ObjectiveCheck {
     if example.inputs.isEmpty || example.targets.count != objective.terms.count {
       faults.append("an example has \(example.inputs.count) inputs and \(example.targets.count) targets for \(objective.terms.count) terms")
     }
-    if entry.attentionMask == .bidirectional {
+    if entry.defaultRequirements.attentionMask == .bidirectional {
       let other = StepContext(seed: seed &+ 1, step: 3, steps: 10)
       if whole == parts(objective.corrupt(batch, other), batch) { faults.append("corruption does not depend on the seed") }
       let evaluation = StepContext(seed: seed, step: 3, steps: 10, purpose: .evaluation)
@@ -122,7 +122,7 @@ extension ObjectiveCheck {
         faults.append("token \(clean) at row \(row) was replaced by the special \(shown)")
       }
     }
-    if entry.attentionMask == .bidirectional {
+    if entry.defaultRequirements.attentionMask == .bidirectional {
       let hidden = Set(try make().hiddenPositions(example, vocabulary).map { $0.sample * batch.length + $0.position })
       for row in hidden where special.contains(batch.tokens[row / batch.length * batch.stride + row % batch.length]) {
         faults.append("the special token at row \(row) is hidden")
@@ -141,7 +141,7 @@ extension ObjectiveCheck {
     let run = try run(3)
     let clean = run.objective.corrupt(batch, context)
     let states = run.hidden(clean)
-    return entry.attentionMask == .causal
+    return entry.defaultRequirements.attentionMask == .causal
       ? causalLeaks(run, batch, clean, states) : hiddenLeaks(run, batch, clean, states)
   }
 

@@ -32,7 +32,7 @@ public protocol ReferencedObjective: Objective {
 extension ReferencedObjective {
   public static func checkModel() -> ModelConfiguration {
     var c =
-      attentionMask == .causal
+      requirements(Options()).attentionMask == .causal
       ? ModelConfiguration.gpt2(vocabSize: ToyTokens.vocabulary.size, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
       : ModelConfiguration.bert(vocabSize: ToyTokens.vocabulary.size, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
     c.intermediateSize = 7

@@ -19,7 +19,8 @@ public struct ToyDropped: ReferencedObjective {
   public static let name = "toy-dropped"
   public static let summary = "Regress hidden rows from visible ones with a light decoder."
   public static let paper = "none: a test of the shape"
-  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements { .bidirectional() }
 
   public let options: Options
   public let networks: NetworkSet
@@ -30,7 +31,8 @@ public struct ToyDropped: ReferencedObjective {
   private let outputGroup: Range<Int>
   private let maskVector: Int
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
+    let vocabulary = data.vocabulary
     try requireOption("mask_ratio", options.maskRatio, in: 0.01...0.9)
     guard model.inputSize > 0 else { throw ConfigurationError("model.input_size", is: 0, rule: "toy-dropped needs continuous inputs.") }
     self.options = options

@@ -20,7 +20,8 @@ public struct ToyTeacher: ReferencedObjective {
   public static let name = "toy-teacher"
   public static let summary = "Predict the latents of a moving average at masked positions."
   public static let paper = "none: a test of the shape"
-  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements { .bidirectional() }
 
   public let options: Options
   public let networks: NetworkSet
@@ -32,7 +33,8 @@ public struct ToyTeacher: ReferencedObjective {
   private let vocabulary: Vocabulary
   private let mask: Int32
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
+    let vocabulary = data.vocabulary
     try requireOption("mask_ratio", options.maskRatio, in: 0.01...0.9)
     try requireOption("momentum", options.momentum, in: 0...1)
     guard let mask = vocabulary.mask else { throw ConfigurationError("objective.name", "is toy-teacher, but there is no [MASK].") }
@@ -51,7 +53,7 @@ public struct ToyTeacher: ReferencedObjective {
   public func trivialLoss(term: Int) -> Double? { nil }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    let whole = clean.input(attentionMask: Self.attentionMask, documentMasking: false)
+    let whole = clean.input(attentionMask: .bidirectional, documentMasking: false)
     var (masked, rows) = (whole, [Int]())
     for sample in 0..<clean.count {
       let positions = ordinaryPositions(clean, sample, vocabulary)

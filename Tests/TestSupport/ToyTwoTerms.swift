@@ -19,7 +19,8 @@ public struct ToyTwoTerms: ReferencedObjective {
   public static let name = "toy-two-terms"
   public static let summary = "Masked tokens, and the distance from the start of the document."
   public static let paper = "none: a test of the shape"
-  public static let attentionMask = ModelConfiguration.AttentionMask.bidirectional
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements { .bidirectional() }
 
   public let options: Options
   public let networks: NetworkSet
@@ -30,7 +31,8 @@ public struct ToyTwoTerms: ReferencedObjective {
   private let vocabulary: Vocabulary
   private let mask: Int32
 
-  public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
+    let vocabulary = data.vocabulary
     try requireOption("mask_ratio", options.maskRatio, in: 0.01...0.9)
     try requireOption("distance_weight", options.distanceWeight, in: 0...100)
     guard let mask = vocabulary.mask else { throw ConfigurationError("objective.name", "is toy-two-terms, but there is no [MASK].") }
@@ -49,7 +51,7 @@ public struct ToyTwoTerms: ReferencedObjective {
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: Self.attentionMask, documentMasking: true)
+    var input = clean.input(attentionMask: .bidirectional, documentMasking: true)
     var (masked, ids, real, distances) = ([Int](), [Int32](), [Int](), [Float]())
     for sample in 0..<clean.count {
       let positions = ordinaryPositions(clean, sample, vocabulary)

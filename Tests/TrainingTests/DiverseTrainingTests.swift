@@ -30,7 +30,7 @@ import Testing
     // Documents of 37 tokens: boundaries inside samples, and a short sample at the end.
     let random = CounterGenerator(seed: 1, purpose: .order)
     let documents = (0..<9).map { d in (0..<37).map { Int32(4 + random.below(40, d * 100 + $0)) } }
-    let source = try InMemoryDataset(documents: documents, vocabulary: Vocabulary(size: 53), context: 16, lookahead: objective.lookahead)
+    let source = try InMemoryDataset(documents: documents, vocabulary: Vocabulary(size: 53), context: 16, lookahead: objective.requirements.lookahead)
     let outcomes = try (0..<8).map { step in
       try trainer.step(
         step,
@@ -85,7 +85,7 @@ import Testing
     let documents = (0..<9).map { d in (0..<47).map { Int32(4 + random.below(40, d * 100 + $0)) } }
     inputs.training = try InMemoryDataset(
       documents: documents, vocabulary: RunFixture.vocabulary, context: 8,
-      lookahead: try TrainingRun.lookahead(configuration, RunFixture.vocabulary), order: .shuffled(seed: 3))
+      lookahead: configuration.requirements.lookahead, order: .shuffled(seed: 3))
     let run = try TrainingRun(configuration, inputs, communicator: SingleRank(), threads: 1)
     _ = try run.execute()
     return run

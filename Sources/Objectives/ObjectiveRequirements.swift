@@ -1,0 +1,62 @@
+import Core
+
+/// What an objective needs under given options, computed from the options alone: no network is built for it.
+public struct ObjectiveRequirements: Sendable, Equatable {
+  /// What the main network reads.
+  public enum Input: String, Codable, Sendable, CaseIterable { case tokens, values }
+
+  /// What each row of the main network sees.
+  public var attentionMask: ModelConfiguration.AttentionMask
+  /// Which token a row of the main network's vocabulary head predicts.
+  public var prediction: ModelConfiguration.Prediction
+  /// What the main network reads.
+  public var input: Input
+  /// What the main network's head scores: which models the objective can evaluate.
+  public var head: ModelConfiguration.Head
+  /// How a corpus is cut into samples.
+  public var samples: SampleForm
+  /// Whether samples stand between [CLS] and [SEP] where the configuration leaves it open and the tokeniser has both.
+  public var framesByDefault: Bool
+  /// The value of `model.architecture` where the configuration names none.
+  public var architecture: String
+  /// Tokens behind a sample's last position that targets may read. A sample's digest covers them, so they are a part of what a run accounts for.
+  public var lookahead: Int
+  /// How often a step reads each of its samples: once, unless the objective compares several views of one.
+  public var repetition: SampleRepetition
+  /// Whether corruption or schedules depend on the share of planned steps that is done, so that planning other steps changes them.
+  public var followsProgress: Bool
+  /// Which tokens of a text the main network's predictions link; nil where that is no matter of visible and hidden tokens.
+  public var contextTargetPairs: ContextTargetPairs?
+
+  /// Whether the objective can evaluate a model of this shape.
+  public func fits(_ model: ModelConfiguration) -> Bool {
+    attentionMask == model.attentionMask && prediction == model.prediction && head == model.head
+  }
+
+  /// Of a decoder with a causal mask that predicts tokens.
+  public static func causal(
+    samples: SampleForm = .any, lookahead: Int = 1, repetition: SampleRepetition = .none, followsProgress: Bool = false,
+    contextTargetPairs: ContextTargetPairs? = nil
+  ) -> Self {
+    Self(
+      attentionMask: .causal, prediction: .next, input: .tokens, head: .vocabulary, samples: samples, framesByDefault: false, architecture: "gpt2",
+      lookahead: lookahead, repetition: repetition, followsProgress: followsProgress, contextTargetPairs: contextTargetPairs)
+  }
+
+  /// Of an encoder without a mask that reads tokens.
+  public static func bidirectional(
+    head: ModelConfiguration.Head = .vocabulary, samples: SampleForm = .any, lookahead: Int = 1, repetition: SampleRepetition = .none,
+    followsProgress: Bool = false, contextTargetPairs: ContextTargetPairs? = nil
+  ) -> Self {
+    Self(
+      attentionMask: .bidirectional, prediction: .same, input: .tokens, head: head, samples: samples, framesByDefault: true, architecture: "bert",
+      lookahead: lookahead, repetition: repetition, followsProgress: followsProgress, contextTargetPairs: contextTargetPairs)
+  }
+
+  /// Of an encoder that reads rows of numbers.
+  public static func values(repetition: SampleRepetition = .none, followsProgress: Bool = false) -> Self {
+    Self(
+      attentionMask: .bidirectional, prediction: .same, input: .values, head: .none, samples: .any, framesByDefault: false, architecture: "vit", lookahead: 0,
+      repetition: repetition, followsProgress: followsProgress, contextTargetPairs: nil)
+  }
+}
