@@ -19,8 +19,6 @@ public struct TrainingState: Codable, Sendable, Equatable {
   public var schedule: [String: Double]
   /// Power-of-two exponent of each gradient's integer sum, by parameter.
   public var gradientScales: [String: Int]
-  /// Numbers of an objective that outlive a step, such as running averages.
-  public var auxiliary: [String: [Double]]
   public var objective: String
   /// Digest of the part of the configuration that may not change.
   public var experimentHash: String
@@ -36,13 +34,15 @@ public struct TrainingState: Codable, Sendable, Equatable {
   public var account: SampleAccount?
   /// Steps that had no target and changed nothing; nil for none.
   public var skippedSteps: Int?
+  /// SHA-256 of the weights of each frozen network that was read from a folder, by its name; nil for none.
+  public var frozenNetworks: [String: String]?
 
   public init(
     step: Int, streamPosition: UInt64, samplesSeen: Int, tokensSeen: Int, schedule: [String: Double] = [:],
-    gradientScales: [String: Int] = [:], auxiliary: [String: [Double]] = [:], objective: String, experimentHash: String,
+    gradientScales: [String: Int] = [:], objective: String, experimentHash: String,
     dataHash: String = "", bestValidationLoss: Double? = nil, bestStep: Int? = nil,
     arithmetic: [String: String]? = nil, arithmeticBreaks: [ArithmeticBreak]? = nil, account: SampleAccount? = nil,
-    skippedSteps: Int? = nil
+    skippedSteps: Int? = nil, frozenNetworks: [String: String]? = nil
   ) {
     self.formatVersion = Self.currentFormatVersion
     self.step = step
@@ -51,7 +51,6 @@ public struct TrainingState: Codable, Sendable, Equatable {
     self.tokensSeen = tokensSeen
     self.schedule = schedule
     self.gradientScales = gradientScales
-    self.auxiliary = auxiliary
     self.objective = objective
     self.experimentHash = experimentHash
     self.dataHash = dataHash
@@ -61,6 +60,7 @@ public struct TrainingState: Codable, Sendable, Equatable {
     self.arithmeticBreaks = arithmeticBreaks
     self.account = account
     self.skippedSteps = skippedSteps
+    self.frozenNetworks = frozenNetworks
   }
 }
 

@@ -111,11 +111,10 @@ struct TextClassification: Objective {
     guard trained.sink != nil else { return [loss] }
     let gradient = w.gradient.first(count)
     classifier.backward(x: w.pooled.first(count), dScores: scores, input, trained, w.head, into: gradient)
-    let hidden = w.transformer.hidden.first(input.rows)
-    hidden.fill(0)
+    guard let dhidden = encoder.beginGradient(input, trained, w.transformer) else { return [loss] }
     for sample in 0..<count {
       let rows = rows(of: sample, input)
-      for row in rows { for j in 0..<hidden.columns { hidden[row, j] = gradient[sample, j] / Float(rows.count) } }
+      for row in rows { for j in 0..<dhidden.columns { dhidden[row, j] = gradient[sample, j] / Float(rows.count) } }
     }
     encoder.backward(input, trained, w.transformer)
     return [loss]

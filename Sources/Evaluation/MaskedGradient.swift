@@ -107,9 +107,11 @@ struct MaskedGradient: Sendable {
     workspace.sink.clear()
     let pass = Pass(parameters, sink: workspace.sink)
     let states = encoder.forward(input, pass, workspace.transformer)
-    _ = head.lossAndGradient(
-      states, rows: hidden, targets: hidden.map { text[$0] }, weights: [Float](repeating: 1, count: hidden.count),
-      scale: 1 / Float(hidden.count), pass, saved)
+    let targets = VocabularyHead.Targets(
+      rows: hidden, ids: hidden.map { text[$0] }, weights: [Float](repeating: 1, count: hidden.count))
+    _ = head.loss(
+      states, targets, scale: 1 / Float(hidden.count), pass, saved,
+      gradient: encoder.beginGradient(input, pass, workspace.transformer))
     encoder.backward(input, pass, workspace.transformer)
     return workspace.sink.sums
   }

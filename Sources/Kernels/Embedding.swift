@@ -56,10 +56,12 @@ public func gatherRows(_ x: TensorView, at rows: [Int], into y: TensorView) {
   for (i, row) in rows.enumerated() { (y.base + i * c).update(from: x.base + row * c, count: c) }
 }
 
-/// x[rows[i]] ← y[i], every other row of x ← 0: the backward pass of the row gather when no row is taken twice.
-public func scatterRows(_ y: TensorView, at rows: [Int], into x: TensorView) {
+/// x[rows[i]] ← x[rows[i]] + y[i]: the backward pass of the row gather. Rows that come twice are added in order.
+public func addRows(_ y: TensorView, at rows: [Int], into x: TensorView) {
   let c = x.columns
   precondition(y.columns == c && y.rows == rows.count, "\(rows.count) rows of \(c), got [\(y.rows), \(y.columns)]")
-  x.fill(0)
-  for (i, row) in rows.enumerated() { (x.base + row * c).update(from: y.base + i * c, count: c) }
+  for (i, row) in rows.enumerated() {
+    let (source, target) = (y.base + i * c, x.base + row * c)
+    for k in stride(from: 0, to: c, by: 16) { store(load(target, k, c) + load(source, k, c), target, k, c) }
+  }
 }

@@ -55,8 +55,10 @@ public struct ReplacedTokenHead: Sendable {
     return s.logits.first(m)
   }
 
-  /// The weighted loss sum. With a sink, `hidden` becomes scale · d(loss)/d(hidden), zero in rows that are not targets.
-  public func loss(_ hidden: TensorView, _ targets: Targets, scale: Float, _ pass: Pass, _ s: Saved) -> Double {
+  /// The weighted loss sum. With a sink, scale · d(loss)/d(hidden) is added to `gradient`.
+  public func loss(
+    _ hidden: TensorView, _ targets: Targets, scale: Float, _ pass: Pass, _ s: Saved, gradient: TensorView? = nil
+  ) -> Double {
     let (m, backward) = (targets.rows.count, pass.sink != nil)
     let z = logits(hidden, rows: targets.rows, pass, s)
     func score(_ rowLosses: UnsafeMutablePointer<Double>?) -> Double {
@@ -66,12 +68,13 @@ public struct ReplacedTokenHead: Sendable {
     }
     let loss = pass.losses.map { $0.note(targets.rows[...], of: hidden.rows, targets.weights[...], term: pass.term, score) } ?? score(nil)
     guard backward else { return loss }
+    guard let gradient else { preconditionFailure("backward through a head for replaced tokens needs a place for the gradient") }
     // Each buffer is read for the weights' gradient first, and then holds its own.
     output.backward(x: s.active.first(m), dy: z, pass, in: group, into: s.active.first(m))
     activateBackward(activation, x: s.dense.first(m), dy: s.active.first(m), into: s.dense.first(m))
     dense.backward(x: s.gathered.first(m), dy: s.dense.first(m), pass, in: group, into: s.gathered.first(m))
     pass.gradients.add(group)
-    scatterRows(s.gathered.first(m), at: targets.rows, into: hidden)
+    addRows(s.gathered.first(m), at: targets.rows, into: gradient)
     return loss
   }
 }

@@ -28,7 +28,7 @@ extension VocabularyHead {
   ///
   /// - Parameters:
   ///   - rows: for each word a row of its sample, where its loss is noted; `words` and `weights` have one value for each.
-  ///   - gradient: receives scale · d(loss)/d(hidden), [n, C]; nil for the loss alone.
+  ///   - gradient: [n, C], to which scale · d(loss)/d(hidden) is added; nil for the loss alone.
   /// - Complexity: 2·m·V·C flops for m rows, and 4·V·C a bag backward.
   public func bagLoss(
     _ hidden: TensorView, _ bags: [Bag], rows: [Int], words: [Int32], weights: [Float], scale: Float, _ pass: Pass, _ s: Saved,
@@ -64,7 +64,7 @@ extension VocabularyHead {
       pass.gradient(bias, in: biasGroup).copy(from: s.biasSum)
       pass.gradients.add(biasGroup)
     }
-    scatterRows(backwardTransform(dx, pass, s), at: all, into: gradient)
+    addRows(backwardTransform(dx, pass, s), at: all, into: gradient)
     return total
   }
 

@@ -110,49 +110,68 @@ public struct VocabularyHead: Sendable {
   /// What sees logits before they are scored: the indices of their rows among the rows asked for, and the logits.
   public typealias LogitReader = (Range<Int>, TensorView) -> Void
 
-  /// The weighted loss sum of the rows, without gradients.
+  /// Targets for m distinct rows of the hidden states.
+  public struct Targets {
+    public var rows: [Int]
+    public var ids: [Int32]
+    public var weights: [Float]
+
+    public init(rows: [Int], ids: [Int32], weights: [Float]) { (self.rows, self.ids, self.weights) = (rows, ids, weights) }
+  }
+
+  /// The weighted loss sum. With a sink, scale · d(loss)/d(hidden) is added to `gradient`.
+  ///
+  /// - Parameters:
+  ///   - hidden: [n, C], as they stay.
+  ///   - scale: λ / (count over the whole batch).
+  ///   - gradient: [n, C]; needed where the pass has a sink.
+  /// - Complexity: 6·m·V·C flops with a sink, else 2·m·V·C.
   public func loss(
-    _ hidden: TensorView, rows: [Int], targets: [Int32], weights: [Float], _ pass: Pass, _ s: Saved, reader: LogitReader? = nil
+    _ hidden: TensorView, _ targets: Targets, scale: Float = 0, _ pass: Pass, _ s: Saved, gradient: TensorView? = nil,
+    reader: LogitReader? = nil
   ) -> Double {
-    let x = features(hidden, rows, pass, s)
-    return slices(rows.count).reduce(0) { total, slice in
-      project(x.rows(slice), pass, into: s.logits.first(slice.count))
-      reader?(slice, s.logits.first(slice.count))
+    let x = features(hidden, targets.rows, pass, s)
+    guard pass.sink != nil else { return evaluate(x, hidden, targets, pass, s, reader) }
+    guard let gradient else { preconditionFailure("backward through a vocabulary head needs a place for the gradient") }
+    let dx = s.gradient.first(targets.rows.count)
+    let total = lossAndGradient(x, into: dx, hidden, targets, scale, pass, s, reader)
+    addRows(backwardTransform(dx, pass, s), at: targets.rows, into: gradient)
+    return total
+  }
+
+  private func evaluate(
+    _ x: TensorView, _ hidden: TensorView, _ targets: Targets, _ pass: Pass, _ s: Saved, _ reader: LogitReader?
+  ) -> Double {
+    slices(targets.rows.count).reduce(0) { total, slice in
+      let z = s.logits.first(slice.count)
+      project(x.rows(slice), pass, into: z)
+      reader?(slice, z)
       return total
-        + note(rows[slice], of: hidden, weights[slice], pass) {
+        + note(targets.rows[slice], of: hidden, targets.weights[slice], pass) {
           softmaxCrossEntropy(
-            logits: s.logits.first(slice.count), targets: targets[slice], weights: weights[slice], scale: 0, gradient: false, rowLosses: $0)
+            logits: z, targets: targets.ids[slice], weights: targets.weights[slice], scale: 0, gradient: false, rowLosses: $0)
         }
     }
   }
 
-  /// The weighted loss sum; `hidden` becomes scale · d(loss)/d(hidden), zero in rows without a loss weight.
-  ///
-  /// - Parameters:
-  ///   - hidden: [n, C], overwritten by its gradient.
-  ///   - rows: m distinct rows of `hidden`; `targets` and `weights` have one value for each.
-  ///   - scale: λ / (count over the whole batch).
-  /// - Complexity: 6·m·V·C flops.
-  public func lossAndGradient(
-    _ hidden: TensorView, rows: [Int], targets: [Int32], weights: [Float], scale: Float, _ pass: Pass, _ s: Saved,
-    reader: LogitReader? = nil
+  /// Hands over the gradients of projection and bias, and puts that of the features into `dx`.
+  private func lossAndGradient(
+    _ x: TensorView, into dx: TensorView, _ hidden: TensorView, _ targets: Targets, _ scale: Float, _ pass: Pass, _ s: Saved,
+    _ reader: LogitReader?
   ) -> Double {
-    let x = features(hidden, rows, pass, s)
-    let dx = s.gradient.first(rows.count)
     let weightGroup = weight..<weight + 1
-    let dw = pass.gradient(weight, in: weightGroup)
-    let w = pass.parameters.view(weight)
+    let (dw, w) = (pass.gradient(weight, in: weightGroup), pass.parameters.view(weight))
     var total = 0.0
-    if rows.isEmpty {
+    if targets.rows.isEmpty {
       dw.fill(0)
       s.biasSum.fill(0)
     }
-    for slice in slices(rows.count) {
+    for slice in slices(targets.rows.count) {
       let z = s.logits.first(slice.count)
       project(x.rows(slice), pass, into: z)
       reader?(slice, z)
-      total += note(rows[slice], of: hidden, weights[slice], pass) {
-        softmaxCrossEntropy(logits: z, targets: targets[slice], weights: weights[slice], scale: scale, rowLosses: $0)
+      total += note(targets.rows[slice], of: hidden, targets.weights[slice], pass) {
+        softmaxCrossEntropy(logits: z, targets: targets.ids[slice], weights: targets.weights[slice], scale: scale, rowLosses: $0)
       }
       let first = slice.lowerBound == 0
       gemm(z, w, into: dx.rows(slice))
@@ -167,7 +186,6 @@ public struct VocabularyHead: Sendable {
       pass.gradient(bias, in: biasGroup).copy(from: s.biasSum)
       pass.gradients.add(biasGroup)
     }
-    scatterRows(backwardTransform(dx, pass, s), at: rows, into: hidden)
     return total
   }
 

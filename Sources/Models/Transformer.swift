@@ -89,14 +89,17 @@ public struct Transformer: Sendable {
     let blocks: [TransformerBlock.Saved]
     let scratch: TransformerBlock.Scratch
     let finalStatistics: TensorView
-    /// The hidden states; after the loss, their gradient.
+    /// The hidden states.
     public let hidden: TensorView
+    /// The gradient of the hidden states, to which every head adds its own; without memory where there is no backward pass.
+    public let gradient: TensorView
     public let head: VocabularyHead.Saved?
     public let replacedHead: ReplacedTokenHead.Saved?
 
     /// - Parameters:
     ///   - forBackward: without it all blocks share one set of saved tensors.
-    public init(_ model: Transformer, samples: Int, length: Int, forBackward: Bool = true, _ arena: Arena) {
+    ///   - taps: blocks whose outputs `tap` gives after forward; with `forBackward` all of them are kept.
+    public init(_ model: Transformer, samples: Int, length: Int, forBackward: Bool = true, taps: Set<Int> = [], _ arena: Arena) {
       let c = model.configuration
       rows = samples * length
       let rows = rows
@@ -108,12 +111,13 @@ public struct Transformer: Sendable {
         blocks = (0..<c.numLayers).map { _ in TransformerBlock.Saved(c, rows: rows, arena) }
       } else {
         let (a, b) = (arena.matrix(rows, c.hiddenSize), arena.matrix(rows, c.hiddenSize))
-        stream = (0...c.numLayers).map { $0 % 2 == 0 ? a : b }
+        stream = (0...c.numLayers).map { taps.contains($0 - 1) ? arena.matrix(rows, c.hiddenSize) : $0 % 2 == 0 ? a : b }
         let saved = TransformerBlock.Saved(c, rows: rows, arena)
         blocks = (0..<c.numLayers).map { _ in saved }
       }
       finalStatistics = arena.matrix(rows, 2)
       hidden = arena.matrix(rows, c.hiddenSize)
+      gradient = arena.matrix(forBackward ? rows : 0, c.hiddenSize)
       head = model.head.map { VocabularyHead.Saved($0, c, rows: rows, arena) }
       replacedHead = model.replacedHead.map { _ in ReplacedTokenHead.Saved(c, rows: rows, arena) }
     }
@@ -147,16 +151,34 @@ public struct Transformer: Sendable {
     return hidden
   }
 
-  /// Gradients of all parameters below the head, from the gradient of the hidden states that stands in `w.hidden`.
-  /// `drows`, if given, receives the gradient of the rows that were read.
-  public func backward(_ input: SequenceInput, _ pass: Pass, _ w: Workspace, drows: TensorView? = nil) {
+  /// The output [rows, C] of block `layer` after a forward pass, before the final norm.
+  /// - Precondition: the workspace keeps it.
+  public func tap(_ layer: Int, _ input: SequenceInput, _ w: Workspace) -> TensorView { w.stream[layer + 1].first(input.rows) }
+
+  /// Zero, for heads to add their gradients of the hidden states to; nil for a pass without backward.
+  public func beginGradient(_ input: SequenceInput, _ pass: Pass, _ w: Workspace) -> TensorView? {
+    guard pass.sink != nil else { return nil }
+    let gradient = w.gradient.first(input.rows)
+    gradient.fill(0)
+    return gradient
+  }
+
+  /// Gradients of all parameters below the heads, from the gradient of the hidden states in `w.gradient`, which is used up.
+  ///
+  /// - Parameters:
+  ///   - drows: receives the gradient of the rows that were read.
+  ///   - injected: gradients [rows, C] of the outputs of single blocks, as `tap` gives them, by block.
+  public func backward(
+    _ input: SequenceInput, _ pass: Pass, _ w: Workspace, drows: TensorView? = nil, injected: [Int: TensorView] = [:]
+  ) {
     let n = input.rows
-    let d = w.hidden.first(n)
+    let d = w.gradient.first(n)
     if let finalNorm, let sink = pass.sink {
       finalNorm.backward(x: w.stream[blocks.count].first(n), dy: d, statistics: w.finalStatistics, pass, in: finalGroup, into: d)
       sink.add(finalGroup)
     }
     for i in blocks.indices.reversed() {
+      if let more = injected[i] { addInPlace(d, more) }
       blocks[i].backward(x: w.stream[i].first(n), d: d, input, pass, w.blocks[i], w.scratch)
     }
     guard let projection, let sink = pass.sink else { return embedding.backward(input, d: d, pass, w.embedding, drows: drows) }

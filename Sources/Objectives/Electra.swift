@@ -35,7 +35,7 @@ public struct Electra: Objective {
     /// The original token is never proposed.
     public var disallowCorrect = false
     /// Where the discriminator is asked: at all real positions, or at the drawn ones.
-    public var discriminatorPositions = "all"
+    public var discriminatorPositions = DiscriminatorPositions.all
     /// λ of the generator's term …
     public var generatorWeight = 1.0
     /// … and of the discriminator's.
@@ -53,13 +53,20 @@ public struct Electra: Objective {
       "generator_num_layers": "Layers of the generator, 0 … 1000; 0 for as many as the main model has.",
       "temperature": "Of the generator's softmax when it proposes, 0.01 … 100.",
       "disallow_correct": "The original token is never proposed.",
-      "discriminator_positions": "Where the discriminator is asked: all real positions, or the drawn ones; all or drawn.",
+      "discriminator_positions": "Where the discriminator is asked: all real positions, or the drawn ones.",
       "generator_weight": "Weight of the generator's loss, 0 … 10000.",
       "discriminator_weight": "Weight of the discriminator's loss, 0 … 10000.",
       "document_masking": "Attention stays inside documents.",
     ]
 
     public init() {}
+  }
+
+  public enum DiscriminatorPositions: String, Codable, Sendable, CaseIterable {
+    /// All real positions.
+    case all
+    /// The positions drawn for the generator.
+    case drawn
   }
 
   public static let name = "electra"
@@ -80,9 +87,6 @@ public struct Electra: Objective {
     var problems: [ConfigurationError.Problem] = []
     if !(0...1).contains(options.maskReplaceProb) {
       problems.append(.init(key: "objective.mask_replace_prob", sentence: "is \(options.maskReplaceProb); it must lie in 0...1."))
-    }
-    if !["all", "drawn"].contains(options.discriminatorPositions) {
-      problems.append(.init(key: "objective.discriminator_positions", sentence: "is \"\(options.discriminatorPositions)\"; it must be all or drawn."))
     }
     let shape = try options.generatorShape(model, more: problems)
     tokens = try MaskableTokens(data.vocabulary, objective: Self.name)
@@ -117,7 +121,7 @@ public struct Electra: Objective {
       drawn += chosen.map { start + $0 }
       asked += (0..<clean.length).filter { clean.documentIDs[sample * clean.stride + $0] >= 0 }.map { start + $0 }
     }
-    if options.discriminatorPositions == "drawn" { asked = drawn }
+    if options.discriminatorPositions == .drawn { asked = drawn }
     return TrainingExample(
       inputs: [input],
       targets: [TermTargets(rows: drawn, ids: drawn.map { original[$0] }), TermTargets(rows: asked, ids: asked.map { original[$0] })],
@@ -171,20 +175,15 @@ public struct Electra: Objective {
       }
     }
     let hidden = generator.forward(input, below, w.generator)
-    let generatorLoss: Double
-    if pass.sink == nil {
-      generatorLoss = head.loss(
-        hidden, rows: drawn.rows, targets: drawn.ids, weights: drawn.weights, below, saved, reader: propose)
-    } else {
-      generatorLoss = head.lossAndGradient(
-        hidden, rows: drawn.rows, targets: drawn.ids, weights: drawn.weights, scale: scales[0], below, saved, reader: propose)
-      generator.backward(input, below, w.generator)
-    }
+    let dhidden = generator.beginGradient(input, below, w.generator)
+    let generatorLoss = head.loss(hidden, drawn.tokens, scale: scales[0], below, saved, gradient: dhidden, reader: propose)
+    if pass.sink != nil { generator.backward(input, below, w.generator) }
     let labels: [Float] = zip(asked.rows, asked.ids).map { replacements.input.tokens[$0] == $1 ? 0 : 1 }
     pass.drawn?.input = replacements.input
     let states = encoder.forward(replacements.input, above, w.encoder)
     let loss = replaced.loss(
-      states, .init(rows: asked.rows, labels: labels, weights: asked.weights), scale: scales[1], above, savedReplaced)
+      states, .init(rows: asked.rows, labels: labels, weights: asked.weights), scale: scales[1], above, savedReplaced,
+      gradient: encoder.beginGradient(replacements.input, above, w.encoder))
     if pass.sink != nil { encoder.backward(replacements.input, above, w.encoder) }
     return [generatorLoss, loss]
   }

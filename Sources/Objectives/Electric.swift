@@ -149,7 +149,8 @@ public struct Electric: Objective {
     pass.drawn?.input = replacements.input
     let states = encoder.forward(replacements.input, above, w.encoder)
     let loss = replaced.loss(
-      states, .init(rows: asked.rows, labels: asked.values, weights: asked.weights, offsets: offsets), scale: scales[1], above, saved)
+      states, .init(rows: asked.rows, labels: asked.values, weights: asked.weights, offsets: offsets), scale: scales[1], above, saved,
+      gradient: encoder.beginGradient(replacements.input, above, w.encoder))
     if pass.sink != nil { encoder.backward(replacements.input, above, w.encoder) }
     return [generatorLoss, loss]
   }

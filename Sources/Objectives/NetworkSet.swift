@@ -6,10 +6,23 @@ import Tensors
 public struct NetworkSet: Sendable {
   /// How an auxiliary network changes after each step.
   public enum Rule: Sendable, Equatable {
-    /// θ' ← μ·θ' + (1-μ)·θ toward the trained parameters of the same names, μ going linearly from `start` to `end` over the run.
-    case movingAverage(start: Double, end: Double)
-    /// Never.
-    case frozen
+    /// An exponential moving average of the trained parameters of the same names.
+    case movingAverage(Momentum)
+    /// Never; the weights of a folder, or, without one, drawn from the seed.
+    case frozen(FrozenSource?)
+  }
+
+  /// A folder that a frozen network's weights are read from: a checkpoint, an export, or a model that transformers saved.
+  public struct FrozenSource: Sendable, Equatable {
+    public var path: String
+    /// The shape of the network there.
+    public var configuration: ModelConfiguration
+    /// The key that names the folder, for errors.
+    public var key: String
+
+    public init(path: String, configuration: ModelConfiguration, key: String) {
+      (self.path, self.configuration, self.key) = (path, configuration, key)
+    }
   }
 
   public struct Auxiliary: Sendable {
@@ -60,26 +73,43 @@ public final class ParameterSet: Sendable {
 
   /// Moving averages become copies of the trained parameters, as at the start of a run from given weights.
   public func resetMovingAverages() {
-    for auxiliary in networks.auxiliaries where auxiliary.rule != .frozen {
-      updateMovingAverage(self.auxiliary(auxiliary.name)) { $0.copy(from: $1) }
-    }
-  }
-
-  /// What happens to auxiliary networks after an optimiser step; a function of the parameters alone, so every rank does the same.
-  public func afterStep(_ context: StepContext) {
     for auxiliary in networks.auxiliaries {
-      guard case .movingAverage(let start, let end) = auxiliary.rule else { continue }
-      let decay = Float(start + (end - start) * context.progress)
-      updateMovingAverage(self.auxiliary(auxiliary.name)) { movingAverage($0, toward: $1, decay: decay) }
+      guard case .movingAverage = auxiliary.rule else { continue }
+      for slice in slices(of: auxiliary) { slice.average.copy(from: slice.source) }
     }
   }
 
-  private func updateMovingAverage(_ store: ParameterStore, _ body: (TensorView, TensorView) -> Void) {
-    for entry in store.layout.entries {
+  /// What happens to auxiliary networks after an optimiser step: a function of the parameters alone, so every rank does the same.
+  ///
+  /// - Parameter forEach: runs its body for every index below a count, on any threads. Slices are disjoint and every element has one result,
+  ///   so threads change no bit.
+  public func afterStep(_ context: StepContext, forEach: (Int, @escaping @Sendable (Int) -> Void) -> Void) {
+    for auxiliary in networks.auxiliaries {
+      guard case .movingAverage(let momentum) = auxiliary.rule else { continue }
+      let (slices, decay) = (slices(of: auxiliary), Float(momentum.value(context)))
+      forEach(slices.count) { movingAverage(slices[$0].average, toward: slices[$0].source, decay: decay) }
+    }
+  }
+
+  /// The same on the calling thread.
+  public func afterStep(_ context: StepContext) {
+    afterStep(context) { count, body in for index in 0..<count { body(index) } }
+  }
+
+  private static let sliceFloats = 1 << 16
+
+  /// Pieces of an average with the trained values they follow.
+  private func slices(of auxiliary: NetworkSet.Auxiliary) -> [(average: TensorView, source: TensorView)] {
+    let store = self.auxiliary(auxiliary.name)
+    return store.layout.entries.flatMap { entry in
       guard let source = trained.layout.entry(named: entry.name) else {
         preconditionFailure("the moving average's parameter \(entry.name) is not among the trained ones")
       }
-      body(store.view(entry.index), trained.view(source.index))
+      return stride(from: 0, to: entry.count, by: Self.sliceFloats).map { start in
+        let count = min(Self.sliceFloats, entry.count - start)
+        func piece(_ all: TensorView) -> TensorView { TensorView(base: all.base + start, rows: 1, columns: count) }
+        return (piece(store.view(entry.index)), piece(trained.view(source.index)))
+      }
     }
   }
 }

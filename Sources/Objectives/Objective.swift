@@ -52,6 +52,10 @@ public protocol Objective: Sendable {
   /// - Returns: the unscaled loss sum of each term.
   func lossAndGradient(_ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace) -> [Double]
 
+  /// What the objective does after an optimiser step, before moving averages: reads statistics and writes states among the trained
+  /// parameters. A function of the parameters and the context, so every rank does the same. Nothing, unless the objective says otherwise.
+  func afterStep(_ parameters: ParameterStore, _ context: StepContext)
+
   /// Required flops of training on an example, forward and backward through all networks; what a budget in flops counts.
   func trainingFlops(_ example: TrainingExample) -> Double
 
@@ -64,6 +68,8 @@ extension Objective {
   public init(_ options: Options, model: ModelConfiguration, vocabulary: Vocabulary) throws(ConfigurationError) {
     try self.init(options, model: model, data: DataShape(vocabulary))
   }
+
+  public func afterStep(_ parameters: ParameterStore, _ context: StepContext) {}
 
   /// What the objective needs under its own options.
   public var requirements: ObjectiveRequirements { Self.requirements(options) }
@@ -107,10 +113,12 @@ public struct LossTerm: Sendable, Equatable {
   public let name: String
   /// λ.
   public let weight: Double
+  /// The loss of a micro-batch is the sum of what each of its samples alone would give. False for a term that compares the samples of a
+  /// micro-batch, such as a contrastive one: then the micro-batch is a part of its mathematics.
+  public let isAdditive: Bool
 
-  public init(_ name: String, weight: Double = 1) {
-    self.name = name
-    self.weight = weight
+  public init(_ name: String, weight: Double = 1, isAdditive: Bool = true) {
+    (self.name, self.weight, self.isAdditive) = (name, weight, isAdditive)
   }
 }
 
@@ -182,6 +190,9 @@ public struct TermTargets: Sendable, Equatable {
     self.weights = weights ?? [Float](repeating: 1, count: rows.count)
     self.count = count ?? self.weights.reduce(0) { $0 + Double($1) }
   }
+
+  /// Rows and ids as a vocabulary head takes them.
+  public var tokens: VocabularyHead.Targets { VocabularyHead.Targets(rows: rows, ids: ids, weights: weights) }
 }
 
 /// The values of all parameters during a step, and where gradients go.

@@ -38,12 +38,9 @@ public struct TokenPrediction: Sendable {
     }
     let (input, targets, pass) = (example.inputs[0], example.targets[0], pass.trained())
     let hidden = transformer.forward(input, pass, workspace.transformer)
-    guard pass.sink != nil else {
-      return head.loss(hidden, rows: targets.rows, targets: targets.ids, weights: targets.weights, pass, saved)
-    }
-    let loss = head.lossAndGradient(
-      hidden, rows: targets.rows, targets: targets.ids, weights: targets.weights, scale: scale, pass, saved)
-    transformer.backward(input, pass, workspace.transformer)
+    let gradient = transformer.beginGradient(input, pass, workspace.transformer)
+    let loss = head.loss(hidden, targets.tokens, scale: scale, pass, saved, gradient: gradient)
+    if pass.sink != nil { transformer.backward(input, pass, workspace.transformer) }
     return loss
   }
 }

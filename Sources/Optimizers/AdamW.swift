@@ -74,6 +74,7 @@ public final class GradientStatistics: @unchecked Sendable {
   /// Fills the cells of one slice.
   public func measure(_ index: Int, _ gradients: SummedGradients) {
     let slice = slices[index]
+    let isTrained = layout.entries[slice.entry].spec.role == .trained
     var (block, peak) = (slice.firstBlock, Float(0))
     for start in stride(from: slice.range.lowerBound, to: slice.range.upperBound, by: reductionBlock) {
       let count = min(reductionBlock, slice.range.upperBound - start)
@@ -83,7 +84,8 @@ public final class GradientStatistics: @unchecked Sendable {
         case .rounded(let sum): squaresOfFloats(sum + start, count: count)
         case .float(let sum): squaresOfFloats(sum + start, count: count)
         }
-      squares[block] = part.squares
+      // Statistics have a largest value, which decides their exponent, and no part in the norm.
+      squares[block] = isTrained ? part.squares : 0
       peak = max(peak, part.largest)
       block += 1
     }
@@ -122,7 +124,8 @@ public final class AdamW: Sendable {
       gradientFactor: Float(clip))
   }
 
-  /// Updates one slice. Slices are disjoint, so threads take them in any order.
+  /// Updates one slice: a trained parameter by its gradient, a statistic to its sum; a state stays. Slices are disjoint, so threads take
+  /// them in any order.
   ///
   /// - Returns: hashes of the slice's moments as they were before, where `hashing`.
   @discardableResult
@@ -132,6 +135,10 @@ public final class AdamW: Sendable {
     let decay = parameters.layout.entries[slice.entry].spec.decay ? Float(options.weightDecay) : 0
     let (start, count) = (slice.range.lowerBound, slice.range.count)
     let (p, m, v) = (parameters.memory + start, firstMoment.memory + start, secondMoment.memory + start)
+    guard parameters.layout.entries[slice.entry].spec.role == .trained else {
+      if parameters.layout.entries[slice.entry].spec.role == .statistic { take(slice, gradients, into: p) }
+      return MomentHashes(first: 0, second: 0)
+    }
     switch gradients {
     case .exact(let sum, let inverse):
       return adamWUpdate(
@@ -144,6 +151,22 @@ public final class AdamW: Sendable {
       defer { (sum + start).update(repeating: 0, count: count) }
       return adamWUpdate(
         parameters: p, firstMoment: m, secondMoment: v, gradient: sum + start, count: count, decay: decay, hashing: hashing, factors)
+    }
+  }
+}
+
+extension AdamW {
+  /// The sums of a slice as floats, and zero in their place.
+  private func take(_ slice: UpdateSlice, _ gradients: SummedGradients, into p: UnsafeMutablePointer<Float>) {
+    let (start, count) = (slice.range.lowerBound, slice.range.count)
+    switch gradients {
+    case .exact(let sum, let inverse):
+      roundExactSum(of: sum, ranks: 1, count: 0, range: slice.range, inverse: inverse[slice.entry], into: p)
+      (sum + start).update(repeating: 0, count: count)
+    case .rounded(let sum): p.update(from: sum + start, count: count)
+    case .float(let sum):
+      p.update(from: sum + start, count: count)
+      (sum + start).update(repeating: 0, count: count)
     }
   }
 }

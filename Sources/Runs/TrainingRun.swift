@@ -300,7 +300,7 @@ public final class TrainingRun {
       gradientScales: Dictionary(uniqueKeysWithValues: zip(entries.map(\.name), trainer.sum.exponents)),
       objective: configuration.objective, experimentHash: configuration.experimentHash, dataHash: inputs.dataHash, bestValidationLoss: bestLoss, bestStep: bestStep,
       arithmetic: arithmetic?.fields, arithmeticBreaks: arithmeticBreaks.isEmpty ? nil : arithmeticBreaks, account: accounting.account,
-      skippedSteps: trainer.skippedSteps > 0 ? trainer.skippedSteps : nil)
+      skippedSteps: trainer.skippedSteps > 0 ? trainer.skippedSteps : nil, frozenNetworks: frozenDigests)
   }
 
   private func files() throws -> [String: [UInt8]] {
@@ -329,11 +329,13 @@ public final class TrainingRun {
     var bytes: [UInt8] = []
     if let checkpoint {
       try checkpoint.restore(model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries)
+      try checkFrozenNetworks(checkpoint.state)
       bytes = try checkpoint.state.encoded()
     } else if communicator.rank == 0 {
       trainer.bank.initialize(seed: configuration.seed)
       for moment in moments.values { moment.all.fill(0) }
       try startFromGivenWeights()
+      try loadFrozenNetworks()
     }
     bytes = try communicator.broadcast(bytes)
     for store in [trainer.bank.trained] + moments.sorted(by: { $0.key < $1.key }).map(\.value)

@@ -4,26 +4,44 @@ public enum Initializer: Sendable, Equatable {
   case ones
   /// Normal with mean 0 and this standard deviation.
   case normal(Float)
+  /// Sines and cosines of the coordinates of a grid, one row per cell in row-major order, behind `leading` rows of zeros.
+  ///
+  /// *Concretely:* of C columns each of n axes has C/n: with ω_k = 10000^(-k/(C/2n)), first all sin(x·ω_k), then all cos(x·ω_k), the last
+  /// axis first, as MAE has it for two axes. Reference: He et al., "Masked autoencoders are scalable vision learners", 2021, arXiv 2111.06377.
+  case sinCos(grid: [Int], leading: Int)
 }
 
 /// A parameter as its layer declares it.
 public struct ParameterSpec: Sendable, Equatable {
+  /// What changes a parameter.
+  public enum Role: Sendable, Equatable {
+    /// The optimiser, by the gradient.
+    case trained
+    /// Each step: it becomes the exact sum of what the batch's micro-batches handed over for it, for the objective to read afterwards.
+    case statistic
+    /// The objective alone, after a step; a fixed table is a state that is never changed. No gradient is handed over for it.
+    case state
+  }
+
   public var name: String
   /// One or two sizes, row-major.
   public var shape: [Int]
   /// Weight decay applies (matrices only).
   public var decay: Bool
   public var initializer: Initializer
-  /// How often one backward pass of its network adds to its gradient (2 for a tied embedding).
+  /// How often one backward pass of its network adds to its gradient (2 for a tied embedding); 0 for a state.
   public var uses: Int
+  public var role: Role
 
-  public init(_ name: String, _ shape: [Int], decay: Bool, _ initializer: Initializer, uses: Int = 1) {
+  public init(_ name: String, _ shape: [Int], decay: Bool, _ initializer: Initializer, uses: Int = 1, role: Role = .trained) {
+    precondition(uses >= 0 && (uses == 0) == (role == .state), "\(name) is a \(role) with \(uses) uses; states alone have none")
     precondition((1...2).contains(shape.count), "\(name) must have one or two dimensions")
     self.name = name
     self.shape = shape
     self.decay = decay
     self.initializer = initializer
     self.uses = uses
+    self.role = role
   }
 
   public var count: Int { shape.reduce(1, *) }

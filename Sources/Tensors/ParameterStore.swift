@@ -37,6 +37,7 @@ public final class ParameterStore: @unchecked Sendable {
       switch entry.spec.initializer {
       case .zeros: values.fill(0)
       case .ones: values.fill(1)
+      case .sinCos(let grid, let leading): fillSinCos(values, grid: grid, leading: leading)
       case .normal(let deviation):
         var key: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in entry.name.utf8 { key = (key ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
@@ -54,5 +55,25 @@ func fillNormal(_ values: TensorView, deviation: Float, _ random: CounterGenerat
     let angle = 2 * Double.pi * random.uniformDouble(2 * pair + 1)
     values[2 * pair] = Float(radius * cos(angle))
     if 2 * pair + 1 < values.count { values[2 * pair + 1] = Float(radius * sin(angle)) }
+  }
+}
+
+/// The table of `Initializer.sinCos`. - Precondition: a row per cell and leading row, and columns that 2 · axes divides.
+func fillSinCos(_ values: TensorView, grid: [Int], leading: Int) {
+  let (axes, cells) = (max(grid.count, 1), grid.reduce(1, *))
+  precondition(values.rows == leading + cells && values.columns % (2 * axes) == 0, "no table of \(grid) in [\(values.rows), \(values.columns)]")
+  values.fill(0)
+  let (share, half) = (values.columns / axes, values.columns / axes / 2)
+  for cell in 0..<cells {
+    var rest = cell
+    for (place, axis) in grid.indices.reversed().enumerated() {
+      let coordinate = Double(rest % grid[axis])
+      rest /= grid[axis]
+      for k in 0..<half {
+        let angle = coordinate * exp(-log(10_000) * Double(k) / Double(half))
+        values[leading + cell, place * share + k] = Float(sin(angle))
+        values[leading + cell, place * share + half + k] = Float(cos(angle))
+      }
+    }
   }
 }

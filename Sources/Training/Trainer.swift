@@ -161,7 +161,8 @@ public final class Trainer {
     let rate = options.schedule.rate(step: step, of: options.steps, peak: options.optimizer.learningRate)
     let norm = statistics.norm
     update(optimizer.factors(step: step - skippedSteps, learningRate: rate, norm: norm), summed)
-    withFlushedDenormals { bank.afterStep(context(step)) }
+    withFlushedDenormals { objective.afterStep(bank.trained, context(step)) }
+    bank.afterStep(context(step)) { [pool] in pool.forEach($0, $1) }
     timer.mark("optimizer")
     enter("after the step", step)
     return outcome(step, rows, totals, norm: norm, rate: rate, repeats: repeats, repaired: repaired, exposed: exposed, requests: requests, timer)

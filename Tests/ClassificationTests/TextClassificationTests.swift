@@ -89,7 +89,7 @@ extension LabelledSamples {
     let source = LabelledSamples.check
     let batch = source.samples(at: 10..<15)
     #expect(batch.indices.sorted() == [0, 1, 2, 3, 4] && batch.indices.map(Int.init) != [0, 1, 2, 3, 4])
-    #expect(batch.length == 6 && batch.lookahead == 1)
+    #expect(batch.length == 6 && batch.lookahead == 0)
     let example = try objective("mean", causal: false, dropout: 0).corrupt(batch, StepContext(seed: 1, step: 0, steps: 1))
     for (sample, index) in batch.indices.enumerated() {
       let text = source.texts[Int(index)]

@@ -42,8 +42,9 @@ struct ModelParityTests {
       }
       self.logits = logits
       let (rows, ids) = golden.targets(all, configuration.attentionMask)
-      let sum = head.lossAndGradient(
-        hidden, rows: rows, targets: ids, weights: [Float](repeating: 1, count: rows.count), scale: 1 / Float(rows.count), pass, saved)
+      let targets = VocabularyHead.Targets(rows: rows, ids: ids, weights: [Float](repeating: 1, count: rows.count))
+      let sum = head.loss(
+        hidden, targets, scale: 1 / Float(rows.count), pass, saved, gradient: model.beginGradient(input, pass, workspace))
       loss = sum / Double(rows.count)
       model.backward(input, pass, workspace)
     }

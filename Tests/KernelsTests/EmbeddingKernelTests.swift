@@ -33,7 +33,8 @@ import Testing
     let (x, y, back) = (m.normal(9, 5), m.empty(3, 5), m.empty(9, 5))
     gatherRows(x, at: [7, 0, 4], into: y)
     #expect(y.rows(0..<1).array == x.rows(7..<8).array && y.rows(2..<3).array == x.rows(4..<5).array)
-    scatterRows(y, at: [7, 0, 4], into: back)
-    for row in 0..<9 { #expect(back.rows(row..<row + 1).array == ([0, 4, 7].contains(row) ? x.rows(row..<row + 1).array : [0, 0, 0, 0, 0])) }
+    back.fill(1)
+    addRows(y, at: [7, 0, 4], into: back)
+    for row in 0..<9 { #expect(back.rows(row..<row + 1).array == ([0, 4, 7].contains(row) ? x.rows(row..<row + 1).array.map { 1 + $0 } : [1, 1, 1, 1, 1])) }
   }
 }

@@ -26,8 +26,11 @@ import Testing
         layer: { pass, x, dy, arena in
           let saved = ReplacedTokenHead.Saved(c, rows: 11, arena)
           let plain = head.loss(x, targets, scale: 0, Pass(pass.parameters), saved)
-          let loss = head.loss(x, targets, scale: dy[0], pass, saved)
-          return ([plain == loss ? loss : .nan], x.array)
+          let gradient = arena.matrix(11, c.hiddenSize)
+          gradient.fill(0)
+          let before = x.array
+          let loss = head.loss(x, targets, scale: dy[0], pass, saved, gradient: gradient)
+          return ([plain == loss && x.array == before ? loss : .nan], gradient.array)
         }))
   }
 

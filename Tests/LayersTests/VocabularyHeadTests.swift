@@ -26,10 +26,14 @@ import Testing
       },
       layer: { pass, x, dy, arena in
         let saved = VocabularyHead.Saved(head, c, rows: n, arena)
-        let plain = head.loss(x, rows: rows, targets: targets, weights: weights, pass, saved)
-        let loss = head.lossAndGradient(x, rows: rows, targets: targets, weights: weights, scale: dy[0], pass, saved)
-        // The loss without gradients has the same bits, or the check fails on a NaN.
-        return ([plain == loss ? loss : .nan], x.array)
+        let wanted = VocabularyHead.Targets(rows: rows, ids: targets, weights: weights)
+        let plain = head.loss(x, wanted, Pass(pass.parameters), saved)
+        let gradient = arena.matrix(n, c.hiddenSize)
+        gradient.fill(0)
+        let before = x.array
+        let loss = head.loss(x, wanted, scale: dy[0], pass, saved, gradient: gradient)
+        // The loss without gradients has the same bits, and the states stay, or the check fails on a NaN.
+        return ([plain == loss && x.array == before ? loss : .nan], gradient.array)
       })
     layer.memory += 17 * c.vocabSize * 2
     return checkLayer(layer)

@@ -49,7 +49,8 @@ import Testing
         let w = Transformer.Workspace(transformer, samples: 4, length: 7, arena)
         guard let head = transformer.head, let saved = w.head else { return ([], []) }
         let hidden = transformer.forward(input, pass, w)
-        let loss = head.lossAndGradient(hidden, rows: rows, targets: targets, weights: weights, scale: dy[0], pass, saved)
+        let loss = head.loss(
+          hidden, .init(rows: rows, ids: targets, weights: weights), scale: dy[0], pass, saved, gradient: transformer.beginGradient(input, pass, w))
         transformer.backward(input, pass, w)
         return ([loss], [])
       })
@@ -71,7 +72,8 @@ import Testing
     let pass = Pass(store, sink: sink)
     let head = try #require(transformer.head)
     let hidden = transformer.forward(input, pass, w)
-    _ = head.lossAndGradient(hidden, rows: [1], targets: [2], weights: [1], scale: 1, pass, try #require(w.head))
+    _ = head.loss(
+      hidden, .init(rows: [1], ids: [2], weights: [1]), scale: 1, pass, try #require(w.head), gradient: transformer.beginGradient(input, pass, w))
     transformer.backward(input, pass, w)
     #expect(sink.wrongUses() == [])
     let own = head.group

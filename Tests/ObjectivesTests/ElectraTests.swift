@@ -90,7 +90,7 @@ import Testing
     // The discriminator is asked at every real position, [CLS] and [SEP] included.
     #expect(example.targets[1].rows == batch.documentIDs.indices.filter { batch.documentIDs[$0] >= 0 })
     #expect(example.counts == [Double(rows.count), Double(2000 * 22 - 6)])
-    #expect(try objective { $0.discriminatorPositions = "drawn" }.corrupt(batch, context).targets[1].rows == rows)
+    #expect(try objective { $0.discriminatorPositions = .drawn }.corrupt(batch, context).targets[1].rows == rows)
   }
 
   /// The share of replaced tokens is the drawn share times the chance that the generator is wrong.
@@ -211,12 +211,11 @@ import Testing
   @Test func errors() {
     #expect {
       var options = Electra.Options()
-      (options.discriminatorPositions, options.maskReplaceProb, options.temperature) = ("some", 1.5, 0)
+      (options.maskReplaceProb, options.temperature) = (1.5, 0)
       _ = try Electra(options, model: model(), vocabulary: vocabulary)
     } throws: { error in
       (error as? ConfigurationError)?.description == """
         objective.mask_replace_prob is 1.5; it must lie in 0...1.
-        objective.discriminator_positions is "some"; it must be all or drawn.
         objective.temperature is 0.0; it must lie in 0.01...100.
         """
     }

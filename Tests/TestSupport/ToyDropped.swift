@@ -32,7 +32,6 @@ public struct ToyDropped: ReferencedObjective {
   private let maskVector: Int
 
   public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
-    let vocabulary = data.vocabulary
     try requireOption("mask_ratio", options.maskRatio, in: 0.01...0.9)
     guard model.inputSize > 0 else { throw ConfigurationError("model.input_size", is: 0, rule: "toy-dropped needs continuous inputs.") }
     self.options = options
@@ -133,11 +132,11 @@ public struct ToyDropped: ReferencedObjective {
     self.output.forward(decoded, above, into: output)
     let loss = squaredError(output, example.targets[0], scale: scales[0])
     guard let sink = pass.sink else { return [loss] }
-    self.output.backward(x: decoded, dy: output, above, in: outputGroup, into: w.decoder.hidden.first(whole.rows))
+    self.output.backward(x: decoded, dy: output, above, in: outputGroup, into: w.decoder.gradient.first(whole.rows))
     sink.add(outputGroup)
     decoder.backward(whole, above, w.decoder, drows: rows)
     backwardMaskVector(rows, places, sink, w.maskGradient)
-    gatherRows(rows, at: places, into: hidden)
+    gatherRows(rows, at: places, into: w.encoder.gradient.first(input.rows))
     encoder.backward(input, below, w.encoder)
     return [loss]
   }

@@ -47,7 +47,7 @@ public struct ToyTeacher: ReferencedObjective {
     var following = ParameterLayout()
     teacher = Transformer(model, head: false, into: &following)
     networks = NetworkSet(
-      trained: layout, auxiliaries: [.init("teacher", following, .movingAverage(start: options.momentum, end: 1))])
+      trained: layout, auxiliaries: [.init("teacher", following, .movingAverage(.linear(from: options.momentum, to: 1)))])
   }
 
   public func trivialLoss(term: Int) -> Double? { nil }
@@ -90,7 +90,7 @@ public struct ToyTeacher: ReferencedObjective {
     predictor.forward(hidden, trained, into: predicted)
     let loss = squaredError(predicted, targets, scale: scales[0])
     guard let sink = pass.sink else { return [loss] }
-    predictor.backward(x: hidden, dy: predicted, trained, in: predictorGroup, into: w.student.hidden.first(input.rows))
+    predictor.backward(x: hidden, dy: predicted, trained, in: predictorGroup, into: w.student.gradient.first(input.rows))
     sink.add(predictorGroup)
     encoder.backward(input, trained, w.student)
     return [loss]

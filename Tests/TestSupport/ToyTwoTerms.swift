@@ -92,16 +92,12 @@ public struct ToyTwoTerms: ReferencedObjective {
     let (distances, other) = (w.distances.first(input.rows), w.gradient.first(input.rows))
     distance.forward(hidden, trained, into: distances)
     let distanceLoss = squaredError(distances, example.targets[1], scale: scales[1])
-    guard let sink = pass.sink else {
-      let loss = head.loss(hidden, rows: tokens.rows, targets: tokens.ids, weights: tokens.weights, trained, saved)
-      return [loss, distanceLoss]
-    }
+    let gradient = encoder.beginGradient(input, trained, w.transformer)
+    let loss = head.loss(hidden, tokens.tokens, scale: scales[0], trained, saved, gradient: gradient)
+    guard let sink = pass.sink, let gradient else { return [loss, distanceLoss] }
     distance.backward(x: hidden, dy: distances, trained, in: distanceGroup, into: other)
     sink.add(distanceGroup)
-    // The head overwrites the hidden states by its gradient; the other term's is added to it.
-    let loss = head.lossAndGradient(
-      hidden, rows: tokens.rows, targets: tokens.ids, weights: tokens.weights, scale: scales[0], trained, saved)
-    addInPlace(hidden, other)
+    addInPlace(gradient, other)
     encoder.backward(input, trained, w.transformer)
     return [loss, distanceLoss]
   }

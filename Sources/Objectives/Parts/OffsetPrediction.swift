@@ -66,10 +66,8 @@ public struct OffsetPrediction: Sendable {
 
   final class Workspace: ObjectiveWorkspace {
     let transformer: Transformer.Workspace
-    /// `heads`: a copy of the states that a head turns into its gradient, and the sum of these gradients.
-    let copy: TensorView, sum: TensorView
-    /// `embedding` and `none`: what the head reads, slot δ - 1 of a sample after the other, [samples · m · length, C].
-    let slots: TensorView
+    /// `embedding` and `none`: what the head reads, slot δ - 1 of a sample after the other, [samples · m · length, C], and its gradient.
+    let slots: TensorView, slotGradients: TensorView
     let head: VocabularyHead.Saved?
     let adapter: OffsetAdapter.Saved?
     let gathered: TensorView
@@ -77,10 +75,9 @@ public struct OffsetPrediction: Sendable {
     init(_ p: OffsetPrediction, samples: Int, length: Int, _ arena: Arena) {
       let (c, rows) = (p.transformer.configuration, samples * length)
       transformer = Transformer.Workspace(p.transformer, samples: samples, length: length, arena)
-      copy = arena.matrix(p.heads.isEmpty ? 0 : rows, c.hiddenSize)
-      sum = arena.matrix(p.heads.isEmpty ? 0 : rows, c.hiddenSize)
       let shares = p.offsetConditioning != .heads
       slots = arena.matrix(shares ? p.offsets * rows : 0, c.hiddenSize)
+      slotGradients = arena.matrix(shares ? p.offsets * rows : 0, c.hiddenSize)
       head = shares ? p.transformer.head.map { VocabularyHead.Saved($0, c, rows: p.targetsPerRow * rows, arena) } : nil
       let adapted = p.adapter == nil ? 0 : min(p.targetsPerRow, p.offsets - 1) * rows
       adapter = p.adapter.map { OffsetAdapter.Saved($0, rows: adapted, arena) }
@@ -104,74 +101,54 @@ public struct OffsetPrediction: Sendable {
     }
     let (input, targets, pass) = (example.inputs[0], example.targets[0], pass.trained())
     let hidden = transformer.forward(input, pass, w.transformer)
-    let loss: Double
-    if offsetConditioning == .heads {
-      loss = scoreByHeads(hidden, targets, own, scale, pass, w, saved)
-    } else {
-      guard let saved = w.head else { preconditionFailure("a shared head needs memory for all offsets") }
-      loss = scoreBySlots(hidden, targets, length: input.length, own, scale, pass, w, saved)
-    }
+    let gradient = transformer.beginGradient(input, pass, w.transformer)
+    let loss =
+      offsetConditioning == .heads
+      ? scoreByHeads(hidden, targets, own, scale, pass, gradient, saved)
+      : scoreBySlots(hidden, targets, length: input.length, own, scale, pass, w, gradient)
     if pass.sink != nil { transformer.backward(input, pass, w.transformer) }
     return loss
   }
 
-  /// Offsets beyond 1 by their own heads, then offset 1 by the model's. `hidden` becomes its gradient.
+  /// Offsets beyond 1 by their own heads, then offset 1 by the model's.
   private func scoreByHeads(
-    _ hidden: TensorView, _ targets: TermTargets, _ own: VocabularyHead, _ scale: Float, _ pass: Pass, _ w: Workspace,
+    _ hidden: TensorView, _ targets: TermTargets, _ own: VocabularyHead, _ scale: Float, _ pass: Pass, _ gradient: TensorView?,
     _ saved: VocabularyHead.Saved
   ) -> Double {
-    let n = hidden.rows
-    func score(_ head: VocabularyHead, _ states: TensorView, _ offset: Int) -> Double {
-      let t = targets.at(offset)
-      return pass.sink == nil
-        ? head.loss(states, rows: t.rows, targets: t.ids, weights: t.weights, pass, saved)
-        : head.lossAndGradient(states, rows: t.rows, targets: t.ids, weights: t.weights, scale: scale, pass, saved)
+    let all = heads.enumerated().map { ($0.offset + 2, $0.element) } + [(1, own)]
+    return all.reduce(0) { total, item in
+      total + item.1.loss(hidden, targets.at(item.0), scale: scale, pass, saved, gradient: gradient)
     }
-    guard !heads.isEmpty else { return score(own, hidden, 1) }
-    var total = 0.0
-    w.sum.first(n).fill(0)
-    for (index, head) in heads.enumerated() {
-      let states = w.copy.first(n)
-      states.copy(from: hidden)
-      total += score(head, states, index + 2)
-      if pass.sink != nil { addInPlace(w.sum.first(n), states) }
-    }
-    total += score(own, hidden, 1)
-    if pass.sink != nil { addInPlace(hidden, w.sum.first(n)) }
-    return total
   }
 
-  /// All offsets by the model's head, which reads a slot for each. `hidden` becomes its gradient.
+  /// All offsets by the model's head, which reads a slot for each.
   private func scoreBySlots(
     _ hidden: TensorView, _ targets: TermTargets, length: Int, _ own: VocabularyHead, _ scale: Float, _ pass: Pass, _ w: Workspace,
-    _ saved: VocabularyHead.Saved
+    _ gradient: TensorView?
   ) -> Double {
-    let slots = w.slots.first(offsets * hidden.rows)
+    guard let saved = w.head else { preconditionFailure("a shared head needs memory for all offsets") }
+    let (slots, dslots) = (w.slots.first(offsets * hidden.rows), w.slotGradients.first(offsets * hidden.rows))
     func slot(_ row: Int, _ offset: Int) -> Int { (row / length * offsets + offset - 1) * length + row % length }
     let rows = zip(targets.rows, targets.offsets).map { slot($0, $1) }
-    // Which targets an adapter answers: those beyond offset 1.
+    // Which targets an adapter predicts: those beyond offset 1.
     let far = adapter == nil ? [] : targets.rows.indices.filter { targets.offsets[$0] > 1 }
+    let near = targets.rows.indices.filter { adapter == nil || targets.offsets[$0] == 1 }
     let (farRows, farOffsets) = (far.map { targets.rows[$0] }, far.map { targets.offsets[$0] })
-    for (index, row) in targets.rows.enumerated() where adapter == nil || targets.offsets[index] == 1 {
-      slots.row(rows[index]).copy(from: hidden.row(row))
-    }
+    for index in near { slots.row(rows[index]).copy(from: hidden.row(targets.rows[index])) }
     if let adapter, let memory = w.adapter {
-      let answers = adapter.forward(hidden, rows: farRows, offsets: farOffsets, pass, memory)
-      for (k, index) in far.enumerated() { slots.row(rows[index]).copy(from: answers.row(k)) }
+      let states = adapter.forward(hidden, rows: farRows, offsets: farOffsets, pass, memory)
+      for (k, index) in far.enumerated() { slots.row(rows[index]).copy(from: states.row(k)) }
     }
-    guard let sink = pass.sink else {
-      return own.loss(slots, rows: rows, targets: targets.ids, weights: targets.weights, pass, saved)
-    }
-    let loss = own.lossAndGradient(slots, rows: rows, targets: targets.ids, weights: targets.weights, scale: scale, pass, saved)
-    hidden.fill(0)
-    for (index, row) in targets.rows.enumerated() where adapter == nil || targets.offsets[index] == 1 {
-      addInPlace(hidden.row(row), slots.row(rows[index]))
-    }
+    dslots.fill(0)
+    let loss = own.loss(
+      slots, .init(rows: rows, ids: targets.ids, weights: targets.weights), scale: scale, pass, saved, gradient: dslots)
+    guard let sink = pass.sink, let gradient else { return loss }
+    for index in near { addInPlace(gradient.row(targets.rows[index]), dslots.row(rows[index])) }
     if let adapter, let memory = w.adapter {
       let d = w.gathered.first(far.count)
-      gatherRows(slots, at: far.map { rows[$0] }, into: d)
+      gatherRows(dslots, at: far.map { rows[$0] }, into: d)
       let dx = adapter.backward(d, offsets: farOffsets, pass, sink, memory)
-      for (k, row) in farRows.enumerated() { addInPlace(hidden.row(row), dx.row(k)) }
+      for (k, row) in farRows.enumerated() { addInPlace(gradient.row(row), dx.row(k)) }
     }
     return loss
   }
@@ -184,9 +161,9 @@ extension TensorView {
 
 extension TermTargets {
   /// The part at one offset, in order; everything where the targets have no offsets.
-  fileprivate func at(_ offset: Int) -> (rows: [Int], ids: [Int32], weights: [Float]) {
-    guard !offsets.isEmpty else { return offset == 1 ? (rows, ids, weights) : ([], [], []) }
+  fileprivate func at(_ offset: Int) -> VocabularyHead.Targets {
+    guard !offsets.isEmpty else { return offset == 1 ? tokens : .init(rows: [], ids: [], weights: []) }
     let mine = offsets.indices.filter { offsets[$0] == offset }
-    return (mine.map { rows[$0] }, mine.map { ids[$0] }, mine.map { weights[$0] })
+    return .init(rows: mine.map { rows[$0] }, ids: mine.map { ids[$0] }, weights: mine.map { weights[$0] })
   }
 }

@@ -77,7 +77,7 @@ public struct PassageBottleneck: Sendable {
     let clean: InputEmbedding.Saved, queried: InputEmbedding.Saved?
     let rows: TensorView, queries: TensorView, drows: TensorView, decoded: TensorView, passages: TensorView, sum: TensorView
     let block: CrossBlock.Saved
-    let scattered: TensorView, bagGradient: TensorView, bag: VocabularyHead.BagSaved?
+    let scattered: TensorView, decodedGradient: TensorView, bag: VocabularyHead.BagSaved?
 
     init(_ part: PassageBottleneck, samples: Int, length: Int, _ arena: Arena) {
       let (c, n) = (part.encoder.configuration, samples * length)
@@ -89,7 +89,7 @@ public struct PassageBottleneck: Sendable {
       (passages, sum) = (matrix(samples), matrix(1))
       block = CrossBlock.Saved(c, rows: n, arena)
       scattered = matrix(part.query == .raw ? n : 0)
-      bagGradient = matrix(part.hasBag ? n : 0)
+      decodedGradient = matrix(n)
       bag = part.hasBag ? part.encoder.head.map { VocabularyHead.BagSaved($0, arena) } : nil
     }
   }
@@ -113,18 +113,15 @@ public struct PassageBottleneck: Sendable {
     let (masked, all) = (example.targets[0], example.targets[1])
     let hidden = encoder.forward(input, below, w.encoder)
     let decoded = decode(clean, hidden, pass, w)
-    let bagLoss = bag(example, hidden, pass, scales, w)
-    guard pass.sink != nil else {
-      let loss = head.loss(hidden, rows: masked.rows, targets: masked.ids, weights: masked.weights, below, saved)
-      return [loss, head.loss(decoded, rows: all.rows, targets: all.ids, weights: all.weights, above, saved)] + bagLoss
-    }
-    let decoderLoss = head.lossAndGradient(
-      decoded, rows: all.rows, targets: all.ids, weights: all.weights, scale: scales[1], above, saved)
-    backwardDecoder(clean, pass, w)
-    let encoderLoss = head.lossAndGradient(
-      hidden, rows: masked.rows, targets: masked.ids, weights: masked.weights, scale: scales[0], below, saved)
-    if hasBag { addInPlace(hidden, w.bagGradient.first(input.rows)) }
-    for sample in clean.sampleIDs.indices { addInPlace(hidden.row(sample * input.length), w.passages.row(sample)) }
+    let gradient = encoder.beginGradient(input, below, w.encoder)
+    let bagLoss = bag(example, hidden, pass, scales, w, gradient)
+    let d = w.decodedGradient.first(clean.rows)
+    d.fill(0)
+    let decoderLoss = head.loss(decoded, all.tokens, scale: scales[1], above, saved, gradient: d)
+    if pass.sink != nil { backwardDecoder(clean, d, pass, w) }
+    let encoderLoss = head.loss(hidden, masked.tokens, scale: scales[0], below, saved, gradient: gradient)
+    guard let gradient else { return [encoderLoss, decoderLoss] + bagLoss }
+    for sample in clean.sampleIDs.indices { addInPlace(gradient.row(sample * input.length), w.passages.row(sample)) }
     encoder.backward(input, below, w.encoder)
     return [encoderLoss, decoderLoss] + bagLoss
   }
@@ -150,12 +147,12 @@ public struct PassageBottleneck: Sendable {
     return decoded
   }
 
-  /// From the gradient in `w.decoded` to those of the decoder, the clean embeddings and the queries; `w.passages` receives that of the
+  /// From the gradient `d` of the decoder's output to those of the decoder, the clean embeddings and the queries; `w.passages` receives that of the
   /// [CLS] vectors.
-  private func backwardDecoder(_ clean: SequenceInput, _ pass: ObjectivePass, _ w: Workspace) {
+  private func backwardDecoder(_ clean: SequenceInput, _ d: TensorView, _ pass: ObjectivePass, _ w: Workspace) {
     guard let visible = clean.visible, let sink = pass.sink else { preconditionFailure("backward needs a visibility and a sink") }
     let (n, length, above) = (clean.rows, clean.length, pass.trained(1, term: 1))
-    let (d, drows) = (w.decoded.first(n), w.drows.first(n))
+    let drows = w.drows.first(n)
     block.backward(x: w.queries.first(n), rows: w.rows.first(n), d: d, clean, visible: visible, above, w.block, drows: drows)
     for sample in clean.sampleIDs.indices {
       w.passages.row(sample).copy(from: drows.row(sample * length))
@@ -176,15 +173,15 @@ public struct PassageBottleneck: Sendable {
 
   // MARK: - Bag of words
 
-  /// The loss sum of the bag, if there is one; its gradient stands in `w.bagGradient`.
+  /// The loss sum of the bag, if there is one; its gradient is added to `gradient`.
   private func bag(
-    _ example: TrainingExample, _ hidden: TensorView, _ pass: ObjectivePass, _ scales: [Float], _ w: Workspace
+    _ example: TrainingExample, _ hidden: TensorView, _ pass: ObjectivePass, _ scales: [Float], _ w: Workspace, _ gradient: TensorView?
   ) -> [Double] {
     guard hasBag, let head = encoder.head, let saved = w.encoder.head, let own = w.bag else { return [] }
     let (input, targets) = (example.inputs[0], example.targets[2])
     let loss = head.bagLoss(
       hidden, bags(targets, input), rows: targets.rows, words: targets.ids, weights: targets.weights, scale: scales[2],
-      pass.trained(0, term: 2), saved, own, gradient: pass.sink == nil ? nil : w.bagGradient.first(input.rows))
+      pass.trained(0, term: 2), saved, own, gradient: gradient)
     return [loss]
   }
 

@@ -53,7 +53,7 @@ struct TwoTowers: Sendable {
   final class Workspace {
     let rightward: Transformer.Workspace
     let leftward: Transformer.Workspace
-    let states: TensorView
+    let states: TensorView, gradient: TensorView
     let head: VocabularyHead.Saved
 
     init(_ towers: TwoTowers, samples: Int, length: Int, _ arena: Arena) {
@@ -61,6 +61,7 @@ struct TwoTowers: Sendable {
       rightward = Transformer.Workspace(towers.rightward, samples: samples, length: length, arena)
       leftward = Transformer.Workspace(towers.leftward, samples: samples, length: length, arena)
       states = arena.matrix(samples * length, 2 * c.hiddenSize)
+      gradient = arena.matrix(samples * length, 2 * c.hiddenSize)
       head = VocabularyHead.Saved(towers.head, c, rows: samples * length, arena)
     }
   }
@@ -79,17 +80,14 @@ struct TwoTowers: Sendable {
       if let before { (states.base + row * 2 * width).update(from: a.base + before * width, count: width) }
       if let after { (states.base + row * 2 * width + width).update(from: b.base + after * width, count: width) }
     }
-    guard pass.sink != nil else {
-      return head.loss(states, rows: asked.rows, targets: asked.ids, weights: asked.weights, right, w.head, reader: reader)
-    }
-    let loss = head.lossAndGradient(
-      states, rows: asked.rows, targets: asked.ids, weights: asked.weights, scale: scale, right, w.head, reader: reader)
+    let d = w.gradient.first(first.rows)
+    d.fill(0)
+    let loss = head.loss(states, asked.tokens, scale: scale, right, w.head, gradient: d, reader: reader)
+    guard let da = rightward.beginGradient(first, right, w.rightward), let db = leftward.beginGradient(second, left, w.leftward) else { return loss }
     // Each state stands in one row of the pairs at most.
-    a.fill(0)
-    b.fill(0)
     forEachNeighbour(first, second) { row, before, after in
-      if let before { (a.base + before * width).update(from: states.base + row * 2 * width, count: width) }
-      if let after { (b.base + after * width).update(from: states.base + row * 2 * width + width, count: width) }
+      if let before { (da.base + before * width).update(from: d.base + row * 2 * width, count: width) }
+      if let after { (db.base + after * width).update(from: d.base + row * 2 * width + width, count: width) }
     }
     rightward.backward(first, right, w.rightward)
     leftward.backward(second, left, w.leftward)
