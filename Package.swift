@@ -87,11 +87,11 @@ let package = Package(
 
     // Data.
     module("Tokenizers", ["Core", "Storage"]),
-    module("Data", ["Core", "Storage", "Tokenizers"]),
-    module("Preparation", ["Core", "Storage", "Tokenizers", "Data"]),
+    module("Safetensors", ["Core", "Storage", "Tensors"]),
+    module("Data", ["Core", "Storage", "Tokenizers", "Safetensors"]),
+    module("Preparation", ["Core", "Storage", "Tokenizers", "Data", "Safetensors"]),
 
     // Files of a run.
-    module("Safetensors", ["Core", "Storage", "Tensors"]),
     module("HuggingFace", ["Core", "Storage", "Tensors", "Safetensors"]),
     module("Checkpoints", ["Core", "Storage", "Tensors", "Safetensors", "HuggingFace"]),
     module("Metrics", ["Core", "Storage"]),

@@ -34,7 +34,7 @@ public struct BatchInspection {
     objective = try TrainingRun.objective(
       configuration, model: TrainingRun.model(configuration, inputs.data), data: inputs.data)
     plan = BatchPlan(batch: configuration.batch, microBatch: configuration.microBatch, ranks: 1, threads: 1)
-    steps = try configuration.steps(samplesPerEpoch: samples.samplesPerEpoch, tokensPerSample: configuration.model.maxPosition)
+    steps = try configuration.steps(samplesPerEpoch: samples.samplesPerEpoch, tokensPerSample: TrainingRun.model(configuration, inputs.data).maxPosition)
   }
 
   /// Micro-batch `index` of step `step`, which ends with so many finished steps and need not have been run yet.

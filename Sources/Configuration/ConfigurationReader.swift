@@ -58,6 +58,16 @@ public final class ConfigurationReader {
     return value
   }
 
+  /// - Parameter range: what each of them must lie in.
+  public func integers(_ key: String, default values: [Int], in range: ClosedRange<Int>, _ about: String = "") -> [Int] {
+    let given = list(key, "integer", default: values, about, ConfigurationNode.integer, \.wholeNumber)
+    if let wrong = given.first(where: { !range.contains($0) }) {
+      note(key, "has \(wrong); each must lie in \(range.lowerBound)...\(range.upperBound).")
+      return values
+    }
+    return given
+  }
+
   /// One of the raw values of an enumeration.
   public func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, default value: Choice, _ about: String = "") -> Choice
   where Choice.RawValue == String {

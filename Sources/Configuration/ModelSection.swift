@@ -19,14 +19,19 @@ struct ModelSection {
     let source = initial?.shape
     let architecture = reader.string(
       "model.architecture", default: initial?.architecture ?? requirements.architecture,
-      "gpt2, bert or llama, whose defaults the other keys then change; by default gpt2 for causal objectives and bert for bidirectional ones.")
-    let context = reader.integer("model.max_position", default: source?.maxPosition ?? 128, in: 1...1_048_576, "Positions of a sample, the longest text the model reads.")
+      "gpt2, bert, llama or vit (for numbers), whose defaults the other keys then change; by default gpt2 for causal objectives and bert for bidirectional ones.")
+    let context = reader.integer("model.max_position", default: source?.maxPosition ?? (requirements.input == .values ? 0 : 128), in: 0...1_048_576,
+      "Positions of a sample, the longest text the model reads; 0 for as many as a record of a corpus of numbers has.")
     let width = reader.integer("model.hidden_size", default: source?.hiddenSize ?? 128, in: 1...65_536, "Hidden size.")
     let layers = reader.integer("model.num_layers", default: source?.numLayers ?? 4, in: 1...1000, "Transformer blocks.")
     let heads = reader.integer(
       "model.num_heads", default: source?.numHeads ?? max(1, width / 32), in: 1...65_536, "Attention heads, which must divide hidden_size; by default hidden_size / 32.")
     var preset: ModelConfiguration
     switch architecture {
+    case "vit":
+      preset = .bert(vocabSize: 0, maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads)
+      (preset.normPlacement, preset.typeVocabSize, preset.headTransform, preset.head) = (.pre, 0, false, .none)
+      (preset.normEps, preset.tieWordEmbeddings) = (1e-6, false)
     case "gpt2": preset = .gpt2(vocabSize: 0, maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads)
     case "bert": preset = .bert(vocabSize: 0, maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads)
     case "llama":
@@ -34,20 +39,23 @@ struct ModelSection {
       let inner = (width * 8 / 3 + 31) / 32 * 32
       preset = .llama(vocabSize: 0, maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads, intermediateSize: inner)
     default:
-      reader.note("model.architecture", "is \"\(architecture)\"; it must be one of gpt2, bert, llama, whose settings the other keys then change.")
+      reader.note("model.architecture", "is \"\(architecture)\"; it must be one of gpt2, bert, llama, vit, whose settings the other keys then change.")
       preset = .gpt2(vocabSize: 0, maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads)
     }
     (preset.attentionMask, preset.prediction) = (requirements.attentionMask, requirements.prediction)
     model = preset
     if let source {
       model = source
-      (model.vocabSize, model.inputSize, model.head) = (0, 0, .vocabulary)
+      (model.vocabSize, model.inputSize, model.head) = (0, 0, requirements.head == .none ? .none : .vocabulary)
       (model.attentionMask, model.prediction) = (requirements.attentionMask, requirements.prediction)
       (model.maxPosition, model.hiddenSize, model.numLayers, model.numHeads) = (context, width, layers, heads)
     }
     switches(reader)
     if let initial { compare(with: initial, preset, reader) }
-    for problem in model.problems(prefix: "model") { reader.note(problem.key, problem.sentence) }
+    // The data says how many positions there are.
+    var checked = model
+    if requirements.input == .values { checked.maxPosition = max(1, model.maxPosition) }
+    for problem in checked.problems(prefix: "model") { reader.note(problem.key, problem.sentence) }
   }
 
   private mutating func switches(_ reader: ConfigurationReader) {

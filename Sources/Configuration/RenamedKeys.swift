@@ -18,7 +18,7 @@ enum RenamedKeys {
     "model.width": "hidden_size", "model.n_embd": "hidden_size",
     "model.layers": "num_layers", "model.num_hidden_layers": "num_layers", "model.n_layer": "num_layers",
     "model.heads": "num_heads", "model.num_attention_heads": "num_heads", "model.n_head": "num_heads",
-    "model.intermediate_size": "intermediate_size", "model.n_inner": "intermediate_size",
+    "model.feedForward": "intermediate_size", "model.n_inner": "intermediate_size",
     "model.context": "max_position", "model.max_position_embeddings": "max_position", "model.n_positions": "max_position",
     "model.positions": "position_embedding", "model.position_embedding_type": "position_embedding",
     "model.normEpsilon": "norm_eps", "model.layer_norm_eps": "norm_eps", "model.layer_norm_epsilon": "norm_eps", "model.rms_norm_eps": "norm_eps",

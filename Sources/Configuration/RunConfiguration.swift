@@ -20,6 +20,10 @@ public struct RunConfiguration: Sendable {
     }
     public var corpus: String
     public var frame: Frame
+    /// Sizes of a patch of a corpus of numbers, one per axis; empty for single numbers.
+    public var patch: [Int]
+    /// Every channel has positions of its own.
+    public var separateChannels: Bool
   }
 
   public struct Duration: Sendable, Equatable {
@@ -112,7 +116,9 @@ public struct RunConfiguration: Sendable {
       corpus: reader.string("data.corpus", default: "", "The folder that `lockstep prepare` wrote; it must be given."),
       frame: reader.choice(
         "data.frame", default: .auto,
-        "Stands [CLS] and [SEP] around each sample (cls-sep) or nothing (none); auto is cls-sep for bidirectional models, where the tokeniser has both."))
+        "Stands [CLS] and [SEP] around each sample (cls-sep) or nothing (none); auto is cls-sep for bidirectional models, where the tokeniser has both."),
+      patch: reader.integers("data.patch", default: [], in: 1...1_048_576, "Of a corpus of numbers: sizes of a patch, one per axis of a record, such as [4, 4]; empty for single numbers."),
+      separateChannels: reader.boolean("data.separate_channels", default: false, "Of a corpus of numbers: every channel has positions of its own."))
     if data.corpus.isEmpty { reader.note("data.corpus", "is missing; it is the folder that lockstep prepare wrote.") }
     objective = reader.string("objective.name", default: "ar", "The objective, one of those that `lockstep objectives` lists; it decides which options the section has.")
     let entry = Self.entry(objective, reader)

@@ -17,6 +17,8 @@ public struct Corpus: Sendable {
   public init(_ folder: String) throws {
     self.folder = folder
     self.manifest = try CorpusManifest(folder: folder)
+    // A corpus of numbers has no tokeniser.
+    guard manifest.values == nil else { return }
     try require(tokenizerPath, manifest.tokenizerSha256, atMost: TokenizerLoader.largestFile)
     try require(tokenizerConfigPath, manifest.tokenizerConfigSha256, atMost: TokenizerLoader.largestCompanion)
   }
@@ -46,24 +48,35 @@ public struct Corpus: Sendable {
   public var tokenizerPath: String { folder + "/" + Self.tokenizerFile }
   public var tokenizerConfigPath: String { folder + "/" + Self.tokenizerConfigFile }
 
+  /// Opens the shards of one side of a corpus of numbers and checks each against the manifest.
+  ///
+  /// - Parameter verify: read every byte and compare its digest.
+  /// - Throws: `FileError`, or `DataError` for a shard that is damaged or of another corpus.
+  public func valueShards(_ split: CorpusSplit, verify: Bool = false) throws -> [ValueShard] {
+    guard let records = manifest.values else {
+      throw DataError(folder, "holds text and no numbers.", remedy: "Make a corpus of numbers with lockstep prepare --values.")
+    }
+    return try manifest.shards(split).map { entry in
+      let path = try path(of: entry)
+      let shard = try ValueShard(path, records)
+      guard shard.count == entry.documents, try !verify || MappedFile(path).sha256() == entry.payloadSha256 else {
+        throw DataError(path, "is not the shard that corpus.json lists under this name.", remedy: "Copy the whole corpus again, or run lockstep prepare again.")
+      }
+      return shard
+    }
+  }
+
   /// Opens the shards of one side and checks each against the manifest.
   ///
   /// - Throws: `FileError`, or `DataError` for a shard that is damaged, of another corpus or of another tokeniser.
   public func shards(_ split: CorpusSplit) throws -> [Shard] {
-    try manifest.shards(split).map(open)
+    guard manifest.values == nil else { throw DataError(folder, "holds numbers, and this reads text.", remedy: "Name a corpus of text.") }
+    return try manifest.shards(split).map(open)
   }
 
   /// Opens one shard the manifest lists.
   func open(_ entry: CorpusManifest.Shard) throws -> Shard {
-    guard isPlainFileName(entry.file) else {
-      throw DataError(folder, "lists the shard \(entry.file), which is not a plain file name.", remedy: "Run lockstep prepare again.")
-    }
-    let path = folder + "/" + entry.file
-    try requirePresent(path, remedy: "Copy the whole corpus again, or run lockstep prepare again.")
-    guard isRegularFile(path) else {
-      throw DataError(path, "is a link or no file.", remedy: "Put the shard itself into the corpus.")
-    }
-    let shard = try Shard(path)
+    let shard = try Shard(try path(of: entry))
     guard shard.tokenizerHash == manifest.tokenizerSha256, shard.vocabularySize == manifest.vocabulary.size else {
       throw DataError(shard.path, "was made with another tokeniser than the corpus it lies in.", remedy: "Run lockstep prepare again.")
     }
@@ -73,5 +86,18 @@ public struct Corpus: Sendable {
       throw DataError(shard.path, "is not the shard that corpus.json lists under this name.", remedy: "Copy the whole corpus again, or run lockstep prepare again.")
     }
     return shard
+  }
+
+  /// Where a shard that the manifest lists lies.
+  private func path(of entry: CorpusManifest.Shard) throws -> String {
+    guard isPlainFileName(entry.file) else {
+      throw DataError(folder, "lists the shard \(entry.file), which is not a plain file name.", remedy: "Run lockstep prepare again.")
+    }
+    let path = folder + "/" + entry.file
+    try requirePresent(path, remedy: "Copy the whole corpus again, or run lockstep prepare again.")
+    guard isRegularFile(path) else {
+      throw DataError(path, "is a link or no file.", remedy: "Put the shard itself into the corpus.")
+    }
+    return path
   }
 }

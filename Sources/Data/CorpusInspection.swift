@@ -20,6 +20,8 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
   public var kind: Kind
   public var vocabularySize: Int
   public var tokenizerSha256: String
+  /// What the records of a corpus of numbers are; nil for text.
+  public var records: ValueRecords?
   /// Names the data of a corpus; nil for a shard.
   public var contentHash: String?
   public var split: CorpusManifest.Split?
@@ -55,6 +57,11 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
       parts[side.rawValue] = Part(shards: shards.count, documents: shards.documents, tokens: shards.tokens, textBytes: shards.textBytes)
     }
     guard let corpus = attempt({ try Corpus(path) }) else { return }
+    if let values = manifest.values {
+      records = values
+      for side in CorpusSplit.allCases { attempt { _ = try corpus.valueShards(side, verify: verify) } }
+      return
+    }
     for entry in manifest.train + manifest.validation {
       attempt {
         let shard = try corpus.open(entry)
@@ -89,11 +96,27 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
   /// For a terminal, one line each.
   public var lines: [String] {
     var lines = ["\(kind.rawValue) \(printableName(path))", "vocabulary \(counted(vocabularySize, "id")), tokenizer \(tokenizerSha256.prefix(12))"]
+    if let records { return lines.prefix(1) + numberLines(records) }
     if let split { lines.append("split \(split.rule), validation share \(split.fraction)") }
     for (name, part) in parts.sorted(by: { $0.key < $1.key }) {
       lines.append(
         "\(name): \(counted(part.documents, "document")), \(counted(part.tokens, "token")), \(part.textBytes) bytes of text, "
           + "\(Self.rounded(part.tokensPerByte)) tokens per byte, \(part.shards) \(part.shards == 1 ? "shard" : "shards")")
+    }
+    if let contentHash { lines.append("content \(contentHash)") }
+    lines += problems.map { "\(isUnread ? "not read" : "damaged"): \($0)" }
+    if isIntact { lines.append(verified ? "intact: every byte was checked" : "headers and sizes are sound; the contents were not read") }
+    return lines
+  }
+
+  private func numberLines(_ records: ValueRecords) -> [String] {
+    let shape = ([records.channels] + records.extent).map(String.init).joined(separator: " × ")
+    var lines = ["records of \(shape) numbers (channels first), \(records.unit.rawValue)\(records.hasObserved ? ", some not measured" : "")"]
+    for field in records.fields {
+      lines.append("field \(field.name): \(field.classes > 0 ? "ids below \(field.classes)" : "\(field.size) numbers") × \(field.length)")
+    }
+    for (name, part) in parts.sorted(by: { $0.key < $1.key }) {
+      lines.append("\(name): \(counted(part.documents, "record")), \(part.shards) \(part.shards == 1 ? "shard" : "shards")")
     }
     if let contentHash { lines.append("content \(contentHash)") }
     lines += problems.map { "\(isUnread ? "not read" : "damaged"): \($0)" }

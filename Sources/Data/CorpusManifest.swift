@@ -54,6 +54,8 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
   public var train: [Shard]
   public var validation: [Shard]
   public var sources: [Source]
+  /// What the records of a corpus of numbers are; nil for text.
+  public var values: ValueRecords?
   /// Documents left out because they hold nothing but white space.
   public var emptyDocuments: Int
   /// Documents kept although they are not valid UTF-8.
@@ -69,13 +71,13 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
 
   public init(
     recipe: String, tokenizerSha256: String, tokenizerConfigSha256: String, vocabulary: Vocabulary, split: Split, train: [Shard],
-    validation: [Shard], sources: [Source], emptyDocuments: Int = 0, invalidDocuments: Int = 0
+    validation: [Shard], sources: [Source], values: ValueRecords? = nil, emptyDocuments: Int = 0, invalidDocuments: Int = 0
   ) {
     self.version = Self.currentVersion
     (self.recipe, self.tokenizerSha256, self.tokenizerConfigSha256) = (recipe, tokenizerSha256, tokenizerConfigSha256)
     (self.vocabulary, self.split) = (vocabulary, split)
     (self.train, self.validation, self.sources) = (train, validation, sources)
-    (self.emptyDocuments, self.invalidDocuments) = (emptyDocuments, invalidDocuments)
+    (self.values, self.emptyDocuments, self.invalidDocuments) = (values, emptyDocuments, invalidDocuments)
   }
 
   public func encoded() throws -> [UInt8] {
@@ -121,7 +123,12 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
 
   /// The first thing that cannot be true of a corpus. Sums and ids are used without further checks.
   private var problem: String? {
-    guard (1...Int(Int32.max)).contains(vocabulary.size) else { return "a vocabulary of \(vocabulary.size) ids" }
+    if let values {
+      guard vocabulary.size == 0 else { return "a vocabulary of \(vocabulary.size) ids in a corpus of numbers" }
+      if let problem = values.problem { return problem }
+    } else if !(1...Int(Int32.max)).contains(vocabulary.size) {
+      return "a vocabulary of \(vocabulary.size) ids"
+    }
     let roles = [
       vocabulary.pad, vocabulary.bos, vocabulary.eos, vocabulary.mask, vocabulary.cls, vocabulary.sep, vocabulary.unknown,
     ].compactMap { $0 }

@@ -47,5 +47,10 @@ extension SampleBatch {
     tokens += other.tokens
     values += other.values
     documentIDs += other.documentIDs
+    observed += other.observed
+    for i in fields.indices {
+      fields[i].ids += other.fields[i].ids
+      fields[i].numbers += other.fields[i].numbers
+    }
   }
 }

@@ -15,6 +15,7 @@ public enum CorpusInputs {
   /// - Parameter verify: read every byte of the shards and compare their digests.
   public static func open(_ configuration: RunConfiguration, verify: Bool = false) throws -> RunInputs {
     let corpus = try Corpus(configuration.data.corpus)
+    if corpus.manifest.values != nil || configuration.requirements.input == .values { return try values(corpus, configuration, verify: verify) }
     if let source = try initialFolder(configuration) { try TokenizerMatch.require(model: source, corpus: corpus) }
     if verify { for split in CorpusSplit.allCases { for shard in try corpus.shards(split) { try shard.verify() } } }
     let tokenizer = try TokenizerLoader.load(corpus.folder)
@@ -26,6 +27,35 @@ public enum CorpusInputs {
       training: training, validation: validation, data: DataShape(vocabulary),
       tokenizerFiles: try tokenizerFiles(
         corpus, tokenizer, SampleCut(configuration, vocabulary).framing, context: configuration.model.maxPosition), dataHash: corpus.manifest.contentHash)
+  }
+
+  /// A corpus of numbers.
+  private static func values(_ corpus: Corpus, _ configuration: RunConfiguration, verify: Bool) throws -> RunInputs {
+    let shape = try shape(of: corpus, patch: configuration.data.patch, separateChannels: configuration.data.separateChannels, objective: configuration.objective, configuration.requirements)
+    let positions = configuration.model.maxPosition
+    guard positions == 0 || positions == shape.grid?.positions else {
+      throw ConfigurationError("model.max_position", is: positions, rule: "a record has \(shape.grid?.positions ?? 0) positions; leave the key out.")
+    }
+    if verify { for split in CorpusSplit.allCases { _ = try corpus.valueShards(split, verify: true) } }
+    let hasValidation = !corpus.manifest.shards(.validation).isEmpty
+    return RunInputs(
+      training: try ValueDataset(corpus, split: .train, shape: shape, order: .shuffled(seed: configuration.seed)),
+      validation: hasValidation ? try ValueDataset(corpus, split: .validation, shape: shape, order: .sequential) : nil, data: shape,
+      tokenizerFiles: [:], dataHash: corpus.manifest.contentHash)
+  }
+
+  /// The shape of a corpus of numbers under a patch.
+  /// - Throws: `ConfigurationError` when the corpus does not hold what the objective reads.
+  public static func shape(
+    of corpus: Corpus, patch: [Int], separateChannels: Bool, objective: String, _ requirements: ObjectiveRequirements
+  ) throws -> DataShape {
+    guard let records = corpus.manifest.values else {
+      throw ConfigurationError("objective.name", "is \(objective), which reads numbers, but \(corpus.folder) holds text; use a corpus that lockstep prepare --values made.")
+    }
+    guard requirements.input == .values else {
+      throw ConfigurationError("objective.name", "is \(objective), which reads text, but \(corpus.folder) holds numbers; use a corpus of text.")
+    }
+    return try records.shape(patch: patch, separateChannels: separateChannels)
   }
 
   /// The corpus's vocabulary, from its tokeniser where words begin, and from `init.from` how many rows there are: `corpus.json` says neither.
@@ -49,8 +79,14 @@ public enum CorpusInputs {
   }
 
   /// The training split as a run cuts it into samples.
-  public static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> TokenDataset {
-    try dataset(corpus, .train, configuration, try vocabulary(corpus, try TokenizerLoader.load(corpus.folder), configuration), order: order)
+  public static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> any SampleSource {
+    if corpus.manifest.values != nil {
+      let shape = try shape(
+        of: corpus, patch: configuration.data.patch, separateChannels: configuration.data.separateChannels, objective: configuration.objective,
+        configuration.requirements)
+      return try ValueDataset(corpus, split: .train, shape: shape, order: order)
+    }
+    return try dataset(corpus, .train, configuration, try vocabulary(corpus, try TokenizerLoader.load(corpus.folder), configuration), order: order)
   }
 
   private static func dataset(

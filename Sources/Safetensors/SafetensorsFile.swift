@@ -89,4 +89,56 @@ public final class SafetensorsFile: Sendable {
       for i in 0..<elements.count { target[i] = Float(source.loadUnaligned(fromByteOffset: 8 * i, as: Double.self)) }
     }
   }
+
+  // MARK: - Numbers of any kind
+
+  /// Whether `numbers` can read the tensor.
+  public func isNumeric(_ name: String) -> Bool { byName[name].map { Self.numericFormats.contains($0.format) } ?? false }
+
+  /// Whether the tensor holds whole numbers.
+  public func isInteger(_ name: String) -> Bool { byName[name].map { ["U8", "I8", "I16", "I32", "I64", "BOOL"].contains($0.format) } ?? false }
+
+  static let numericFormats = ["F32", "F16", "BF16", "F64", "U8", "I8", "I16", "I32", "I64", "BOOL"]
+
+  /// Elements `range` of a tensor as floats, whatever its dtype.
+  ///
+  /// - Throws: `CheckpointError` when there is no such tensor, or its dtype is none of numbers.
+  /// - Precondition: the range lies in the tensor, and `target` has room for it.
+  public func numbers(_ name: String, _ range: Range<Int>, into target: UnsafeMutablePointer<Float>) throws(CheckpointError) {
+    let tensor = try describe(name)
+    precondition(range.lowerBound >= 0 && range.upperBound <= tensor.count, "elements \(range) of a tensor with \(tensor.count)")
+    if FloatFormat(rawValue: tensor.format) != nil { return fill(target, from: tensor, elements: range) }
+    try integers(tensor, range) { target[$0] = Float($1) }
+  }
+
+  /// Elements `range` of a tensor of whole numbers.
+  public func integers(_ name: String, _ range: Range<Int>) throws(CheckpointError) -> [Int64] {
+    let tensor = try describe(name)
+    precondition(range.lowerBound >= 0 && range.upperBound <= tensor.count, "elements \(range) of a tensor with \(tensor.count)")
+    var result = [Int64](repeating: 0, count: range.count)
+    try integers(tensor, range) { result[$0] = $1 }
+    return result
+  }
+
+  private func integers(_ tensor: TensorDescription, _ range: Range<Int>, _ body: (Int, Int64) -> Void) throws(CheckpointError) {
+    defer { withExtendedLifetime(file) {} }
+    guard let base = file.bytes.baseAddress else { return }
+    let start = base + tensor.bytes.lowerBound
+    func each<Value: FixedWidthInteger>(_: Value.Type) {
+      let width = MemoryLayout<Value>.size
+      for (i, element) in range.enumerated() {
+        body(i, Int64(truncatingIfNeeded: Value(littleEndian: start.loadUnaligned(fromByteOffset: element * width, as: Value.self))))
+      }
+    }
+    switch tensor.format {
+    case "U8", "BOOL": each(UInt8.self)
+    case "I8": each(Int8.self)
+    case "I16": each(Int16.self)
+    case "I32": each(Int32.self)
+    case "I64": each(Int64.self)
+    default:
+      throw CheckpointError(
+        "read", path, "tensor \(tensor.name) has the dtype \(tensor.format)", remedy: "\(Self.numericFormats.joined(separator: ", ")) can be read.")
+    }
+  }
 }

@@ -20,7 +20,13 @@ struct Prepare: ParsableCommand {
         zcat dump.gz | lockstep prepare --input - --documents lines --output corpora/dump
       """)
 
-  @Option(parsing: .unconditionalSingleValue, help: "A file, a folder, or - for standard input; may be repeated.") var input: [String]
+  @Option(parsing: .unconditionalSingleValue, help: "A file, a folder, or - for standard input; may be repeated.") var input: [String] = []
+  @Option(
+    parsing: .unconditional,
+    help: "In place of --input, numbers: a safetensors file with a tensor values [records, channels, …], optionally observed of its shape, and fields [records, …].")
+  var values: String?
+  @Option(parsing: .unconditional, help: "Such a file for validation.") var validationValues: String?
+  @Option(parsing: .unconditional, help: "What a position of a record of numbers is: patches, frames, steps, points or nodes.") var unit: DataShape.Unit?
   @Option(
     parsing: .unconditionalSingleValue,
     help: "Left out of folders: a pattern for names (drafts, *.bak) or, with a slash, for paths below the input; may be repeated.")
@@ -58,6 +64,8 @@ struct Prepare: ParsableCommand {
       guard environment["OMPI_COMM_WORLD_RANK"] == "0" else { throw Failure.Reported(code: .usage) }
       throw ConfigurationError("prepare", "runs on one host with threads of its own; start it without mpirun.")
     }
+    if let values { return try prepareValues(values) }
+    guard !input.isEmpty else { throw ConfigurationError("--input", "is missing; name a file or a folder of text, or numbers with --values.") }
     let choice = try choice()
     var options = PreparationOptions(
       format: choice, split: try split(), shardTokens: shardTokens, threads: threads, force: force, exclude: exclude)
@@ -80,6 +88,14 @@ struct Prepare: ParsableCommand {
       StandardError.write("the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) asked for\n")
     }
     for note in outcome.notes { StandardError.write("\(note)\n") }
+    for line in try CorpusInspection(output, verify: false).lines.dropLast() { try StandardOutput.line(line) }
+  }
+
+  private func prepareValues(_ path: String) throws {
+    guard input.isEmpty, vocabulary == nil, tokenizer == nil, !words, !addTokens else {
+      throw ConfigurationError("--values", "makes a corpus of numbers; leave out --input and the options of tokenisers.")
+    }
+    _ = try ValuePreparation(training: path, validation: validationValues, target: output, unit: unit ?? .patches, force: force).run()
     for line in try CorpusInspection(output, verify: false).lines.dropLast() { try StandardOutput.line(line) }
   }
 
@@ -168,3 +184,5 @@ struct Prepare: ParsableCommand {
     }
   }
 }
+
+extension DataShape.Unit: ExpressibleByArgument {}
