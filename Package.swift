@@ -142,15 +142,14 @@ let package = Package(
       ]),
 
     // MARK: - What people run
-    .executableTarget(
-      name: "lockstep",
-      dependencies: [
+    module(
+      "Commands",
+      [
         "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Collectives", "Tokenizers", "Data", "Preparation",
         "Safetensors", "HuggingFace", "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "Runs", "Audit", "Benchmarks",
         "Diagnostics", "Generation", "Evaluation", "Classification", "Measures", "Comparison", "CProcess", argumentParser,
-      ],
-      swiftSettings: policy + cpuFlags,
-      linkerSettings: staticRuntime),
+      ]),
+    .executableTarget(name: "lockstep", dependencies: ["Commands"], swiftSettings: policy + cpuFlags, linkerSettings: staticRuntime),
 
     // MARK: - Tests
     testModule(
@@ -170,7 +169,7 @@ let package = Package(
       exclude: ["Seeds"], swiftSettings: policy + cpuFlags),
     suite("CoreTests", ["Core"]),
     suite("StorageTests", ["Storage", "Core"]),
-    suite("TensorsTests", ["Tensors"]),
+    suite("TensorsTests", ["Tensors", "Core"]),
     suite("KernelsTests", ["Kernels", "Tensors", "Core", "TestSupport"]),
     suite("LayersTests", ["Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
     suite("ModelsTests", ["Models", "Layers", "Kernels", "Tensors", "Core", "TestSupport"]),
@@ -184,7 +183,7 @@ let package = Package(
     suite("TokenizersTests", ["Tokenizers", "Storage", "Core"]),
     suite("DataTests", ["DataSupport", "Data", "Preparation", "Storage", "Core"]),
     suite("PreparationTests", ["DataSupport", "Preparation", "Data", "Storage", "Core"]),
-    suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors"]),
+    suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),
     suite("SafetensorsTests", ["CheckpointSupport", "Safetensors", "Tensors", "Core"]),
     suite("HuggingFaceTests", ["CheckpointSupport", "HuggingFace", "Safetensors", "Storage", "Tensors", "Core"]),
     suite("CheckpointsTests", ["CheckpointSupport", "Checkpoints", "HuggingFace", "Safetensors", "Storage", "Tensors", "Core"]),

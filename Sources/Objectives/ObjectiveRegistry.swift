@@ -1,4 +1,5 @@
 import Core
+import Synchronization
 
 /// An objective as the registry lists it.
 public struct ObjectiveEntry: Sendable {
@@ -44,7 +45,22 @@ public struct ObjectiveEntry: Sendable {
 
 /// All objectives. Adding one is a file, a line here, and a test.
 public enum ObjectiveRegistry {
-  public static let entries: [ObjectiveEntry] = [
+  /// Every objective: those of the project, then registered ones.
+  public static var entries: [ObjectiveEntry] { own + registered.withLock { $0 } }
+
+  private static let registered = Mutex<[ObjectiveEntry]>([])
+
+  /// Adds objectives that another package or a test brings, before the first use of the registry.
+  ///
+  /// - Precondition: their names are new.
+  public static func register(_ entries: [ObjectiveEntry]) {
+    registered.withLock {
+      $0 += entries
+      precondition(Set((own + $0).map(\.name)).count == own.count + $0.count, "two objectives of one name")
+    }
+  }
+
+  private static let own: [ObjectiveEntry] = [
     ObjectiveEntry(Autoregressive.self),
     ObjectiveEntry(DiverseAutoregressive.self),
     ObjectiveEntry(MaskedLanguageModel.self),

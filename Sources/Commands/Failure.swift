@@ -12,13 +12,13 @@ extension Failure {
       report(error)
       exit(code(of: error))
     }
-    let parsed = Lockstep.exitCode(for: error)
+    let parsed = LockstepCommand.exitCode(for: error)
     // All ranks have one command line. mpirun ends the others when the first one leaves with an error.
     if startedRank() > 0 {
       if parsed != .success { Thread.sleep(forTimeInterval: 1) }
       exit(parsed == .success ? 0 : Core.ExitCode.usage.rawValue)
     }
-    let text = Lockstep.fullMessage(for: error)
+    let text = LockstepCommand.fullMessage(for: error)
     if parsed == .success {
       if text.isEmpty { exit(0) }
       do { try StandardOutput.line(text) } catch { end(error) }

@@ -28,7 +28,7 @@ struct Train: ComputingCommand {
   @Flag(help: "Go on although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
 
   var computes: Bool { !printFolder && !keys }
-  var continuedRun: (core: String, folder: String)? { config.flatMap { lockstep.continuedRun(of: $0, settings: settings) } }
+  var continuedRun: (core: String, folder: String)? { config.flatMap { Commands.continuedRun(of: $0, settings: settings) } }
 
   func run() throws {
     if keys { return try StandardOutput.write(Keys.markdown()) }

@@ -28,7 +28,7 @@ struct Doctor: ComputingCommand {
   @Flag(help: "Only print this host's name and the OpenBLAS kernels it can use, best first; those of the run alone where it goes on.") var cores = false
 
   var hearsOfKernels: Bool { false }
-  var continuedRun: (core: String, folder: String)? { config.flatMap { lockstep.continuedRun(of: $0, settings: settings) } }
+  var continuedRun: (core: String, folder: String)? { config.flatMap { Commands.continuedRun(of: $0, settings: settings) } }
 
   func run() throws {
     guard patience > 0 else { throw ConfigurationError("--patience", is: patience, rule: "it must be at least 1 second.") }

@@ -2,13 +2,13 @@ import ArgumentParser
 import Comparison
 import Core
 import Foundation
+import Objectives
 import Runs
 import Storage
 
 /// The program. Everything that goes wrong anywhere becomes one sentence and one exit code here, and nowhere else.
-@main
-struct Lockstep: ParsableCommand {
-  static let configuration = CommandConfiguration(
+public struct LockstepCommand: ParsableCommand {
+  public static let configuration = CommandConfiguration(
     commandName: "lockstep",
     abstract: "Pretrains transformers with masked and autoregressive objectives on clusters of ordinary Linux machines.",
     discussion: """
@@ -26,7 +26,9 @@ struct Lockstep: ParsableCommand {
 
   @Flag(name: .long, help: "Print the version with those of BLAS and MPI.") var version = false
 
-  func run() throws {
+  public init() {}
+
+  public func run() throws {
     if version { return try StandardOutput.line(Version.text) }
     throw CleanExit.helpRequest(self)
   }
@@ -41,7 +43,15 @@ struct Lockstep: ParsableCommand {
     }
   }
 
-  static func main() {
+  /// Parses the arguments of the process and runs the command they name.
+  ///
+  /// - Parameter objectives: objectives beside those of the registry, such as those of tests.
+  public static func main(objectives: [ObjectiveEntry]) {
+    ObjectiveRegistry.register(objectives)
+    main()
+  }
+
+  public static func main() {
     do {
       try requireUTF8()
       var command = try parseAsRoot()
