@@ -147,7 +147,7 @@ let package = Package(
       [
         "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Collectives", "Tokenizers", "Data", "Preparation",
         "Safetensors", "HuggingFace", "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "Runs", "Audit", "Benchmarks",
-        "Diagnostics", "Generation", "Evaluation", "Classification", "Measures", "Comparison", "CProcess", argumentParser,
+        "Diagnostics", "Generation", "Evaluation", "Classification", "Measures", "Comparison", argumentParser,
       ]),
     .executableTarget(name: "lockstep", dependencies: ["Commands"], swiftSettings: policy + cpuFlags, linkerSettings: staticRuntime),
 
