@@ -19,14 +19,14 @@ public struct OverheadResult: Codable, Sendable {
   public var context: Int
   public var pairs: Int
   /// Median seconds of a step as it is in a run: exact sum, replicas compared.
-  public var stepS: Double
+  public var stepSMedian: Double
   /// Median over pairs of t(exact sum) / t(float sum) - 1.
-  public var exactSum: Double
+  public var exactSumOverhead: Double
   /// Its quartiles over pairs.
-  public var exactSumQuartiles: [Double]
+  public var exactSumOverheadQuartiles: [Double]
   /// Median over pairs of t(replicas compared) / t(not compared) - 1; 0 for one rank, which has nothing to compare.
-  public var replicaHash: Double
-  public var replicaHashQuartiles: [Double]
+  public var replicaHashOverhead: Double
+  public var replicaHashOverheadQuartiles: [Double]
 }
 
 /// Times the same step with and without what makes runs reproducible, alternately, so that a neighbour on the
@@ -39,7 +39,7 @@ public struct OverheadBenchmark {
 
   /// - Parameter make: a fresh objective; each of the three trainers has its own.
   public func run(
-    _ make: () throws -> any Objective, model: ModelConfiguration, plan: BatchPlan, communicator: any Communicator
+    _ make: () throws -> any Objective, model: ModelConfiguration, data: DataShape, plan: BatchPlan, communicator: any Communicator
   ) throws -> OverheadResult {
     let variants: [(SumArithmetic, DivergencePolicy)] = [(.exact, .repair), (.exact, .off), (.float, .off)]
     let trainers = try variants.map { sum, divergence in
@@ -50,8 +50,7 @@ public struct OverheadBenchmark {
       trainer.bank.initialize(seed: 1)
       return trainer
     }
-    let source = SyntheticDataset(
-      vocabulary: Vocabulary(size: model.vocabSize), context: model.maxPosition, lookahead: trainers[0].objective.requirements.lookahead, seed: 1)
+    let source = SyntheticSamples.source(for: trainers[0].objective.requirements, data, length: model.maxPosition)
     var seconds = [[Double]](repeating: [], count: variants.count)
     for step in 0..<warmup + pairs {
       let examples = try Trainer.examples(
@@ -70,9 +69,9 @@ public struct OverheadBenchmark {
     return OverheadResult(
       params: trainers[0].sum.layout.parameterCount, ranks: communicator.size, threads: plan.threads,
       objective: type(of: trainers[0].objective).name, batch: plan.batch, microBatch: plan.microBatch, context: model.maxPosition,
-      pairs: pairs, stepS: seconds[0].sorted()[pairs / 2], exactSum: exact[pairs / 2],
-      exactSumQuartiles: [exact[pairs / 4], exact[3 * pairs / 4]], replicaHash: hash[pairs / 2],
-      replicaHashQuartiles: [hash[pairs / 4], hash[3 * pairs / 4]])
+      pairs: pairs, stepSMedian: seconds[0].sorted()[pairs / 2], exactSumOverhead: exact[pairs / 2],
+      exactSumOverheadQuartiles: [exact[pairs / 4], exact[3 * pairs / 4]], replicaHashOverhead: hash[pairs / 2],
+      replicaHashOverheadQuartiles: [hash[pairs / 4], hash[3 * pairs / 4]])
   }
 
   private static func ratios(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 / $1 - 1 }.sorted() }

@@ -40,45 +40,50 @@ public struct StepBenchmarkResult: Codable, Sendable {
   public var phases: [String: Double]
 }
 
-/// Times optimiser steps on random tokens.
+/// Times optimiser steps on random samples.
 public struct StepBenchmark {
   public var steps = 12
   public var warmup = 3
 
   public init() {}
 
+  /// - Parameter model: the main network, whose positions are those of a sample.
   public func run(
-    _ objective: any Objective, model: ModelConfiguration, plan: BatchPlan, communicator: any Communicator, sum: SumArithmetic = .exact
+    _ objective: any Objective, model: ModelConfiguration, data: DataShape, plan: BatchPlan, communicator: any Communicator,
+    sum: SumArithmetic = .exact
   ) throws -> StepBenchmarkResult {
     var options = TrainerOptions(steps: steps + warmup, sum: sum)
     options.schedule = LearningRateSchedule(type: .constant)
     options.optimizer.learningRate = 3e-4
     let trainer = Trainer(objective, length: model.maxPosition, plan: plan, options: options, communicator: communicator)
     trainer.bank.initialize(seed: 1)
-    let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabSize), context: model.maxPosition, lookahead: objective.requirements.lookahead, seed: 1)
+    let source = SyntheticSamples.source(for: objective.requirements, data, length: model.maxPosition)
     let before = SGEMMBaseline.sgemm(trainer.pool)
     var outcomes: [StepOutcome] = []
+    var (flops, samples) = (0.0, 0)
     for step in 0..<steps + warmup {
       let examples = try Trainer.examples(
         step: step, rank: communicator.rank, plan: plan, objective: objective, source: source, context: trainer.context(step))
       let outcome = try trainer.step(step, examples)
-      if step >= warmup { outcomes.append(outcome) }
+      guard step >= warmup else { continue }
+      outcomes.append(outcome)
+      flops += examples.reduce(0) { $0 + objective.trainingFlops($1) }
+      samples += examples.count * plan.microBatch
     }
-    // Read before the yardstick takes matrices of its own.
+    let perStep = samples > 0 ? flops / Double(samples) * Double(plan.batch) : 0
+    // Read before the baseline takes matrices of its own.
     let resident = try communicator.maximum(SGEMMBaseline.peakResidentBytes)
     let rate = try MachineRate.measure(trainer.pool, over: communicator, running: (before + SGEMMBaseline.sgemm(trainer.pool)) / 2, seconds: 0.3)
-    return summary(outcomes, trainer, model, rate: rate, resident: resident)
+    return summary(outcomes, trainer, model, flops: perStep, rate: rate, resident: resident)
   }
 
   private func summary(
-    _ outcomes: [StepOutcome], _ trainer: Trainer, _ model: ModelConfiguration, rate: MachineRate, resident: Int
+    _ outcomes: [StepOutcome], _ trainer: Trainer, _ model: ModelConfiguration, flops: Double, rate: MachineRate, resident: Int
   ) -> StepBenchmarkResult {
     let (plan, communicator) = (trainer.plan, trainer.communicator)
     let times = outcomes.map(\.stepSeconds).sorted()
     let median = times[times.count / 2]
     let tokens = Double(plan.batch * model.maxPosition)
-    let targets = outcomes.map { $0.counts[0] }.reduce(0, +) / Double(outcomes.count)
-    let flops = model.trainingFlopsPerToken(length: model.maxPosition, headFraction: targets / tokens) * tokens
     let workspace = trainer.workers.reduce(0) { $0 + 4 * (($1.arena.capacity ?? 0) + trainer.sum.layout.largestGroup) }
     let parameters = trainer.sum.layout.parameterCount
     var phases: [String: Double] = [:]

@@ -48,9 +48,6 @@ extension EncodedTexts {
 }
 
 extension MeasuredModel {
-  /// What stands in the way of reading text.
-  var textObstacle: String? { configuration.vocabSize > 0 ? nil : "reads no tokens" }
-
   /// First values of the same parameters.
   func untrained(seed: UInt64) -> ParameterStore {
     let store = ParameterStore(parameters.layout)

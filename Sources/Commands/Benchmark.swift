@@ -17,7 +17,9 @@ struct Benchmark: ParsableCommand {
   /// The model and the batch that are measured.
   struct Case: ParsableArguments {
     @Option(parsing: .unconditional, help: "Token ids.") var vocabSize = 8192
-    @Option(parsing: .unconditional, help: "Positions per sample.") var maxPosition = 256
+    @Option(parsing: .unconditional, help: "Positions per sample of tokens.") var maxPosition = 256
+    @Option(parsing: .unconditional, help: "For objectives on numbers: channels of a record, then the sizes of its axes, with commas.") var record = "3,32,32"
+    @Option(parsing: .unconditional, help: "Sizes of a patch of a record, one per axis, with commas.") var patch = "4,4"
     @Option(parsing: .unconditional, help: "Hidden size.") var hiddenSize = 384
     @Option(parsing: .unconditional, help: "Transformer blocks.") var numLayers = 6
     @Option(parsing: .unconditional, help: "Attention heads.") var numHeads = 6
@@ -28,8 +30,16 @@ struct Benchmark: ParsableCommand {
     @Option(parsing: .unconditional, help: "Measured steps.") var steps = 12
     @Option(parsing: .unconditional, help: "Dropout.") var dropout: Float = 0
 
+    /// What `prepare` makes of the options: the networks' shape, the samples', the batch, and a fresh objective at each call of `make`.
+    struct Prepared {
+      let make: () throws -> any Objective
+      let model: ModelConfiguration
+      let data: DataShape
+      let plan: BatchPlan
+    }
+
     /// - Throws: `ConfigurationError` with every option that is out of range.
-    func prepare(ranks: Int) throws -> (make: () throws -> any Objective, model: ModelConfiguration, plan: BatchPlan) {
+    func prepare(ranks: Int) throws -> Prepared {
       var problems: [ConfigurationError.Problem] = []
       func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String) {
         if !holds { problems.append(.init(key: key, sentence: "is \(value); \(rule)")) }
@@ -45,21 +55,35 @@ struct Benchmark: ParsableCommand {
         throw ConfigurationError(
           "--objective", is: objective, rule: "it must be one of \(ObjectiveRegistry.entries.map(\.name).joined(separator: ", ")).")
       }
-      let make = entry.defaultRequirements.architecture == "gpt2" ? ModelConfiguration.gpt2 : ModelConfiguration.bert
-      let model = make(vocabSize, maxPosition, hiddenSize, numLayers, numHeads, dropout)
+      let requirements = entry.defaultRequirements
+      guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+      let data = requirements.input == .values ? try records() : .syntheticTokens(vocabSize)
+      let model = requirements.model(
+        data, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads, maxPosition: maxPosition, dropout: dropout)
       problems += model.problems(prefix: "-").map { .init(key: $0.key.replacing("-.", with: "--").replacing("_", with: "-"), sentence: $0.sentence) }
       guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
-      let words = Vocabulary(size: vocabSize, mask: Int32(vocabSize - 1))
-      return (
-        { try entry.make(entry.defaultOptions, model, DataShape(words)) }, model,
-        BatchPlan(batch: batch, microBatch: microBatch, ranks: ranks, threads: threads)
-      )
+      return Prepared(
+        make: { try entry.make(entry.defaultOptions, model, data) }, model: model, data: data,
+        plan: BatchPlan(batch: batch, microBatch: microBatch, ranks: ranks, threads: threads))
+    }
+
+    private func records() throws(ConfigurationError) -> DataShape {
+      func numbers(_ option: String, _ text: String) throws(ConfigurationError) -> [Int] {
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+        guard parts.allSatisfy({ $0 != nil }) else { throw ConfigurationError(option, is: text, rule: "it must be whole numbers with commas, such as 3,32,32.") }
+        return parts.compactMap(\.self)
+      }
+      let (record, patch) = (try numbers("--record", record), try numbers("--patch", patch))
+      if let problem = GridShape.problem(channels: record[0], extent: Array(record.dropFirst()), patch: patch) {
+        throw ConfigurationError("--record", is: self.record, rule: "with --patch \(self.patch) it has \(problem).")
+      }
+      return DataShape(grid: GridShape(channels: record[0], extent: Array(record.dropFirst()), patch: patch), unit: .patches)
     }
   }
 
   struct StepCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
-      commandName: "step", abstract: "Times optimiser steps on random tokens, beside the machine's own sgemm rate.",
+      commandName: "step", abstract: "Times optimiser steps on random samples, beside the machine's own sgemm rate.",
       discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --hidden-size 384 --num-layers 6 --json")
 
     @OptionGroup var options: Case
@@ -75,17 +99,18 @@ struct Benchmark: ParsableCommand {
     }
 
     private func measure(_ communicator: any Communicator) throws -> StepBenchmarkResult {
-      let (objective, model, plan, arithmetic) = try Job.collectively(communicator) {
+      let (objective, prepared, arithmetic) = try Job.collectively(communicator) {
         guard let arithmetic = SumArithmetic(rawValue: sum) else {
           throw ConfigurationError("--sum", is: sum, rule: "it must be exact or float.")
         }
-        let (make, model, plan) = try options.prepare(ranks: communicator.size)
-        try ComputingThreads.requireBuffers(plan.threads)
-        return (try make(), model, plan, arithmetic)
+        let prepared = try options.prepare(ranks: communicator.size)
+        try ComputingThreads.requireBuffers(prepared.plan.threads)
+        return (try prepared.make(), prepared, arithmetic)
       }
       var benchmark = StepBenchmark()
       benchmark.steps = options.steps
-      return try benchmark.run(objective, model: model, plan: plan, communicator: communicator, sum: arithmetic)
+      return try benchmark.run(
+        objective, model: prepared.model, data: prepared.data, plan: prepared.plan, communicator: communicator, sum: arithmetic)
     }
 
     private func show(_ r: StepBenchmarkResult) throws {
@@ -114,13 +139,13 @@ struct Benchmark: ParsableCommand {
 
     func run() throws {
       try Job.run { communicator in
-        let (make, model, plan) = try Job.collectively(communicator) {
+        let prepared = try Job.collectively(communicator) {
           try ComputingThreads.requireBuffers(options.threads)
           return try options.prepare(ranks: communicator.size)
         }
         var benchmark = OverheadBenchmark()
         benchmark.pairs = options.steps
-        let result = try benchmark.run(make, model: model, plan: plan, communicator: communicator)
+        let result = try benchmark.run(prepared.make, model: prepared.model, data: prepared.data, plan: prepared.plan, communicator: communicator)
         guard communicator.rank == 0 else { return }
         if json { try StandardOutput.line(prettyJSON(result)) } else { try show(result) }
       }
@@ -128,12 +153,12 @@ struct Benchmark: ParsableCommand {
 
     private func show(_ r: OverheadResult) throws {
       try StandardOutput.line("\(r.objective), \(counted(r.params, "parameter")), \(counted(r.ranks, "rank")) × \(counted(r.threads, "thread")), \(counted(r.batch, "sample")) of \(r.context), \(r.pairs) pairs")
-      try StandardOutput.line(String(format: "step          %.4f s", r.stepS))
+      try StandardOutput.line(String(format: "step          %.4f s", r.stepSMedian))
       func row(_ name: String, _ value: Double, _ quartiles: [Double]) throws {
         try StandardOutput.line(String(format: "\(name)  %+.2f %%  (quartiles %+.2f to %+.2f)", 100 * value, 100 * quartiles[0], 100 * quartiles[1]))
       }
-      try row("exact sum   ", r.exactSum, r.exactSumQuartiles)
-      try row("replica hash", r.replicaHash, r.replicaHashQuartiles)
+      try row("exact sum   ", r.exactSumOverhead, r.exactSumOverheadQuartiles)
+      try row("replica hash", r.replicaHashOverhead, r.replicaHashOverheadQuartiles)
     }
   }
 

@@ -38,7 +38,9 @@ struct Embed: ComputingCommand {
       BLAS.useOneThread()
       let (opened, threads) = try Job.collectively(communicator) {
         try check()
-        return (try MeasuredModel(try LoadedModel.resolve(model, checkpoint: choice.checkpoint, speaks: communicator.rank == 0)), try ComputingThreads.count(self.threads, communicator))
+        let opened = try MeasuredModel(try LoadedModel.resolve(model, checkpoint: choice.checkpoint, speaks: communicator.rank == 0))
+        if let reason = opened.textObstacle { throw DataError(opened.path, "\(reason).") }
+        return (opened, try ComputingThreads.count(self.threads, communicator))
       }
       try Job.requireSameInputs(opened, nil, communicator)
       let context = MeasureContext(opened, corpus: nil, communicator: communicator, threads: threads, microBatch: microBatch)

@@ -85,7 +85,7 @@ struct Evaluate: ComputingCommand {
     let resolved = try LoadedModel.resolve(path, checkpoint: choice.checkpoint, speaks: speaks)
     let opened = try corpus.map { try Corpus($0) }
     if let opened { try TokenizerMatch.requireFit(model: resolved, corpus: opened) }
-    let model = try MeasuredModel(resolved, vocabulary: opened?.vocabulary)
+    let model = try MeasuredModel(resolved, corpus: opened)
     for (name, measure) in chosen {
       if let reason = measure.obstacle(model) { throw ConfigurationError("--measure", "is \(name), but \(resolved) \(reason).") }
     }

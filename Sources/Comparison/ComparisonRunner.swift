@@ -198,7 +198,7 @@ public final class ComparisonRunner {
     var stored = StoredResult(key: key, obstacle: nil, result: nil)
     do {
       let corpus = try Corpus(item.configuration.data.corpus)
-      let model = try MeasuredModel(item.checkpointPath, vocabulary: corpus.vocabulary)
+      let model = try MeasuredModel(item.checkpointPath, corpus: corpus)
       if let reason = measure.obstacle(model) {
         stored.obstacle = "the model \(reason)"
       } else {

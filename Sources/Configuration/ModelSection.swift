@@ -17,31 +17,17 @@ struct ModelSection {
   init(_ requirements: ObjectiveRequirements, from initial: InitialModel?, _ reader: ConfigurationReader) {
     self.initial = initial
     let source = initial?.shape
-    let architecture = reader.string(
-      "model.architecture", default: initial?.architecture ?? requirements.architecture,
-      "gpt2, bert, llama or vit (for numbers), whose defaults the other keys then change; by default gpt2 for causal objectives and bert for bidirectional ones.")
+    let architecture = reader.choice(
+      "model.architecture", default: initial?.architecture.flatMap(Architecture.init(rawValue:)) ?? requirements.architecture,
+      "gpt2, bert, llama or vit (for numbers), whose defaults the other keys then change; by default gpt2 for causal objectives, bert for bidirectional ones and vit for numbers.")
     let context = reader.integer("model.max_position", default: source?.maxPosition ?? (requirements.input == .values ? 0 : 128), in: 0...1_048_576,
       "Positions of a sample, the longest text the model reads; 0 for as many as a record of a corpus of numbers has.")
     let width = reader.integer("model.hidden_size", default: source?.hiddenSize ?? 128, in: 1...65_536, "Hidden size.")
     let layers = reader.integer("model.num_layers", default: source?.numLayers ?? 4, in: 1...1000, "Transformer blocks.")
     let heads = reader.integer(
       "model.num_heads", default: source?.numHeads ?? max(1, width / 32), in: 1...65_536, "Attention heads, which must divide hidden_size; by default hidden_size / 32.")
-    var preset: ModelConfiguration
-    switch architecture {
-    case "vit":
-      preset = .bert(vocabSize: 0, maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads)
-      (preset.normPlacement, preset.typeVocabSize, preset.headTransform, preset.head) = (.pre, 0, false, .none)
-      (preset.normEps, preset.tieWordEmbeddings) = (1e-6, false)
-    case "gpt2": preset = .gpt2(vocabSize: 0, maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads)
-    case "bert": preset = .bert(vocabSize: 0, maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads)
-    case "llama":
-      // 8/3 of the width, rounded to whole vectors: three matrices then cost what GPT-2's two do.
-      let inner = (width * 8 / 3 + 31) / 32 * 32
-      preset = .llama(vocabSize: 0, maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads, intermediateSize: inner)
-    default:
-      reader.note("model.architecture", "is \"\(architecture)\"; it must be one of gpt2, bert, llama, vit, whose settings the other keys then change.")
-      preset = .gpt2(vocabSize: 0, maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads)
-    }
+    var preset = architecture.model(maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads)
+    if let needed = requirements.positionEmbedding { preset.positionEmbedding = needed }
     (preset.attentionMask, preset.prediction) = (requirements.attentionMask, requirements.prediction)
     model = preset
     if let source {

@@ -59,19 +59,23 @@ public struct InMemoryDataset: SampleSource {
   public func samples(at positions: Range<UInt64>) throws -> SampleBatch { try windows.samples(at: positions) }
 }
 
-/// Uniform random ids, for measurements that need no data. Every position is a sample of its own.
+/// Uniform random ids that are ordinary text, for measurements that need no data. Every position is a sample of its own.
 public struct SyntheticDataset: SampleSource {
   public let vocabulary: Vocabulary
   public let context: Int
   public let lookahead: Int
   public let samplesPerEpoch: Int
+  private let framed: Bool
+  private let ordinary: [Int32]
   private let generator: CounterGenerator
 
   /// A site apart from those of the order's permutation.
   private static let site: UInt32 = 0x5359_4E54
 
-  public init(vocabulary: Vocabulary, context: Int, lookahead: Int = 1, seed: UInt64, samplesPerEpoch: Int = 1 << 20) {
-    precondition(vocabulary.size >= 1 && context >= 1 && lookahead >= 0 && samplesPerEpoch >= 1, "a synthetic dataset needs ids, positions and samples")
+  /// - Parameter framed: samples begin with [CLS] and end with [SEP].
+  public init(vocabulary: Vocabulary, context: Int, lookahead: Int = 1, seed: UInt64, samplesPerEpoch: Int = 1 << 20, framed: Bool = false) {
+    (self.framed, ordinary) = (framed, (0..<Int32(vocabulary.size)).filter { !vocabulary.special.contains($0) })
+    precondition(!ordinary.isEmpty && context >= 1 && lookahead >= 0 && samplesPerEpoch >= 1, "a synthetic dataset needs ids, positions and samples")
     (self.vocabulary, self.context, self.lookahead) = (vocabulary, context, lookahead)
     self.samplesPerEpoch = samplesPerEpoch
     self.generator = CounterGenerator(seed: seed, purpose: .order, site: Self.site)
@@ -82,7 +86,8 @@ public struct SyntheticDataset: SampleSource {
     var tokens = [Int32](repeating: 0, count: positions.count * stride)
     for (row, position) in positions.enumerated() {
       let stream = generator.at(position: position, site: Self.site)
-      for element in 0..<stride { tokens[row * stride + element] = Int32(stream.below(vocabulary.size, element)) }
+      for element in 0..<stride { tokens[row * stride + element] = ordinary[stream.below(ordinary.count, element)] }
+      if framed, let cls = vocabulary.cls, let sep = vocabulary.sep { (tokens[row * stride], tokens[row * stride + context - 1]) = (cls, sep) }
     }
     let documentIDs = [Int32](repeating: 0, count: tokens.count)
     return SampleBatch(sampleIDs: Array(positions), length: context, lookahead: lookahead, tokens: tokens, documentIDs: documentIDs)

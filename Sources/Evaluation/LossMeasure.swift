@@ -40,13 +40,9 @@ public struct LossMeasure: Measure {
     let (model, corpus) = (context.model, try context.requireCorpus(Self.name))
     let name = options.objective.isEmpty ? nil : options.objective
     let (objective, bank) = try model.objectiveAndParameters(name)
-    let cut = try model.cut(name)
-    let length = model.configuration.maxPosition
-    let data = try TokenDataset(
-      corpus, split: context.split, context: length, lookahead: objective.requirements.lookahead, order: .sequential, framing: cut.framing,
-      documents: cut.documents)
+    let data = try model.samples(corpus, context.split, name)
     let evaluator = Evaluator(
-      objective: objective, bank: bank, length: length, microBatch: context.microBatch, pool: context.pool, seed: context.seed,
+      objective: objective, bank: bank, length: model.configuration.maxPosition, microBatch: context.microBatch, pool: context.pool, seed: context.seed,
       communicator: context.communicator)
     let samples = SpreadSource.count(options.samples, of: data)
     let isText = objective.requirements.prediction == .next && objective.terms.count == 1
@@ -64,12 +60,14 @@ public struct LossMeasure: Measure {
     let total = zip(objective.terms, losses).reduce(0) { $0 + $1.0.weight * $1.1 }
     // Losses of different objectives are different questions, unless one question is asked by name.
     let better: MeasuredValue.Better = options.objective.isEmpty ? .neither : .lower
-    let unit = "nats per target" + (options.objective.isEmpty ? "" : " of \(options.objective)")
+    let unit = (objective.requirements.input == .tokens ? "nats per target" : "per target") + (options.objective.isEmpty ? "" : " of \(options.objective)")
     var values = [MeasuredValue("loss", total, unit: unit, better: better, least: 0)]
     if losses.count > 1 { values += zip(objective.terms, losses).map { MeasuredValue("loss.\($0.name)", $1, unit: unit, least: 0) } }
     values += [MeasuredValue("samples", Double(samples), unit: "of \(all)"), MeasuredValue("targets", found.counts[0])]
     guard isText else {
-      return MeasureResult(values, notes: ["The loss of masked tokens is not a probability of the text; compare it with equal masks only."])
+      let isTokens = objective.requirements.input == .tokens
+      return MeasureResult(
+        values, notes: isTokens ? ["The loss of masked tokens is not a probability of the text; compare it with equal masks only."] : [])
     }
     values.append(MeasuredValue("perplexity", exp(losses[0]), unit: "per token", better: .lower, least: 1))
     if found.worth > 0 {

@@ -19,7 +19,8 @@ public struct MeasuredModel: Sendable {
   /// The network with its vocabulary head, if it has one.
   public let encoder: Transformer
   public let parameters: ParameterStore
-  public let vocabulary: Vocabulary
+  /// What it reads.
+  public let data: DataShape
   /// How the run that trained it stood around its samples; `auto` for a folder from elsewhere.
   public let frame: RunConfiguration.Data.Frame
   /// Name and options of the objective: the run's own, or the plainest that fits the attention.
@@ -27,31 +28,68 @@ public struct MeasuredModel: Sendable {
 
   /// - Parameters:
   ///   - path: a checkpoint, a run folder or a folder saved by Hugging Face.
-  ///   - vocabulary: that of the corpus it is measured on, or of its own tokeniser.
+  ///   - corpus: what it is measured on; nil for texts that its own tokeniser reads.
   /// - Throws: errors that name the folder and what it lacks.
-  public init(_ path: String, vocabulary: Vocabulary? = nil) throws {
+  public init(_ path: String, corpus: Corpus? = nil) throws {
+    if try HuggingFaceSource(path).configuration.inputSize > 0 {
+      try self.init(numbers: path, corpus)
+    } else {
+      try self.init(text: path, corpus)
+    }
+  }
+
+  private init(text path: String, _ corpus: Corpus?) throws {
     let loaded = try LoadedModel(path)
-    (self.path, configuration) = (loaded.path, loaded.configuration)
-    (encoder, parameters) = (loaded.transformer, loaded.parameters)
-    var known = vocabulary ?? loaded.tokenizer.vocabulary
+    var known = corpus?.vocabulary ?? loaded.tokenizer.vocabulary
     // A corpus does not say where words begin; the objective may hide them whole.
     known.words = loaded.tokenizer.wordEdges
-    self.vocabulary = known
     let run = try Self.run(of: loaded.path)
-    frame = run?.data.frame ?? .auto
-    guard let entry = run.flatMap({ ObjectiveRegistry.entry(named: $0.objective) }) ?? ObjectiveRegistry.entries(fitting: loaded.configuration).first else {
-      throw DataError(loaded.path, "holds a model that no objective fits.", remedy: "lockstep objectives lists those there are.")
-    }
-    objective = (entry.name, run?.objectiveOptions ?? entry.defaultOptions)
+    self.init(
+      path: loaded.path, encoder: loaded.transformer, parameters: loaded.parameters, data: DataShape(known), frame: run?.data.frame ?? .auto,
+      objective: try Self.objective(of: run, fitting: loaded.configuration, loaded.path))
   }
+
+  /// A model that reads rows of numbers; how records become rows is told by the run that trained it.
+  private init(numbers path: String, _ corpus: Corpus?) throws {
+    let source = try HuggingFaceSource(path)
+    let configuration = source.configuration
+    guard let run = try Self.run(of: path) else {
+      throw DataError(path, "reads numbers and is no checkpoint of a run, so nothing says how records become its rows.", remedy: "Name a checkpoint in its run folder.")
+    }
+    let named = try Self.objective(of: run, fitting: configuration, path)
+    let shape = try CorpusInputs.shape(of: try corpus ?? Corpus(run.data.corpus), run.data, objective: named.name, run.requirements)
+    guard shape.grid?.size == configuration.inputSize, shape.grid?.positions == configuration.maxPosition else {
+      throw DataError(
+        corpus?.folder ?? run.data.corpus, "has samples of \(shape.grid?.positions ?? 0) rows of \(shape.grid?.size ?? 0) numbers, and the model reads \(configuration.maxPosition) of \(configuration.inputSize).",
+        remedy: "Use a corpus of the shape that the model was trained on.")
+    }
+    try source.requireWeights()
+    var layout = ParameterLayout()
+    let encoder = Transformer(configuration, into: &layout)
+    let parameters = ParameterStore(layout)
+    _ = try source.load(into: parameters, as: configuration)
+    self.init(path: path, encoder: encoder, parameters: parameters, data: shape, objective: named)
+  }
+
+  private static func objective(
+    of run: RunConfiguration?, fitting configuration: ModelConfiguration, _ path: String
+  ) throws -> (name: String, options: any ObjectiveOptions) {
+    guard let entry = run.flatMap({ ObjectiveRegistry.entry(named: $0.objective) }) ?? ObjectiveRegistry.entries(fitting: configuration).first else {
+      throw DataError(path, "holds a model that no objective fits.", remedy: "lockstep objectives lists those there are.")
+    }
+    return (entry.name, run?.objectiveOptions ?? entry.defaultOptions)
+  }
+
+  /// Of token inputs; empty for a model of numbers.
+  public var vocabulary: Vocabulary { data.vocabulary }
 
   /// A model in memory.
   init(
-    path: String, encoder: Transformer, parameters: ParameterStore, vocabulary: Vocabulary, frame: RunConfiguration.Data.Frame = .auto,
+    path: String, encoder: Transformer, parameters: ParameterStore, data: DataShape, frame: RunConfiguration.Data.Frame = .auto,
     objective: (name: String, options: any ObjectiveOptions)
   ) {
     (self.path, configuration, self.encoder) = (path, encoder.configuration, encoder)
-    (self.parameters, self.vocabulary, self.frame, self.objective) = (parameters, vocabulary, frame, objective)
+    (self.parameters, self.data, self.frame, self.objective) = (parameters, data, frame, objective)
   }
 
   /// The configuration of the run a checkpoint belongs to; nil for folders that are in no run.
@@ -72,7 +110,7 @@ public struct MeasuredModel: Sendable {
     }
     // Asked by name, every model gets the same question: the objective's defaults.
     let options = name == nil ? objective.options : entry.defaultOptions
-    let made = try entry.make(options, configuration, DataShape(vocabulary))
+    let made = try entry.make(options, configuration, data)
     let bank = ParameterSet(made.networks)
     let source = try HuggingFaceSource(path)
     _ = try source.load(into: bank.trained, as: made.exported)
@@ -85,16 +123,38 @@ public struct MeasuredModel: Sendable {
     return (made, bank)
   }
 
+  /// The samples of a corpus as its own objective or another one reads them, in the corpus's order.
+  public func samples(_ corpus: Corpus, _ split: CorpusSplit, _ name: String? = nil) throws -> any SampleSource {
+    if data.grid != nil { return try ValueDataset(corpus, split: split, shape: data, order: .sequential) }
+    let (cut, requirements) = (try cut(name), try requirements(name))
+    return try TokenDataset(
+      corpus, split: split, context: configuration.maxPosition, lookahead: requirements.lookahead, order: .sequential,
+      framing: cut.framing, documents: cut.documents)
+  }
+
   /// How samples of a model are framed, by the run it comes from.
   public static func framing(of model: LoadedModel, vocabulary: Vocabulary) throws -> Framing {
     try Framing(try run(of: model.path)?.data.frame ?? .auto, byDefault: model.configuration.prediction == .same, vocabulary)
   }
 
-  /// How samples are cut for its own objective, or another one.
-  public func cut(_ name: String? = nil) throws(ConfigurationError) -> SampleCut {
+  /// What stands in the way of reading text, as the end of a sentence that begins with the model.
+  public var textObstacle: String? { configuration.vocabSize > 0 ? nil : "reads numbers, and this reads text" }
+
+  private func entry(_ name: String?) throws(ConfigurationError) -> ObjectiveEntry {
     guard let entry = ObjectiveRegistry.entry(named: name ?? objective.name) else {
       throw ConfigurationError("objective", is: name ?? objective.name, rule: "lockstep objectives lists those there are.")
     }
+    return entry
+  }
+
+  private func requirements(_ name: String?) throws(ConfigurationError) -> ObjectiveRequirements {
+    let entry = try entry(name)
+    return entry.requirements(name == nil ? objective.options : entry.defaultOptions)
+  }
+
+  /// How samples are cut for its own objective, or another one.
+  public func cut(_ name: String? = nil) throws(ConfigurationError) -> SampleCut {
+    let entry = try entry(name)
     return try SampleCut(frame, entry, name == nil ? objective.options : entry.defaultOptions, vocabulary)
   }
 

@@ -36,7 +36,10 @@ public struct MaskedSetPrediction: TokenObjective {
   public static let paper = "RisingBALLER: a player is a token, a match is a sentence, 2024, arXiv 2410.00943"
 
   public static func requirements(_ options: Options) -> ObjectiveRequirements {
-    .bidirectional(samples: .documents(unit: options.roles ? 2 : 1))
+    var requirements = ObjectiveRequirements.bidirectional(samples: .documents(unit: options.roles ? 2 : 1))
+    // A set has no order.
+    requirements.positionEmbedding = ModelConfiguration.PositionEmbedding.none
+    return requirements
   }
 
   public let options: Options

@@ -18,7 +18,9 @@ public struct ObjectiveRequirements: Sendable, Equatable {
   /// Whether samples stand between [CLS] and [SEP] where the configuration leaves it open and the tokeniser has both.
   public var framesByDefault: Bool
   /// The value of `model.architecture` where the configuration names none.
-  public var architecture: String
+  public var architecture: Architecture
+  /// The only position embedding that the objective allows, which is then the default; nil for any.
+  public var positionEmbedding: ModelConfiguration.PositionEmbedding?
   /// Tokens behind a sample's last position that targets may read. A sample's digest covers them, so they are a part of what a run accounts for.
   public var lookahead: Int
   /// How often a step reads each of its samples: once, unless the objective compares several views of one.
@@ -33,13 +35,22 @@ public struct ObjectiveRequirements: Sendable, Equatable {
     attentionMask == model.attentionMask && prediction == model.prediction && head == model.head
   }
 
+  /// A model of the default architecture for this data.
+  public func model(_ data: DataShape, hiddenSize: Int, numLayers: Int, numHeads: Int, maxPosition: Int, dropout: Float = 0) -> ModelConfiguration {
+    var model = architecture.model(maxPosition: maxPosition, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads, dropout: dropout)
+    (model.attentionMask, model.prediction) = (attentionMask, prediction)
+    if let positionEmbedding { model.positionEmbedding = positionEmbedding }
+    data.fill(&model)
+    return model
+  }
+
   /// Of a decoder with a causal mask that predicts tokens.
   public static func causal(
     samples: SampleForm = .any, lookahead: Int = 1, repetition: SampleRepetition = .none, followsProgress: Bool = false,
     contextTargetPairs: ContextTargetPairs? = nil
   ) -> Self {
     Self(
-      attentionMask: .causal, prediction: .next, input: .tokens, head: .vocabulary, samples: samples, framesByDefault: false, architecture: "gpt2",
+      attentionMask: .causal, prediction: .next, input: .tokens, head: .vocabulary, samples: samples, framesByDefault: false, architecture: .gpt2,
       lookahead: lookahead, repetition: repetition, followsProgress: followsProgress, contextTargetPairs: contextTargetPairs)
   }
 
@@ -49,14 +60,14 @@ public struct ObjectiveRequirements: Sendable, Equatable {
     followsProgress: Bool = false, contextTargetPairs: ContextTargetPairs? = nil
   ) -> Self {
     Self(
-      attentionMask: .bidirectional, prediction: .same, input: .tokens, head: head, samples: samples, framesByDefault: true, architecture: "bert",
+      attentionMask: .bidirectional, prediction: .same, input: .tokens, head: head, samples: samples, framesByDefault: true, architecture: .bert,
       lookahead: lookahead, repetition: repetition, followsProgress: followsProgress, contextTargetPairs: contextTargetPairs)
   }
 
   /// Of an encoder that reads rows of numbers.
   public static func values(repetition: SampleRepetition = .none, followsProgress: Bool = false) -> Self {
     Self(
-      attentionMask: .bidirectional, prediction: .same, input: .values, head: .none, samples: .any, framesByDefault: false, architecture: "vit", lookahead: 0,
+      attentionMask: .bidirectional, prediction: .same, input: .values, head: .none, samples: .any, framesByDefault: false, architecture: .vit, lookahead: 0,
       repetition: repetition, followsProgress: followsProgress, contextTargetPairs: nil)
   }
 }

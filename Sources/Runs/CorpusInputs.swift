@@ -31,7 +31,7 @@ public enum CorpusInputs {
 
   /// A corpus of numbers.
   private static func values(_ corpus: Corpus, _ configuration: RunConfiguration, verify: Bool) throws -> RunInputs {
-    let shape = try shape(of: corpus, patch: configuration.data.patch, separateChannels: configuration.data.separateChannels, objective: configuration.objective, configuration.requirements)
+    let shape = try shape(of: corpus, configuration.data, objective: configuration.objective, configuration.requirements)
     let positions = configuration.model.maxPosition
     guard positions == 0 || positions == shape.grid?.positions else {
       throw ConfigurationError("model.max_position", is: positions, rule: "a record has \(shape.grid?.positions ?? 0) positions; leave the key out.")
@@ -47,7 +47,7 @@ public enum CorpusInputs {
   /// The shape of a corpus of numbers under a patch.
   /// - Throws: `ConfigurationError` when the corpus does not hold what the objective reads.
   public static func shape(
-    of corpus: Corpus, patch: [Int], separateChannels: Bool, objective: String, _ requirements: ObjectiveRequirements
+    of corpus: Corpus, _ data: RunConfiguration.Data, objective: String, _ requirements: ObjectiveRequirements
   ) throws -> DataShape {
     guard let records = corpus.manifest.values else {
       throw ConfigurationError("objective.name", "is \(objective), which reads numbers, but \(corpus.folder) holds text; use a corpus that lockstep prepare --values made.")
@@ -55,7 +55,7 @@ public enum CorpusInputs {
     guard requirements.input == .values else {
       throw ConfigurationError("objective.name", "is \(objective), which reads text, but \(corpus.folder) holds numbers; use a corpus of text.")
     }
-    return try records.shape(patch: patch, separateChannels: separateChannels)
+    return try records.shape(patch: data.patch, separateChannels: data.separateChannels)
   }
 
   /// The corpus's vocabulary, from its tokeniser where words begin, and from `init.from` how many rows there are: `corpus.json` says neither.
@@ -82,8 +82,7 @@ public enum CorpusInputs {
   public static func training(_ corpus: Corpus, _ configuration: RunConfiguration, order: SampleOrder) throws -> any SampleSource {
     if corpus.manifest.values != nil {
       let shape = try shape(
-        of: corpus, patch: configuration.data.patch, separateChannels: configuration.data.separateChannels, objective: configuration.objective,
-        configuration.requirements)
+        of: corpus, configuration.data, objective: configuration.objective, configuration.requirements)
       return try ValueDataset(corpus, split: .train, shape: shape, order: order)
     }
     return try dataset(corpus, .train, configuration, try vocabulary(corpus, try TokenizerLoader.load(corpus.folder), configuration), order: order)

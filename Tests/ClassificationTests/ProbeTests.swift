@@ -25,7 +25,7 @@ import Tokenizers
     let parameters = ParameterStore(layout)
     parameters.initialize(seed: 5)
     let model = MeasuredModel(
-      path: "memory", encoder: encoder, parameters: parameters, vocabulary: vocabulary, objective: ("mlm", MaskedLanguageModel.Options()))
+      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(vocabulary), objective: ("mlm", MaskedLanguageModel.Options()))
     return MeasureContext(model, corpus: nil, communicator: SingleRank(), threads: threads, microBatch: microBatch)
   }
 

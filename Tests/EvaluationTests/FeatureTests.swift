@@ -19,7 +19,7 @@ import Testing
     let parameters = ParameterStore(layout)
     parameters.initialize(seed: 3)
     let model = MeasuredModel(
-      path: "memory", encoder: encoder, parameters: parameters, vocabulary: vocabulary, objective: ("mlm", MaskedLanguageModel.Options()))
+      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(vocabulary), objective: ("mlm", MaskedLanguageModel.Options()))
     return MeasureContext(model, corpus: nil, communicator: SingleRank(), threads: threads)
   }
 

@@ -36,7 +36,7 @@ import Testing
       for i in 0..<view.count { view[i] *= scale }
     }
     let model = MeasuredModel(
-      path: "memory", encoder: encoder, parameters: parameters, vocabulary: Self.vocabulary, objective: ("mlm", MaskedLanguageModel.Options()))
+      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(Self.vocabulary), objective: ("mlm", MaskedLanguageModel.Options()))
     return MeasureContext(model, corpus: nil, communicator: SingleRank(), threads: threads)
   }
 

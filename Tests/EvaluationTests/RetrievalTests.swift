@@ -21,7 +21,7 @@ import Tokenizers
     let parameters = ParameterStore(layout)
     if !zero { parameters.initialize(seed: 5) }
     let model = MeasuredModel(
-      path: "memory", encoder: encoder, parameters: parameters, vocabulary: vocabulary, objective: ("ar", Autoregressive.Options()))
+      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(vocabulary), objective: ("ar", Autoregressive.Options()))
     return MeasureContext(model, corpus: nil, communicator: SingleRank(), threads: threads)
   }
 

@@ -30,7 +30,7 @@ import Testing
       for i in 0..<view.count { view[i] *= 12 }
     }
     let model = MeasuredModel(
-      path: "memory", encoder: encoder, parameters: parameters, vocabulary: vocabulary, objective: ("mlm", MaskedLanguageModel.Options()))
+      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(vocabulary), objective: ("mlm", MaskedLanguageModel.Options()))
     return MeasureContext(model, corpus: nil, communicator: SingleRank(), threads: threads, microBatch: microBatch)
   }
 
