@@ -68,7 +68,7 @@ public struct Pass {
     self.term = term
   }
 
-  var gradients: any GradientSink {
+  public var gradients: any GradientSink {
     guard let sink else { preconditionFailure("a backward pass needs a gradient sink") }
     return sink
   }

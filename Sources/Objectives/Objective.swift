@@ -175,18 +175,21 @@ public struct TermTargets: Sendable, Equatable {
   public var offsets: [Int]
   /// Target values [rows, k]; empty for ids.
   public var values: [Float]
+  /// Weights of single target values [rows, k]; empty where each has 1/k.
+  public var elementWeights: [Float]
   /// Loss weights, one a row.
   public var weights: [Float]
   /// What the term is divided by, summed over the batch: Σ w unless the objective says otherwise.
   public var count: Double
 
   public init(
-    rows: [Int], ids: [Int32] = [], offsets: [Int] = [], values: [Float] = [], weights: [Float]? = nil, count: Double? = nil
+    rows: [Int], ids: [Int32] = [], offsets: [Int] = [], values: [Float] = [], elementWeights: [Float] = [], weights: [Float]? = nil,
+    count: Double? = nil
   ) {
     self.rows = rows
     self.ids = ids
     self.offsets = offsets
-    self.values = values
+    (self.values, self.elementWeights) = (values, elementWeights)
     self.weights = weights ?? [Float](repeating: 1, count: rows.count)
     self.count = count ?? self.weights.reduce(0) { $0 + Double($1) }
   }

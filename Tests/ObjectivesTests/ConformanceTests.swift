@@ -15,7 +15,10 @@ import Testing
 
   @Test func teacher() { #expect(checkObjective(ObjectiveEntry(ToyTeacher.self)) == []) }
   @Test func twoTerms() { #expect(checkObjective(ObjectiveEntry(ToyTwoTerms.self)) == []) }
-  @Test func droppedInputs() { #expect(checkObjective(ObjectiveEntry(ToyDropped.self)) == []) }
+  @Test func patches() { #expect(checkObjective(ObjectiveEntry(ToyPatches.self)) == []) }
+  @Test func series() { #expect(checkObjective(ObjectiveEntry(ToySeries.self)) == []) }
+  @Test func contrast() { #expect(checkObjective(ObjectiveEntry(ToyContrastive.self)) == []) }
+  @Test func codebook() { #expect(checkObjective(ObjectiveEntry(ToyCodebook.self)) == []) }
 
   @Test func fittingEntries() {
     let causal = ModelConfiguration.gpt2(vocabSize: 9, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 1)

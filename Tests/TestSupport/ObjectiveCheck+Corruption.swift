@@ -75,7 +75,8 @@ extension ObjectiveCheck {
     return TermTargets(
       rows: mine.map { all.rows[$0] - range.lowerBound }, ids: all.ids.isEmpty ? [] : mine.map { all.ids[$0] },
       offsets: all.offsets.isEmpty ? [] : mine.map { all.offsets[$0] },
-      values: mine.flatMap { all.values[$0 * k..<($0 + 1) * k] }, weights: mine.map { all.weights[$0] })
+      values: mine.flatMap { all.values[$0 * k..<($0 + 1) * k] },
+      elementWeights: all.elementWeights.isEmpty ? [] : mine.flatMap { all.elementWeights[$0 * k..<($0 + 1) * k] }, weights: mine.map { all.weights[$0] })
   }
 
   /// Counts are sums of weights, or what the objective says instead; rows are distinct; there is one target and one weight a row.

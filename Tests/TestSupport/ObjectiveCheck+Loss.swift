@@ -28,7 +28,7 @@ extension ObjectiveCheck {
     faults += zip(float.losses, reference.losses).enumerated().compactMap { term, pair in
       mismatch("loss of term \(term)", [pair.0], [pair.1], tolerance: tolerance)
     }
-    faults += float.sink.wrongUses()
+    faults += float.sink.wrongUses(passes: run.objective.networks.passes)
     faults += TestSupport.gradientFaults("objective", float.sink, reference.gradients, tolerance: tolerance)
     return faults + (try evaluationFaults(run, example))
   }
@@ -43,6 +43,10 @@ extension ObjectiveCheck {
     let single = try (0..<2).map { run.run(run.objective.corrupt(try samples(1, from: 5 + UInt64($0)), context), scales: scales, gradient: false) }
     for term in trained.losses.indices {
       let sum = single[0].losses[term] + single[1].losses[term]
+      guard run.objective.terms[term].isAdditive else {
+        if mismatch("", [trained.losses[term]], [sum], tolerance: 1e-5) == nil { faults.append("term \(term) says that it is not additive over samples, and it is") }
+        continue
+      }
       if let fault = mismatch("loss of two samples, term \(term)", [trained.losses[term]], [sum], tolerance: 1e-5) { faults.append(fault) }
     }
     return faults
@@ -76,7 +80,9 @@ extension ObjectiveCheck {
   private func changed(_ example: TrainingExample, _ term: Int) -> TrainingExample {
     var result = example
     if !result.targets[term].ids.isEmpty { result.targets[term].ids[0] = 4 + (result.targets[term].ids[0] + 5) % 19 }
-    if !result.targets[term].values.isEmpty { result.targets[term].values[0] += 1 }
+    // Without a weight a value may be anything.
+    let place = result.targets[term].elementWeights.firstIndex { $0 > 0 } ?? 0
+    if !result.targets[term].values.isEmpty { result.targets[term].values[place] += 4 }
     return result
   }
 
@@ -112,7 +118,8 @@ extension ObjectiveCheck {
 
   /// One step of gradient descent, the gradient's norm clipped to one.
   private func descend(_ run: ObjectiveRun, _ example: TrainingExample, _ scales: [Float]) {
-    let g = run.run(example, scales: scales).sink.gradients
+    var g = run.run(example, scales: scales).sink.gradients
+    for entry in run.bank.trained.layout.entries where entry.spec.role != .trained { for i in entry.range { g[i] = 0 } }
     let norm = g.reduce(0) { $0 + $1 * $1 }.squareRoot()
     let rate = type.overfitRate / max(1, norm)
     let p = run.bank.trained.all

@@ -56,7 +56,7 @@ struct ObjectiveCheck {
   }
 
   func make(_ model: ModelConfiguration? = nil, options: (any ObjectiveOptions)? = nil) throws(ConfigurationError) -> any ReferencedObjective {
-    let objective = try entry.make(options ?? self.options, model ?? self.model, DataShape(vocabulary))
+    let objective = try entry.make(options ?? self.options, model ?? self.model, type.checkData(self.model))
     guard let referenced = objective as? any ReferencedObjective else { preconditionFailure("\(entry.name) made another type") }
     return referenced
   }

@@ -55,7 +55,7 @@ extension Scope {
   /// - Parameter embedding: of another network, which this one reads.
   public func hidden(
     prefix: String = "", embedding: String? = nil, _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil,
-    visible: ((Int, Int, Int) -> Bool)? = nil
+    visible: ((Int, Int, Int) -> Bool)? = nil, outputs: BlockOutputs? = nil
   ) -> Value {
     let visible = visible ?? { sample, query, key in
       let row = sample * input.length + query
@@ -63,7 +63,10 @@ extension Scope {
     }
     var x = self.embedding(embedding ?? "\(prefix)embedding", input, c, rows: rows)
     if c.resolvedEmbeddingSize != c.hiddenSize { x = linear("\(prefix)embedding.projection", x, inputMajor: false) }
-    for index in 0..<c.numLayers { x = block("\(prefix)block.\(index)", index: index, x, input, c, visible: visible) }
+    for index in 0..<c.numLayers {
+      x = block("\(prefix)block.\(index)", index: index, x, input, c, visible: visible)
+      outputs?.values.append(x)
+    }
     return c.normPlacement == .pre ? norm("\(prefix)norm", x, c.norm, epsilon: c.normEps) : x
   }
 
@@ -103,4 +106,11 @@ extension Scope {
     let losses = shifted.exponential().rowSums().logarithm() - picked
     return (losses * tape.leaf(logits.rows, 1, weights.map(Double.init))).total()
   }
+}
+
+/// The output of each block, as a reference leaves it for whoever asks.
+public final class BlockOutputs {
+  var values: [Value] = []
+
+  public init() {}
 }

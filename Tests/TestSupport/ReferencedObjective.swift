@@ -9,6 +9,8 @@ import Tensors
 public protocol ReferencedObjective: Objective {
   /// A small model that the objective can be checked on.
   static func checkModel() -> ModelConfiguration
+  /// What the samples are.
+  static func checkData(_ model: ModelConfiguration) -> DataShape
   /// Samples for `model`: a function of position alone.
   static func checkSource(_ model: ModelConfiguration) -> any SampleSource
 
@@ -38,6 +40,8 @@ extension ReferencedObjective {
     c.intermediateSize = 7
     return c
   }
+
+  public static func checkData(_ model: ModelConfiguration) -> DataShape { DataShape(ToyTokens.vocabulary) }
 
   public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.maxPosition) }
 

@@ -12,11 +12,14 @@ public struct ToyRun: Sendable {
     name = O.name
     model = O.checkModel()
     source = O.checkSource(model)
-    objective = try O(O.Options(), model: model, vocabulary: ToyTokens.vocabulary)
+    objective = try O(O.Options(), model: model, data: O.checkData(model))
   }
 
-  /// One with a moving-average teacher, one with two terms, one that drops inputs.
+  /// One of each kind of objective that the project's own do not cover.
   public static func all() throws(ConfigurationError) -> [ToyRun] {
-    [try ToyRun(ToyTeacher.self), try ToyRun(ToyTwoTerms.self), try ToyRun(ToyDropped.self)]
+    [
+      try ToyRun(ToyTeacher.self), try ToyRun(ToyTwoTerms.self), try ToyRun(ToyPatches.self), try ToyRun(ToySeries.self),
+      try ToyRun(ToyContrastive.self), try ToyRun(ToyCodebook.self),
+    ]
   }
 }

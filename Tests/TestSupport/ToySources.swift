@@ -46,27 +46,50 @@ public struct ToyTokens: SampleSource {
   }
 }
 
-/// Samples of continuous rows: sines whose frequencies and phases are the sample's own. A function of the position alone.
+/// Records of numbers [1, 4, 6] in patches of 2 × 2: sines whose frequencies and phases are the sample's own. A function of the position alone.
 public struct ToyValues: SampleSource {
-  public let length: Int
-  public let width: Int
+  /// Six positions of four numbers.
+  public static let shape = DataShape(grid: GridShape(channels: 1, extent: [4, 6], patch: [2, 2]), unit: .patches)
   public let samplesPerEpoch: Int
+  /// Whether some numbers of each sample are missing.
+  public let hasMissing: Bool
 
-  public init(length: Int, width: Int, samplesPerEpoch: Int = 64) {
-    (self.length, self.width, self.samplesPerEpoch) = (length, width, samplesPerEpoch)
+  public init(samplesPerEpoch: Int = 64, hasMissing: Bool = false) { (self.samplesPerEpoch, self.hasMissing) = (samplesPerEpoch, hasMissing) }
+
+  /// A small encoder of them.
+  public static func model() -> ModelConfiguration {
+    var model = ModelConfiguration(
+      attentionMask: .bidirectional, vocabSize: 0, maxPosition: 0, hiddenSize: 6, numLayers: 2, numHeads: 3, intermediateSize: 7, tieWordEmbeddings: false)
+    model.head = .none
+    shape.fill(&model)
+    return model
+  }
+
+  /// Number `index` of a record, in row-major order.
+  public static func number(_ sample: UInt64, _ index: Int) -> Float {
+    let random = CounterGenerator(seed: 0x7A1, purpose: .order, position: sample)
+    let (row, column) = (index / 6, index % 6)
+    return sinf(6.283_185 * random.uniform(0) + Float(row) * (0.3 + random.uniform(1)) + Float(column) * (0.3 + random.uniform(2)))
+  }
+
+  /// Whether it was measured: about four in five are.
+  public static func isMeasured(_ sample: UInt64, _ index: Int) -> Bool {
+    CounterGenerator(seed: 0x7A2, purpose: .order, position: sample).uniform(index) < 0.8
   }
 
   public func samples(at positions: Range<UInt64>) -> SampleBatch {
-    let values = positions.flatMap { position -> [Float] in
-      let random = CounterGenerator(seed: 0x7A1, purpose: .order, position: position % UInt64(samplesPerEpoch))
-      return (0..<length * width).map { i in
-        let (row, column) = (i / width, i % width)
-        let phase = 6.283_185 * random.uniform(2 * column)
-        return sinf(phase + Float(row) * (0.3 + random.uniform(2 * column + 1)))
+    guard let grid = Self.shape.grid else { preconditionFailure("the toy has a grid") }
+    var (values, observed) = ([Float](), [Bool]())
+    for position in positions {
+      let sample = position % UInt64(samplesPerEpoch)
+      for place in (0..<grid.count).map({ grid.element($0 / grid.size, $0 % grid.size) }) {
+        let isMeasured = !hasMissing || Self.isMeasured(sample, place)
+        values.append(isMeasured ? Self.number(sample, place) : 0)
+        observed.append(isMeasured)
       }
     }
     return SampleBatch(
-      sampleIDs: Array(positions), length: length, lookahead: 0, values: values, valueSize: width,
-      documentIDs: [Int32](repeating: 0, count: positions.count * length))
+      sampleIDs: Array(positions), length: grid.positions, lookahead: 0, values: values, valueSize: grid.size,
+      documentIDs: [Int32](repeating: 0, count: positions.count * grid.positions), observed: hasMissing ? observed : [])
   }
 }

@@ -1,0 +1,106 @@
+import Core
+import Kernels
+import Layers
+import Models
+import Objectives
+import Tensors
+
+/// A toy on series with missing values: some steps are shown as zeros, and what was measured there is regressed; a number that is missing has
+/// no weight.
+public struct ToySeries: ReferencedObjective {
+  public struct Options: ObjectiveOptions {
+    public static let sentences: [String: String] = [:]
+    /// Share of steps that are hidden.
+    public var maskRatio = 0.4
+
+    public init() {}
+  }
+
+  public static let name = "toy-series"
+  public static let summary = "Regress the measured numbers of hidden steps."
+  public static let paper = "none: a test of the shape"
+
+  public static func requirements(_ options: Options) -> ObjectiveRequirements { .values() }
+
+  public let options: Options
+  public let networks: NetworkSet
+  public let encoder: Transformer
+  public let terms = [LossTerm("steps")]
+  private let head: RegressionHead
+
+  public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
+    try requireOption("mask_ratio", options.maskRatio, in: 0.01...0.9)
+    self.options = options
+    var layout = ParameterLayout()
+    head = RegressionHead("output", model, size: model.inputSize, into: &layout)
+    encoder = Transformer(model, head: false, into: &layout)
+    networks = NetworkSet(trained: layout)
+  }
+
+  public static func checkModel() -> ModelConfiguration { ToyValues.model() }
+  public static func checkData(_ model: ModelConfiguration) -> DataShape { ToyValues.shape }
+  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyValues(hasMissing: true) }
+  public static var overfitRate: Float { 0.2 }
+
+  public func trivialLoss(term: Int) -> Double? { nil }
+
+  public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
+    var input = clean.input(attentionMask: .bidirectional, documentMasking: false)
+    let (length, size) = (clean.length, clean.valueSize)
+    var (rows, values, weights) = ([Int](), [Float](), [Float]())
+    for sample in 0..<clean.count where clean.documentIDs[sample * length] >= 0 {
+      for i in chosen(max(1, Int(options.maskRatio * Double(length))), of: Array(0..<length), context.random(clean.sampleIDs[sample])) {
+        let numbers = (sample * length + i) * size..<(sample * length + i + 1) * size
+        let measured = numbers.map { clean.observed.isEmpty || clean.observed[$0] }
+        if measured.contains(true) {
+          rows.append(sample * length + i)
+          values += clean.values[numbers]
+          weights += measured.map { $0 ? 1 / Float(size) : 0 }
+        }
+        input.values.replaceSubrange(numbers, with: repeatElement(0, count: size))
+      }
+    }
+    return TrainingExample(
+      inputs: [input], targets: [TermTargets(rows: rows, values: values, elementWeights: weights, count: weights.reduce(0) { $0 + Double($1) })])
+  }
+
+  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
+    let measured = targets.rows.flatMap { $0 * clean.valueSize..<($0 + 1) * clean.valueSize }.filter { clean.observed[$0] }.count
+    return Double(Float(1) / Float(clean.valueSize)) * Double(measured)
+  }
+
+  public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
+    example.targets[0].rows.map { ($0 / example.inputs[0].length, $0 % example.inputs[0].length) }
+  }
+
+  private typealias Parts = (network: Transformer.Workspace, head: RegressionHead.Saved)
+
+  public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
+    let parts: Parts = (
+      Transformer.Workspace(encoder, samples: samples, length: length, arena), RegressionHead.Saved(head, rows: samples * length, arena)
+    )
+    return ToyWorkspace(parts)
+  }
+
+  public func lossAndGradient(
+    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
+  ) -> [Double] {
+    let (w, t, input, trained) = (ToyWorkspace<Parts>.of(workspace), example.targets[0], example.inputs[0], pass.trained())
+    let hidden = encoder.forward(input, trained, w.network)
+    let gradient = encoder.beginGradient(input, trained, w.network)
+    let loss = head.loss(
+      .l2, hidden, rows: t.rows, RegressionTargets(values: t.values, weights: t.weights, elementWeights: t.elementWeights), scale: scales[0],
+      trained, w.head, gradient: gradient)
+    if gradient != nil { encoder.backward(input, trained, w.network) }
+    return [loss]
+  }
+
+  public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
+    let t = example.targets[0]
+    let predicted = scope.linear("output", scope.hidden(example.inputs[0], encoder.configuration).taking(rows: t.rows), inputMajor: false)
+    let k = predicted.columns
+    let difference = predicted - scope.tape.leaf(t.rows.count, k, t.values.map(Double.init))
+    let weights = t.elementWeights.enumerated().map { Double($0.element) * Double(t.weights[$0.offset / k]) }
+    return [(difference * difference * scope.tape.leaf(t.rows.count, k, weights)).total()]
+  }
+}
