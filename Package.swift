@@ -164,6 +164,9 @@ let package = Package(
         "Metrics", "Machine", "Configuration", "Training", "Runs", "Audit", "Evaluation", "TestSupport",
       ],
       path: "Tests/MultiRankChecks", swiftSettings: policy + cpuFlags),
+    .executableTarget(
+      name: "ToyCommand", dependencies: ["Commands", "Objectives", "Safetensors", "Tensors", "TestSupport"], path: "Tests/ToyCommand",
+      swiftSettings: policy + cpuFlags),
     .testTarget(
       name: "FuzzTests", dependencies: ["FuzzTargets", "Core", "Storage", "Safetensors", "HuggingFace", "Checkpoints", "Configuration", "Data"],
       exclude: ["Seeds"], swiftSettings: policy + cpuFlags),
