@@ -27,8 +27,7 @@ struct ModelSection {
     let heads = reader.integer(
       "model.num_heads", default: source?.numHeads ?? max(1, width / 32), in: 1...65_536, "Attention heads, which must divide hidden_size; by default hidden_size / 32.")
     var preset = architecture.model(maxPosition: context, hiddenSize: width, numLayers: layers, numHeads: heads)
-    if let needed = requirements.positionEmbedding { preset.positionEmbedding = needed }
-    (preset.attentionMask, preset.prediction) = (requirements.attentionMask, requirements.prediction)
+    requirements.apply(to: &preset)
     model = preset
     if let source {
       model = source

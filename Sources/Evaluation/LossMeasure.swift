@@ -65,9 +65,12 @@ public struct LossMeasure: Measure {
     if losses.count > 1 { values += zip(objective.terms, losses).map { MeasuredValue("loss.\($0.name)", $1, unit: unit, least: 0) } }
     values += [MeasuredValue("samples", Double(samples), unit: "of \(all)"), MeasuredValue("targets", found.counts[0])]
     guard isText else {
-      let isTokens = objective.requirements.input == .tokens
-      return MeasureResult(
-        values, notes: isTokens ? ["The loss of masked tokens is not a probability of the text; compare it with equal masks only."] : [])
+      var notes: [String] = []
+      if objective.requirements.input == .tokens { notes.append("The loss of masked tokens is not a probability of the text; compare it with equal masks only.") }
+      if objective.terms.contains(where: { !$0.isAdditive }) {
+        notes.append("The loss compares the samples of a micro-batch with each other; compare it with equal --micro-batch only.")
+      }
+      return MeasureResult(values, notes: notes)
     }
     values.append(MeasuredValue("perplexity", exp(losses[0]), unit: "per token", better: .lower, least: 1))
     if found.worth > 0 {

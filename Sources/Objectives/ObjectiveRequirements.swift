@@ -38,10 +38,16 @@ public struct ObjectiveRequirements: Sendable, Equatable {
   /// A model of the default architecture for this data.
   public func model(_ data: DataShape, hiddenSize: Int, numLayers: Int, numHeads: Int, maxPosition: Int, dropout: Float = 0) -> ModelConfiguration {
     var model = architecture.model(maxPosition: maxPosition, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads, dropout: dropout)
-    (model.attentionMask, model.prediction) = (attentionMask, prediction)
-    if let positionEmbedding { model.positionEmbedding = positionEmbedding }
+    apply(to: &model)
     data.fill(&model)
     return model
+  }
+
+  /// Sets what the objective decides about the main network.
+  public func apply(to model: inout ModelConfiguration) {
+    (model.attentionMask, model.prediction) = (attentionMask, prediction)
+    if let positionEmbedding { model.positionEmbedding = positionEmbedding }
+    if head == .none { (model.head, model.headTransform, model.tieWordEmbeddings) = (.none, false, false) }
   }
 
   /// Of a decoder with a causal mask that predicts tokens.

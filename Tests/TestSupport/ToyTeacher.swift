@@ -22,7 +22,7 @@ public struct ToyTeacher: ReferencedObjective {
   public static let summary = "Predict the latents of a moving average at masked positions."
   public static let paper = "none: a test of the shape"
 
-  public static func requirements(_ options: Options) -> ObjectiveRequirements { .bidirectional() }
+  public static func requirements(_ options: Options) -> ObjectiveRequirements { .bidirectional(head: .none) }
 
   public let options: Options
   public let networks: NetworkSet
