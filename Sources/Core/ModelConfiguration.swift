@@ -138,7 +138,7 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     let (vocabSize, hiddenSize, inner) = (Double(vocabSize), Double(hiddenSize), Double(intermediateSize))
     let block = 4 * hiddenSize * hiddenSize + (activation == .swiglu ? 3 : 2) * hiddenSize * inner
     let table = Double(resolvedEmbeddingSize)
-    return vocabSize * table * (tieWordEmbeddings ? 1 : 2) + Double(numLayers) * block + (positionEmbedding == .learned ? Double(maxPosition) * table : 0)
+    return vocabSize * table * (tieWordEmbeddings || head == .none ? 1 : 2) + Double(numLayers) * block + (positionEmbedding == .learned ? Double(maxPosition) * table : 0)
   }
 
   /// Weights of linear layers are stored [in, out], as GPT-2's files have them, and not [out, in].
