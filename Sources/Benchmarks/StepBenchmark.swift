@@ -54,7 +54,7 @@ public struct StepBenchmark {
     options.schedule = LearningRateSchedule(type: .constant)
     options.optimizer.learningRate = 3e-4
     let trainer = Trainer(objective, length: model.maxPosition, plan: plan, options: options, communicator: communicator)
-    trainer.bank.initialize(seed: 1)
+    trainer.parameters.initialize(seed: 1)
     let source = SyntheticDataset(vocabulary: Vocabulary(size: model.vocabSize), context: model.maxPosition, lookahead: objective.requirements.lookahead, seed: 1)
     let before = SGEMMBaseline.sgemm(trainer.pool)
     var outcomes: [StepOutcome] = []

@@ -76,7 +76,7 @@ public struct FinetuneMeasure: Measure {
     return [.init(key: "measures.finetune.batch", sentence: sentence)]
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.textUnsupportedReason }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let problems = problems(microBatch: context.microBatch, context: context.model.configuration.maxPosition)
@@ -156,7 +156,7 @@ private struct Finetuning {
         seed: context.seed, steps: steps, optimizer: optimizer,
         schedule: LearningRateSchedule(type: .linear, warmupSteps: steps / 10, minLrFactor: 0)),
       communicator: context.communicator)
-    trainer.bank.initialize(seed: context.seed)
+    trainer.parameters.initialize(seed: context.seed)
     if !options.untrained { copyWeights(of: context.model) }
   }
 
@@ -164,12 +164,12 @@ private struct Finetuning {
   private func copyWeights(of model: MeasuredModel) {
     for entry in objective.networks.trained.entries {
       guard let from = model.parameters.layout.entry(named: entry.name) else { continue }
-      trainer.bank.trained.view(entry.index).copy(from: model.parameters.view(from.index))
+      trainer.parameters.trained.view(entry.index).copy(from: model.parameters.view(from.index))
     }
   }
 
   func save(_ classifier: SequenceClassifier, to folder: String) throws {
-    try classifier.save(trainer.bank.trained, context.model.vocabulary, tokenizer: context.model.path, to: folder)
+    try classifier.save(trainer.parameters.trained, context.model.vocabulary, tokenizer: context.model.path, to: folder)
   }
 
   /// - Returns: epoch, mean training loss and test accuracy, a row an epoch; the last predictions.
@@ -196,7 +196,7 @@ private struct Finetuning {
 
   /// The class of every test text, without dropout. Groups of texts are dealt over ranks and threads.
   private func predict() throws -> [Int] {
-    let (objective, parameters, size) = (objective, trainer.bank.trained, context.microBatch)
+    let (objective, parameters, size) = (objective, trainer.parameters.trained, context.microBatch)
     let causal = context.model.configuration.attentionMask == .causal
     let groups = TextGroups(texts, of: data.train.count..<texts.tokens.count, size: size, causal: causal)
     let length = texts.tokens.reduce(1) { max($0, $1.count) }

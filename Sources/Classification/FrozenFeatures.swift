@@ -49,7 +49,7 @@ extension EncodedTexts {
 
 extension MeasuredModel {
   /// What stands in the way of reading text.
-  var textObstacle: String? { configuration.vocabSize > 0 ? nil : "reads no tokens" }
+  var textUnsupportedReason: String? { configuration.vocabSize > 0 ? nil : "reads no tokens" }
 
   /// First values of the same parameters.
   func untrained(seed: UInt64) -> ParameterStore {

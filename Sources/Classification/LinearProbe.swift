@@ -84,7 +84,7 @@ public struct ProbeMeasure: Measure {
 
   public var labelledData: String? { options.examples }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.textUnsupportedReason }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let data = try LabelledText.read(options, seed: context.seed, context.communicator)

@@ -62,7 +62,7 @@ final class StallWatch {
     guard waited > limit else { return }
     let late = (0..<size).filter { $0 != rank && reported[$0] < wait.number }
     let lowest = (0..<size).first { $0 == rank || !late.contains($0) } ?? rank
-    // One rank speaks: the lowest that is here, and the next ones only if it does not.
+    // One rank isRoot: the lowest that is here, and the next ones only if it does not.
     guard rank == lowest || waited > limit + 1 + 0.2 * Double(rank) else { return }
     throw CollectiveError("waiting in \(communicator.phase)", rank: rank, reason: sentence(late, waited), exitCode: .stalled)
   }

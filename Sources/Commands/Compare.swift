@@ -39,7 +39,7 @@ struct Compare: ComputingCommand {
     try Job.run(.withoutSettings) { communicator in
       BLAS.useOneThread()
       let text = try shared(communicator)
-      try communicator.learnNames()
+      try communicator.exchangeHostNames()
       let threads = try Job.collectively(communicator) { try ComputingThreads.count(self.threads, communicator) }
       let (comparison, plans) = try Job.collectively(communicator) {
         let comparison = try ComparisonFile(toml: text, place: file, settings: settings)
@@ -47,21 +47,21 @@ struct Compare: ComputingCommand {
         return (comparison, try comparison.arms.map { try comparison.plan($0) })
       }
       try Job.requireEqual(try comparison.rankSettings(plans), communicator)
-      let speaks = communicator.rank == 0
-      if speaks { show(comparison, plans) }
+      let isRoot = communicator.rank == 0
+      if isRoot { show(comparison, plans) }
       if dryRun { return }
       try Arithmetic.current().requireEqual(over: communicator)
       let runner = try Job.collectively(communicator) {
         let runner = try ComparisonRunner(
-          comparison, plans: plans, communicator: communicator, threads: threads, version: Version.number, progress: speaks ? .standardError() : nil)
+          comparison, plans: plans, communicator: communicator, threads: threads, version: Version.number, progress: isRoot ? .standardError() : nil)
         try runner.check()
         return runner
       }
       guard try runner() else {
-        if speaks { StandardError.write("stopped as asked; run the same command again to go on\n") }
+        if isRoot { StandardError.write("stopped as asked; run the same command again to go on\n") }
         throw Failure.Reported(code: .again)
       }
-      guard speaks else { return }
+      guard isRoot else { return }
       let results = try ComparisonResults(comparison, plans: plans, runner.items, version: Version.number)
       try results.write(to: comparison.path, starts: try runner.starts())
       for line in results.verdictLines { try StandardOutput.line(printable(line)) }

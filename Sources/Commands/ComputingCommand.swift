@@ -8,7 +8,7 @@ import Machine
 import Runs
 import Storage
 
-/// A command that computes with OpenBLAS: its kernels are settled before it runs.
+/// A command that computes with OpenBLAS: its kernel is chosen before it runs.
 protocol ComputingCommand: ParsableCommand {
   /// False where options make it compute nothing.
   var computes: Bool { get }
@@ -24,12 +24,12 @@ extension ComputingCommand {
   var continuedRun: (core: String, folder: String)? { nil }
 
   /// Before MPI starts, because it may start the program anew.
-  func settleKernels() throws {
+  func chooseKernel() throws {
     guard computes else { return }
     let rank = startedRank()
     do {
-      try MPIRequirements.settle()
-      try KernelStart.settle(run: { continuedRun }) { sentence in
+      try MPIRequirements.check()
+      try KernelStart.chooseKernel(run: { continuedRun }) { sentence in
         if rank == 0, hearsOfKernels { StandardError.write("warning: \(sentence)\n") }
       }
     } catch {

@@ -34,7 +34,7 @@ struct DryRun {
     try row("objective", configuration.objective)
     try row("model", "\(counted(plan.model.numLayers, "layer")), width \(plan.model.hiddenSize), \(counted(plan.model.numHeads, "head")), context \(plan.model.maxPosition), vocabulary \(plan.model.vocabSize)")
     try row("opens as", plan.model.huggingFaceFamily?.architecture ?? "no Hugging Face class")
-    if let obstacle = plan.model.unsupportedByHuggingFace { try row("", obstacle) }
+    if let reason = plan.model.unsupportedByHuggingFace { try row("", reason) }
     try row("parameters", grouped(plan.parameters))
     try row("samples an epoch", grouped(inputs.training.samplesPerEpoch))
     try row("steps", "\(grouped(plan.steps)) of \(counted(configuration.batch, "sample")) (\(grouped(plan.steps * configuration.batch * plan.model.maxPosition)) tokens)")

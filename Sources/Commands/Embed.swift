@@ -38,7 +38,7 @@ struct Embed: ComputingCommand {
       BLAS.useOneThread()
       let (opened, threads) = try Job.collectively(communicator) {
         try check()
-        return (try MeasuredModel(try LoadedModel.resolve(model, checkpoint: choice.checkpoint, speaks: communicator.rank == 0)), try ComputingThreads.count(self.threads, communicator))
+        return (try MeasuredModel(try LoadedModel.resolve(model, checkpoint: choice.checkpoint, isRoot: communicator.rank == 0)), try ComputingThreads.count(self.threads, communicator))
       }
       try Job.requireSameInputs(opened, nil, communicator)
       let context = MeasureContext(opened, corpus: nil, communicator: communicator, threads: threads, microBatch: microBatch)

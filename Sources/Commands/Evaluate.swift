@@ -56,7 +56,7 @@ struct Evaluate: ComputingCommand {
     try Job.run { communicator in
       BLAS.useOneThread()
       let threads = try Job.collectively(communicator) { try ComputingThreads.count(self.threads, communicator) }
-      let (opened, corpus, chosen) = try Job.collectively(communicator) { try open(speaks: communicator.rank == 0) }
+      let (opened, corpus, chosen) = try Job.collectively(communicator) { try open(isRoot: communicator.rank == 0) }
       try Job.requireSameInputs(opened, corpus, communicator)
       try communicator.broadcast(
         UnsafeMutableRawBufferPointer(start: opened.parameters.memory, count: 4 * opened.parameters.layout.count), from: 0)
@@ -77,17 +77,17 @@ struct Evaluate: ComputingCommand {
     }
   }
 
-  private func open(speaks: Bool) throws -> (MeasuredModel, Corpus?, [(name: String, measure: any Measure)]) {
+  private func open(isRoot: Bool) throws -> (MeasuredModel, Corpus?, [(name: String, measure: any Measure)]) {
     guard let path = model else { throw ConfigurationError("MODEL", "is missing; name a run folder, a checkpoint, or a folder saved by Hugging Face.") }
     guard (1...4096).contains(microBatch) else { throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...4096.") }
     let chosen = try chosenMeasures()
     try checkOutputs(chosen.map(\.name))
-    let resolved = try LoadedModel.resolve(path, checkpoint: choice.checkpoint, speaks: speaks)
+    let resolved = try LoadedModel.resolve(path, checkpoint: choice.checkpoint, isRoot: isRoot)
     let opened = try corpus.map { try Corpus($0) }
     if let opened { try TokenizerMatch.requireFit(model: resolved, corpus: opened) }
     let model = try MeasuredModel(resolved, vocabulary: opened?.vocabulary)
     for (name, measure) in chosen {
-      if let reason = measure.obstacle(model) { throw ConfigurationError("--measure", "is \(name), but \(resolved) \(reason).") }
+      if let reason = measure.unsupportedReason(model) { throw ConfigurationError("--measure", "is \(name), but \(resolved) \(reason).") }
     }
     return (model, opened, chosen)
   }

@@ -37,18 +37,18 @@ struct RunInspection: Encodable {
     }
     configurationProblem = nil
     if let corpus { configuration.data.corpus = corpus }
-    var obstacle: String?
+    var reason: String?
     samples = try SampleProof(folder, configuration) {
       if quick { return nil }
       do {
         return try ExpectedTokens.read(configuration, wanted: Self.dataHash(folder))
       } catch let error as any LockstepError where corpus == nil {
         // The positions can be proven without the corpus, which may have moved.
-        obstacle = error.description
+        reason = error.description
         return nil
       }
     }
-    note = samples?.holds == nil ? nil : obstacle.map { "  tokens were not compared: \($0)" }
+    note = samples?.holds == nil ? nil : reason.map { "  tokens were not compared: \($0)" }
   }
 
   /// Of the newest checkpoint that has one.

@@ -56,7 +56,7 @@ public struct LockstepCommand: ParsableCommand {
       try requireUTF8()
       var command = try parseAsRoot()
       if command is any SerialCommand, startedRank() > 0 { Foundation.exit(0) }
-      try (command as? any ComputingCommand)?.settleKernels()
+      try (command as? any ComputingCommand)?.chooseKernel()
       try command.run()
     } catch {
       Failure.end(error)

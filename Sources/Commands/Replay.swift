@@ -38,7 +38,7 @@ struct Replay: ComputingCommand {
     try Job.run(.withoutSettings) { communicator in
       BLAS.useOneThread()
       let configuration = try open(communicator)
-      try communicator.learnNames()
+      try communicator.exchangeHostNames()
       // A rank may read a large corpus or checkpoint while the others wait.
       communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
       let (past, step) = try choose(communicator)
@@ -48,7 +48,7 @@ struct Replay: ComputingCommand {
         try past?.requireData(inputs.dataHash, in: configuration.data.corpus)
         try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(.current, ranksHere: communicator.localSize, savesHere: false)
         return try Audit.Replay(past, configuration, inputs, communicator: communicator, threads: threads, warn: Self.warn,
-          tell: { StandardError.write($0 + "\n") }, meters: communicator.rank == 0 ? .standardError() : nil)
+          report: { StandardError.write($0 + "\n") }, meters: communicator.rank == 0 ? .standardError() : nil)
       }
       let (report, matches) = try replay(step: step)
       if communicator.rank == 0 { try show(report) }

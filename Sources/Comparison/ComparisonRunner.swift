@@ -155,12 +155,12 @@ public final class ComparisonRunner {
       let open = mine[index...].map { file.measures[$0.measure].entry.name }
       let (name, of) = (open[0], work.readsModel ? work.item.name : "baseline")
       progress?.beginMeasure(name, of: of, number: index + 1, count: mine.count, open: open)
-      let obstacle = try measure(work)
+      let reason = try measure(work)
       let seconds = (ContinuousClock.now - began).inSeconds
       progress?.endMeasure(name, seconds: seconds)
       try startLog?.note()
-      if let obstacle {
-        say("not measured: \(of), \(name): \(printable(obstacle))")
+      if let reason {
+        say("not measured: \(of), \(name): \(printable(reason))")
         continue
       }
       let left = progress?.measuringLeft(Array(open.dropFirst())).map { "; about \(ProgressText.duration($0)) left" } ?? ""
@@ -190,17 +190,17 @@ public final class ComparisonRunner {
   }
 
   /// Takes one measure on this rank. What this model or its data do not allow is noted in place of a result.
-  /// - Returns: what stood in the way; nil for a result.
+  /// - Returns: why it could not be taken; nil for a result.
   private func measure(_ task: Task) throws -> String? {
     let item = task.item
     let (entry, measure, _) = file.measures[task.measure]
     let key = try resultKey(task)
-    var stored = StoredResult(key: key, obstacle: nil, result: nil)
+    var stored = StoredResult(key: key, unsupportedReason: nil, result: nil)
     do {
       let corpus = try Corpus(item.configuration.data.corpus)
       let model = try MeasuredModel(item.checkpointPath, vocabulary: corpus.vocabulary)
-      if let reason = measure.obstacle(model) {
-        stored.obstacle = "the model \(reason)"
+      if let reason = measure.unsupportedReason(model) {
+        stored.unsupportedReason = "the model \(reason)"
       } else {
         let context = MeasureContext(
           model, corpus: corpus, split: CorpusSplit(rawValue: file.split) ?? .validation, communicator: SingleRank(), threads: threads,
@@ -209,14 +209,14 @@ public final class ComparisonRunner {
         stored.result = try measure(context)
       }
     } catch let error as ConfigurationError {
-      stored.obstacle = error.description
+      stored.unsupportedReason = error.description
     } catch let error as DataError {
-      stored.obstacle = error.description
+      stored.unsupportedReason = error.description
     } catch let error as NumericsError {
-      stored.obstacle = error.description
+      stored.unsupportedReason = error.description
     }
     try stored.write(file.resultPath(task.readsModel ? item : nil, entry.name))
-    return stored.obstacle
+    return stored.unsupportedReason
   }
 
   private func isMeasured(_ task: Task) throws -> Bool {

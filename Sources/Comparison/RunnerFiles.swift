@@ -80,8 +80,13 @@ extension ComparisonFile {
 struct StoredResult: Codable {
   var key: String
   /// Why the model could not be measured so.
-  var obstacle: String?
+  var unsupportedReason: String?
   var result: MeasureResult?
+
+  private enum CodingKeys: String, CodingKey {
+    case key, result
+    case unsupportedReason = "obstacle"
+  }
 
   /// nil where there is none, or none that this version wrote: it is then measured again.
   /// - Throws: `FileError` when there is a file and it cannot be read.

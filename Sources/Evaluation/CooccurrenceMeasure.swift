@@ -45,12 +45,12 @@ public struct CooccurrenceMeasure: Measure {
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? {
+  public func unsupportedReason(_ model: MeasuredModel) -> String? {
     contextTargetPairs(model) == nil ? "was trained by \(model.objective.name), which with its options states no law of what it links" : nil
   }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    guard let contextTargetPairs = contextTargetPairs(context.model) else { preconditionFailure("obstacle refuses this model") }
+    guard let contextTargetPairs = contextTargetPairs(context.model) else { preconditionFailure("unsupportedReason refuses this model") }
     let documents = try Self.documents(try context.requireCorpus(Self.name), context.split, most: options.maxTokens)
     let report = try CooccurrenceReport.measure(
       documents, try scheme(contextTargetPairs), pairOptions(seed: context.seed), over: context.communicator)

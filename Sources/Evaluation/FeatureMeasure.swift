@@ -35,7 +35,7 @@ public struct FeatureMeasure: Measure {
     self.options = options
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { nil }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { nil }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     try measure(try TextWindows(context, count: options.windows, measure: Self.name), context)

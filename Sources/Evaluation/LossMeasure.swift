@@ -34,19 +34,19 @@ public struct LossMeasure: Measure {
     self.options = options
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { nil }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { nil }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let (model, corpus) = (context.model, try context.requireCorpus(Self.name))
     let name = options.objective.isEmpty ? nil : options.objective
-    let (objective, bank) = try model.objectiveAndParameters(name)
+    let (objective, parameters) = try model.objectiveAndParameters(name)
     let cut = try model.cut(name)
     let length = model.configuration.maxPosition
     let data = try TokenDataset(
       corpus, split: context.split, context: length, lookahead: objective.requirements.lookahead, order: .sequential, framing: cut.framing,
       documents: cut.documents)
     let evaluator = Evaluator(
-      objective: objective, bank: bank, length: length, microBatch: context.microBatch, pool: context.pool, seed: context.seed,
+      objective: objective, parameters: parameters, length: length, microBatch: context.microBatch, pool: context.pool, seed: context.seed,
       communicator: context.communicator)
     let samples = SpreadSource.count(options.samples, of: data)
     let isText = objective.requirements.prediction == .next && objective.terms.count == 1

@@ -78,7 +78,7 @@ public struct MaskVarianceMeasure: Measure {
     self.options = options
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.predictionObstacle(needsMask: true) }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.predictionUnsupportedReason(needsMask: true) }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let tokens = try MaskableTokens(context.model.vocabulary, objective: Self.name)

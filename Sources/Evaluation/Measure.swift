@@ -28,7 +28,7 @@ public protocol Measure: Sendable {
   func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem]
 
   /// Why this model cannot be measured so, as the end of a sentence that begins with the model; nil when it can.
-  func obstacle(_ model: MeasuredModel) -> String?
+  func unsupportedReason(_ model: MeasuredModel) -> String?
 
   /// Collective: the same result on every rank.
   func callAsFunction(_ context: MeasureContext) throws -> MeasureResult

@@ -62,7 +62,7 @@ public struct MeasuredModel: Sendable {
     return try RunConfiguration(toml: text, place: place)
   }
 
-  /// The objective itself, with networks of its own, and a bank that holds the checkpoint's weights.
+  /// The objective itself, with networks of its own, and a parameter set that holds the checkpoint's weights.
   /// - Parameter name: another objective of the same attention; nil for the model's own.
   public func objectiveAndParameters(_ name: String? = nil) throws -> (any Objective, ParameterSet) {
     let wanted = name ?? objective.name
@@ -73,16 +73,16 @@ public struct MeasuredModel: Sendable {
     // Asked by name, every model gets the same question: the objective's defaults.
     let options = name == nil ? objective.options : entry.defaultOptions
     let made = try entry.make(options, configuration, DataShape(vocabulary))
-    let bank = ParameterSet(made.networks)
+    let parameters = ParameterSet(made.networks)
     let source = try HuggingFaceSource(path)
-    _ = try source.load(into: bank.trained, as: made.exported)
-    let missing = try source.loadRest(into: bank.trained, as: made.exported, exportedNetworks: made.exportedNetworks)
+    _ = try source.load(into: parameters.trained, as: made.exported)
+    let missing = try source.loadRest(into: parameters.trained, as: made.exported, exportedNetworks: made.exportedNetworks)
     if let first = missing.first {
       throw DataError(
         path, "does not have \(counted(missing.count, "parameter")) of \(wanted) such as \(first).",
         remedy: "Measure a checkpoint of the run itself, or its whole export.")
     }
-    return (made, bank)
+    return (made, parameters)
   }
 
   /// How samples of a model are framed, by the run it comes from.

@@ -61,8 +61,8 @@ public struct RetrievalMeasure: Measure {
     return [.init(key: "measures.\(Self.name).pairs", sentence: sentence)]
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? {
-    model.predictionObstacle(needsMask: model.configuration.prediction == .same)
+  public func unsupportedReason(_ model: MeasuredModel) -> String? {
+    model.predictionUnsupportedReason(needsMask: model.configuration.prediction == .same)
   }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {

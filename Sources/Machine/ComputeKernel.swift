@@ -16,7 +16,7 @@ public struct ComputeKernel: Codable, Sendable, Equatable {
 
   public var isBest: Bool { core == best }
 
-  /// This process's. After `settle` its choice; in a program that does not call it, what OpenBLAS took.
+  /// This process's. After `KernelStart.chooseKernel` its choice; in a program that does not call it, what OpenBLAS took.
   public static let current: ComputeKernel = {
     let note = StartNote.own
     let facts = ComputeKernel.facts(rejected: note?.rejected ?? [])
@@ -57,7 +57,7 @@ public enum KernelStart {
   ///   - run: the core of the run that goes on, and its folder; nil where there is none.
   ///   - warn: gets what is to be said once, on rank 0.
   /// - Throws: `ConfigurationError` for a core that was asked for and cannot be used, and where memory for products is refused.
-  public static func settle(run: () -> (core: String, folder: String)?, warn: (String) -> Void) throws {
+  public static func chooseKernel(run: () -> (core: String, folder: String)?, warn: (String) -> Void) throws {
     BLAS.useOneThread()
     // Threads of OpenBLAS's own, which only wait, take as much address space each as one that computes; where they are refused it they
     // try for ever, and the program cannot even end.

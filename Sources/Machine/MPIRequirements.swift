@@ -11,7 +11,7 @@ public enum MPIRequirements {
   /// To be called before MPI starts. A process without PATH gets the one that the C library searches by itself.
   ///
   /// - Throws: `ConfigurationError` naming the limit, its value and the least.
-  public static func settle() throws(ConfigurationError) {
+  public static func check() throws(ConfigurationError) {
     // Open MPI looks for its daemon there.
     setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 0)
     try check(openFiles: limit(RLIMIT_NOFILE), fileBytes: limit(RLIMIT_FSIZE))

@@ -111,7 +111,7 @@ final class RunRecord {
   }
 
   private func noteShape() {
-    if let obstacle = model.unsupportedByHuggingFace { warn(obstacle) }
+    if let reason = model.unsupportedByHuggingFace { warn(reason) }
     if plan.idleWorkers > 0 {
       warn(
         "\(plan.idleWorkers) of \(plan.ranks * plan.threads) workers have no micro-batch and idle: a batch of \(plan.batch) in micro-batches of \(plan.microBatch) feeds \(plan.microBatchCount).")
@@ -391,13 +391,13 @@ final class RunRecord {
     let (folder, damaged, machine, ledger) = (folder, damaged, configuration.machine, ledger)
     let policy = RetentionPolicy(keepLast: machine.keepLast, everySteps: machine.keepEverySteps > 0 ? machine.keepEverySteps : nil)
     return {
-      var told: [String] = []
+      var warnings: [String] = []
       // A checkpoint must not outlive the lines of the samples it was made from.
       try ledger?.sync()
-      if case .replacedDamaged(let problem) = try folder.commit(snapshot) { told.append(problem) }
-      if let best, try folder.nameBest(step: best) { told.append("best was damaged and was corrected.") }
-      do { try folder.prune(policy, damaged: damaged) } catch { told.append("older checkpoints were not removed: \(error)") }
-      return told
+      if case .replacedDamaged(let problem) = try folder.commit(snapshot) { warnings.append(problem) }
+      if let best, try folder.nameBest(step: best) { warnings.append("best was damaged and was corrected.") }
+      do { try folder.prune(policy, damaged: damaged) } catch { warnings.append("older checkpoints were not removed: \(error)") }
+      return warnings
     }
   }
 }

@@ -36,7 +36,7 @@ public struct ReplicaError: LockstepError, Equatable {
   /// What was found, without what to do about it.
   public var finding: String {
     let list = faults.prefix(4).map(\.description).joined(separator: ", ") + (faults.count > 4 ? " and \(faults.count - 4) more" : "")
-    let who = hasMajority ? "a replica differs from the others: \(list)" : "replicas differ and no majority tells which is right: \(list)"
+    let who = hasMajority ? "a replica differs from the others: \(list)" : "replicas differ and no majority shows which is right: \(list)"
     return "step \(step): \(who). No update was made from it."
   }
 }
@@ -83,10 +83,10 @@ final class ReplicaCheck: @unchecked Sendable {
   /// Slices of the weights that are hashed since the step's backward pass ended.
   private var hashed = 0
 
-  init(_ bank: ParameterSet, _ optimizer: AdamW) {
-    weights = Copy("weights", bank.trained)
+  init(_ parameters: ParameterSet, _ optimizer: AdamW) {
+    weights = Copy("weights", parameters.trained)
     moments = [Copy("first moment", optimizer.firstMoment), Copy("second moment", optimizer.secondMoment)]
-    auxiliaries = bank.networks.auxiliaries.map { Copy($0.name, bank.auxiliary($0.name)) }
+    auxiliaries = parameters.networks.auxiliaries.map { Copy($0.name, parameters.auxiliary($0.name)) }
   }
 
   deinit { for copy in copies { copy.cells.deallocate() } }

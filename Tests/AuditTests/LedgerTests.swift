@@ -84,7 +84,7 @@ import Testing
     let objective = try Autoregressive(.init(), model: model, vocabulary: RunFixture.vocabulary)
     let plan = BatchPlan(batch: 6, microBatch: 2, ranks: 1, threads: 1)
     let trainer = Trainer(objective, length: 8, plan: plan, options: TrainerOptions(steps: 4), communicator: SingleRank())
-    trainer.bank.initialize(seed: 1)
+    trainer.parameters.initialize(seed: 1)
     func examples(_ step: Int) throws -> [TrainingExample] {
       try Trainer.examples(step: step, rank: 0, plan: plan, objective: objective, source: run.source, context: trainer.context(step))
     }
@@ -130,13 +130,13 @@ import Testing
     try with { run in
       try run.train()
       let untouched = try run.text(run.folder.ledgerPath)
-      // Another number of ranks changes no digest, but breaks the seal.
+      // Another number of ranks changes no digest, but breaks the checksum.
       let lines = untouched.split(separator: "\n").map(String.init)
       let forged = lines[4].replacingOccurrences(of: "\"ranks\":1", with: "\"ranks\":2")
       try run.replace(lines[4], by: forged, in: run.folder.ledgerPath)
       let broken = try run.prove()
-      #expect(broken.holds == false && broken.failures[0].step == 6 && broken.failures[0].sentence.contains("seal"))
-      // Sealed anew, a forged digest is told by the configuration, and a moved boundary by the count.
+      #expect(broken.holds == false && broken.failures[0].step == 6 && broken.failures[0].sentence.contains("checksum"))
+      // With new checksums, the configuration reveals a forged digest, and the count a moved boundary.
       try untouched.write(toFile: run.folder.ledgerPath, atomically: true, encoding: .utf8)
       try run.rewriteLedger { entries in
         guard case .steps(var steps) = entries[4] else { return }
@@ -159,10 +159,10 @@ import Testing
       try run.train()
       let path = run.folder.checkpointPath(step: 12) + "/state.json"
       try run.replace("\"first_step\":0", by: "\"first_step\":\(step)", in: path)
-      // Sealed again, as only a forger does it.
-      let seal = ",\n\"sha256\":\""
-      let body = try #require(run.text(path).components(separatedBy: seal).first)
-      try (body + seal + SHA256.of(body) + "\"}\n").write(toFile: path, atomically: true, encoding: .utf8)
+      // With a new checksum, as only a forger writes it.
+      let checksumKey = ",\n\"sha256\":\""
+      let body = try #require(run.text(path).components(separatedBy: checksumKey).first)
+      try (body + checksumKey + SHA256.of(body) + "\"}\n").write(toFile: path, atomically: true, encoding: .utf8)
       let proof = try run.prove()
       #expect(proof.holds == false)
       #expect(proof.failures.contains { $0.sentence == "the checkpoint of step 12 counts its samples from step \(step)" })

@@ -186,7 +186,7 @@ import Testing
   @Test func numbersThatAreNoneHaveAFormInJSON() throws {
     let result = MeasureResult([MeasuredValue("a", .nan), MeasuredValue("b", .infinity)])
     let path = NSTemporaryDirectory() + "result-\(UUID().uuidString)/x.json"
-    try StoredResult(key: "k", obstacle: nil, result: result).write(path)
+    try StoredResult(key: "k", unsupportedReason: nil, result: result).write(path)
     let read = try #require(try StoredResult.read(path)?.result)
     #expect(read.values[0].value.isNaN && read.values[1].value == .infinity)
     #expect(try StoredResult.read(path + ".none") == nil)

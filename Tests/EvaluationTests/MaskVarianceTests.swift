@@ -172,7 +172,7 @@ import Testing
     for i in hidden { shown[i] = 20 }
     func loss(_ step: Double) -> Double {
       for i in before.indices { parameters.memory[i] = Float(Double(before[i]) + step * gradient[i] / length) }
-      return reader.negativeLogLikelihoods([Reading(tokens: shown, rows: hidden, targets: hidden.map { text[$0] })], forward)[0].reduce(0, +) / 3
+      return reader.negativeLogLikelihoods([ScoredInput(tokens: shown, rows: hidden, targets: hidden.map { text[$0] })], forward)[0].reduce(0, +) / 3
     }
     let slope = (loss(1e-2) - loss(-1e-2)) / 2e-2
     #expect(abs(slope / length - 1) < 2e-3, "\(slope) and \(length)")

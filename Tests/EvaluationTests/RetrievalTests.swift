@@ -82,8 +82,8 @@ import Tokenizers
     for i in 0..<3 {
       let random = CounterGenerator(seed: 1, purpose: .evaluation, position: 1 << 32, site: UInt32(i))
       let sequence = RetrievalSequence(pool, pairs: 1, distractors: 0, random)
-      let reading = Reading(tokens: sequence.tokens + (causal ? [] : [39]), rows: [causal ? 2 : 3], targets: [sequence.answer])
-      #expect(reader.negativeLogLikelihoods([reading], workspace)[0][0] == losses[i])
+      let scored = ScoredInput(tokens: sequence.tokens + (causal ? [] : [39]), rows: [causal ? 2 : 3], targets: [sequence.answer])
+      #expect(reader.negativeLogLikelihoods([scored], workspace)[0][0] == losses[i])
     }
   }
 

@@ -20,7 +20,7 @@ struct TenStepTests {
     let expected = try #require(golden.record.steps)
     let source = try HuggingFaceSource(golden.path)
     let trainer = try trainer(source.configuration, golden, expected)
-    _ = try source.load(into: trainer.bank.trained, as: source.configuration)
+    _ = try source.load(into: trainer.parameters.trained, as: source.configuration)
     let examples = (0..<golden.record.samples).map { sample in
       let (rows, ids) = golden.targets(sample..<sample + 1, source.configuration.attentionMask)
       return TrainingExample(

@@ -72,7 +72,7 @@ private final class Target: @unchecked Sendable {
     training: Saboteur(source: data, strikesAt: strikesAt, strike: { target.strike() }), validation: nil, vocabulary: Vocabulary(size: 53),
     tokenizerFiles: [:], dataHash: "data")
   let run = try TrainingRun(configuration, inputs, communicator: communicator, threads: 1)
-  target.view = run.trainer.bank.trained.view(4)
+  target.view = run.trainer.parameters.trained.view(4)
   _ = try run.execute()
   check(strikesAt == .max || communicator.rank == 0 || target.hasStruck.load(ordering: .relaxed), "the bit was flipped \(name)")
   let names = ["model.safetensors", "optimizer.safetensors", "state.json"]

@@ -40,15 +40,15 @@ import Testing
   private struct Outcome {
     var losses: [Double]
     var gradients: RecordingSink
-    var bank: ParameterSet
+    var parameters: ParameterSet
   }
 
   /// One pass from the parameters of the start of a run, edited.
   private func run(_ objective: Electra, _ example: TrainingExample, proposed: [Int32]? = nil, edit: (ParameterSet) -> Void = { _ in }) -> Outcome {
     BLAS.useOneThread()
-    let bank = ParameterSet(objective.networks)
-    bank.initialize(seed: 3)
-    edit(bank)
+    let parameters = ParameterSet(objective.networks)
+    parameters.initialize(seed: 3)
+    edit(parameters)
     let samples = example.inputs[0].sampleIDs.count
     let counting = Arena.counting()
     _ = objective.workspace(samples: samples, length: Self.length, counting)
@@ -58,9 +58,9 @@ import Testing
     let sink = RecordingSink(objective.networks.trained)
     let losses = withExtendedLifetime(arena) {
       objective.lossAndGradient(
-        example, ObjectivePass(bank, sink: sink, dropout: nil), scales: [1, 1], workspace, proposed: proposed)
+        example, ObjectivePass(parameters, sink: sink, dropout: nil), scales: [1, 1], workspace, proposed: proposed)
     }
-    return Outcome(losses: losses, gradients: sink, bank: bank)
+    return Outcome(losses: losses, gradients: sink, parameters: parameters)
   }
 
   /// What the discriminator reads where every row of the generator has these logits.
@@ -133,12 +133,12 @@ import Testing
   @Test func luckyGuessesAreOriginal() throws {
     let objective = try objective()
     let example = objective.corrupt(samples(3), context)
-    func sure(_ bank: ParameterSet) {
+    func sure(_ parameters: ParameterSet) {
       // Logits of one discriminator row are its bias alone, far on the side of "original".
       for name in ["head.output.weight", "head.dense.weight"] {
-        if let entry = bank.trained.layout.entry(named: name) { bank.trained.view(entry.index).fill(0) }
+        if let entry = parameters.trained.layout.entry(named: name) { parameters.trained.view(entry.index).fill(0) }
       }
-      if let entry = bank.trained.layout.entry(named: "head.output.bias") { bank.trained.view(entry.index).fill(-60) }
+      if let entry = parameters.trained.layout.entry(named: "head.output.bias") { parameters.trained.view(entry.index).fill(-60) }
     }
     #expect(run(objective, example, proposed: example.targets[0].ids, edit: sure).losses[1] < 1e-20)
     var wrong = example.targets[0].ids
@@ -178,13 +178,13 @@ import Testing
     #expect(example.targets[0].rows.filter { fake[$0] == 7 }.count > example.targets[0].rows.count * 9 / 10)
     let strict = try self.objective { ($0.disallowCorrect, $0.temperature) = (true, 0.01) }
     // At rest the generator's logits are its bias, and one id is by far the likeliest: where it is the original token, it may be forbidden.
-    func biased(_ bank: ParameterSet) {
-      for entry in bank.trained.layout.entries where entry.name.hasPrefix("generator.head.norm") { bank.trained.view(entry.index).fill(0) }
-      if let entry = bank.trained.layout.entry(named: "generator.head.bias") { bank.trained.view(entry.index)[Int(liked)] = 50 }
+    func biased(_ parameters: ParameterSet) {
+      for entry in parameters.trained.layout.entries where entry.name.hasPrefix("generator.head.norm") { parameters.trained.view(entry.index).fill(0) }
+      if let entry = parameters.trained.layout.entry(named: "generator.head.bias") { parameters.trained.view(entry.index)[Int(liked)] = 50 }
       for name in ["head.output.weight", "head.dense.weight"] {
-        if let entry = bank.trained.layout.entry(named: name) { bank.trained.view(entry.index).fill(0) }
+        if let entry = parameters.trained.layout.entry(named: name) { parameters.trained.view(entry.index).fill(0) }
       }
-      if let entry = bank.trained.layout.entry(named: "head.output.bias") { bank.trained.view(entry.index).fill(-60) }
+      if let entry = parameters.trained.layout.entry(named: "head.output.bias") { parameters.trained.view(entry.index).fill(-60) }
     }
     let lucky = example.targets[0].ids.filter { $0 == liked }.count
     let replaced = { (o: Electra) in run(o, example, edit: biased).losses[1] / 60 }

@@ -28,8 +28,8 @@ import Testing
   /// The generator's loss at one position, for a fixed target.
   private func loss(_ objective: Electric, _ tokens: [Int32], at row: Int) -> Double {
     BLAS.useOneThread()
-    let bank = ParameterSet(objective.networks)
-    fillForCheck(bank.trained, seed: 4)
+    let parameters = ParameterSet(objective.networks)
+    fillForCheck(parameters.trained, seed: 4)
     var example = objective.corrupt(batch(tokens), context)
     example.targets[0] = TermTargets(rows: [row], ids: [6])
     let counting = Arena.counting()
@@ -38,7 +38,7 @@ import Testing
     let workspace = TwoTowers.Workspace(objective.generator, samples: 1, length: length, arena)
     arena.fill(.nan)
     return withExtendedLifetime(arena) {
-      objective.generator.loss(example, example.targets[0], ObjectivePass(bank, sink: nil, dropout: nil), scale: 0, workspace) { _, _ in }
+      objective.generator.loss(example, example.targets[0], ObjectivePass(parameters, sink: nil, dropout: nil), scale: 0, workspace) { _, _ in }
     }
   }
 

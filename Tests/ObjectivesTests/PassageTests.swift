@@ -101,16 +101,16 @@ import Testing
   /// One pass over memory full of NaNs.
   private func run(_ objective: any Objective, _ example: TrainingExample, scales: [Float], fill: (ParameterSet) -> Void = { _ in }) -> Run {
     BLAS.useOneThread()
-    let bank = ParameterSet(objective.networks)
-    fillForCheck(bank.trained, seed: 5)
-    fill(bank)
+    let parameters = ParameterSet(objective.networks)
+    fillForCheck(parameters.trained, seed: 5)
+    fill(parameters)
     let counting = Arena.counting()
     _ = objective.workspace(samples: example.inputs[0].sampleIDs.count, length: 30, counting)
     let arena = Arena(floats: counting.used)
     let workspace = objective.workspace(samples: example.inputs[0].sampleIDs.count, length: 30, arena)
     arena.fill(.nan)
     let sink = RecordingSink(objective.networks.trained)
-    let pass = ObjectivePass(bank, sink: sink, dropout: nil)
+    let pass = ObjectivePass(parameters, sink: sink, dropout: nil)
     return withExtendedLifetime(arena) {
       Run(losses: objective.lossAndGradient(example, pass, scales: scales, workspace), gradients: sink.gradients)
     }
