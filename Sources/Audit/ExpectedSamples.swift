@@ -55,7 +55,7 @@ struct ExpectedSamples {
   }
 
   /// Goes on to `step` finished steps. - Returns: the digest of the steps gone over.
-  /// - Complexity: about 1 µs and one bit a sample; one epoch's bits at a time.
+  /// - Complexity: about 1 µs and one bit per sample; one epoch's bits at a time.
   mutating func advance(to step: Int) -> SampleDigest {
     let before = total
     while steps < step {

@@ -55,7 +55,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
     if perEpoch < times || perEpoch % times != 0 {
       failures.append(Failure(step: 0, sentence: "an epoch of \(Core.counted(perEpoch, "sample")) cannot have every text \(times) times"))
     } else if let digests, digests.count * times != perEpoch {
-      failures.append(Failure(step: 0, sentence: "the corpus has \(digests.count * times) samples an epoch, and the run had \(perEpoch)"))
+      failures.append(Failure(step: 0, sentence: "the corpus has \(digests.count * times) samples per epoch, and the run had \(perEpoch)"))
     } else {
       compare(chain, accounts, ExpectedSamples(configuration, samplesPerEpoch: perEpoch, tokens: digests))
     }

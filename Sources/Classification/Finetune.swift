@@ -172,7 +172,7 @@ private struct Finetuning {
     try classifier.save(trainer.parameters.trained, context.model.vocabulary, tokenizer: context.model.path, to: folder)
   }
 
-  /// - Returns: epoch, mean training loss and test accuracy, a row an epoch; the last predictions.
+  /// - Returns: epoch, mean training loss and test accuracy, one row per epoch; the last predictions.
   func run() throws -> (rows: [[Double]], predictions: [Int]) {
     var (rows, predictions) = ([[Double]](), [Int]())
     var (sum, since, passed) = (0.0, 0, 0)

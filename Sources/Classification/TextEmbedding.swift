@@ -42,7 +42,7 @@ public struct TextEmbedding: Sendable {
       if let blank = texts.firstIndex(where: { $0.allSatisfy { $0 <= 0x20 } }) {
         throw DataError("\(file), text \(blank + 1)", "is empty.", remedy: "Remove it: every text of the file becomes a row of the output.")
       }
-      guard !texts.isEmpty else { throw DataError(file, "holds no text.", remedy: "Name a file with a text a line, or JSON lines, CSV or TSV.") }
+      guard !texts.isEmpty else { throw DataError(file, "holds no text.", remedy: "Name a file with one text per line, or JSON lines, CSV or TSV.") }
       bytes = [UInt8](try JSONEncoder.snakeCase().encode(texts))
     }
     bytes = try communicator.broadcast(bytes)

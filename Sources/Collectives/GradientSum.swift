@@ -212,7 +212,7 @@ public final class GradientSum: @unchecked Sendable {
 
     public func addRows(_ rows: [Int32], _ gradient: TensorView, of entry: Int) {
       let e = owner.layout.entries[entry]
-      precondition(gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) a row")
+      precondition(gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) per row")
       for (i, row) in rows.enumerated() {
         add(gradient.rows(i..<i + 1), at: e.offset + Int(row) * e.columns, entry: entry)
       }

@@ -140,7 +140,7 @@ struct Benchmark: ParsableCommand {
   /// What another process of this program measures its best kernels with.
   struct ProductsCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
-      commandName: "products", abstract: "Only prints single-precision flops a second of matrix products.", shouldDisplay: false)
+      commandName: "products", abstract: "Only prints single-precision flops per second of matrix products.", shouldDisplay: false)
 
     @Option(parsing: .unconditional, help: "Computing threads.") var threads = 1
     @Option(parsing: .unconditional, help: "Seconds to measure for.") var seconds = 0.3

@@ -58,7 +58,7 @@ struct Compare: ComputingCommand {
         return runner
       }
       guard try runner() else {
-        if isRoot { StandardError.write("stopped as asked; run the same command again to go on\n") }
+        if isRoot { StandardError.write("stopped on request; run the same command again to go on\n") }
         throw Failure.Reported(code: .again)
       }
       guard isRoot else { return }

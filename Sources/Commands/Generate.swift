@@ -30,7 +30,7 @@ struct Generate: ComputingCommand, SerialCommand {
   @Option(parsing: .unconditional, help: "How many continuations.") var samples = 1
   @Option(parsing: .unconditional, help: "Masked models: left-to-right, or confidence (the most certain positions first).")
   var order: MaskedTextGenerator.Order?
-  @Option(parsing: .unconditional, help: "Masked models by confidence: forward passes; 0 for one a token.") var passes = 0
+  @Option(parsing: .unconditional, help: "Masked models by confidence: forward passes; 0 for one per token.") var passes = 0
   @Flag(help: "Go on past the end-of-document token.") var ignoreEnd = false
   @Flag(help: "JSON with the token ids instead of text: an object, or an array for several samples.") var json = false
 
@@ -61,7 +61,7 @@ struct Generate: ComputingCommand, SerialCommand {
   private func checkedSamplers() throws(ConfigurationError) -> [TokenSampler] {
     guard (0...1_000_000).contains(tokens) else { throw ConfigurationError("--tokens", is: tokens, rule: "it must lie in 0...1000000.") }
     guard (1...10_000).contains(samples) else { throw ConfigurationError("--samples", is: samples, rule: "it must lie in 1...10000.") }
-    guard passes >= 0 else { throw ConfigurationError("--passes", is: passes, rule: "it must be 0 (one a token) or more.") }
+    guard passes >= 0 else { throw ConfigurationError("--passes", is: passes, rule: "it must be 0 (one per token) or more.") }
     var samplers: [TokenSampler] = []
     for index in 0..<samples {
       samplers.append(

@@ -18,7 +18,7 @@ struct Inspect: SerialCommand {
       checkpoints, the configuration and the corpus. Ends with exit code 3 when something is damaged or was not used once.
 
       With --batch it shows a micro-batch of a step as the networks see it: every row's token, position and the rows it sees, what is \
-      asked there, and with what weight. The step need not have been run yet.
+      predicted there, and with what weight. The step need not have been run yet.
 
       Examples: lockstep inspect runs/quickstart
         lockstep inspect runs/quickstart --batch 68 --micro-batch 1

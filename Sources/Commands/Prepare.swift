@@ -42,7 +42,7 @@ struct Prepare: ParsableCommand {
   @Option(parsing: .unconditional, help: "auto (by ending), text, jsonl, csv or tsv.") var format = Format.auto
   @Option(
     parsing: .unconditional,
-    help: "How plain text is cut: file (one document a file), blank-lines, lines, or separator:TEXT for lines that hold TEXT alone.")
+    help: "How plain text is cut: file (one document per file), blank-lines, lines, or separator:TEXT for lines that hold TEXT alone.")
   var documents = "file"
   @Option(parsing: .unconditional, help: "The field of JSON lines that holds the text; by default text.") var field: String?
   @Option(parsing: .unconditionalSingleValue, help: "A column of a table, by name or number from 1; may be repeated.") var column: [String] = []

@@ -48,7 +48,7 @@ struct Train: ComputingCommand {
       }
       if dryRun { return try DryRun(configuration, communicator, threads: threads).print() }
       let run = try Job.collectively(communicator) {
-        // One rank a host reads all of the corpus once: a flipped bit would train on silently.
+        // One rank per host reads all of the corpus once: a flipped bit would train on silently.
         let inputs = try CorpusInputs.open(configuration, verify: communicator.localRank == 0)
         try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(.current, ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
         return try TrainingRun(
@@ -70,7 +70,7 @@ struct Train: ComputingCommand {
         step == run.steps
         ? "\(folder) has finished its \(counted(step, "step")); raise duration to go on from there"
         : "\(folder) stands at step \(step), past the \(counted(run.steps, "step")) that duration asks for; raise it to go on from there"
-    case .stopped(let step): line = "stopped as asked after step \(step), saved in \(folder); run the same command again to go on"
+    case .stopped(let step): line = "stopped on request after step \(step), saved in \(folder); run the same command again to go on"
     }
     if communicator.rank == 0 { StandardError.write(line + "\n") }
     if case .stopped = ending { throw Failure.Reported(code: .again) }

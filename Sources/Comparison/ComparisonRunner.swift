@@ -112,7 +112,7 @@ public final class ComparisonRunner {
   private func train(_ open: [Item]) throws -> Bool {
     let (total, ranks) = (items.count, communicator.size)
     if total > open.count { say("\(total - open.count) of \(total) are trained already") }
-    // Once for all runs instead of once a run.
+    // Once for all runs instead of once per run.
     for remark in Set(open.compactMap(\.configuration.model.unsupportedByHuggingFace)).sorted() { say("warning: \(remark)") }
     // As many as can be dealt out whole; what is left over is run by all ranks together.
     let dealt = ranks == 1 ? 0 : open.count / ranks * ranks

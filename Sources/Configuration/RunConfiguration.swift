@@ -322,7 +322,7 @@ public struct RunConfiguration: Sendable {
 
   static let mostSteps = 100_000_000
 
-  /// Optimiser steps for a corpus of so many samples an epoch.
+  /// Optimiser steps for a corpus of so many samples per epoch.
   /// - Throws: `ConfigurationError` where the duration comes to more steps than a run can have.
   public func steps(samplesPerEpoch: Int, tokensPerSample: Int) throws(ConfigurationError) -> Int {
     let amount =

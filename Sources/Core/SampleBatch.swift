@@ -33,8 +33,8 @@ public struct SampleBatch: Sendable, Equatable {
     precondition(documentIDs.count == sampleIDs.count * (length + lookahead), "documentIDs must be [count, length + lookahead]")
     precondition(tokens.isEmpty || tokens.count == documentIDs.count, "tokens must be [count, length + lookahead]")
     precondition(values.count == sampleIDs.count * length * valueSize, "values must be [count, length, valueSize]")
-    precondition(indices.map { $0.count == sampleIDs.count } ?? true, "one index a sample")
-    precondition(epochs.map { $0.count == sampleIDs.count } ?? true, "one epoch a sample")
+    precondition(indices.map { $0.count == sampleIDs.count } ?? true, "one index per sample")
+    precondition(epochs.map { $0.count == sampleIDs.count } ?? true, "one epoch per sample")
     self.sampleIDs = sampleIDs
     // A source without an order of its own has a sample for every position.
     self.indices = indices ?? sampleIDs

@@ -75,7 +75,7 @@ struct MemoryCheck: DoctorCheck {
 
 /// Room for the segments through which the ranks of a host exchange data.
 struct SharedMemoryCheck: DoctorCheck {
-  /// Open MPI takes 4 MiB a rank at the start and more for long messages.
+  /// Open MPI takes 4 MiB per rank at the start and more for long messages.
   private static let bytesPerRank = 8_000_000
 
   func findings(_ job: DoctorJob) -> [Finding] {

@@ -15,7 +15,7 @@ public struct CooccurrenceMeasure: Measure {
     public var window = 16
     /// Tokens of a condition: the last so many of a prefix, or so many visible ones on either side of a hidden token.
     public var neighbours = 1
-    /// The most frequent tokens, which alone are asked for.
+    /// The most frequent tokens, which alone are targets.
     public var vocabulary = 256
     /// Pairs drawn: finite sampling alone makes components and singular values, so compare equal numbers only.
     public var pairs = 200_000
@@ -46,7 +46,7 @@ public struct CooccurrenceMeasure: Measure {
   }
 
   public func unsupportedReason(_ model: MeasuredModel) -> String? {
-    contextTargetPairs(model) == nil ? "was trained by \(model.objective.name), which with its options states no law of what it links" : nil
+    contextTargetPairs(model) == nil ? "was trained by \(model.objective.name), which with its options defines no distribution of context–target pairs" : nil
   }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
@@ -120,7 +120,7 @@ extension CooccurrenceMeasure.Options {
     [
       "window": "Tokens of a window, all of one document.",
       "neighbours": "Tokens of a condition: the last so many of a prefix, or so many visible ones on either side of a hidden token.",
-      "vocabulary": "The most frequent tokens, which alone are asked for.",
+      "vocabulary": "The most frequent tokens, which alone are targets.",
       "pairs": "Pairs drawn; compare equal numbers only.",
       "position_aware": "Conditions and targets know their place in the window, as a network with positions does.",
       "rank": "Leading singular values.",

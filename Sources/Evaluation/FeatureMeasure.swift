@@ -10,7 +10,7 @@ import Tensors
 ///
 /// *Concretely:* the last hidden states of each window give three kinds of features: `mean` over its ordinary tokens, the `last` ordinary
 /// token, and single positions (`all`). See `FeatureSpectrum` for σ and exp(H(σ / Σσ)).
-/// - Complexity: one forward pass a window, and rows · width² for each spectrum.
+/// - Complexity: one forward pass per window, and rows · width² for each spectrum.
 public struct FeatureMeasure: Measure {
   public struct Options: MeasureOptions {
     /// At most so many windows of context − 2 tokens, evenly spread over the split; 0 for all.

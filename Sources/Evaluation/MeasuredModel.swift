@@ -70,7 +70,7 @@ public struct MeasuredModel: Sendable {
     guard let entry = fitting.first(where: { $0.name == wanted }) else {
       throw ConfigurationError("objective", is: wanted, rule: "for this model it must be one of \(fitting.map(\.name).joined(separator: ", ")).")
     }
-    // Asked by name, every model gets the same question: the objective's defaults.
+    // A named objective is the same for every model: it has its default options.
     let options = name == nil ? objective.options : entry.defaultOptions
     let made = try entry.make(options, configuration, DataShape(vocabulary))
     let parameters = ParameterSet(made.networks)

@@ -8,7 +8,7 @@ import Tensors
 /// Windows of the same text for every model of a vocabulary, and the probabilities a model gives their tokens.
 ///
 /// A window is context − 2 consecutive tokens of the split, framed by [CLS] and [SEP] where the model was trained so: causal and
-/// masked models then answer for the same tokens.
+/// masked models then predict the same tokens.
 public struct TextWindows: Sendable {
   /// Ids of each window, without a frame; −1 documentIDs are left out, so the last may be shorter.
   let windows: [[Int32]]
@@ -47,7 +47,7 @@ public struct TextWindows: Sendable {
   }
 
   /// Positions of a framed window that count: ordinary tokens after the first, which every model is given.
-  func asked(_ tokens: [Int32]) -> [Int] {
+  func scoredPositions(_ tokens: [Int32]) -> [Int] {
     let ordinary = tokens.indices.filter { !isSpecial.contains(tokens[$0]) }
     return Array(ordinary.dropFirst())
   }
@@ -56,12 +56,12 @@ public struct TextWindows: Sendable {
 /// One window as the network reads it, and which positions are scored.
 struct ScoredInput {
   var tokens: [Int32]
-  /// Rows of the output that answer, and the token each should give.
+  /// Rows of the output that predict, and the target of each.
   var rows: [Int]
   var targets: [Int32]
 }
 
-/// Asks a network for tokens, several inputs at a time.
+/// Scores the targets of inputs at a time.
 struct TokenReader: Sendable {
   let encoder: Transformer
   let head: VocabularyHead

@@ -24,7 +24,7 @@ public struct MaskedTextGenerator {
 
   /// - Parameters:
   ///   - tokens: the text with [MASK] where a token is wanted, framed as in training.
-  ///   - passes: forward passes for the order by confidence; 0 for one a token. Pass i of P leaves ⌈N · (1 − i/P)⌉ of N positions unknown.
+  ///   - passes: forward passes for the order by confidence; 0 for one per token. Pass i of P leaves ⌈N · (1 − i/P)⌉ of N positions unknown.
   ///   - excluded: ids never chosen.
   ///   - onPass: sees the text after each pass.
   /// - Returns: the text with every mask filled.

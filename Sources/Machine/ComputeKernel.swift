@@ -63,7 +63,7 @@ public enum KernelStart {
     // try for ever, and the program cannot even end.
     if HostLimits.current.addressBytes != nil || !BLAS.fits(threads: 1) { try StartNote.restartWithOneThread() }
     guard BLAS.fits(threads: 1) else {
-      throw ConfigurationError("memory", "is refused: OpenBLAS needs \(BLAS.bytesPerThread >> 20) MB of address space a thread. \(HostLimits.current.refusal)")
+      throw ConfigurationError("memory", "is refused: OpenBLAS needs \(BLAS.bytesPerThread >> 20) MB of address space per thread. \(HostLimits.current.refusal)")
     }
     let reported = BLAS.identity.coreName
     if let note = StartNote.own {

@@ -19,7 +19,7 @@ public enum MPIRequirements {
 
   static func check(openFiles: UInt64, fileBytes: UInt64) throws(ConfigurationError) {
     guard openFiles >= Self.openFiles else {
-      throw ConfigurationError("ulimit -n", is: openFiles, rule: "MPI needs at least \(Self.openFiles) open files a process; raise it, as by ulimit -n 1024.")
+      throw ConfigurationError("ulimit -n", is: openFiles, rule: "MPI needs at least \(Self.openFiles) open files per process; raise it, as by ulimit -n 1024.")
     }
     guard fileBytes >= Self.fileBytes else {
       throw ConfigurationError(

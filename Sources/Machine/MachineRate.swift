@@ -4,7 +4,7 @@ import Foundation
 import Kernels
 import Storage
 
-/// Single-precision products of all ranks together, in flops a second: with the kernels that run, and with the best ones of the
+/// Single-precision products of all ranks together, in flops per second: with the kernels that run, and with the best ones of the
 /// CPUs. Shares of a machine's rate (MFU) are of the best, so that poor kernels do not look good.
 public struct MachineRate: Codable, Sendable, Equatable {
   public var running: Double

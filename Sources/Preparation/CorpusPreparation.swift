@@ -22,7 +22,7 @@ public struct CorpusPreparation: Sendable {
 
   /// Makes the corpus, or finds that it is there.
   ///
-  /// - Parameter progress: called on this thread a few times a second and at the end of each phase; what it
+  /// - Parameter progress: called on this thread a few times per second and at the end of each phase; what it
   ///   throws stops the preparation and removes what it has written.
   /// - Throws: `ConfigurationError`, `DataError` or `FileError`; the target is then as it was before.
   public func run(progress: (PreparationProgress) throws -> Void = { _ in }) throws -> PreparationOutcome {

@@ -12,7 +12,7 @@ import Foundation
 ///   - next: the next piece, nil after the last.
 ///   - transform: the work; a pure function of its piece.
 ///   - weight: bytes of memory that a piece takes; while those on their way take more than the budget, no further one is begun.
-///   - waiting: called on the calling thread a few times a second while nothing can be consumed; what it throws ends the work.
+///   - waiting: called on the calling thread a few times per second while nothing can be consumed; what it throws ends the work.
 ///   - consume: takes the results, in order, and says whether it wants more.
 func orderedWork<Piece, Output>(
   threads: Int, next: @escaping () throws -> Piece?, transform: @escaping @Sendable (Piece) throws -> Output,

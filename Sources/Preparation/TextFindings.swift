@@ -5,7 +5,7 @@ public struct TextFindings: Sendable, Equatable {
   /// Lines that are not valid UTF-8, and the first of them.
   var invalidLines = 0
   var firstInvalidLine = 0
-  /// Such lines hold no sequence of UTF-8 at all: the text is of one byte a character.
+  /// Such lines hold no sequence of UTF-8 at all: the text is of one byte per character.
   var looksSingleByte = true
   /// Such lines hold bytes 80 to 9F, which are letters and signs in Windows-1252 alone.
   var hasWindowsSigns = false

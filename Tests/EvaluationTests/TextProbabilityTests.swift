@@ -57,8 +57,8 @@ import Testing
 
   /// Pseudo-probabilities add up to something else: they are none.
   @Test func pseudoIsNoDistribution() throws {
-    let sums = try losses(context(causal: false), texts(4)) { tokens, asked in
-      asked.map { i in
+    let sums = try losses(context(causal: false), texts(4)) { tokens, scored in
+      scored.map { i in
         var shown = tokens
         shown[i] = 4
         return (ScoredInput(tokens: shown, rows: [i], targets: [tokens[i]]), 1)
@@ -100,7 +100,7 @@ import Testing
   @Test func specialTokensAndTheFirstAreNotAskedFor() {
     let framed = TextWindows([[7, 8, 0, 9]], framing: .clsSep, vocabulary: Vocabulary(size: 10, pad: 0, mask: 1, cls: 2, sep: 3))
     #expect(framed.framed(0) == [2, 7, 8, 0, 9, 3])
-    #expect(framed.asked(framed.framed(0)) == [2, 4])
+    #expect(framed.scoredPositions(framed.framed(0)) == [2, 4])
   }
 
   @Test func errorsOfRatios() {

@@ -7,7 +7,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// What the generator proposes and the discriminator is told; everything else is in the conformance check.
+/// What the generator proposes and what the discriminator gets; everything else is in the conformance check.
 @Suite struct ElectraTests {
   private let vocabulary = Vocabulary(size: 50, pad: 0, mask: 1, cls: 2, sep: 3)
   private let context = StepContext(seed: 1, step: 0, steps: 1)
@@ -26,7 +26,7 @@ import Testing
     return try Electra(options, model: model(), vocabulary: vocabulary)
   }
 
-  /// Twenty ordinary positions a sample between two special ones; the last sample is padded.
+  /// Twenty ordinary positions per sample between two special ones; the last sample is padded.
   private func samples(_ count: Int) -> SampleBatch {
     let n = Self.length
     let tokens = (0..<count * n).map { index -> Int32 in
@@ -87,7 +87,7 @@ import Testing
     #expect(zip(rows, ids).allSatisfy { row, id in
       id == batch.tokens[row] && [1, id].contains(example.inputs[0].tokens[row]) && batch.documentIDs[row] >= 0 && ![0, 21].contains(row % 22)
     })
-    // The discriminator is asked at every real position, [CLS] and [SEP] included.
+    // The discriminator classifies every real position, [CLS] and [SEP] included.
     #expect(example.targets[1].rows == batch.documentIDs.indices.filter { batch.documentIDs[$0] >= 0 })
     #expect(example.counts == [Double(rows.count), Double(2000 * 22 - 6)])
     #expect(try objective { $0.discriminatorPositions = .drawn }.corrupt(batch, context).targets[1].rows == rows)
@@ -129,7 +129,7 @@ import Testing
     #expect(replacements(objective, same) { _ in 0 } != alone)
   }
 
-  /// A generator that is always right leaves nothing to tell: all labels are 0.
+  /// A generator that is always right leaves nothing to detect: all labels are 0.
   @Test func luckyGuessesAreOriginal() throws {
     let objective = try objective()
     let example = objective.corrupt(samples(3), context)

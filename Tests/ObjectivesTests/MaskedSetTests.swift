@@ -55,9 +55,9 @@ import Testing
     for row in 0..<60 {
       let place = row / 12 * 24 + row % 12 * 2
       #expect(input.roleIDs[row] == batch.tokens[place])
-      if let asked = example.targets[0].rows.firstIndex(of: row) {
+      if let target = example.targets[0].rows.firstIndex(of: row) {
         hidden += 1
-        #expect(input.tokens[row] == 1 && example.targets[0].ids[asked] == batch.tokens[place + 1])
+        #expect(input.tokens[row] == 1 && example.targets[0].ids[target] == batch.tokens[place + 1])
       } else {
         #expect(input.tokens[row] == batch.tokens[place + 1])
       }

@@ -4,7 +4,7 @@ import Objectives
 import TestSupport
 import Testing
 
-/// The laws of `mlm-varlen`; everything else is in the conformance check.
+/// The distributions of `mlm-varlen`; everything else is in the conformance check.
 @Suite struct VariableLengthMasksTests {
   private func objective(_ change: (inout VariableLengthMasks.Options) -> Void = { _ in }) throws -> VariableLengthMasks {
     var options = VariableLengthMasks.Options()

@@ -28,7 +28,7 @@ extension ObjectiveCheck {
       let evaluation = StepContext(seed: seed, step: 3, steps: 10, purpose: .evaluation)
       if whole == parts(objective.corrupt(batch, evaluation), batch) { faults.append("corruption ignores the context's purpose") }
       let again = try samples(7, from: 5 + UInt64(source.samplesPerEpoch))
-      if whole == parts(objective.corrupt(again, context), again) { faults.append("a sample met again has the same corruption") }
+      if whole == parts(objective.corrupt(again, context), again) { faults.append("a repeated sample has the same corruption") }
     }
     return faults
   }
@@ -107,7 +107,7 @@ extension ObjectiveCheck {
       .map { "term \(term) asks for padding at row \($0)" }
   }
 
-  /// Special tokens are shown as they are, and never asked for by an objective that hides tokens.
+  /// Special tokens are shown as they are, and never predicted by an objective that hides tokens.
   func specialFaults() throws -> [String] {
     let batch = try samples(40, from: 0)
     guard !batch.tokens.isEmpty else { return [] }
@@ -129,7 +129,7 @@ extension ObjectiveCheck {
       }
       // The first term is the one that asks for hidden tokens.
       for row in example.targets[0].rows where special.contains(batch.tokens[row / batch.length * batch.stride + row % batch.length]) {
-        faults.append("the special token at row \(row) is asked for")
+        faults.append("the special token at row \(row) is a target")
       }
     }
     return faults
