@@ -64,7 +64,7 @@ public struct StepBenchmark {
       let outcome = try trainer.step(step, examples)
       if step >= warmup { outcomes.append(outcome) }
     }
-    // Read before the yardstick takes matrices of its own.
+    // Read before the SGEMM baseline takes matrices of its own.
     let resident = try communicator.maximum(SGEMMBaseline.peakResidentBytes)
     let rate = try MachineRate.measure(trainer.pool, over: communicator, running: (before + SGEMMBaseline.sgemm(trainer.pool)) / 2, seconds: 0.3)
     return summary(outcomes, trainer, model, rate: rate, resident: resident)

@@ -42,7 +42,7 @@ extension RunFolder {
   /// - Returns: one sentence for each that named something else.
   public func repairPointers(resuming state: TrainingState) throws(CheckpointError) -> [String] {
     var warnings: [String] = []
-    if try repair("latest", to: state.step) { warnings.append("latest did not name \(Self.checkpointName(step: state.step)), from which the run goes on, and was corrected.") }
+    if try repair("latest", to: state.step) { warnings.append("latest did not name \(Self.checkpointName(step: state.step)), from which the run resumes, and was corrected.") }
     if let best = state.bestStep, isWhole(step: best) {
       if try repair("best", to: best) { warnings.append("best did not name \(Self.checkpointName(step: best)), the step of lowest validation loss, and was corrected.") }
     } else if Folders.isFile(path + "/best") {

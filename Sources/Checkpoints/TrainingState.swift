@@ -28,7 +28,7 @@ public struct TrainingState: Codable, Sendable, Equatable {
   public var bestStep: Int?
   /// What the bits depend on besides configuration and data, by name; nil in checkpoints that were written without it.
   public var arithmetic: [String: String]?
-  /// Where the run went on with other arithmetic, as asked; nil for nowhere.
+  /// Where the run resumed with a different numerical environment, as allowed; nil for nowhere.
   public var arithmeticBreaks: [ArithmeticBreak]?
   /// Which samples were trained on; nil in checkpoints of before there was a ledger.
   public var account: SampleAccount?
@@ -134,7 +134,7 @@ struct StateDocument: Codable, Equatable {
     try Self.refuseOtherVersion(bytes, isIntact: isIntact, path)
     guard isIntact else { throw CheckpointError("read", path, "its digest does not match its content") }
     do { self = try JSONDecoder.snakeCase().decode(Self.self, from: Data(open + Array("}".utf8))) } catch {
-      throw CheckpointError("read", path, "it is no training state: \(error)")
+      throw CheckpointError("read", path, "it is not a training state: \(error)")
     }
     if let problem = training.problem { throw CheckpointError("read", path, "its \(problem)") }
   }
@@ -148,7 +148,7 @@ struct StateDocument: Codable, Equatable {
   private static func refuseOtherVersion(_ bytes: [UInt8], isIntact: Bool, _ path: String) throws(CheckpointError) {
     let training = (try? JSONValue.parse(bytes))?["training"]
     guard let version = (training?["format_version"] ?? training?["formatVersion"])?.integer, version != TrainingState.currentFormatVersion else { return }
-    let digest = isIntact || version < TrainingState.currentFormatVersion ? "" : "; its digest is none that this program knows"
+    let digest = isIntact || version < TrainingState.currentFormatVersion ? "" : "; this program does not know its digest"
     throw CheckpointError(
       "read", path, "it has format version \(version), and this program reads version \(TrainingState.currentFormatVersion)\(digest)",
       remedy: "Use the version of Lockstep that wrote it, or start a new run; what lockstep export of that version writes can be its init.from.", isOtherVersion: true)

@@ -33,7 +33,7 @@ public struct FinetuneMeasure: Measure {
     public var testExamples = 0
     /// cls, mean or last.
     public var feature = "mean"
-    /// Weights drawn anew in place of the model's: training from nothing.
+    /// Random weights in place of the model's: training from scratch.
     public var untrained = false
     public var epochs = 3
     /// Near the rate a small model was pretrained with; models of 100 M parameters want 2e-5 … 5e-5.
@@ -113,7 +113,7 @@ public struct FinetuneMeasure: Measure {
       if context.communicator.rank == 0 { try tuning.save(classifier, to: folder) }
       notes.append("Saved in \(folder): \(classifier.architecture) with its own head (\(head.rawValue) on the feature \(feature.rawValue)).")
     }
-    if options.untrained { notes.append("Weights were drawn anew: this is training from nothing.") }
+    if options.untrained { notes.append("The weights are random: this is training from scratch.") }
     return MeasureResult(
       data.score(predictions).values("finetune") + [MeasuredValue("finetune.majority_accuracy", data.majorityAccuracy, least: 0, most: 1)],
       tables: ["finetune.epochs": MeasuredTable(["epoch", "training loss", "test accuracy"], rows)], notes: notes,
@@ -231,7 +231,7 @@ extension FinetuneMeasure.Options {
   public static var sentences: [String: String] {
     shared.merging([
       "feature": "The state the classifier reads: cls, mean or last.",
-      "untrained": "Weights drawn anew in place of the model's: training from nothing.",
+      "untrained": "Random weights in place of the model's: training from scratch.",
       "epochs": "Passes over the training examples.",
       "learning_rate": "The peak rate: near that of pretraining for small models, 2e-5 … 5e-5 for those of 100 million parameters.",
       "batch": "Examples an optimiser step, a multiple of the command's --micro-batch.",

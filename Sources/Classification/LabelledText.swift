@@ -301,11 +301,11 @@ extension LabelledTextOptions {
       "text_column": "Name of the text's column, or its number from 1; several with commas between them are joined by line ends.",
       "label_column": "Name of the label's column, or its number from 1.",
       "header": "The first row names the columns.",
-      "separator": "What stands between the columns, where the ending of the file does not say it.",
+      "separator": "Separator of the columns, where the file extension does not imply it.",
       "train_examples": "At most so many training examples, drawn by the seed; 0 for all.",
       "test_examples": "At most so many test examples, drawn by the seed; 0 for all.",
-      "features": "The state a text is told by: cls, mean, last, or all for each of the three.",
-      "untrained": "Weights drawn anew in place of the model's: what the shape alone gives.",
+      "features": "The features of a text: cls, mean, last, or all for each of the three.",
+      "untrained": "Random weights in place of the model's: the accuracy of the architecture alone.",
     ]
   }
 

@@ -64,7 +64,7 @@ public struct ProbeMeasure: Measure {
     public var testExamples = 0
     /// cls, mean, last, or all.
     public var features = "mean"
-    /// Weights drawn anew in place of the model's: what the shape alone gives.
+    /// Random weights in place of the model's: the accuracy of the architecture alone.
     public var untrained = false
 
     public init() {}

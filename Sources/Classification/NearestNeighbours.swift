@@ -19,7 +19,7 @@ public struct NearestNeighboursMeasure: Measure {
     public var testExamples = 0
     /// cls, mean, last, or all.
     public var features = "mean"
-    /// Weights drawn anew in place of the model's: what the shape alone gives.
+    /// Random weights in place of the model's: the accuracy of the architecture alone.
     public var untrained = false
     /// Neighbours that vote.
     public var neighbours = 20

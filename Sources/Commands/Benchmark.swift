@@ -59,7 +59,7 @@ struct Benchmark: ParsableCommand {
 
   struct StepCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
-      commandName: "step", abstract: "Times optimiser steps on random tokens, beside the machine's own sgemm rate.",
+      commandName: "step", abstract: "Times optimiser steps on random tokens, with the sgemm rate of the machine.",
       discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --hidden-size 384 --num-layers 6 --json")
 
     @OptionGroup var options: Case
@@ -106,7 +106,7 @@ struct Benchmark: ParsableCommand {
   struct OverheadsCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
       commandName: "overheads",
-      abstract: "What the promise costs: steps with the exact sum and a float sum, with and without comparing replicas, alternately.",
+      abstract: "Measures the cost of reproducibility: steps with the exact sum and with a float sum, with and without comparing replicas, alternately.",
       discussion: "Example: mpirun -n 2 lockstep benchmark overheads --hidden-size 384 --num-layers 6 --steps 15")
 
     @OptionGroup var options: Case

@@ -16,15 +16,15 @@ struct Compare: ComputingCommand {
     discussion: """
       Example: mpirun -n 2 lockstep compare configs/compare/ahead-or-around.toml --set seeds=3
 
-      The same command again goes on: what is trained stays, what is measured stays, and the report is written anew. \
-      report.html, report.md, report.json, tables as CSV, and figures as SVG and CSV come to lie in folder/name. \
+      The same command again resumes: trained runs and measured results are kept, and the report is written again. \
+      report.html, report.md, report.json, tables as CSV, and figures as SVG and CSV are written to folder/name. \
       docs/comparisons.md says how to read them.
       """)
 
   @Argument(help: "The comparison, a TOML file.") var file: String
   @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key: --set budget.steps=50. May be repeated.") var settings: [String] = []
   @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
-  @Flag(help: "Only say what each arm would do with the budget.") var dryRun = false
+  @Flag(help: "Only report what each arm would do with the budget.") var dryRun = false
 
   var continuedRun: (core: String, folder: String)? {
     guard let text = try? ConfigurationFile.text(file), let comparison = try? ComparisonFile(toml: text, place: file, settings: settings),
@@ -58,7 +58,7 @@ struct Compare: ComputingCommand {
         return runner
       }
       guard try runner() else {
-        if isRoot { StandardError.write("stopped on request; run the same command again to go on\n") }
+        if isRoot { StandardError.write("stopped on request; run the same command again to resume\n") }
         throw Failure.Reported(code: .again)
       }
       guard isRoot else { return }

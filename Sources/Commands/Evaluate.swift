@@ -19,7 +19,7 @@ import Tensors
 
 struct Evaluate: ComputingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measures a model on a prepared corpus, over all ranks: its loss and perplexity, and whatever else --list names.",
+    abstract: "Measures a model on a prepared corpus, over all ranks: its loss and perplexity, and the other measures that --list names.",
     discussion: """
       Examples:
         mpirun -n 2 lockstep evaluate runs/quickstart --corpus corpora/quickstart --json
@@ -36,9 +36,9 @@ struct Evaluate: ComputingCommand {
   @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
   @Option(parsing: .unconditional, help: "Seed of masks and draws.") var seed: UInt64 = 1
   @Option(parsing: .unconditional, help: "With --measure finetune: the folder to save the classifier in, for the …ForSequenceClassification class of transformers.") var save: String?
-  @Option(parsing: .unconditional, help: "A new file for what probe, knn, finetune and bag-of-words say of each test example: a table with tabs.") var predictions: String?
+  @Option(parsing: .unconditional, help: "A new file for the predictions of probe, knn, finetune and bag-of-words for each test example: a table with tabs.") var predictions: String?
   @Flag(help: "One JSON object instead of a table.") var json = false
-  @Flag(help: "List the measures there are, with their options, and stop.") var list = false
+  @Flag(help: "List the measures with their options, and stop.") var list = false
 
   struct Report: Codable {
     var model: String

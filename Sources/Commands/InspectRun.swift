@@ -32,7 +32,7 @@ struct RunInspection: Encodable {
     do { configuration = try RunConfiguration(toml: text, place: folder.configurationPath) } catch {
       let problem = error.description.split(separator: "\n").joined(separator: " ")
       configurationProblem = problem
-      (samples, note) = (nil, "samples: config.toml is DAMAGED: \(problem) lockstep train with the same configuration writes it anew")
+      (samples, note) = (nil, "samples: config.toml is DAMAGED: \(problem) lockstep train with the same configuration writes it again")
       return
     }
     configurationProblem = nil

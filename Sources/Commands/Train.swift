@@ -24,8 +24,8 @@ struct Train: ComputingCommand {
   @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads: Int?
   @Flag(help: "Only print the run's folder.") var printFolder = false
   @Flag(help: "Only print every key of a configuration with its default, range and meaning: docs/configuration.md.") var keys = false
-  @Flag(help: "Only say what the run would need: parameters, memory, disk, time.") var dryRun = false
-  @Flag(help: "Go on although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
+  @Flag(help: "Only report what the run would need: parameters, memory, disk, time.") var dryRun = false
+  @Flag(help: "Resume although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
 
   var computes: Bool { !printFolder && !keys }
   var continuedRun: (core: String, folder: String)? { config.flatMap { Commands.continuedRun(of: $0, settings: settings) } }
@@ -68,9 +68,9 @@ struct Train: ComputingCommand {
     case .alreadyFinished(let step):
       line =
         step == run.steps
-        ? "\(folder) has finished its \(counted(step, "step")); raise duration to go on from there"
-        : "\(folder) stands at step \(step), past the \(counted(run.steps, "step")) that duration asks for; raise it to go on from there"
-    case .stopped(let step): line = "stopped on request after step \(step), saved in \(folder); run the same command again to go on"
+        ? "\(folder) has finished its \(counted(step, "step")); raise duration to resume from there"
+        : "\(folder) is at step \(step), past the \(counted(run.steps, "step")) that duration sets; raise it to resume from there"
+    case .stopped(let step): line = "stopped on request after step \(step), saved in \(folder); run the same command again to resume"
     }
     if communicator.rank == 0 { StandardError.write(line + "\n") }
     if case .stopped = ending { throw Failure.Reported(code: .again) }

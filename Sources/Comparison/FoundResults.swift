@@ -72,7 +72,7 @@ struct FoundResults {
     }
   }
 
-  /// Runs that broke, measures that a model cannot answer, numbers that are none.
+  /// Runs that failed, measures that a model does not support, values that are not finite.
   func gaps() -> [ComparisonResults.Gap] {
     var gaps: [ComparisonResults.Gap] = []
     func note(_ arm: String, _ measure: String, _ reason: String) {

@@ -76,7 +76,7 @@ struct ReportFigures {
       return Chart(
         title: "Validation loss: \(shortened(whose, to: 60))",
         caption: (seeds == 1 ? "One seed." : "Means over \(seeds) seeds; bands are \(hasIntervals ? "95 % intervals" : "the span of the two").")
-          + (questions.count > 1 ? " Losses of other figures answer other questions and do not compare." : ""),
+          + (questions.count > 1 ? " Losses of other figures are of other objectives and do not compare." : ""),
         xLabel: "optimiser step", yLabel: "nats per target (← lower is better)", series: series)
     }
   }

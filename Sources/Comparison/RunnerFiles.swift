@@ -62,7 +62,7 @@ extension ComparisonRunner.Item {
     // Told now, not after the runs before it.
     if let before = state.arithmetic.flatMap({ Arithmetic(fields: $0) }), let difference = Arithmetic.current().difference(from: before) {
       throw DivergenceError(
-        "the run \(configuration.folder) was begun with other arithmetic: now, \(difference). Go on where it was begun, or remove that folder to train it anew.")
+        "the run \(configuration.folder) was started with a different numerical environment: now, \(difference). Resume it where it was started, or remove that folder to train it again.")
     }
     return false
   }

@@ -23,7 +23,7 @@ public struct OutputFolder {
     switch FileStatus.of(SystemPath(path)) {
     case .success(let status):
       guard status.kind == .folder else {
-        throw DataError(path, "is no folder.", remedy: "Name a folder for the corpus; it is made where it does not exist.")
+        throw DataError(path, "is not a folder.", remedy: "Name a folder for the corpus; it is made where it does not exist.")
       }
       identity = status.identity
       state = try Self.state(path)

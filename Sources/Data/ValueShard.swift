@@ -33,7 +33,7 @@ public final class ValueShard: Sendable {
 
   private static func open(_ path: String) throws(DataError) -> SafetensorsFile {
     do throws(CheckpointError) { return try SafetensorsFile(path) } catch {
-      throw DataError(path, "is no shard of numbers: \(error.problem).", remedy: "Copy the whole corpus again, or run lockstep prepare again.")
+      throw DataError(path, "is not a shard of numbers: \(error.problem).", remedy: "Copy the whole corpus again, or run lockstep prepare again.")
     }
   }
 

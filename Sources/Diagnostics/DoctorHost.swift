@@ -40,7 +40,7 @@ struct BLASCheck: DoctorCheck {
     case .run where !kernel.isBest:
       findings.append(
         .warning(
-          "BLAS", "the run goes on with the \(kernel.core) kernels it was computed with; \(kernel.best) are faster on this CPU.",
+          "BLAS", "the run resumes with the \(kernel.core) kernels it was computed with; \(kernel.best) are faster on this CPU.",
           remedy: "OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on.", of: .rank))
     default: break
     }

@@ -113,7 +113,7 @@ struct SharedFolderCheck: DoctorCheck {
     if blind.isEmpty { return [.ok("shared folder", "all hosts see what rank 0 writes in \(job.runs)")] }
     return [
       .warning(
-        "shared folder", "\(job.hosts(blind)) does not see what \(job.places[0].host) writes in \(job.runs): without \(job.places[0].host) a run cannot go on.",
+        "shared folder", "\(job.hosts(blind)) does not see what \(job.places[0].host) writes in \(job.runs): without \(job.places[0].host) a run cannot resume.",
         remedy: "Point machine.runs at a folder that all hosts share (NFS, Lustre), or keep \(job.places[0].host) first in the hostfile.", of: .job)
     ]
   }

@@ -32,7 +32,7 @@ public struct RetrievalMeasure: Measure {
   }
 
   public static let name = "retrieval"
-  public static let summary = "Exact retrieval of the value behind a key, by number of pairs and distance."
+  public static let summary = "Exact retrieval of the value after a key, by number of pairs and distance."
 
   private let options: Options
 

@@ -113,7 +113,7 @@ public enum KernelStart {
     case .asked:
       warn("OPENBLAS_CORETYPE asks for OpenBLAS's \(kernel.core) kernels, and its \(kernel.best) kernels are faster on this CPU. Leave the variable (launch/run --core) out, unless other hosts of the job or the run so far need it.")
     case .run:
-      warn("\(run()?.folder ?? "the run") goes on with the \(kernel.core) kernels it was computed with, and OpenBLAS's \(kernel.best) kernels are faster on this CPU. OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on.")
+      warn("\(run()?.folder ?? "the run") resumes with the \(kernel.core) kernels it was computed with, and OpenBLAS's \(kernel.best) kernels are faster on this CPU. OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on.")
     case .best, .only: break
     }
   }

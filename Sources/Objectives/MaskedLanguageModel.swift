@@ -39,7 +39,7 @@ public struct MaskedLanguageModel: TokenObjective {
 
     public static let sentences = [
       "mask_ratio": "Share of ordinary tokens that are predicted, 0.01 … 0.9.",
-      "ratio_schedule": "Whether that share stays, or goes in a straight line over the run to final_mask_ratio.",
+      "ratio_schedule": "Whether that share is constant, or changes linearly over the run to final_mask_ratio.",
       "final_mask_ratio": "The share at the end of a linear schedule, 0.01 … 0.9, which evaluation then uses.",
       "mask_replace_prob": "Share of hidden tokens shown as [MASK], 0 … 1.",
       "random_replace_prob": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",

@@ -70,7 +70,7 @@ public struct VariableLengthMasks: TokenObjective {
   }
 
   public static let name = "mlm-varlen"
-  public static let summary = "Masked language modelling with a number of masks drawn anew for every sample, from contexts of every size."
+  public static let summary = "Masked language modelling with a new number of masks for every sample, from contexts of every size."
   public static let paper = "Zhang et al. 2024, Look ahead or look around?, arXiv 2407.00935"
 
   public static func requirements(_ options: Options) -> ObjectiveRequirements {

@@ -124,7 +124,7 @@ public struct CorpusPreparation: Sendable {
     let remedy = "Name another folder, or replace it with --force."
     let corpus: Corpus
     do { corpus = try Corpus(output.path) } catch let error as DataError {
-      throw DataError(error.place, error.problem, remedy: "prepare --force makes the corpus anew.")
+      throw DataError(error.place, error.problem, remedy: "prepare --force makes the corpus again.")
     }
     guard corpus.manifest.recipe == recipe else {
       let what = corpus.manifest.sources == sources ? "with other options or another tokeniser" : "from other files"

@@ -130,7 +130,7 @@ final class CheckpointSaver {
       do { try report(outcome) } catch {
         guard Self.mayPass(error) else { throw error }
         record?.warnFailing(
-          .checkpoint, "the checkpoint of step \(savingStep) was not saved: \(error) The run goes on, and saves again when the next one is due.",
+          .checkpoint, "the checkpoint of step \(savingStep) was not saved: \(error) The run continues, and saves again when the next one is due.",
           key: RunRecord.reason(error))
       }
     }

@@ -384,7 +384,7 @@ public final class TrainingRun {
     let report = try source.load(into: trainer.parameters.trained, as: model)
     let anew = try source.loadRest(into: trainer.parameters.trained, as: model, exportedNetworks: objective.exportedNetworks)
     if let first = anew.first {
-      record?.warn("\(configuration.initFrom) does not have \(counted(anew.count, "parameter")) such as \(first); they start anew.")
+      record?.warn("\(configuration.initFrom) does not have \(counted(anew.count, "parameter")) such as \(first); they are initialised.")
     }
     trainer.parameters.resetMovingAverages()
     for warning in report.warnings { record?.warn(warning) }

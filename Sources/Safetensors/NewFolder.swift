@@ -21,7 +21,7 @@ public enum NewFolder {
     repeat {
       parent = parent.lastIndex(of: "/").map { $0 == parent.startIndex ? "/" : withoutEndingSlashes(String(parent[..<$0])) } ?? "."
     } while try Folders.kind(of: parent) == .absent
-    guard Folders.exists(parent) else { throw CheckpointError(operation, target, "\(parent) is no folder", exitCode: .usage) }
+    guard Folders.exists(parent) else { throw CheckpointError(operation, target, "\(parent) is not a folder", exitCode: .usage) }
     guard access(parent, W_OK | X_OK) == 0 else {
       throw CheckpointError(operation, target, "\(parent): \(String(cString: strerror(errno)))", exitCode: .inputOutput)
     }

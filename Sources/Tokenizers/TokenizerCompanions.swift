@@ -148,7 +148,7 @@ extension TokenizerCompanions {
       guard let id = Int32(String(decoding: member.name, as: UTF8.self)), id >= 0, let content = Self.content(member.value),
         !content.isEmpty
       else {
-        throw DataError(file.place, "added_tokens_decoder has the entry \"\(shown(member.name))\", which is no id with a content.")
+        throw DataError(file.place, "added_tokens_decoder has the entry \"\(shown(member.name))\", which is not an id with a content.")
       }
       tokens.append((try AddedToken(id: id, content: content, flags: member.value, special: false, place: file.place), file.place))
     }

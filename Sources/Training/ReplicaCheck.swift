@@ -30,7 +30,7 @@ public struct ReplicaError: LockstepError, Equatable {
   public var exitCode: ExitCode { .diverged }
 
   public var description: String {
-    "\(finding) Test that host's memory; the newest checkpoint is sound, so start the job again to go on from there."
+    "\(finding) Test that host's memory; the newest checkpoint is sound, so start the job again to resume from it."
   }
 
   /// What was found, without what to do about it.

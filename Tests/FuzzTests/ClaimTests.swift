@@ -24,7 +24,7 @@ import Testing
     let (folder, path) = try checkpoint()
     try write(state(files: [name: Record(bytes: 0, sha256: "")]), into: folder, path)
     let error = #expect(throws: CheckpointError.self) { try Checkpoint(opening: path) }
-    #expect(error?.problem.hasSuffix("which is no file of a checkpoint") == true, "\(error?.description ?? "")")
+    #expect(error?.problem.hasSuffix("which is not a file of a checkpoint") == true, "\(error?.description ?? "")")
   }
 
   @Test("a link in a checkpoint is refused, the file itself is not")

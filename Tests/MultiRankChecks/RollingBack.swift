@@ -45,7 +45,7 @@ private final class Target: @unchecked Sendable {
   let undisturbed = try sabotagedRun("undisturbed", in: folder, strikesAt: .max)
   for (name, step) in [("after a checkpoint", 9), ("before any checkpoint", 2)] {
     let hash = try sabotagedRun(name, in: folder, strikesAt: UInt64(6 * step + 4))
-    check(hash == undisturbed, "two replicas that differ \(name) go back by themselves and end with the same bits")
+    check(hash == undisturbed, "two replicas that differ \(name) roll back and end with the same bits")
   }
 }
 
