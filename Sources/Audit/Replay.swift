@@ -101,7 +101,7 @@ public final class Replay {
     var reported: [Double]
   }
 
-  /// Every micro-batch by itself, dealt to ranks as in the step. Collective.
+  /// Every micro-batch alone, distributed to ranks as in the step. Collective.
   private func measure(_ examples: [TrainingExample], step: Int) throws -> Measured {
     let (plan, terms) = (trainer.plan, trainer.objective.terms.count)
     let mine = plan.microBatches(of: communicator.rank)

@@ -39,7 +39,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
     // Checkpoints first: a run under way writes its ledger before the checkpoint, so what is read here is in the ledger.
     var accounts: [(step: Int, account: SampleAccount)] = []
     for step in try folder.steps() {
-      // A damaged one is told by the summary of the run.
+      // A damaged one is reported by the summary of the run.
       guard let checkpoint = try? Checkpoint(opening: folder.checkpointPath(step: step)) else { continue }
       if let account = checkpoint.state.account { accounts.append((step, account)) }
     }
@@ -65,7 +65,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
 
   private mutating func compare(_ chain: LedgerChain, _ accounts: [(step: Int, account: SampleAccount)], _ source: ExpectedSamples) {
     var expected = source
-    // Behind the first break of the chain nothing more is computed: a forged line could ask for any number of steps.
+    // Behind the first break of the chain nothing more is computed: a forged line could claim any number of steps.
     let trusted = failures.map(\.step).min() ?? .max
     let lines = chain.live.filter { $0.endStep <= trusted }
     // Digests of steps 0 ..< s, for every s where a line or an account begins or ends.
@@ -110,7 +110,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
 }
 
 extension SampleProof {
-  /// What `init` asks for as `tokens`. - Parameter source: the training split in the order of the corpus.
+  /// What `init` needs as `tokens`. - Parameter source: the training split in the order of the corpus.
   public static func tokenDigests(_ source: any SampleSource) throws -> [UInt64] { try ExpectedSamples.tokenDigests(source) }
 }
 

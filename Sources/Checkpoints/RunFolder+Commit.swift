@@ -9,7 +9,7 @@ public enum CommitOutcome: Sendable, Equatable {
   case written
   /// The step had been saved before a resume, and the replay gave the same bytes; the first one stays.
   case alreadyThere
-  /// The step had a checkpoint that was damaged, as told; the new one took its place.
+  /// The step had a checkpoint that was damaged, as reported; the new one took its place.
   case replacedDamaged(String)
 }
 

@@ -194,7 +194,7 @@ private struct Finetuning {
     return (rows, predictions)
   }
 
-  /// The class of every test text, without dropout. Groups of texts are dealt over ranks and threads.
+  /// The class of every test text, without dropout. Groups of texts are partitioned over ranks and threads.
   private func predict() throws -> [Int] {
     let (objective, parameters, size) = (objective, trainer.parameters.trained, context.microBatch)
     let causal = context.model.configuration.attentionMask == .causal

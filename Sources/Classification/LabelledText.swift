@@ -45,7 +45,7 @@ extension LabelledTextOptions {
     return problems
   }
 
-  /// Names the examples: equal for measures that ask the same ones.
+  /// Names the examples: equal for measures of the same ones.
   var examples: String {
     [train, test, textColumn, labelColumn, "\(header)", "\(trainExamples)", "\(testExamples)"].joined(separator: "\u{1F}")
   }

@@ -18,7 +18,7 @@ struct LinearProbe {
   /// - Parameters:
   ///   - x: rows of the training examples, then those of the test examples.
   ///   - prepare: what is fitted on the rows that a fit may see, such as a standardisation, and applied to all.
-  /// Collective: strengths are dealt over ranks and threads.
+  /// Collective: strengths are partitioned over ranks and threads.
   init<Matrix: ExampleMatrix>(
     _ x: Matrix, _ data: LabelledText, split: (fit: [Int], validation: [Int]), _ context: MeasureContext,
     prepare: (Matrix, [Int]) -> Matrix = { x, _ in x }

@@ -3,7 +3,7 @@ import Core
 import Foundation
 import Tensors
 
-/// Finds out which rank keeps the others waiting. MPI never tells: a stopped process, a dead link or a hung disk looks
+/// Finds out which rank keeps the others waiting. MPI does not report it: a stopped process, a dead link or a hung disk looks
 /// like a slow one for ever.
 ///
 /// A rank that has waited for a while reports the number of its wait to all others, and answers reports as soon as it sees

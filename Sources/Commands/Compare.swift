@@ -30,7 +30,7 @@ struct Compare: ComputingCommand {
     guard let text = try? ConfigurationFile.text(file), let comparison = try? ComparisonFile(toml: text, place: file, settings: settings),
       let names = try? FileManager.default.contentsOfDirectory(atPath: comparison.path + "/runs")
     else { return nil }
-    // All runs of a comparison are computed alike, so any of them tells.
+    // All runs of a comparison are computed alike, so any of them has it.
     return names.sorted().lazy.compactMap { RecordedKernel.newest(in: RunFolder("\(comparison.path)/runs/\($0)")) }.first.map { ($0, comparison.path) }
   }
 

@@ -108,7 +108,7 @@ struct Evaluate: ComputingCommand {
     try NewFile.check(predictions)
   }
 
-  /// The measures asked for with their options, every mistake in them at once.
+  /// The requested measures with their options, every mistake in them at once.
   private func chosenMeasures() throws(ConfigurationError) -> [(name: String, measure: any Measure)] {
     let names = measures.isEmpty ? [LossMeasure.name] : measures
     var entries: [MeasureEntry] = []

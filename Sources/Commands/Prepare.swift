@@ -85,7 +85,7 @@ struct Prepare: ParsableCommand {
     }
     meter.finish()
     if let vocabulary, outcome.manifest.vocabulary.size < vocabulary {
-      StandardError.write("the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) asked for\n")
+      StandardError.write("the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) requested\n")
     }
     for note in outcome.notes { StandardError.write("\(note)\n") }
     for line in try CorpusInspection(output, verify: false).lines.dropLast() { try StandardOutput.line(line) }

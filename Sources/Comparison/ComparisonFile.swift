@@ -68,8 +68,8 @@ public struct ComparisonFile: Sendable {
     var root = try ConfigurationNode.parse(text, place: place)
     for setting in settings { root = try root.setting(setting) }
     // Where it lies is no part of what was compared.
-    let told = settings.filter { !$0.hasPrefix("folder=") }
-    self.text = told.isEmpty ? text : text + "\n" + told.map { "# --set \($0)" }.joined(separator: "\n") + "\n"
+    let shown = settings.filter { !$0.hasPrefix("folder=") }
+    self.text = shown.isEmpty ? text : text + "\n" + shown.map { "# --set \($0)" }.joined(separator: "\n") + "\n"
     guard case .table(var table) = root else { throw ConfigurationError(place, "is not a table.") }
     if table["arms"] == nil, let section = ["objective", "model", "duration", "optimizer"].first(where: { table[$0] != nil }) {
       throw ConfigurationError(
@@ -230,7 +230,7 @@ extension ComparisonFile {
     for arm in arms { contexts.append(try arm.configuration(seeds[0], 1).model.maxPosition) }
     for measure in measures {
       do throws(ConfigurationError) { try measure.measure.checkFiles() } catch { problems += error.problems }
-      // What only shorter arms cannot be asked is listed as not measured of them.
+      // What only shorter arms do not support is listed as not measured for them.
       problems += measure.measure.problems(microBatch: microBatch, context: contexts.max() ?? 0)
     }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }

@@ -15,7 +15,7 @@ import Tensors
 
 /// Runs what is missing of a comparison: trainings that have not finished, measures that have not been taken of them.
 ///
-/// Each rank takes runs by itself, dealt by flops as evenly as whole runs allow, which needs no communication; those left over, fewer than
+/// Each rank takes its own runs, scheduled by flops as evenly as whole runs allow, which needs no communication; those left over, fewer than
 /// ranks, are run by all together. It makes no difference to any bit. All methods are collective.
 public final class ComparisonRunner {
   /// One training of the comparison.
@@ -100,7 +100,7 @@ public final class ComparisonRunner {
       + items.flatMap { item in ofModels.map { Task(item: item, measure: $0, readsModel: true) } }
   }
 
-  // MARK: - Dealing
+  // MARK: - Scheduling
 
   /// What is still to be done, as rank 0 finds it, whose disk decides.
   private func open<Work>(_ all: [Work], _ isOpen: (Work) throws -> Bool) throws -> [Work] {
@@ -114,12 +114,12 @@ public final class ComparisonRunner {
     if total > open.count { say("\(total - open.count) of \(total) are trained already") }
     // Once for all runs instead of once per run.
     for remark in Set(open.compactMap(\.configuration.model.unsupportedByHuggingFace)).sorted() { say("warning: \(remark)") }
-    // As many as can be dealt out whole; what is left over is run by all ranks together.
-    let dealt = ranks == 1 ? 0 : open.count / ranks * ranks
-    let alone = Array(open.prefix(dealt))
+    // Ranks get equal numbers of whole runs; all ranks run the remainder together.
+    let scheduled = ranks == 1 ? 0 : open.count / ranks * ranks
+    let alone = Array(open.prefix(scheduled))
     let share = scheduleByCost(alone.map(\.plan.flops), over: ranks)
     let mine = zip(alone, share).filter { $0.1 == communicator.rank }.map(\.0)
-    let rest = Array(open.dropFirst(dealt))
+    let rest = Array(open.dropFirst(scheduled))
     let work = mine.reduce(0) { $0 + $1.plan.flops } + rest.reduce(0) { $0 + $1.plan.flops } / Double(ranks)
     progress?.beginTraining(runs: mine.count + rest.count, work: work, measures: tasks.count)
     let isDone = try train(mine, SingleRank(), " on this rank")
@@ -238,7 +238,7 @@ public final class ComparisonRunner {
   }
 }
 
-/// A rank for each item so that no rank has much more to do than another: the dearest item first, each to the rank with least so far.
+/// A rank for each item so that no rank has much more to do than another: the most expensive item first, each to the rank with least so far.
 ///
 /// - Complexity: O(n · (log n + ranks)).
 func scheduleByCost(_ costs: [Double], over ranks: Int) -> [Int] {

@@ -59,7 +59,7 @@ extension ComparisonRunner.Item {
       throw refuse("was planned for \(state.schedule["steps"].map { Int($0) } ?? 0) steps, and the budget makes it \(plan.steps)")
     }
     if folder.isWhole(step: plan.steps) { return true }
-    // Told now, not after the runs before it.
+    // Reported now, not after the runs before it.
     if let before = state.arithmetic.flatMap({ Arithmetic(fields: $0) }), let difference = Arithmetic.current().difference(from: before) {
       throw DivergenceError(
         "the run \(configuration.folder) was started with a different numerical environment: now, \(difference). Resume it where it was started, or remove that folder to train it again.")

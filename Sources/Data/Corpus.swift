@@ -11,7 +11,7 @@ public struct Corpus: Sendable {
   public let folder: String
   public let manifest: CorpusManifest
 
-  /// Reads the manifest and checks the tokeniser's files against it; shards are opened when they are asked for.
+  /// Reads the manifest and checks the tokeniser's files against it; shards are opened on first use.
   ///
   /// - Throws: `DataError` when the folder is no corpus or its tokeniser is another one.
   public init(_ folder: String) throws {

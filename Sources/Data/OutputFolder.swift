@@ -87,7 +87,7 @@ public struct OutputFolder {
     return .corpus
   }
 
-  /// Whether the corpus can be made here: asked before the first write.
+  /// Whether the corpus can be made here: checked before the first write.
   ///
   /// - Throws: `ConfigurationError` for a link, which is never followed or replaced; `DataError` where replacing would remove what is no part
   ///   of a corpus; `FileError` without permission.

@@ -4,7 +4,7 @@ import Safetensors
 /// A shard of a corpus of numbers: a safetensors file with `values` [records, channels, extent…], where records say so `observed` of the
 /// same shape, and one tensor [records, length, size] per field.
 ///
-/// Records are read when they are asked for; the file is mapped.
+/// Records are read on access; the file is mapped.
 public final class ValueShard: Sendable {
   public static let values = "values"
   public static let observed = "observed"

@@ -103,7 +103,7 @@ struct SharedMemoryCheck: DoctorCheck {
   private func megabytes(_ bytes: Int) -> String { "\(bytes / 1_000_000) MB" }
 }
 
-/// Limits of the shell or the scheduler that a run would meet in the middle.
+/// Limits of the shell or the scheduler that a run would reach in the middle.
 struct LimitsCheck: DoctorCheck {
   func findings(_ job: DoctorJob) -> [Finding] {
     var findings: [Finding] = []

@@ -100,7 +100,7 @@ struct RunFolderCheck: DoctorCheck {
 struct SharedFolderCheck: DoctorCheck {
   func findings(_ job: DoctorJob) throws -> [Finding] {
     guard job.hostCount > 1 else { return [] }
-    // A name nobody asked for yet: no host can have cached that it is missing.
+    // A name nobody looked up yet: no host can have cached that it is missing.
     let name = try job.gather(UUID().uuidString)[0]
     let token = "\(job.runs)/.doctor-\(name)"
     var wrote = false

@@ -87,7 +87,7 @@ public struct FeatureMeasure: Measure {
       result.tables["spectrum.\(kind)"] = MeasuredTable(
         ["i", "singular_value", "share"], shares.indices.map { [Double($0 + 1), spectrum.singularValues[$0], shares[$0]] })
       if spectrum.rows <= width {
-        result.notes.append("features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; ask for more windows.")
+        result.notes.append("features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; set more windows.")
       }
     }
     return result

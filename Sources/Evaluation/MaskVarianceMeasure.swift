@@ -34,7 +34,7 @@ public struct MaskVarianceMeasure: Measure {
     public var sets = 7
     /// Share of ordinary tokens that a mask hides; 0 for 1 / sets.
     public var ratio = 0.0
-    /// Steps from a mask to a disjoint one, at most; 0 for a token at a time, which meets every distance.
+    /// Steps from a mask to a disjoint one, at most; 0 for one token at a time, which covers every distance.
     public var steps = 0
     /// Of the hidden tokens, the share shown as [MASK] …
     public var maskReplaceProb = 1.0

@@ -155,7 +155,7 @@ public struct RetrievalMeasure: Measure {
   }
 }
 
-/// Asks a network for the value behind the last key of a sequence.
+/// Predicts the value after the last key of a sequence.
 private struct RetrievalReader: Sendable {
   private let encoder: Transformer
   private let head: VocabularyHead

@@ -41,7 +41,7 @@ struct RetrievalTokens: Sendable, Equatable {
   func check(pairs: Int, distractors most: Int) throws(ConfigurationError) {
     let kinds = [("keys", keys, pairs), ("values", values, pairs), ("distractor_words", distractors, most > 0 ? 1 : 0)]
     for (name, ids, needed) in kinds where ids.count < needed {
-      throw ConfigurationError("measures.retrieval.\(name)", "has \(ids.count) tokens; \(needed) are needed. Name more, or ask for fewer pairs.")
+      throw ConfigurationError("measures.retrieval.\(name)", "has \(ids.count) tokens; \(needed) are needed. Name more, or set fewer pairs.")
     }
     for (i, first) in kinds.enumerated() {
       for second in kinds[(i + 1)...] {

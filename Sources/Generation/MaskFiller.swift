@@ -17,7 +17,7 @@ public struct FilledMask: Codable, Sendable {
   public let candidates: [Candidate]
 }
 
-/// Asks a bidirectional model for the tokens behind [MASK].
+/// Predicts the tokens of [MASK] with a bidirectional model.
 public struct MaskFiller {
   private let model: Transformer
   private let parameters: ParameterStore

@@ -30,7 +30,7 @@ public struct MachineRate: Codable, Sendable, Equatable {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/proc/self/exe")
     process.arguments = ["benchmark", "products", "--threads", "\(threads)", "--seconds", "\(seconds)"]
-    // No rank of the job: what mpirun or srun told this process is not for that one.
+    // No rank of the job: what mpirun or srun set for this process is not for that one.
     var environment = ProcessInfo.processInfo.environment.filter { key, _ in
       !["OMPI_", "PMIX_", "PMI_", "SLURM_"].contains { key.hasPrefix($0) } && key != StartNote.variable
     }

@@ -7,7 +7,7 @@ import Tensors
 /// A self-supervised objective: what to hide, what to predict, and how to score the prediction.
 ///
 /// An objective is a value made of parts: networks, loss terms with a count each, a corruption. The trainer never
-/// learns which one it runs: it asks for examples, sums their counts over the whole batch, hands back one scale a
+/// learns which one it runs: it takes examples, sums their counts over the whole batch, hands back one scale a
 /// term, and collects loss sums. Everything an objective does with its networks happens in `lossAndGradient`.
 public protocol Objective: Sendable {
   associatedtype Options: ObjectiveOptions
@@ -165,7 +165,7 @@ public struct TrainingExample: Sendable {
   public var counts: [Double] { targets.map(\.count) }
 }
 
-/// What a term asks for and where: rows of hidden states, a target and a loss weight for each.
+/// The targets of a term: rows of hidden states, a target and a loss weight for each.
 public struct TermTargets: Sendable, Equatable {
   /// Rows of the network's output; distinct, or with `offsets`, distinct together with their offset.
   public var rows: [Int]

@@ -6,7 +6,7 @@ import Tensors
 /// `retromae`: an encoder packs a lightly masked passage into its [CLS] vector, from which a one-layer decoder with a heavily hidden
 /// view reconstructs it.
 ///
-/// *Concretely:* L = L_enc + L_dec. L_enc is masked language modelling. L_dec asks for every ordinary token from the query "[CLS] vector +
+/// *Concretely:* L = L_enc + L_dec. L_enc is masked language modelling. L_dec predicts every ordinary token from the query "[CLS] vector +
 /// position", whose keys are the [CLS] vector and the clean embeddings that its own draw leaves visible, never its own position
 /// (`PassageMasks`, `PassageBottleneck`). Each term is Σ w·CE / Σ w over the batch.
 ///

@@ -78,7 +78,7 @@ public struct VariableLengthMasks: TokenObjective {
   }
 
   private static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {
-    // A hidden end asks the prefix for everything behind it; the cosine draws no share evenly.
+    // A hidden suffix is predicted from the prefix; the cosine draws no share evenly.
     guard options.maskingStrategy == .randomSubset else { return nil }
     switch options.maskCountDistribution {
     case .uniformCount: return .masked(share: 0...1)

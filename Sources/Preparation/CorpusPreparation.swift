@@ -256,7 +256,7 @@ public struct CorpusPreparation: Sendable {
     if manifest.validation.isEmpty, options.split.fraction > 0 {
       throw DataError(
         place, "leaves nothing for validation: a share of \(options.split.fraction) of \(manifest.train.documents) documents is none.",
-        remedy: "Choose a larger share, split off the tail instead of by document, or ask for a share of 0.")
+        remedy: "Choose a larger share, split off the tail instead of by document, or set a share of 0.")
     }
   }
 

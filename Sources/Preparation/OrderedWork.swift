@@ -5,7 +5,7 @@ import Foundation
 /// `next` is called by one thread at a time and `consume` on the calling thread, so neither needs a lock.
 /// At most `2 · threads + 2` pieces are on their way at once, of `64 MiB · threads` or a single larger one, which bounds the memory. The
 /// first error in
-/// the order of the pieces is the one that comes out, whichever thread met an error first.
+/// the order of the pieces is the one that comes out, whichever thread had an error first.
 ///
 /// - Parameters:
 ///   - threads: worker threads, at least 1.

@@ -1,6 +1,6 @@
 import Glibc
 
-/// What is odd about the lines of one file: kept as it is, and told.
+/// What is odd about the lines of one file: kept as it is, and reported.
 public struct TextFindings: Sendable, Equatable {
   /// Lines that are not valid UTF-8, and the first of them.
   var invalidLines = 0
@@ -14,7 +14,7 @@ public struct TextFindings: Sendable, Equatable {
   var firstZeroLine = 0
   /// Lines that end in a carriage return and a line feed.
   var carriageReturns = 0
-  /// The first row, where it was taken for a header although no column was asked for by name.
+  /// The first row, where it was taken for a header although no column was selected by name.
   var unusedHeader: String?
   /// The encoding it was converted from.
   var convertedFrom: String?

@@ -18,7 +18,7 @@ final class RunRecord {
   private let model: ModelConfiguration
   private let steps: Int
   private let plan: BatchPlan
-  /// False where many runs have one shape, of which their caller speaks.
+  /// False where many runs have one shape, which their caller reports.
   private let remarksOnShape: Bool
   private var claim: RunClaim
   private let display: ProgressDisplay
@@ -141,7 +141,7 @@ final class RunRecord {
   /// Compares this start's arithmetic with that of the checkpoint it goes on from.
   ///
   /// - Parameter accept: go on all the same.
-  /// - Returns: the change, if there is one and it was asked for.
+  /// - Returns: the change, if there is one and it was allowed.
   /// - Throws: `DivergenceError` that says what is different.
   func compare(_ arithmetic: Arithmetic, with state: TrainingState, accept: Bool) throws -> ArithmeticBreak? {
     guard let fields = state.arithmetic, let before = Arithmetic(fields: fields) else {

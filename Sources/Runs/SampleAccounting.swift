@@ -3,7 +3,7 @@ import Collectives
 import Core
 import Kernels
 
-/// Keeps the books of the samples trained on: each rank adds up its own, sums of ranks meet when a line of the ledger is due, and
+/// Audits the samples trained on: each rank adds up its own, the sums of ranks are reduced when a line of the ledger is due, and
 /// rank 0 writes it.
 final class SampleAccounting {
   /// Of all ranks, up to the last line. The same on every rank.

@@ -206,7 +206,7 @@ public final class TrainingRun {
     return step
   }
 
-  /// Counts what the objective asks for, and says which loss frequencies alone give.
+  /// Counts the targets of the objective, and reports which loss frequencies alone give.
   private func countFrequencies() throws {
     guard let record, record.showsProgress else { return }
     frequencies = try TokenFrequencies(
@@ -365,7 +365,7 @@ public final class TrainingRun {
     return state.step
   }
 
-  /// Refuses other data than the checkpoint was trained on, and tells of a schedule that is stretched in the middle.
+  /// Refuses other data than the checkpoint was trained on, and warns of a schedule that is stretched in the middle.
   private func checkContinuation(of state: TrainingState) throws {
     if !state.dataHash.isEmpty, state.dataHash != inputs.dataHash {
       throw ConfigurationError(

@@ -14,7 +14,7 @@ public enum TokenizerLoader {
   /// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` beside them are followed, or refused where
   /// they contradict the vocabulary (`TokenizerCompanions`).
   ///
-  /// - Throws: `DataError` when a file is damaged or asks for something Lockstep does not do, `FileError` when it cannot be read.
+  /// - Throws: `DataError` when a file is damaged or needs something Lockstep does not do, `FileError` when it cannot be read.
   public static func load(_ path: String) throws -> any Tokenizer {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {

@@ -19,7 +19,7 @@ extension Trainer {
   }
 }
 
-/// Loss over a set of samples, dealt over ranks and threads.
+/// Loss over a set of samples, partitioned over ranks and threads.
 public struct Evaluator {
   let objective: any Objective
   let parameters: ParameterSet

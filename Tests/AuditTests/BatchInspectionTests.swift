@@ -11,7 +11,7 @@ struct BatchInspectionTests {
     return try inspection(step: step, microBatch: microBatch) { _ in }
   }
 
-  @Test("next-token prediction asks every row for the token that the next row reads")
+  @Test("next-token prediction has as every row's target the token that the next row reads")
   func causal() throws {
     let run = try RunFixture()
     defer { run.remove() }

@@ -179,7 +179,7 @@ import Testing
       let after = try run.text(run.folder.ledgerPath)
       #expect(after.hasPrefix(whole) && !after.contains("thr{"))
       #expect(try run.prove().holds == true)
-      // A damaged line in the middle stays, and is told.
+      // A damaged line in the middle stays, and is reported.
       try run.replace("\"end_step\":6", by: "\"end_step:6", in: run.folder.ledgerPath)
       #expect(try run.prove().failures.contains { $0.step == 4 && $0.sentence.contains("line 4 is damaged") })
     }

@@ -33,8 +33,8 @@ struct ModelFolderTests {
     }
   }
 
-  @Test("the one that is asked for, or an error that lists those there are")
-  func asked() throws {
+  @Test("the requested one, or an error that lists those there are")
+  func requested() throws {
     try run { run in
       #expect(throws: DataError.self) { try chosen(run, .best) }
       try run.setBest(step: 4)

@@ -3,7 +3,7 @@ import Foundation
 import FuzzTargets
 import Testing
 
-/// Seeds by reader: small sound files, and each input that once broke something.
+/// Seeds by reader: small sound files, and each input that once caused a failure.
 private func seeds(of reader: FileReader) throws -> [(name: String, bytes: [UInt8])] {
   let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Seeds/\(reader.name)").path
   return try FileManager.default.contentsOfDirectory(atPath: folder).sorted().map { name in

@@ -9,7 +9,7 @@ import Storage
 import Tensors
 import Testing
 
-/// A folder that `scripts/goldens/passages.py` recorded: an encoder, a decoder, what they were asked, what torch computed.
+/// A folder that `scripts/goldens/passages.py` recorded: an encoder, a decoder, their inputs and targets, what torch computed.
 struct PassageGolden: Sendable, CustomTestStringConvertible {
   struct Record: Codable, Sendable {
     struct Targets: Codable, Sendable {

@@ -153,7 +153,7 @@ import Testing
     #expect(c.trainingFlopsPerToken(length: 8, headFraction: 1) == 6.0 * Double(3 * 12 * 256 + 1600) + 0.5 * 12 * 3 * 16 * 8)
     var d = ModelConfiguration.bert(vocabSize: 100, maxPosition: 8, hiddenSize: 16, numLayers: 3, numHeads: 2)
     (d.embeddingSize, d.head) = (4, .replaced)
-    // Twelve C² a layer, the way from the embedding, and the head where it is asked.
+    // Twelve C² a layer, the way from the embedding, and the head where it is used.
     #expect(d.trainingFlopsPerToken(length: 8, headFraction: 0.5) == 6.0 * Double(3 * 12 * 256 + 64 + 136) + 12 * 3 * 16 * 8)
   }
 

@@ -10,7 +10,7 @@ import Synchronization
 import Tensors
 import Training
 
-/// Samples that flip a bit in this rank's replica when a position is asked for, once.
+/// Samples that flip a bit in this rank's replica when a position is read, once.
 private struct Saboteur: SampleSource {
   let source: InMemoryDataset
   let strikesAt: UInt64

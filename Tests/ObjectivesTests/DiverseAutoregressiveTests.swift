@@ -25,7 +25,7 @@ import Testing
 
   // MARK: - Targets
 
-  /// Row i asks for token i + δ; the last rows for the tokens of lookahead.
+  /// Row i predicts token i + δ; the last rows for the tokens of lookahead.
   @Test func targetsAreTheNextTokens() throws {
     let example = try objective { $0.offsets = 3 }.corrupt(batch([0, 0, 0, 0, 0, 0, 0]), context)
     #expect(
@@ -37,7 +37,7 @@ import Testing
   }
 
   /// Offset 1 follows `ar`'s rule; what is further ahead never lies in another document or past the end.
-  @Test func farQuestionsStayInsideDocuments() throws {
+  @Test func farTargetsStayInsideDocuments() throws {
     let documentIDs: [Int32] = [0, 0, 0, 1, 1, 1, -1]
     let across = try objective { $0.offsets = 3 }.corrupt(batch(documentIDs), context)
     #expect(places(across.targets[0]) == [[1, 0, 6], [1, 1, 7], [1, 2, 8], [1, 3, 9], [2, 0, 7], [2, 3, 10]])
@@ -59,7 +59,7 @@ import Testing
     #expect(try Autoregressive(.init(), model: model, vocabulary: ToyTokens.vocabulary).requirements.lookahead == 1)
   }
 
-  /// In evaluation every setting asks what `ar` asks.
+  /// In evaluation every setting has the targets of `ar`.
   @Test(arguments: DiverseAutoregressive.Estimator.allCases) func evaluationIsNextTokenPrediction(estimator: DiverseAutoregressive.Estimator) throws {
     let model = ModelConfiguration.gpt2(vocabSize: 23, maxPosition: 4, hiddenSize: 4, numLayers: 1, numHeads: 1)
     let evaluation = StepContext(seed: 1, step: 0, steps: 0, purpose: .evaluation)

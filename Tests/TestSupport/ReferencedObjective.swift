@@ -69,14 +69,14 @@ extension MaskedLanguageModel: ReferencedObjective {}
 extension MaskEnhancedAutoregressive: ReferencedObjective {}
 
 extension VariableLengthMasks: ReferencedObjective {
-  /// The samples asked, or the rows.
+  /// The samples with targets, or the rows.
   public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
     Double(options.lossNormalization == .perSample ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
   }
 }
 
 extension FullyExploredMasks: ReferencedObjective {
-  /// The sets asked, or the rows.
+  /// The sets with targets, or the rows.
   public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
     Double(options.lossNormalization == .set ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
   }

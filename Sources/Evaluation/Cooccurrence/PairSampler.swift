@@ -137,7 +137,7 @@ public struct PairCounts: Sendable, Equatable {
   /// Pairs counted.
   public var total: Int { pairs.values.reduce(0, +) }
 
-  /// The probability that two pairs whose conditions have one shape, drawn at random, ask for the same target: the mean over shapes,
+  /// The probability that two pairs whose conditions have one shape, drawn at random, have the same target: the mean over shapes,
   /// each by its share of pairs, of Σ n(n - 1) / N(N - 1), which has no bias from the number of pairs.
   public var collision: Double {
     var bySum: [UInt64: (pairs: Int, equal: Int)] = [:]

@@ -1,7 +1,7 @@
 import Core
 import Objectives
 
-/// What an objective shows and asks in a window of a corpus.
+/// What an objective shows and predicts in a window of a corpus.
 public enum PairScheme: Codable, Sendable, Equatable {
   /// The last tokens before a place, and a token at offset δ ∈ 1 … `offsets` further on, δ drawn by `distribution` among those in the window.
   case ahead(offsets: Int, distribution: OffsetDistribution = .uniform)
