@@ -26,12 +26,17 @@ public struct BatchView: Codable, Sendable {
     /// nil where the input is values.
     public var token: Token?
     /// A token whose embedding is added, such as a role.
-    public var companion: Token?
+    public var role: Token?
     public var values: [Float]?
     /// Rows of the sample that this row sees: from the first to before the end, or so many of them by a matrix.
     public var seesFrom: Int32
     public var seesUntil: Int32
     public var seesCount: Int
+
+    private enum CodingKeys: String, CodingKey {
+      case position, token, values, seesFrom, seesUntil, seesCount
+      case role = "companion"
+    }
   }
 
   /// The target of one term at a row.
@@ -119,7 +124,7 @@ extension SequenceInput {
     let count = visible.map { matrix in (0..<matrix.keys).count { matrix[sample, query, $0] } } ?? Int(end - first)
     return BatchView.Read(
       position: positionIDs[row], token: tokens.isEmpty ? nil : token(tokens[row]),
-      companion: roleIDs.isEmpty ? nil : token(roleIDs[row]),
+      role: roleIDs.isEmpty ? nil : token(roleIDs[row]),
       values: width > 0 ? Array(values[row * width..<(row + 1) * width]) : nil, seesFrom: first, seesUntil: end, seesCount: count)
   }
 }

@@ -7,7 +7,7 @@ import Training
 struct ExpectedSamples {
   let plan: BatchPlan
   let stream: RepeatedStream
-  /// Texts an epoch.
+  /// Texts per epoch.
   let texts: Int
   /// `SampleBatch.contentDigest` of every sample of the epoch; nil without a corpus, and `content` then means nothing.
   let tokens: [UInt64]?

@@ -52,7 +52,7 @@ final class MicroBatchProbe {
         let gradients = summed
         for index in statistics.slices.indices { statistics.measure(index, gradients) }
         let norm = statistics.norm
-        _ = sum.follow(largest: statistics.largestByEntry)
+        _ = sum.updateExponents(largest: statistics.largestByEntry)
         if !guesses { return Measurement(losses: losses, gradNorm: norm, samples: samples) }
         guesses = false
       }

@@ -25,7 +25,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
   public var rankCounts: [Int] = []
   /// With all copies.
   public var samplesPerEpoch = 0
-  /// How often each text is used an epoch.
+  /// How often each text is used per epoch.
   public var times = 1
   /// Whether tokens were compared too, not only positions and indices.
   public var comparedTokens = false

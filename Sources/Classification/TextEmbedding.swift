@@ -18,7 +18,7 @@ public struct TextEmbedding: Sendable {
   /// Collective: the same values on every rank and any number of ranks.
   ///
   /// - Parameters:
-  ///   - file: one text a line, or JSON lines, CSV, TSV, as `choice` reads them. Rank 0 alone needs to have it.
+  ///   - file: one text per line, or JSON lines, CSV, TSV, as `choice` reads them. Rank 0 alone needs to have it.
   ///   - feature: which states of the last layer are averaged.
   /// - Throws: `DataError` naming the file or the text; `ConfigurationError` for a feature that the model does not have.
   public init(ofTextsIn file: String, _ choice: InputChoice, feature: TextFeature, _ context: MeasureContext) throws {

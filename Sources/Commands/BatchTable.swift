@@ -31,17 +31,17 @@ extension BatchView {
 
   private func columns(of view: Int, _ sample: Sample) -> [String] {
     let name = view == 0 ? "" : " of view \(view + 1)"
-    return ["position\(name)", "reads\(name)"] + (hasCompanions(view, sample) ? ["with\(name)"] : []) + ["sees\(name)"]
+    return ["position\(name)", "reads\(name)"] + (hasRoles(view, sample) ? ["role\(name)"] : []) + ["sees\(name)"]
   }
 
   private func cells(_ read: Read, _ view: Int, _ sample: Sample) -> [String] {
     let reads = read.token.map(Self.text) ?? read.values.map { $0.map { Self.number(Double($0)) }.joined(separator: " ") } ?? ""
     let isRange = read.seesCount == Int(read.seesUntil - read.seesFrom)
     let sees = read.seesCount == 0 ? "nothing" : isRange ? "\(read.seesFrom)...\(read.seesUntil - 1)" : read.seesCount == 1 ? "1 row" : "\(read.seesCount) rows"
-    return ["\(read.position)", reads] + (hasCompanions(view, sample) ? [read.companion.map(Self.text) ?? ""] : []) + [sees]
+    return ["\(read.position)", reads] + (hasRoles(view, sample) ? [read.role.map(Self.text) ?? ""] : []) + [sees]
   }
 
-  private func hasCompanions(_ view: Int, _ sample: Sample) -> Bool { sample.rows.contains { $0.reads[view].companion != nil } }
+  private func hasRoles(_ view: Int, _ sample: Sample) -> Bool { sample.rows.contains { $0.reads[view].role != nil } }
 
   /// `412 " king"`.
   private static func text(_ token: Token) -> String { "\(token.id) \"\(printableName(token.text))\"" }

@@ -199,7 +199,7 @@ struct ReportText {
       })
   }
 
-  /// What is no fact of its own, a table a measure: its values by arm, mean ± half the 95 % interval over seeds.
+  /// What is not a fact of its own, one table per measure: its values by arm, mean ± half the 95 % interval over seeds.
   var descriptions: [Table] {
     let known = results.summaries.filter { !$0.isFact }
     func unique(_ names: [String]) -> [String] { names.reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }

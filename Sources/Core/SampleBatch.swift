@@ -9,7 +9,7 @@ public struct SampleBatch: Sendable, Equatable {
   public var indices: [UInt64]
   /// How often each sample was read earlier in the run: its epoch, where an epoch reads every sample once.
   public var epochs: [UInt64]
-  /// Positions a sample, the model's context.
+  /// Positions per sample, the model's context.
   public var length: Int
   /// Tokens after the last position that targets may read (1 for next-token prediction).
   public var lookahead: Int

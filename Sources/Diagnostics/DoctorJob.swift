@@ -59,7 +59,7 @@ public struct DoctorJob {
 
   let communicator: any Communicator
   let place: Place
-  /// One a rank.
+  /// One per rank.
   let places: [Place]
   let configuration: RunConfiguration?
   /// Path and text of the configuration on this host; the text is nil where it cannot be read.

@@ -3,7 +3,7 @@ import Core
 import Data
 import Objectives
 
-/// `cooccurrence`: what the objective that trained a model links in a text: the spectrum of its co-occurrence matrix.
+/// `cooccurrence`: the spectrum of the context–target co-occurrence matrix of the objective that trained a model.
 ///
 /// *Concretely:* pairs of a condition and a target are drawn from the split by the objective's `ContextTargetPairs`, and A = P(c,t) / √(P(c)·P(t)) is
 /// described by its components, its leading singular values σ (σ₁ = 1), Σσ² and tails. The weights of the model play no part. See
@@ -30,7 +30,7 @@ public struct CooccurrenceMeasure: Measure {
   }
 
   public static let name = "cooccurrence"
-  public static let summary = "What the objective links in the text: components, spectrum and collision rate; the same whatever was trained."
+  public static let summary = "Context–target co-occurrence under the objective: components, spectrum and collision rate; independent of the weights."
 
   private let options: Options
 

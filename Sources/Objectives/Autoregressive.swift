@@ -45,8 +45,8 @@ public struct Autoregressive: TokenObjective {
     for sample in 0..<clean.count {
       for i in 0..<clean.length {
         let here = sample * clean.stride + i
-        let (segment, next) = (clean.documentIDs[here], clean.documentIDs[here + 1])
-        guard segment >= 0, next >= 0, !options.documentMasking || segment == next else { continue }
+        let (document, next) = (clean.documentIDs[here], clean.documentIDs[here + 1])
+        guard document >= 0, next >= 0, !options.documentMasking || document == next else { continue }
         rows.append(sample * clean.length + i)
         ids.append(clean.tokens[here + 1])
       }

@@ -113,9 +113,9 @@ public struct DiverseAutoregressive: Objective {
   /// The token at an offset; nil where it is past the end, or in another document and may not be a target.
   private func target(_ clean: SampleBatch, _ sample: Int, _ i: Int, _ offset: Int) -> Int32? {
     let here = sample * clean.stride + i
-    let (segment, there) = (clean.documentIDs[here], clean.documentIDs[here + offset])
+    let (document, there) = (clean.documentIDs[here], clean.documentIDs[here + offset])
     let mayCross = offset == 1 && !options.documentMasking
-    return segment >= 0 && there >= 0 && (mayCross || segment == there) ? clean.tokens[here + offset] : nil
+    return document >= 0 && there >= 0 && (mayCross || document == there) ? clean.tokens[here + offset] : nil
   }
 
   /// The offset of every position of a sample. Elements of the generator: one 64-bit word per position, the first alone for a whole sample.

@@ -97,7 +97,7 @@ public enum SampleForm: Sendable, Equatable {
   case any
   /// [CLS] … [SEP] around each sample: the objective reads the vector of [CLS].
   case framed
-  /// One document a sample, padded; its tokens come in groups of `unit`.
+  /// One document per sample, padded; its tokens come in groups of `unit`.
   case documents(unit: Int)
 }
 

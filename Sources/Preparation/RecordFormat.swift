@@ -135,7 +135,7 @@ final class RecordFormat: Sendable {
   /// What other shapes of JSON begin with has a remedy of its own.
   private static func remedy(_ line: Slice<UnsafeRawBufferPointer>) -> String {
     let text = line.drop(while: isSpace)
-    if text.first == UInt8(ascii: "[") { return "Write an array as one object a line: jq -c '.[]' FILE.json >FILE.jsonl." }
+    if text.first == UInt8(ascii: "[") { return "Write an array as one object per line: jq -c '.[]' FILE.json >FILE.jsonl." }
     let isOpen = text.first == UInt8(ascii: "{") && text.drop { isSpace($0) || $0 == UInt8(ascii: "{") }.isEmpty
     return isOpen ? "Write each object on one line: jq -c . FILE.json >FILE.jsonl." : "Mend or remove the line."
   }

@@ -34,7 +34,7 @@ struct TokenizerCompanions {
     func file(_ name: String) throws -> File? {
       let path = folder + "/" + name
       guard TokenizerLoader.entryExists(path) else { return nil }
-      let json = try ByteJSONReader.parse(try TokenizerLoader.read(path, atMost: TokenizerLoader.largestCompanion), place: path)
+      let json = try ByteJSONReader.parse(try TokenizerLoader.read(path, atMost: TokenizerLoader.mostCompanionBytes), place: path)
       guard json.object != nil else { throw DataError(path, "it is not a JSON object.") }
       return File(place: path, json: json)
     }

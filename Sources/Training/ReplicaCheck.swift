@@ -69,7 +69,7 @@ final class ReplicaCheck: @unchecked Sendable {
       cells[slice] = replicaHash(store.memory + range.lowerBound, count: range.count)
     }
 
-    /// One hash a tensor, over its slices in index order.
+    /// One hash per tensor, over its slices in index order.
     var tensorHashes: [UInt64] {
       var hashes = [UInt64](repeating: 0, count: store.layout.entries.count)
       for (index, slice) in slices.enumerated() { hashes[slice.entry] = mixed(hashes[slice.entry], cells[index]) }

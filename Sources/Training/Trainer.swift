@@ -57,7 +57,7 @@ public struct TrainerOptions: Sendable {
   }
 }
 
-/// The line itself: corruption → forward → loss → backward → sum over ranks → optimiser, one step a call.
+/// The line itself: corruption → forward → loss → backward → sum over ranks → optimiser, one step per call.
 public final class Trainer {
   public let objective: any Objective
   public let parameters: ParameterSet
@@ -153,7 +153,7 @@ public final class Trainer {
       timer.mark("norm and replicas")
       if !faults.isEmpty { try checkRepairs(step, faults, &repairs) }
       // What a faulty replica gave is dropped before anything is concluded from it.
-      if faults.isEmpty, try accept(outcome, step: step, repeats: repeats), !sum.follow(largest: statistics.largestByEntry) { break }
+      if faults.isEmpty, try accept(outcome, step: step, repeats: repeats), !sum.updateExponents(largest: statistics.largestByEntry) { break }
       sum.clear()
       repeats += 1
     }

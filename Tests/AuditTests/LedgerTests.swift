@@ -26,7 +26,7 @@ import Testing
       let proof = try run.prove()
       #expect(proof.holds == true && proof.comparedTokens && proof.failures == [])
       #expect((proof.firstStep, proof.endStep, proof.samples) == (0, 12, 72))
-      // 423 tokens in samples of 8: 53 an epoch.
+      // 423 tokens in samples of 8: 53 per epoch.
       #expect(
         proof.lines == ["samples: 72 of steps 0–12 used exactly once, over 1 start on 1 rank; epoch 0 complete, epoch 1 at 35 %, 34 samples to go"])
       #expect(try run.prove(quick: true).lines[0].hasSuffix("tokens were not compared"))

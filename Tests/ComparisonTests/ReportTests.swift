@@ -123,10 +123,10 @@ import Testing
 
   // MARK: - Names from elsewhere
 
-  private static let hostile = "<script>alert('x')</script>\"],|`*\u{1B}[31m\u{202E}"
+  private static let needsEscaping = "<script>alert('x')</script>\"],|`*\u{1B}[31m\u{202E}"
 
   @Test func namesBreakNothing() throws {
-    let text = ReportFixture(name: Self.hostile, arms: [Self.hostile, "=1+1", "a,\"b\"\nc"]).text
+    let text = ReportFixture(name: Self.needsEscaping, arms: [Self.needsEscaping, "=1+1", "a,\"b\"\nc"]).text
     let page = ReportHTML(text)
     #expect(!page.document.contains("<script") && !page.document.contains("\u{1B}") && !page.document.contains("\u{202E}"))
     for (figure, name) in page.figures {

@@ -14,7 +14,7 @@ struct TenStepTests {
     #expect(Set(try Self.recorded().map(\.name)).isSuperset(of: ["bert", "gpt2", "llama"]))
   }
 
-  /// The trainer itself, a micro-batch a sample, so that the mean over the batch is made of unequal parts.
+  /// The trainer itself, one micro-batch per sample, so that the mean over the batch is made of unequal parts.
   @Test(arguments: try recorded())
   func losses(_ golden: Golden) throws {
     let expected = try #require(golden.record.steps)

@@ -148,8 +148,8 @@ for toy in try ToyRun.all() {
       step: step, rank: communicator.rank, plan: plan, objective: toy.objective, source: toy.source, context: trainer.context(step))
     losses.update("\(try trainer.step(step, examples).termLosses.map(\.bitPattern))")
   }
-  let followers = toy.objective.networks.auxiliaries.map { digest(trainer.parameters.auxiliary($0.name)) }.joined()
-  let hash = RunHash(losses: losses.finish(), weights: digest(trainer.parameters.trained) + followers, moments: digest(trainer.optimizer.firstMoment))
+  let auxiliaries = toy.objective.networks.auxiliaries.map { digest(trainer.parameters.auxiliary($0.name)) }.joined()
+  let hash = RunHash(losses: losses.finish(), weights: digest(trainer.parameters.trained) + auxiliaries, moments: digest(trainer.optimizer.firstMoment))
   results[toy.name] = hash
   check(try agree(hash), "\(toy.name): all ranks hold the same weights, and the same teacher")
 }

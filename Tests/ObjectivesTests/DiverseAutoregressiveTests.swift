@@ -94,8 +94,8 @@ import Testing
     return (batch, objective.corrupt(batch, StepContext(seed: seed, step: 0, steps: 1)).targets[0])
   }
 
-  /// One target a position, its offset by the distribution: χ² with 3 degrees of freedom; 25 has probability 2e-5.
-  @Test(arguments: OffsetDistribution.allCases) func oneOffsetAPosition(distribution: OffsetDistribution) throws {
+  /// One target per position, its offset by the distribution: χ² with 3 degrees of freedom; 25 has probability 2e-5.
+  @Test(arguments: OffsetDistribution.allCases) func oneOffsetPerPosition(distribution: OffsetDistribution) throws {
     let (batch, targets) = try sampled(distribution, .position)
     #expect(targets.rows.sorted() == Array(0..<20_000))
     #expect(targets.weights.allSatisfy { $0 == 1 } && targets.count == 20_000)

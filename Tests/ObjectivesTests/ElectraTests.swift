@@ -99,16 +99,16 @@ import Testing
     let objective = try objective()
     let example = objective.corrupt(batch, context)
     // A generator that knows frequencies alone: a weight of 1 for each of 46 ids, and of 8 for id 4.
-    let fake = replacements(objective, example) { $0 == 4 ? log8 : 0 }
+    let sampled = replacements(objective, example) { $0 == 4 ? log8 : 0 }
     let drawn = example.targets[0]
     let accuracies = drawn.ids.map { ($0 == 4 ? 8.0 : 1.0) / 53 }
     let expected = accuracies.reduce(0) { $0 + 1 - $1 }
     let deviation = accuracies.reduce(0) { $0 + $1 * (1 - $1) }.squareRoot()
-    let replaced = zip(drawn.rows, drawn.ids).filter { fake[$0] != $1 }.count
+    let replaced = zip(drawn.rows, drawn.ids).filter { sampled[$0] != $1 }.count
     #expect(abs(Double(replaced) - expected) < 5 * deviation)
-    #expect(batch.tokens.indices.filter { fake[$0] != batch.tokens[$0] }.count == replaced)
+    #expect(batch.tokens.indices.filter { sampled[$0] != batch.tokens[$0] }.count == replaced)
     // [MASK] and other special ids are never proposed, and no [MASK] is left.
-    #expect(drawn.rows.allSatisfy { fake[$0] >= 4 } && !fake.contains(1))
+    #expect(drawn.rows.allSatisfy { sampled[$0] >= 4 } && !sampled.contains(1))
   }
 
   private var log8: Float { 2.079_441_5 }
@@ -174,8 +174,8 @@ import Testing
     let objective = try objective { $0.temperature = 0.01 }
     let example = objective.corrupt(samples(20), context)
     let liked = example.targets[0].ids[0]
-    let fake = replacements(objective, example) { $0 == 7 ? 3 : ($0 == 8 ? 2.5 : 0) }
-    #expect(example.targets[0].rows.filter { fake[$0] == 7 }.count > example.targets[0].rows.count * 9 / 10)
+    let sampled = replacements(objective, example) { $0 == 7 ? 3 : ($0 == 8 ? 2.5 : 0) }
+    #expect(example.targets[0].rows.filter { sampled[$0] == 7 }.count > example.targets[0].rows.count * 9 / 10)
     let strict = try self.objective { ($0.disallowCorrect, $0.temperature) = (true, 0.01) }
     // At rest the generator's logits are its bias, and one id is by far the likeliest: where it is the original token, it may be forbidden.
     func biased(_ parameters: ParameterSet) {

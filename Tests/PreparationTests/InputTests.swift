@@ -31,7 +31,7 @@ import Testing
     ("{\"text\": \"a\"}\n{\"body\": \"b\"}", "line 2: has no field \"text\". Name the field that holds the text, or remove the line."),
     ("{\"text\": 7}", "line 1: has a field \"text\" that is not a string. Name the field that holds the text, or remove the line."),
     ("\n\n{\"text\": \"a\"", "line 3: is not one JSON object: it breaks at byte 13 of the line. Mend or remove the line."),
-    ("[1]", "line 1: is not one JSON object: it breaks at byte 1 of the line. Write an array as one object a line: jq -c '.[]' FILE.json >FILE.jsonl."),
+    ("[1]", "line 1: is not one JSON object: it breaks at byte 1 of the line. Write an array as one object per line: jq -c '.[]' FILE.json >FILE.jsonl."),
     ("{\n\"text\": \"a\"}", "line 1: is not one JSON object: it breaks at byte 2 of the line. Write each object on one line: jq -c . FILE.json >FILE.jsonl."),
     ("{\"text\": \"a\"} x", "line 1: is not one JSON object: it breaks at byte 15 of the line. Mend or remove the line."),
     ("{\"a\": 01, \"text\": \"a\"}", "line 1: is not one JSON object: it breaks at byte 8 of the line. Mend or remove the line."),

@@ -78,7 +78,7 @@ extension ObjectiveCheck {
       values: mine.flatMap { all.values[$0 * k..<($0 + 1) * k] }, weights: mine.map { all.weights[$0] })
   }
 
-  /// Counts are sums of weights, or what the objective says instead; rows are distinct; there is one target and one weight a row.
+  /// Counts are sums of weights, or what the objective says instead; rows are distinct; there is one target and one weight per row.
   func countFaults() throws -> [String] {
     let batch = try samples(7)
     let objective = try make()

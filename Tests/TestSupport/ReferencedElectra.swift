@@ -42,11 +42,11 @@ extension Electra: ReferencedObjective {
             position: input.sampleIDs[row / input.length], at: row % input.length, never: never))
       }
     }
-    var fake = input
-    for (row, token) in zip(drawn.rows, proposed) { fake.tokens[row] = Int32(token) }
+    var replaced = input
+    for (row, token) in zip(drawn.rows, proposed) { replaced.tokens[row] = Int32(token) }
     let c = encoder.configuration
-    let scores = scope.replacedLogits("head", scope.hidden(fake, c), rows: classified.rows, c)
-    let labels = zip(classified.rows, classified.ids).map { fake.tokens[$0] == $1 ? 0.0 : 1.0 }
+    let scores = scope.replacedLogits("head", scope.hidden(replaced, c), rows: classified.rows, c)
+    let labels = zip(classified.rows, classified.ids).map { replaced.tokens[$0] == $1 ? 0.0 : 1.0 }
     return [
       below.crossEntropy(logits, targets: drawn.ids, weights: drawn.weights),
       scope.sigmoidCrossEntropy(scores, labels: labels, weights: classified.weights),
@@ -79,10 +79,10 @@ extension Electric: ReferencedObjective {
         return logits.data[index * v + Int(token)] - total + log(options.maskRatio / (1 - options.maskRatio))
       }
     }
-    var fake = shown
-    for (place, token) in zip(generated.rows, proposed) { fake.tokens[place] = Int32(token) }
+    var replaced = shown
+    for (place, token) in zip(generated.rows, proposed) { replaced.tokens[place] = Int32(token) }
     let c = encoder.configuration
-    let scores = scope.replacedLogits("head", scope.hidden(fake, c), rows: classified.rows, c) + scope.tape.leaf(offsets.count, 1, offsets)
+    let scores = scope.replacedLogits("head", scope.hidden(replaced, c), rows: classified.rows, c) + scope.tape.leaf(offsets.count, 1, offsets)
     return [
       scope.crossEntropy(logits, targets: generated.ids, weights: generated.weights),
       scope.sigmoidCrossEntropy(scores, labels: classified.values.map(Double.init), weights: classified.weights),

@@ -2,7 +2,7 @@ import Collectives
 import Core
 import Kernels
 
-/// What a scheme links in a corpus, estimated from pairs drawn at random.
+/// The context–target co-occurrence of a scheme in a corpus, estimated from pairs drawn at random.
 public struct CooccurrenceReport: Codable, Sendable, Equatable {
   public var scheme: PairScheme
   public var options: PairOptions

@@ -30,7 +30,7 @@ struct PassageMasks: Sendable {
   /// Of n eligible positions (real, not special) the encoder's mask takes max(1, round(maskRatio · n)); the decoder predicts all of them
   /// but position 0. Row i of the decoder sees [CLS] at position 0 and every other real position but itself and round(decoderMaskRatio · n)
   /// eligible ones drawn for this row of this sample. Rows without a target see [CLS] alone.
-  /// - Complexity: O(n² log n) a sample.
+  /// - Complexity: O(n² log n) per sample.
   func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     let whole = clean.input(attentionMask: .bidirectional, documentMasking: false)
     var (masked, decoded) = (whole, whole)
