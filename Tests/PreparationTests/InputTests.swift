@@ -102,7 +102,7 @@ import Testing
     try folder.write("empty.txt", " \n")
     #expect(folder.problem(["empty.txt"]) == "empty.txt: holds no text: every document is empty. Name files that hold text.")
     try folder.write("short.txt", "abc")
-    #expect(folder.problem(["short.txt"], PreparationOptions(split: .byDocumentHash(fraction: 1e-9))) == "short.txt: leaves nothing for validation: a share of 1e-09 of 1 documents is none. Choose a larger share, split off the tail instead of by document, or ask for a share of 0.")
+    #expect(folder.problem(["short.txt"], PreparationOptions(split: .byDocumentHash(fraction: 1e-9))) == "short.txt: leaves nothing for validation: a share of 1e-09 of 1 documents is none. Choose a larger share, split off the tail instead of by document, or set a share of 0.")
     #expect(folder.problem(["short.txt"], PreparationOptions(split: .tail(fraction: 1.5), threads: 0)) == "validation fraction is 1.5; it must be at least 0 and below 1. To measure models on the whole of a text, give 0 and evaluate --split train.\nthreads is 0; it must lie in 1...1024.")
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["empty.txt", "pictures", "short.txt"])
   }
