@@ -1,4 +1,4 @@
-# Sourced by launch/run, launch/until-done and launch/quickstart: messages, and a child that is told to save and stop.
+# Sourced by launch/run, launch/until-done and launch/quickstart: messages, and a child that is signalled to save and stop.
 # shellcheck shell=bash
 
 # A closed pipe must not end a script that has a job to stop; what the script starts has the default again.
@@ -36,7 +36,7 @@ ranks_of() {
   done
 }
 
-# pass_on_stop JOB PROGRAM: asks the job to save and stop as soon as it can hear it, and again until it ends: mpirun may lose
+# pass_on_stop JOB PROGRAM: signals the job to save and stop as soon as it can receive it, and again until it ends: mpirun may lose
 # a request while it starts its ranks.
 #
 # mpirun and the ranks die of a SIGUSR1 that comes before their handlers. A program that never listens is ended after ten
@@ -57,7 +57,7 @@ pass_on_stop() {
   done
 }
 
-# pass_output FILE: hands the job's output on, and goes on reading when it cannot be written: mpirun would end the job.
+# pass_output FILE: copies the job's output, and continues to read when it cannot be written: mpirun would end the job.
 # FILE then says why.
 pass_output() {
   trap '' INT TERM HUP USR1 QUIT PIPE

@@ -21,8 +21,8 @@ def compare_pipeline(check, run, lockstep, run_folder, checkpoint, text):
     """The pipeline and `fill` on the same sentences: ids in order, probabilities, and a mask with and without a blank before it."""
     fill = transformers.pipeline("fill-mask", model=str(checkpoint), device="cpu")
     words, mask = text.split(), fill.tokenizer.mask_token
-    asked = [" ".join(words[start : start + 5]) + blank + mask + " " + " ".join(words[start + 6 : start + 11]) for start in (10, 60) for blank in (" ", "")]
-    for sentence in asked:
+    sentences = [" ".join(words[start : start + 5]) + blank + mask + " " + " ".join(words[start + 6 : start + 11]) for start in (10, 60) for blank in (" ", "")]
+    for sentence in sentences:
         theirs = fill(sentence, top_k=10)
         ours = json.loads(run(lockstep, "fill", run_folder, "--text", sentence, "--top", 10, "--json"))[0]["candidates"]
         worst = max(abs(a["probability"] / b["score"] - 1) for a, b in zip(ours, theirs))
@@ -95,19 +95,19 @@ def causal_loss(model, ids, context):
 
 
 def pseudo_perplexity(model, ids, context, tokenizer):
-    """Each ordinary token but the first of a framed window, asked for with all others shown."""
+    """Each ordinary token but the first of a framed window, predicted with all others shown."""
     special, total, count = set(tokenizer.all_special_ids), 0.0, 0
     for start in range(0, len(ids), context - 2):
         window = [tokenizer.cls_token_id, *ids[start : start + context - 2], tokenizer.sep_token_id]
-        asked = [place for place, token in enumerate(window) if token not in special][1:]
-        if not asked:
+        predicted = [place for place, token in enumerate(window) if token not in special][1:]
+        if not predicted:
             continue
-        shown = torch.tensor(window).repeat(len(asked), 1)
-        for row, place in enumerate(asked):
+        shown = torch.tensor(window).repeat(len(predicted), 1)
+        for row, place in enumerate(predicted):
             shown[row, place] = tokenizer.mask_token_id
-        logits = model(shown).logits[torch.arange(len(asked)), asked]
-        total += torch.nn.functional.cross_entropy(logits, torch.tensor([window[place] for place in asked]), reduction="sum").item()
-        count += len(asked)
+        logits = model(shown).logits[torch.arange(len(predicted)), predicted]
+        total += torch.nn.functional.cross_entropy(logits, torch.tensor([window[place] for place in predicted]), reduction="sum").item()
+        count += len(predicted)
     return torch.tensor(total / count).exp().item()
 
 

@@ -69,7 +69,7 @@ public struct BatchInspection {
     _ = try run.load(checkpoint)
     let read = DrawnInput()
     let pass = ObjectivePass(
-      run.trainer.bank, sink: nil, dropout: CounterGenerator(seed: configuration.seed, purpose: .dropout), drawn: read)
+      run.trainer.parameters, sink: nil, dropout: CounterGenerator(seed: configuration.seed, purpose: .dropout), drawn: read)
     let scales = [Float](repeating: 1, count: example.targets.count)
     let losses = withFlushedDenormals { run.trainer.objective.lossAndGradient(example, pass, scales: scales, run.trainer.workers[0].workspace) }
     return read.input.map { ($0.tokens, losses) }

@@ -4,7 +4,7 @@ import Layers
 import Objectives
 import Tokenizers
 
-/// One micro-batch as the networks see it: what they read at each row, what they are asked for there, and with what weight.
+/// One micro-batch as the networks see it: what they read at each row, what they predict there, and with what weight.
 public struct BatchView: Codable, Sendable {
   public struct Token: Codable, Sendable, Equatable {
     public var id: Int32
@@ -26,16 +26,21 @@ public struct BatchView: Codable, Sendable {
     /// nil where the input is values.
     public var token: Token?
     /// A token whose embedding is added, such as a role.
-    public var companion: Token?
+    public var role: Token?
     public var values: [Float]?
     /// Rows of the sample that this row sees: from the first to before the end, or so many of them by a matrix.
     public var seesFrom: Int32
     public var seesUntil: Int32
     public var seesCount: Int
+
+    private enum CodingKeys: String, CodingKey {
+      case position, token, values, seesFrom, seesUntil, seesCount
+      case role = "companion"
+    }
   }
 
-  /// What one term asks for at a row.
-  public struct Asked: Codable, Sendable, Equatable {
+  /// The target of one term at a row.
+  public struct Target: Codable, Sendable, Equatable {
     public var term: Int
     public var token: Token?
     public var values: [Float]?
@@ -47,9 +52,14 @@ public struct BatchView: Codable, Sendable {
   public struct Row: Codable, Sendable, Equatable {
     /// One for each input of the objective; the main network's first.
     public var reads: [Read]
-    public var asked: [Asked]
+    public var targets: [Target]
     /// The token that a generator of the objective put here, which the main network reads instead.
     public var proposed: Token?
+
+    private enum CodingKeys: String, CodingKey {
+      case reads, proposed
+      case targets = "asked"
+    }
   }
 
   public struct Sample: Codable, Sendable {
@@ -85,12 +95,12 @@ public struct BatchView: Codable, Sendable {
     drawsTokens = example.random != nil
     func token(_ id: Int32) -> Token { Token(id, tokenizer) }
     let length = example.inputs[0].length
-    var asked = [[Asked]](repeating: [], count: clean.count * length)
+    var perRow = [[Target]](repeating: [], count: clean.count * length)
     for (term, targets) in example.targets.enumerated() {
       let width = targets.rows.isEmpty ? 0 : targets.values.count / targets.rows.count
       for (k, row) in targets.rows.enumerated() {
-        asked[row].append(
-          Asked(
+        perRow[row].append(
+          Target(
             term: term, token: targets.ids.isEmpty ? nil : token(targets.ids[k]),
             values: width > 0 ? Array(targets.values[k * width..<(k + 1) * width]) : nil,
             offset: targets.offsets.isEmpty ? nil : targets.offsets[k], weight: targets.weights[k]))
@@ -100,7 +110,7 @@ public struct BatchView: Codable, Sendable {
       let rows = (sample * length..<(sample + 1) * length).map { row in
         let shown = example.inputs[0].tokens
         let other = proposed.flatMap { $0[row] == shown[row] ? nil : token($0[row]) }
-        return Row(reads: example.inputs.map { $0.read(row, token) }, asked: asked[row], proposed: other)
+        return Row(reads: example.inputs.map { $0.read(row, token) }, targets: perRow[row], proposed: other)
       }
       return Sample(position: clean.sampleIDs[sample], index: clean.indices[sample], rows: rows)
     }
@@ -114,7 +124,7 @@ extension SequenceInput {
     let count = visible.map { matrix in (0..<matrix.keys).count { matrix[sample, query, $0] } } ?? Int(end - first)
     return BatchView.Read(
       position: positionIDs[row], token: tokens.isEmpty ? nil : token(tokens[row]),
-      companion: roleIDs.isEmpty ? nil : token(roleIDs[row]),
+      role: roleIDs.isEmpty ? nil : token(roleIDs[row]),
       values: width > 0 ? Array(values[row * width..<(row + 1) * width]) : nil, seesFrom: first, seesUntil: end, seesCount: count)
   }
 }

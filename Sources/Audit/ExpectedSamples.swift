@@ -7,7 +7,7 @@ import Training
 struct ExpectedSamples {
   let plan: BatchPlan
   let stream: RepeatedStream
-  /// Texts an epoch.
+  /// Texts per epoch.
   let texts: Int
   /// `SampleBatch.contentDigest` of every sample of the epoch; nil without a corpus, and `content` then means nothing.
   let tokens: [UInt64]?
@@ -55,7 +55,7 @@ struct ExpectedSamples {
   }
 
   /// Goes on to `step` finished steps. - Returns: the digest of the steps gone over.
-  /// - Complexity: about 1 µs and one bit a sample; one epoch's bits at a time.
+  /// - Complexity: about 1 µs and one bit per sample; one epoch's bits at a time.
   mutating func advance(to step: Int) -> SampleDigest {
     let before = total
     while steps < step {

@@ -52,7 +52,7 @@ final class MicroBatchProbe {
         let gradients = summed
         for index in statistics.slices.indices { statistics.measure(index, gradients) }
         let norm = statistics.norm
-        _ = sum.follow(largest: statistics.largestByEntry)
+        _ = sum.updateExponents(largest: statistics.largestByEntry)
         if !guesses { return Measurement(losses: losses, gradNorm: norm, samples: samples) }
         guesses = false
       }
@@ -65,7 +65,7 @@ final class MicroBatchProbe {
     sink.beginMicroBatch(isLast: true)
     defer { sink.endMicroBatch() }
     let pass = ObjectivePass(
-      trainer.bank, sink: sink, dropout: CounterGenerator(seed: trainer.options.seed, purpose: .dropout), losses: samples)
+      trainer.parameters, sink: sink, dropout: CounterGenerator(seed: trainer.options.seed, purpose: .dropout), losses: samples)
     return withFlushedDenormals { trainer.objective.lossAndGradient(example, pass, scales: scales, trainer.workers[0].workspace) }
   }
 

@@ -6,7 +6,7 @@ import Metrics
 import Runs
 import Storage
 
-/// What a run folder tells of the steps of its run. Only reads: the run may be going on, and the folder may not be writable.
+/// What a run folder records of the steps of its run. Only reads: the run may still be in progress, and the folder may not be writable.
 public struct PastRun: Sendable {
   public let folder: RunFolder
   /// Logged steps, by the number of finished steps.

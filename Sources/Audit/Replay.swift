@@ -20,20 +20,20 @@ public final class Replay {
   private let past: PastRun?
   private let communicator: any Communicator
   private let warn: (String) -> Void
-  private let tell: (String) -> Void
+  private let report: (String) -> Void
   private let meters: WorkMeters?
   private var trainer: Trainer { run.trainer }
 
   /// - Parameters:
   ///   - past: the run's folder; nil on all ranks but 0.
   ///   - warn: gets a sentence for each checkpoint that could not be used.
-  ///   - tell: gets a sentence with what there is to do, before it is done.
+  ///   - report: gets a sentence with what there is to do, before it is done.
   ///   - meters: show how far it is.
   public init(
     _ past: PastRun?, _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int,
-    warn: @escaping (String) -> Void = { _ in }, tell: @escaping (String) -> Void = { _ in }, meters: WorkMeters? = nil
+    warn: @escaping (String) -> Void = { _ in }, report: @escaping (String) -> Void = { _ in }, meters: WorkMeters? = nil
   ) throws {
-    (self.past, self.communicator, self.warn, self.tell, self.meters) = (past, communicator, warn, tell, meters)
+    (self.past, self.communicator, self.warn, self.report, self.meters) = (past, communicator, warn, report, meters)
     run = try TrainingRun(configuration, inputs, communicator: communicator, threads: threads, keepsRecord: false)
   }
 
@@ -47,7 +47,7 @@ public final class Replay {
     let first = try run.load(past?.nearestCheckpoint(step - 1, warn: warn))
     let planned = try plannedSteps(first..<step)
     if let past, past.isLogLost { warn("\(past.folder.metricsPath) is missing, so nothing can be compared with the log of the run") }
-    if let past { tell(Self.announcement(step: step, from: first, past)) }
+    if let past { report(Self.announcement(step: step, from: first, past)) }
     let meter = meters?.start("replay", total: step - first, unit: "steps")
     defer { meter?.finish() }
     var checks: [ReplayReport.Check] = []
@@ -101,7 +101,7 @@ public final class Replay {
     var reported: [Double]
   }
 
-  /// Every micro-batch by itself, dealt to ranks as in the step. Collective.
+  /// Every micro-batch alone, distributed to ranks as in the step. Collective.
   private func measure(_ examples: [TrainingExample], step: Int) throws -> Measured {
     let (plan, terms) = (trainer.plan, trainer.objective.terms.count)
     let mine = plan.microBatches(of: communicator.rank)
@@ -148,7 +148,7 @@ public final class Replay {
     var checks = past.records[step].map { ReplayReport.Check.all($0, outcome) } ?? []
     guard let saved = past.checkpoint(step) else { return checks }
     let different = try saved.firstDifference(
-      model: run.model, parameters: trainer.bank.trained, moments: run.moments, auxiliary: run.auxiliaries)
+      model: run.model, parameters: trainer.parameters.trained, moments: run.moments, auxiliary: run.auxiliaries)
     checks.append(.init(step, .checkpoint, "tensors", "all tensors", different.map { "other bits in \($0)" } ?? "all tensors"))
     let exponents = Dictionary(uniqueKeysWithValues: zip(trainer.sum.layout.entries.map(\.name), trainer.sum.exponents))
     let other = exponents.keys.sorted().first { exponents[$0] != saved.state.gradientScales[$0] }

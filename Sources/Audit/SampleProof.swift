@@ -25,7 +25,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
   public var rankCounts: [Int] = []
   /// With all copies.
   public var samplesPerEpoch = 0
-  /// How often each text is used an epoch.
+  /// How often each text is used per epoch.
   public var times = 1
   /// Whether tokens were compared too, not only positions and indices.
   public var comparedTokens = false
@@ -39,7 +39,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
     // Checkpoints first: a run under way writes its ledger before the checkpoint, so what is read here is in the ledger.
     var accounts: [(step: Int, account: SampleAccount)] = []
     for step in try folder.steps() {
-      // A damaged one is told by the summary of the run.
+      // A damaged one is reported by the summary of the run.
       guard let checkpoint = try? Checkpoint(opening: folder.checkpointPath(step: step)) else { continue }
       if let account = checkpoint.state.account { accounts.append((step, account)) }
     }
@@ -55,7 +55,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
     if perEpoch < times || perEpoch % times != 0 {
       failures.append(Failure(step: 0, sentence: "an epoch of \(Core.counted(perEpoch, "sample")) cannot have every text \(times) times"))
     } else if let digests, digests.count * times != perEpoch {
-      failures.append(Failure(step: 0, sentence: "the corpus has \(digests.count * times) samples an epoch, and the run had \(perEpoch)"))
+      failures.append(Failure(step: 0, sentence: "the corpus has \(digests.count * times) samples per epoch, and the run had \(perEpoch)"))
     } else {
       compare(chain, accounts, ExpectedSamples(configuration, samplesPerEpoch: perEpoch, tokens: digests))
     }
@@ -65,7 +65,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
 
   private mutating func compare(_ chain: LedgerChain, _ accounts: [(step: Int, account: SampleAccount)], _ source: ExpectedSamples) {
     var expected = source
-    // Behind the first break of the chain nothing more is computed: a forged line could ask for any number of steps.
+    // Behind the first break of the chain nothing more is computed: a forged line could claim any number of steps.
     let trusted = failures.map(\.step).min() ?? .max
     let lines = chain.live.filter { $0.endStep <= trusted }
     // Digests of steps 0 ..< s, for every s where a line or an account begins or ends.
@@ -110,7 +110,7 @@ public struct SampleProof: Codable, Sendable, Equatable {
 }
 
 extension SampleProof {
-  /// What `init` asks for as `tokens`. - Parameter source: the training split in the order of the corpus.
+  /// What `init` needs as `tokens`. - Parameter source: the training split in the order of the corpus.
   public static func tokenDigests(_ source: any SampleSource) throws -> [UInt64] { try ExpectedSamples.tokenDigests(source) }
 }
 

@@ -47,7 +47,7 @@ public struct OverheadBenchmark {
       options.schedule = LearningRateSchedule(type: .constant)
       options.optimizer.learningRate = 3e-4
       let trainer = Trainer(try make(), length: model.maxPosition, plan: plan, options: options, communicator: communicator)
-      trainer.bank.initialize(seed: 1)
+      trainer.parameters.initialize(seed: 1)
       return trainer
     }
     let source = SyntheticSamples.source(for: trainers[0].objective.requirements, data, length: model.maxPosition)

@@ -56,7 +56,7 @@ public struct StepBenchmark {
     options.schedule = LearningRateSchedule(type: .constant)
     options.optimizer.learningRate = 3e-4
     let trainer = Trainer(objective, length: model.maxPosition, plan: plan, options: options, communicator: communicator)
-    trainer.bank.initialize(seed: 1)
+    trainer.parameters.initialize(seed: 1)
     let source = SyntheticSamples.source(for: objective.requirements, data, length: model.maxPosition)
     let before = SGEMMBaseline.sgemm(trainer.pool)
     var outcomes: [StepOutcome] = []
@@ -71,7 +71,7 @@ public struct StepBenchmark {
       samples += examples.count * plan.microBatch
     }
     let perStep = samples > 0 ? flops / Double(samples) * Double(plan.batch) : 0
-    // Read before the baseline takes matrices of its own.
+    // Read before the SGEMM baseline takes matrices of its own.
     let resident = try communicator.maximum(SGEMMBaseline.peakResidentBytes)
     let rate = try MachineRate.measure(trainer.pool, over: communicator, running: (before + SGEMMBaseline.sgemm(trainer.pool)) / 2, seconds: 0.3)
     return summary(outcomes, trainer, model, flops: perStep, rate: rate, resident: resident)

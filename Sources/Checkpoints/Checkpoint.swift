@@ -41,7 +41,7 @@ public struct Checkpoint: Sendable {
     }
     for (name, record) in document.files.sorted(by: { $0.key < $1.key }) {
       guard isPlainFileName(name), name != CheckpointFile.state else {
-        throw CheckpointError("trust", path, "its \(CheckpointFile.state) lists \"\(name)\", which is no file of a checkpoint")
+        throw CheckpointError("trust", path, "its \(CheckpointFile.state) lists \"\(name)\", which is not a file of a checkpoint")
       }
       let (kind, bytes) = try CheckpointError.wrapping { () throws(FileError) in try FileKind.measure(path + "/" + name) }
       if kind == .absent { throw CheckpointError("trust", path, "\(name) is missing") }

@@ -12,12 +12,12 @@ public struct Ledger: Sendable, Equatable {
   }
 
   public var lines: [Line] = []
-  /// A sentence for each line that is none, or whose seal does not fit.
+  /// A sentence for each line that is none, or whose checksum does not match.
   public var problems: [(line: Int, sentence: String)] = []
   /// Where the last line with an end ends: damaged lines before it stay, for they are evidence.
   fileprivate var end = 0
-  /// Of the last line that can be read: what a further line is sealed after.
-  fileprivate var seal = ""
+  /// Of the last line that can be read: after which checksum a further line is appended.
+  fileprivate var checksum = ""
 
   /// Bytes of the largest ledger that is read: some millions of lines.
   public static let mostBytes = 1 << 30
@@ -38,17 +38,17 @@ public struct Ledger: Sendable, Equatable {
   }
 
   private mutating func take(_ bytes: UnsafeRawBufferPointer, _ number: Int) {
-    guard bytes.count <= Self.longestLine, let (entry, seal, fits) = LedgerEntry.read(bytes, after: seal) else {
+    guard bytes.count <= Self.longestLine, let (entry, checksum, matches) = LedgerEntry.read(bytes, after: checksum) else {
       problems.append((number, "line \(number) is damaged"))
       return
     }
-    if !fits { problems.append((number, "line \(number) was changed, or the line before it: its seal does not fit")) }
+    if !matches { problems.append((number, "line \(number) was changed, or the line before it: its checksum does not match")) }
     lines.append(Line(number: number, entry: entry))
-    self.seal = seal
+    self.checksum = checksum
   }
 
   public static func == (a: Ledger, b: Ledger) -> Bool {
-    a.lines == b.lines && a.problems.elementsEqual(b.problems) { $0 == $1 } && a.end == b.end && a.seal == b.seal
+    a.lines == b.lines && a.problems.elementsEqual(b.problems) { $0 == $1 } && a.end == b.end && a.checksum == b.checksum
   }
 }
 
@@ -63,13 +63,13 @@ extension RunFolder {
 
 /// The ledger of a run under way: lines are only ever added.
 ///
-/// Invariant: `file` and `seal` are used under `lock`: lines come from the run's thread, and the thread that writes a
+/// Invariant: `file` and `checksum` are used under `lock`: lines come from the run's thread, and the thread that writes a
 /// checkpoint brings them to the disk first.
 public final class LedgerLog: @unchecked Sendable {
   // Sendable: see the invariant.
   public let path: String
   private let file: GrowingFile
-  private var seal: String
+  private var checksum: String
   private let lock = NSLock()
   /// Lines that are damaged and were kept.
   public let damagedLines: [Int]
@@ -80,7 +80,7 @@ public final class LedgerLog: @unchecked Sendable {
   public init(_ path: String) throws(FileError) {
     let ledger = try Ledger(path)
     self.path = path
-    seal = ledger.seal
+    checksum = ledger.checksum
     damagedLines = ledger.problems.map(\.line)
     wasEmpty = ledger.end == 0
     let content = ledger.end > 0 ? try MappedFile(path, atMost: Ledger.mostBytes).withBytes { Array($0.prefix(ledger.end)) } : []
@@ -93,8 +93,8 @@ public final class LedgerLog: @unchecked Sendable {
   public func append(_ entry: LedgerEntry) throws(FileError) {
     lock.lock()
     defer { lock.unlock() }
-    let (line, seal) = entry.sealed(after: seal)
-    self.seal = seal
+    let (line, checksum) = entry.line(after: checksum)
+    self.checksum = checksum
     try file.append(Array((line + "\n").utf8))
   }
 

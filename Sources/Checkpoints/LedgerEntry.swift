@@ -80,22 +80,22 @@ extension LedgerEntry {
     }
   }
 
-  /// The line without its end, sealed by a digest of itself and of the line before: no line can be changed or taken out alone.
-  func sealed(after previous: String) -> (line: String, seal: String) {
-    let seal = Self.seal(members, after: previous)
-    return (JSONValue.object(members + [.init("checksum", .string(seal))]).compact, seal)
+  /// The line without its end, with a checksum of itself and of the line before: no line can be changed or taken out alone.
+  func line(after previous: String) -> (line: String, checksum: String) {
+    let checksum = Self.checksum(members, after: previous)
+    return (JSONValue.object(members + [.init("checksum", .string(checksum))]).compact, checksum)
   }
 
-  private static func seal(_ members: [JSONValue.Member], after previous: String) -> String {
+  private static func checksum(_ members: [JSONValue.Member], after previous: String) -> String {
     String(SHA256.of(previous + JSONValue.object(members).compact).prefix(16))
   }
 
-  /// A line read back: the entry, its seal, and whether the seal fits it and the line before. Nil when it is no line of a ledger.
-  static func read(_ line: UnsafeRawBufferPointer, after previous: String) -> (entry: LedgerEntry, seal: String, fits: Bool)? {
+  /// A line read back: the entry, its checksum, and whether the checksum matches it and the line before. Nil when it is no line of a ledger.
+  static func read(_ line: UnsafeRawBufferPointer, after previous: String) -> (entry: LedgerEntry, checksum: String, matches: Bool)? {
     guard let json = try? JSONValue.parse(line), let members = json.members, let last = members.last, last.name == "checksum",
-      let seal = last.value.string, let entry = LedgerEntry(json)
+      let checksum = last.value.string, let entry = LedgerEntry(json)
     else { return nil }
-    return (entry, seal, seal == Self.seal(Array(members.dropLast()), after: previous))
+    return (entry, checksum, checksum == Self.checksum(Array(members.dropLast()), after: previous))
   }
 
   private init?(_ json: JSONValue) {

@@ -27,18 +27,18 @@ public enum ModelFolder {
   /// - Parameters:
   ///   - path: a checkpoint, a folder saved by Hugging Face, or a run folder.
   ///   - choice: which checkpoint of a run; nil for the best, or where a run has none yet, the newest.
-  ///   - tell: gets a sentence for what was chosen, and for each checkpoint that was passed over.
+  ///   - report: gets a sentence for what was chosen, and for each checkpoint that was passed over.
   /// - Returns: a folder with `config.json`. A checkpoint of a run has been verified.
   /// - Throws: errors that name the folder and what it lacks.
-  public static func resolve(_ path: String, _ choice: CheckpointChoice? = nil, tell: (String) -> Void) throws -> String {
+  public static func resolve(_ path: String, _ choice: CheckpointChoice? = nil, report: (String) -> Void) throws -> String {
     guard Folders.exists(path) else {
       let problem = Folders.isFile(path) ? "is a file." : "does not exist."
       throw DataError(path, problem, remedy: "Name a run folder, a checkpoint folder, or a folder saved by Hugging Face.")
     }
     if Folders.isFile(path + "/config.json") { return try single(path, choice) }
     let run = RunFolder(path)
-    let checkpoint = try chosen(run, choice, tell)
-    tell("using \(printableName(checkpoint.path)), \(try description(checkpoint, of: run))")
+    let checkpoint = try chosen(run, choice, report)
+    report("using \(printableName(checkpoint.path)), \(try description(checkpoint, of: run))")
     return checkpoint.path
   }
 
@@ -55,10 +55,10 @@ public enum ModelFolder {
     return path
   }
 
-  private static func chosen(_ run: RunFolder, _ choice: CheckpointChoice?, _ tell: (String) -> Void) throws -> Checkpoint {
+  private static func chosen(_ run: RunFolder, _ choice: CheckpointChoice?, _ report: (String) -> Void) throws -> Checkpoint {
     switch choice {
     case .step(let step): return try run.checkpoint(step: step)
-    case .latest: return try newest(run, tell)
+    case .latest: return try newest(run, report)
     case .best:
       guard let best = try run.best() else {
         throw DataError(run.path, "names no best checkpoint: it has not been validated yet.", remedy: "Use --checkpoint latest.")
@@ -70,15 +70,15 @@ public enum ModelFolder {
       } catch {
         // What cannot be read is no reason to take another one.
         guard error.exitCode == .data else { throw error }
-        tell("warning: the best checkpoint is not used: \(error)")
+        report("warning: the best checkpoint is not used: \(error)")
       }
-      return try newest(run, tell)
+      return try newest(run, report)
     }
   }
 
-  private static func newest(_ run: RunFolder, _ tell: (String) -> Void) throws -> Checkpoint {
+  private static func newest(_ run: RunFolder, _ report: (String) -> Void) throws -> Checkpoint {
     let recovery = try run.newestIntact()
-    for warning in recovery.warnings { tell("warning: \(warning)") }
+    for warning in recovery.warnings { report("warning: \(warning)") }
     guard let newest = recovery.checkpoint else {
       throw DataError(run.path, "holds neither a model nor a run with a checkpoint.", remedy: "Has the run saved one yet?")
     }

@@ -9,7 +9,7 @@ public enum CommitOutcome: Sendable, Equatable {
   case written
   /// The step had been saved before a resume, and the replay gave the same bytes; the first one stays.
   case alreadyThere
-  /// The step had a checkpoint that was damaged, as told; the new one took its place.
+  /// The step had a checkpoint that was damaged, as reported; the new one took its place.
   case replacedDamaged(String)
 }
 
@@ -41,7 +41,7 @@ extension RunFolder {
     do throws(CheckpointError) {
       try Folders.createNew(temporary)
       let document = try write(snapshot, into: temporary)
-      let outcome = try settle(document, from: temporary, step: step)
+      let outcome = try place(document, from: temporary, step: step)
       try setLatest(step: step)
       return outcome
     } catch {
@@ -90,7 +90,7 @@ extension RunFolder {
   }
 
   /// Gives the temporary folder its name, unless the step has an intact checkpoint already.
-  private func settle(_ document: StateDocument, from temporary: String, step: Int) throws(CheckpointError) -> CommitOutcome {
+  private func place(_ document: StateDocument, from temporary: String, step: Int) throws(CheckpointError) -> CommitOutcome {
     let target = checkpointPath(step: step)
     guard try Folders.kind(of: target) != .absent else {
       try Folders.rename(temporary, to: target)

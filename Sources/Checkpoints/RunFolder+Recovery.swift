@@ -41,21 +41,21 @@ extension RunFolder {
   ///
   /// - Returns: one sentence for each that named something else.
   public func repairPointers(resuming state: TrainingState) throws(CheckpointError) -> [String] {
-    var told: [String] = []
-    if try repair("latest", to: state.step) { told.append("latest did not name \(Self.checkpointName(step: state.step)), from which the run goes on, and was corrected.") }
+    var warnings: [String] = []
+    if try repair("latest", to: state.step) { warnings.append("latest did not name \(Self.checkpointName(step: state.step)), from which the run resumes, and was corrected.") }
     if let best = state.bestStep, isWhole(step: best) {
-      if try repair("best", to: best) { told.append("best did not name \(Self.checkpointName(step: best)), the step of lowest validation loss, and was corrected.") }
+      if try repair("best", to: best) { warnings.append("best did not name \(Self.checkpointName(step: best)), the step of lowest validation loss, and was corrected.") }
     } else if Folders.isFile(path + "/best") {
       // The best checkpoint is lost. An older one still serves; a name that leads nowhere does not.
       var named: Int?
       do throws(CheckpointError) { named = try best() } catch {
         guard error.isDamage else { throw error }
       }
-      guard named.map({ $0 > state.step || !isWhole(step: $0) }) ?? true else { return told }
+      guard named.map({ $0 > state.step || !isWhole(step: $0) }) ?? true else { return warnings }
       try Folders.remove(path + "/best")
-      told.append("best named no checkpoint of this run and was removed.")
+      warnings.append("best named no checkpoint of this run and was removed.")
     }
-    return told
+    return warnings
   }
 
   /// Lets `best` name a step that has a checkpoint. - Returns: whether it named none at all before, because it was damaged.

@@ -30,7 +30,7 @@ public struct RunFolder: Sendable, Equatable {
     return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
   }
 
-  /// More steps than this no configuration can ask for; up to here counts of samples and tokens fit their integers.
+  /// More steps than this no configuration can set; up to here counts of samples and tokens fit their integers.
   public static let largestStep = 100_000_000
 
   /// The step of a checkpoint's folder name; nil for any other name.
@@ -158,7 +158,7 @@ public struct RunFolder: Sendable, Equatable {
     try Folders.writeText(Self.checkpointName(step: step) + "\n", to: path + "/" + name)
   }
 
-  /// Steps that have a checkpoint folder, rising; whether it is intact is another question.
+  /// Steps that have a checkpoint folder, rising; not all need be intact.
   public func steps() throws(CheckpointError) -> [Int] {
     try Folders.names(in: checkpointsPath).compactMap(Self.step(ofCheckpointNamed:)).sorted()
   }

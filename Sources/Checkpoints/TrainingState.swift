@@ -28,7 +28,7 @@ public struct TrainingState: Codable, Sendable, Equatable {
   public var bestStep: Int?
   /// What the bits depend on besides configuration and data, by name; nil in checkpoints that were written without it.
   public var arithmetic: [String: String]?
-  /// Where the run went on with other arithmetic, as asked; nil for nowhere.
+  /// Where the run resumed with a different numerical environment, as allowed; nil for nowhere.
   public var arithmeticBreaks: [ArithmeticBreak]?
   /// Which samples were trained on; nil in checkpoints of before there was a ledger.
   public var account: SampleAccount?
@@ -112,7 +112,7 @@ struct StateDocument: Codable, Equatable {
   var files: [String: FileRecord]
   var training: TrainingState
 
-  private static let seal = ",\n\"sha256\":\""
+  private static let checksumKey = ",\n\"sha256\":\""
   private static let close = "\"}\n"
 
   /// The same bytes for the same values: keys sorted, numbers in their shortest exact spelling.
@@ -120,7 +120,7 @@ struct StateDocument: Codable, Equatable {
     let body: Data
     do { body = try JSONEncoder.snakeCase().encode(self) } catch { throw CheckpointError("encode", "state.json", "\(error)", exitCode: .failed) }
     let open = Array(body.dropLast())
-    return open + Array((Self.seal + SHA256.of(open) + Self.close).utf8)
+    return open + Array((Self.checksumKey + SHA256.of(open) + Self.close).utf8)
   }
 
   /// Bytes of the largest `state.json` there may be: a thousand layers have some 16,000 exponents of less than 100 bytes each.
@@ -128,13 +128,13 @@ struct StateDocument: Codable, Equatable {
 
   /// - Throws: `CheckpointError` when a byte has changed since it was written, or another version wrote it.
   init(decoding bytes: [UInt8], path: String) throws(CheckpointError) {
-    let tail = Self.seal.utf8.count + 64 + Self.close.utf8.count
+    let tail = Self.checksumKey.utf8.count + 64 + Self.close.utf8.count
     let open = Array(bytes.dropLast(tail))
-    let isSealed = bytes.count > tail && bytes.suffix(tail).elementsEqual((Self.seal + SHA256.of(open) + Self.close).utf8)
-    try Self.refuseOtherVersion(bytes, isSealed: isSealed, path)
-    guard isSealed else { throw CheckpointError("read", path, "its digest does not match its content") }
+    let isIntact = bytes.count > tail && bytes.suffix(tail).elementsEqual((Self.checksumKey + SHA256.of(open) + Self.close).utf8)
+    try Self.refuseOtherVersion(bytes, isIntact: isIntact, path)
+    guard isIntact else { throw CheckpointError("read", path, "its digest does not match its content") }
     do { self = try JSONDecoder.snakeCase().decode(Self.self, from: Data(open + Array("}".utf8))) } catch {
-      throw CheckpointError("read", path, "it is no training state: \(error)")
+      throw CheckpointError("read", path, "it is not a training state: \(error)")
     }
     if let problem = training.problem { throw CheckpointError("read", path, "its \(problem)") }
   }
@@ -145,10 +145,10 @@ struct StateDocument: Codable, Equatable {
   }
 
   /// Every format has its version in one of two places, but perhaps another digest.
-  private static func refuseOtherVersion(_ bytes: [UInt8], isSealed: Bool, _ path: String) throws(CheckpointError) {
+  private static func refuseOtherVersion(_ bytes: [UInt8], isIntact: Bool, _ path: String) throws(CheckpointError) {
     let training = (try? JSONValue.parse(bytes))?["training"]
     guard let version = (training?["format_version"] ?? training?["formatVersion"])?.integer, version != TrainingState.currentFormatVersion else { return }
-    let digest = isSealed || version < TrainingState.currentFormatVersion ? "" : "; its digest is none that this program knows"
+    let digest = isIntact || version < TrainingState.currentFormatVersion ? "" : "; this program does not know its digest"
     throw CheckpointError(
       "read", path, "it has format version \(version), and this program reads version \(TrainingState.currentFormatVersion)\(digest)",
       remedy: "Use the version of Lockstep that wrote it, or start a new run; what lockstep export of that version writes can be its init.from.", isOtherVersion: true)

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// One piece of work at a time on a thread of its own, and its result for whoever asks.
+/// One piece of work at a time on a thread of its own, and its result.
 public final class WriterThread: Sendable {
   public typealias Outcome = Result<[String], any Error>
 
@@ -22,7 +22,7 @@ public final class WriterThread: Sendable {
     }
   }
 
-  /// Starts a piece of work, which gives sentences worth telling.
+  /// Starts a piece of work, which returns warnings.
   ///
   /// - Precondition: the thread is free.
   public func start(_ work: @escaping @Sendable () throws -> [String]) {

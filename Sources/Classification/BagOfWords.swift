@@ -64,7 +64,7 @@ public struct BagOfWordsMeasure: Measure {
 
   public var labelledData: String? { options.examples }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { nil }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { nil }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let data = try LabelledText.read(options, seed: context.seed, context.communicator)

@@ -10,15 +10,15 @@ struct ClassificationScore {
   init(predictions: [Int], labels: [Int], classes: Int) {
     precondition(predictions.count == labels.count, "\(predictions.count) predictions for \(labels.count) labels")
     correct = zip(predictions, labels).map { $0 == $1 ? 1 : 0 }
-    var (hits, asked, given) = ([Double](repeating: 0, count: classes), [Double](repeating: 0, count: classes), [Double](repeating: 0, count: classes))
+    var (hits, actual, predicted) = ([Double](repeating: 0, count: classes), [Double](repeating: 0, count: classes), [Double](repeating: 0, count: classes))
     for (prediction, label) in zip(predictions, labels) {
       if prediction == label { hits[label] += 1 }
-      asked[label] += 1
-      given[prediction] += 1
+      actual[label] += 1
+      predicted[prediction] += 1
     }
     // 2·TP / (2·TP + FP + FN).
-    let present = (0..<classes).filter { asked[$0] + given[$0] > 0 }
-    macroF1 = present.isEmpty ? 0 : present.reduce(0) { $0 + 2 * hits[$1] / (asked[$1] + given[$1]) } / Double(present.count)
+    let present = (0..<classes).filter { actual[$0] + predicted[$0] > 0 }
+    macroF1 = present.isEmpty ? 0 : present.reduce(0) { $0 + 2 * hits[$1] / (actual[$1] + predicted[$1]) } / Double(present.count)
   }
 
   var accuracy: Double { correct.reduce(0, +) / Double(max(correct.count, 1)) }

@@ -33,7 +33,7 @@ public struct FinetuneMeasure: Measure {
     public var testExamples = 0
     /// cls, mean or last.
     public var feature = "mean"
-    /// Weights drawn anew in place of the model's: training from nothing.
+    /// Random weights in place of the model's: training from scratch.
     public var untrained = false
     public var epochs = 3
     /// Near the rate a small model was pretrained with; models of 100 M parameters want 2e-5 … 5e-5.
@@ -76,7 +76,7 @@ public struct FinetuneMeasure: Measure {
     return [.init(key: "measures.finetune.batch", sentence: sentence)]
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.textUnsupportedReason }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let problems = problems(microBatch: context.microBatch, context: context.model.configuration.maxPosition)
@@ -113,7 +113,7 @@ public struct FinetuneMeasure: Measure {
       if context.communicator.rank == 0 { try tuning.save(classifier, to: folder) }
       notes.append("Saved in \(folder): \(classifier.architecture) with its own head (\(head.rawValue) on the feature \(feature.rawValue)).")
     }
-    if options.untrained { notes.append("Weights were drawn anew: this is training from nothing.") }
+    if options.untrained { notes.append("The weights are random: this is training from scratch.") }
     return MeasureResult(
       data.score(predictions).values("finetune") + [MeasuredValue("finetune.majority_accuracy", data.majorityAccuracy, least: 0, most: 1)],
       tables: ["finetune.epochs": MeasuredTable(["epoch", "training loss", "test accuracy"], rows)], notes: notes,
@@ -156,7 +156,7 @@ private struct Finetuning {
         seed: context.seed, steps: steps, optimizer: optimizer,
         schedule: LearningRateSchedule(type: .linear, warmupSteps: steps / 10, minLrFactor: 0)),
       communicator: context.communicator)
-    trainer.bank.initialize(seed: context.seed)
+    trainer.parameters.initialize(seed: context.seed)
     if !options.untrained { copyWeights(of: context.model) }
   }
 
@@ -164,15 +164,15 @@ private struct Finetuning {
   private func copyWeights(of model: MeasuredModel) {
     for entry in objective.networks.trained.entries {
       guard let from = model.parameters.layout.entry(named: entry.name) else { continue }
-      trainer.bank.trained.view(entry.index).copy(from: model.parameters.view(from.index))
+      trainer.parameters.trained.view(entry.index).copy(from: model.parameters.view(from.index))
     }
   }
 
   func save(_ classifier: SequenceClassifier, to folder: String) throws {
-    try classifier.save(trainer.bank.trained, context.model.vocabulary, tokenizer: context.model.path, to: folder)
+    try classifier.save(trainer.parameters.trained, context.model.vocabulary, tokenizer: context.model.path, to: folder)
   }
 
-  /// - Returns: epoch, mean training loss and test accuracy, a row an epoch; the last predictions.
+  /// - Returns: epoch, mean training loss and test accuracy, one row per epoch; the last predictions.
   func run() throws -> (rows: [[Double]], predictions: [Int]) {
     var (rows, predictions) = ([[Double]](), [Int]())
     var (sum, since, passed) = (0.0, 0, 0)
@@ -194,9 +194,9 @@ private struct Finetuning {
     return (rows, predictions)
   }
 
-  /// The class of every test text, without dropout. Groups of texts are dealt over ranks and threads.
+  /// The class of every test text, without dropout. Groups of texts are partitioned over ranks and threads.
   private func predict() throws -> [Int] {
-    let (objective, parameters, size) = (objective, trainer.bank.trained, context.microBatch)
+    let (objective, parameters, size) = (objective, trainer.parameters.trained, context.microBatch)
     let causal = context.model.configuration.attentionMask == .causal
     let groups = TextGroups(texts, of: data.train.count..<texts.tokens.count, size: size, causal: causal)
     let length = texts.tokens.reduce(1) { max($0, $1.count) }
@@ -231,7 +231,7 @@ extension FinetuneMeasure.Options {
   public static var sentences: [String: String] {
     shared.merging([
       "feature": "The state the classifier reads: cls, mean or last.",
-      "untrained": "Weights drawn anew in place of the model's: training from nothing.",
+      "untrained": "Random weights in place of the model's: training from scratch.",
       "epochs": "Passes over the training examples.",
       "learning_rate": "The peak rate: near that of pretraining for small models, 2e-5 … 5e-5 for those of 100 million parameters.",
       "batch": "Examples an optimiser step, a multiple of the command's --micro-batch.",

@@ -7,7 +7,7 @@ import Tokenizers
 protocol FrozenTextOptions: LabelledTextOptions {
   /// cls, mean, last, or all.
   var features: String { get }
-  /// Weights drawn anew in place of the model's: what the shape alone gives.
+  /// Random weights in place of the model's: the accuracy of the architecture alone.
   var untrained: Bool { get }
 }
 
@@ -36,7 +36,7 @@ struct FrozenFeatures {
     examples = try context.features(features, texts, parameters: options.untrained ? context.model.untrained(seed: context.seed) : nil)
     notes =
       texts.notes(context: context.model.configuration.maxPosition)
-      + (options.untrained ? ["Weights were drawn anew: this is the accuracy of the shape alone."] : [])
+      + (options.untrained ? ["The weights are random: this is the accuracy of the architecture alone."] : [])
       + (options.features == "all" && !texts.framed ? ["The model was trained on samples without [CLS], so there is no feature cls."] : [])
   }
 }

@@ -8,7 +8,7 @@ import Storage
 
 /// Options that all measures on labelled text share.
 public protocol LabelledTextOptions: MeasureOptions {
-  /// A CSV or TSV file, or one with another separator, compressed or not, with a text and a label a row.
+  /// A CSV or TSV file, or one with another separator, compressed or not, with one text and one label per row.
   var train: String { get }
   /// Another such file; empty to hold out a fifth of `train`.
   var test: String { get }
@@ -32,7 +32,7 @@ extension LabelledTextOptions {
     func require(_ holds: Bool, _ key: String, _ sentence: String) {
       if !holds { problems.append(.init(key: "measures.\(measure).\(key)", sentence: sentence)) }
     }
-    require(!train.isEmpty, "train", "is missing; name a TSV or CSV file with a text and a label a row.")
+    require(!train.isEmpty, "train", "is missing; name a TSV or CSV file with one text and one label per row.")
     require(separator.isEmpty || tableSeparator != nil, "separator", "is \"\(separator)\"; it must be \(TableSeparator.choices).")
     for (key, path) in [("train", train), ("test", test)] where !path.isEmpty && separator.isEmpty {
       require(TableFile.isTable(path), key, "is \(path); it must end in .tsv or .csv (.gz, .zst or .xz may follow), or `separator` must say what parts the columns.")
@@ -45,7 +45,7 @@ extension LabelledTextOptions {
     return problems
   }
 
-  /// Names the examples: equal for measures that ask the same ones.
+  /// Names the examples: equal for measures of the same ones.
   var examples: String {
     [train, test, textColumn, labelColumn, "\(header)", "\(trainExamples)", "\(testExamples)"].joined(separator: "\u{1F}")
   }
@@ -174,7 +174,7 @@ public struct LabelledText: Sendable, Equatable {
       }
       return Row(text: text, label: label, line: entry.line)
     }
-    guard !rows.isEmpty else { throw DataError(path, "holds no examples.", remedy: "Name a file with a text and a label a row.") }
+    guard !rows.isEmpty else { throw DataError(path, "holds no examples.", remedy: "Name a file with one text and one label per row.") }
     return (rows, table.notes)
   }
 
@@ -296,16 +296,16 @@ extension LabelledTextOptions {
   /// Of the options that all measures on labelled text share.
   static var shared: [String: String] {
     [
-      "train": "A file with a text and a label a row, .tsv or .csv, also .gz; it must be given.",
+      "train": "A file with one text and one label per row, .tsv or .csv, also .gz; it must be given.",
       "test": "Another such file; empty to hold out a fifth of train.",
       "text_column": "Name of the text's column, or its number from 1; several with commas between them are joined by line ends.",
       "label_column": "Name of the label's column, or its number from 1.",
       "header": "The first row names the columns.",
-      "separator": "What stands between the columns, where the ending of the file does not say it.",
+      "separator": "Separator of the columns, where the file extension does not imply it.",
       "train_examples": "At most so many training examples, drawn by the seed; 0 for all.",
       "test_examples": "At most so many test examples, drawn by the seed; 0 for all.",
-      "features": "The state a text is told by: cls, mean, last, or all for each of the three.",
-      "untrained": "Weights drawn anew in place of the model's: what the shape alone gives.",
+      "features": "The features of a text: cls, mean, last, or all for each of the three.",
+      "untrained": "Random weights in place of the model's: the accuracy of the architecture alone.",
     ]
   }
 

@@ -18,7 +18,7 @@ struct LinearProbe {
   /// - Parameters:
   ///   - x: rows of the training examples, then those of the test examples.
   ///   - prepare: what is fitted on the rows that a fit may see, such as a standardisation, and applied to all.
-  /// Collective: strengths are dealt over ranks and threads.
+  /// Collective: strengths are partitioned over ranks and threads.
   init<Matrix: ExampleMatrix>(
     _ x: Matrix, _ data: LabelledText, split: (fit: [Int], validation: [Int]), _ context: MeasureContext,
     prepare: (Matrix, [Int]) -> Matrix = { x, _ in x }
@@ -64,7 +64,7 @@ public struct ProbeMeasure: Measure {
     public var testExamples = 0
     /// cls, mean, last, or all.
     public var features = "mean"
-    /// Weights drawn anew in place of the model's: what the shape alone gives.
+    /// Random weights in place of the model's: the accuracy of the architecture alone.
     public var untrained = false
 
     public init() {}
@@ -84,7 +84,7 @@ public struct ProbeMeasure: Measure {
 
   public var labelledData: String? { options.examples }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.textUnsupportedReason }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let data = try LabelledText.read(options, seed: context.seed, context.communicator)

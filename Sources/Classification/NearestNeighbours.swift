@@ -19,7 +19,7 @@ public struct NearestNeighboursMeasure: Measure {
     public var testExamples = 0
     /// cls, mean, last, or all.
     public var features = "mean"
-    /// Weights drawn anew in place of the model's: what the shape alone gives.
+    /// Random weights in place of the model's: the accuracy of the architecture alone.
     public var untrained = false
     /// Neighbours that vote.
     public var neighbours = 20
@@ -44,7 +44,7 @@ public struct NearestNeighboursMeasure: Measure {
 
   public var labelledData: String? { options.examples }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.textUnsupportedReason }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let data = try LabelledText.read(options, seed: context.seed, context.communicator)
@@ -78,11 +78,11 @@ public struct NearestNeighboursMeasure: Measure {
     return result
   }
 
-  /// The class of row `asked` by its neighbours among the first rows, which have the labels. - Complexity: examples · width.
-  static func vote(_ unit: DenseExamples, _ asked: Int, labels: [Int], classes: Int, neighbours: Int) -> Int {
+  /// The class of row `query` by its neighbours among the first rows, which have the labels. - Complexity: examples · width.
+  static func vote(_ unit: DenseExamples, _ query: Int, labels: [Int], classes: Int, neighbours: Int) -> Int {
     let cosines = unit.values.withUnsafeBufferPointer { x -> [Double] in
       guard let x = x.baseAddress else { return [] }
-      return labels.indices.map { dot(x + $0 * unit.columns, x + asked * unit.columns, unit.columns) }
+      return labels.indices.map { dot(x + $0 * unit.columns, x + query * unit.columns, unit.columns) }
     }
     let nearest = cosines.indices.sorted { (cosines[$1], $0) < (cosines[$0], $1) }.prefix(neighbours)
     var (votes, sums) = ([Int](repeating: 0, count: classes), [Double](repeating: 0, count: classes))

@@ -129,7 +129,7 @@ struct TextClassification: Objective {
   }
 }
 
-/// Labelled texts as samples: each as long as the longest of those asked for together, with its label as a field.
+/// Labelled texts as samples: each as long as the longest of those requested together, with its label as a field.
 struct LabelledSamples: SampleSource {
   /// Name of the field with a sample's class.
   static let label = "label"

@@ -18,7 +18,7 @@ public struct TextEmbedding: Sendable {
   /// Collective: the same values on every rank and any number of ranks.
   ///
   /// - Parameters:
-  ///   - file: one text a line, or JSON lines, CSV, TSV, as `choice` reads them. Rank 0 alone needs to have it.
+  ///   - file: one text per line, or JSON lines, CSV, TSV, as `choice` reads them. Rank 0 alone needs to have it.
   ///   - feature: which states of the last layer are averaged.
   /// - Throws: `DataError` naming the file or the text; `ConfigurationError` for a feature that the model does not have.
   public init(ofTextsIn file: String, _ choice: InputChoice, feature: TextFeature, _ context: MeasureContext) throws {
@@ -42,7 +42,7 @@ public struct TextEmbedding: Sendable {
       if let blank = texts.firstIndex(where: { $0.allSatisfy { $0 <= 0x20 } }) {
         throw DataError("\(file), text \(blank + 1)", "is empty.", remedy: "Remove it: every text of the file becomes a row of the output.")
       }
-      guard !texts.isEmpty else { throw DataError(file, "holds no text.", remedy: "Name a file with a text a line, or JSON lines, CSV or TSV.") }
+      guard !texts.isEmpty else { throw DataError(file, "holds no text.", remedy: "Name a file with one text per line, or JSON lines, CSV or TSV.") }
       bytes = [UInt8](try JSONEncoder.snakeCase().encode(texts))
     }
     bytes = try communicator.broadcast(bytes)

@@ -121,7 +121,7 @@ extension SequenceInput {
 extension MeasureContext {
   /// The features of texts under the frozen network: one matrix [texts, width] a feature.
   ///
-  /// `microBatch` texts of neighbouring lengths are computed together; such a group is the item that is dealt over ranks and threads.
+  /// `microBatch` texts of neighbouring lengths are computed together; such a group is the item that is partitioned over ranks and threads.
   /// - Parameter parameters: in place of the model's.
   func features(_ features: [TextFeature], _ texts: EncodedTexts, parameters: ParameterStore? = nil) throws -> [DenseExamples] {
     let (encoder, parameters, microBatch) = (model.encoder, parameters ?? model.parameters, microBatch)

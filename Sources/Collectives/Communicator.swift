@@ -57,7 +57,7 @@ public protocol Communicator: AnyObject {
   /// Starts an exchange: this rank receives its own part of every rank's `values`, one after the other in rank order.
   ///
   /// - Parameters:
-  ///   - parts: one range of `values` a rank, the same on all of them.
+  ///   - parts: one range of `values` per rank, the same on all of them.
   ///   - received: memory for `size` times this rank's part.
   func startAllToAll(
     _ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>

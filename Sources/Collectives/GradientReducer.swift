@@ -199,9 +199,9 @@ extension GradientSum {
     clear()
   }
 
-  /// After a step: exponents follow the largest summed gradient of each tensor. - Returns: whether the step must be taken
+  /// After a step: sets exponents by the largest summed gradient of each tensor. - Returns: whether the step must be taken
   /// again because its exponents were only guesses.
-  public func follow(largest: [Float]) -> Bool {
+  public func updateExponents(largest: [Float]) -> Bool {
     guard arithmetic == .exact else { return false }
     let again = provisional
     for (entry, value) in largest.enumerated() where value > 0 {

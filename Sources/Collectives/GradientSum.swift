@@ -18,14 +18,14 @@ public enum SumArithmetic: String, Codable, Sendable, CaseIterable {
 /// grow into. What does not fit, or is not finite, raises a count for its tensor that travels behind the last bucket:
 /// all ranks learn of it in the same place.
 ///
-/// Invariant: `memory` holds `layout.count` elements and two counts a tensor. A range is written under its stripe's
+/// Invariant: `memory` holds `layout.count` elements and two counts per tensor. A range is written under its stripe's
 /// lock by any thread until all threads have passed it in their last micro-batch; from then on by MPI alone until
 /// `finish`; after that by the optimiser, one thread a range.
 public final class GradientSum: @unchecked Sendable {
   // Sendable: `add` takes the lock of every stripe it writes, and the other phases are separated by the trainer.
   public let layout: ParameterLayout
   public let arithmetic: SumArithmetic
-  /// One exponent a tensor.
+  /// One exponent per tensor.
   public internal(set) var exponents: [Int]
   /// Tensors whose exponent was never set by a gradient; the first step is taken again once it is.
   public internal(set) var provisional: Bool
@@ -212,7 +212,7 @@ public final class GradientSum: @unchecked Sendable {
 
     public func addRows(_ rows: [Int32], _ gradient: TensorView, of entry: Int) {
       let e = owner.layout.entries[entry]
-      precondition(gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) a row")
+      precondition(gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) per row")
       for (i, row) in rows.enumerated() {
         add(gradient.rows(i..<i + 1), at: e.offset + Int(row) * e.columns, entry: entry)
       }

@@ -37,7 +37,7 @@ public enum Heartbeat {
     while true {
       Thread.sleep(forTimeInterval: 0.25)
       let now = beats.load(ordering: .relaxed)
-      // Who slept much longer than asked was paused together with everything else here.
+      // Who slept much longer than requested was paused together with everything else here.
       let wasPaused = (ContinuousClock.now - looked).inSeconds > StallWatch.pause
       looked = .now
       if now != seen || wasPaused { (seen, since) = (now, looked) }

@@ -23,7 +23,7 @@ public final class MPICommunicator: Communicator {
   }
   /// Waits begun so far.
   private var waits = 0
-  /// Made on all ranks together by `learnNames`.
+  /// Made on all ranks together by `exchangeHostNames`.
   var stallWatch: StallWatch?
 
   /// Starts MPI. - Throws: `CollectiveError` when the library refuses or cannot serve one thread.
@@ -166,8 +166,8 @@ public final class MPICommunicator: Communicator {
     if let stallSeconds { try stallWatch?.look(&wait, limit: stallSeconds, from: self) }
   }
 
-  /// Lets every rank learn the names of all, so that a report of a stall can say who and where. Collective.
-  public func learnNames() throws(CollectiveError) {
+  /// Exchanges the host names of all ranks, so that a report of a stall can say who and where. Collective.
+  public func exchangeHostNames() throws(CollectiveError) {
     if stallWatch == nil, size > 1 { stallWatch = try StallWatch(self) }
   }
 

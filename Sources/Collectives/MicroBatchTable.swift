@@ -1,8 +1,8 @@
 import Core
 import Tensors
 
-/// One row of doubles a micro-batch of the whole batch. Every micro-batch writes its own row on whichever worker has it;
-/// the sum over ranks adds zeros, which is exact, and rows are then added in index order: the result has one value whatever the dealing.
+/// One row of doubles per micro-batch of the whole batch. Every micro-batch writes its own row on whichever worker has it;
+/// the sum over ranks adds zeros, which is exact, and rows are then added in index order: the result has one value whatever the partition.
 ///
 /// Invariant: a row is written by the one worker that has its micro-batch.
 public final class MicroBatchTable: @unchecked Sendable {

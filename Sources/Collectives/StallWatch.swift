@@ -3,7 +3,7 @@ import Core
 import Foundation
 import Tensors
 
-/// Finds out which rank keeps the others waiting. MPI never tells: a stopped process, a dead link or a hung disk looks
+/// Finds out which rank keeps the others waiting. MPI does not report it: a stopped process, a dead link or a hung disk looks
 /// like a slow one for ever.
 ///
 /// A rank that has waited for a while reports the number of its wait to all others, and answers reports as soon as it sees
@@ -62,7 +62,7 @@ final class StallWatch {
     guard waited > limit else { return }
     let late = (0..<size).filter { $0 != rank && reported[$0] < wait.number }
     let lowest = (0..<size).first { $0 == rank || !late.contains($0) } ?? rank
-    // One rank speaks: the lowest that is here, and the next ones only if it does not.
+    // One rank isRoot: the lowest that is here, and the next ones only if it does not.
     guard rank == lowest || waited > limit + 1 + 0.2 * Double(rank) else { return }
     throw CollectiveError("waiting in \(communicator.phase)", rank: rank, reason: sentence(late, waited), exitCode: .stalled)
   }

@@ -83,7 +83,7 @@ struct Benchmark: ParsableCommand {
 
   struct StepCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
-      commandName: "step", abstract: "Times optimiser steps on random samples, beside the machine's own sgemm rate.",
+      commandName: "step", abstract: "Times optimiser steps on random samples, with the sgemm rate of the machine.",
       discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --hidden-size 384 --num-layers 6 --json")
 
     @OptionGroup var options: Case
@@ -131,7 +131,7 @@ struct Benchmark: ParsableCommand {
   struct OverheadsCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
       commandName: "overheads",
-      abstract: "What the promise costs: steps with the exact sum and a float sum, with and without comparing replicas, alternately.",
+      abstract: "Measures the cost of reproducibility: steps with the exact sum and with a float sum, with and without comparing replicas, alternately.",
       discussion: "Example: mpirun -n 2 lockstep benchmark overheads --hidden-size 384 --num-layers 6 --steps 15")
 
     @OptionGroup var options: Case
@@ -165,7 +165,7 @@ struct Benchmark: ParsableCommand {
   /// What another process of this program measures its best kernels with.
   struct ProductsCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
-      commandName: "products", abstract: "Only prints single-precision flops a second of matrix products.", shouldDisplay: false)
+      commandName: "products", abstract: "Only prints single-precision flops per second of matrix products.", shouldDisplay: false)
 
     @Option(parsing: .unconditional, help: "Computing threads.") var threads = 1
     @Option(parsing: .unconditional, help: "Seconds to measure for.") var seconds = 0.3

@@ -16,21 +16,21 @@ struct Compare: ComputingCommand {
     discussion: """
       Example: mpirun -n 2 lockstep compare configs/compare/ahead-or-around.toml --set seeds=3
 
-      The same command again goes on: what is trained stays, what is measured stays, and the report is written anew. \
-      report.html, report.md, report.json, tables as CSV, and figures as SVG and CSV come to lie in folder/name. \
+      The same command again resumes: trained runs and measured results are kept, and the report is written again. \
+      report.html, report.md, report.json, tables as CSV, and figures as SVG and CSV are written to folder/name. \
       docs/comparisons.md says how to read them.
       """)
 
   @Argument(help: "The comparison, a TOML file.") var file: String
   @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key: --set budget.steps=50. May be repeated.") var settings: [String] = []
   @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
-  @Flag(help: "Only say what each arm would do with the budget.") var dryRun = false
+  @Flag(help: "Only report what each arm would do with the budget.") var dryRun = false
 
   var continuedRun: (core: String, folder: String)? {
     guard let text = try? ConfigurationFile.text(file), let comparison = try? ComparisonFile(toml: text, place: file, settings: settings),
       let names = try? FileManager.default.contentsOfDirectory(atPath: comparison.path + "/runs")
     else { return nil }
-    // All runs of a comparison are computed alike, so any of them tells.
+    // All runs of a comparison are computed alike, so any of them has it.
     return names.sorted().lazy.compactMap { RecordedKernel.newest(in: RunFolder("\(comparison.path)/runs/\($0)")) }.first.map { ($0, comparison.path) }
   }
 
@@ -39,7 +39,7 @@ struct Compare: ComputingCommand {
     try Job.run(.withoutSettings) { communicator in
       BLAS.useOneThread()
       let text = try shared(communicator)
-      try communicator.learnNames()
+      try communicator.exchangeHostNames()
       let threads = try Job.collectively(communicator) { try ComputingThreads.count(self.threads, communicator) }
       let (comparison, plans) = try Job.collectively(communicator) {
         let comparison = try ComparisonFile(toml: text, place: file, settings: settings)
@@ -47,21 +47,21 @@ struct Compare: ComputingCommand {
         return (comparison, try comparison.arms.map { try comparison.plan($0) })
       }
       try Job.requireEqual(try comparison.rankSettings(plans), communicator)
-      let speaks = communicator.rank == 0
-      if speaks { show(comparison, plans) }
+      let isRoot = communicator.rank == 0
+      if isRoot { show(comparison, plans) }
       if dryRun { return }
       try Arithmetic.current().requireEqual(over: communicator)
       let runner = try Job.collectively(communicator) {
         let runner = try ComparisonRunner(
-          comparison, plans: plans, communicator: communicator, threads: threads, version: Version.number, progress: speaks ? .standardError() : nil)
+          comparison, plans: plans, communicator: communicator, threads: threads, version: Version.number, progress: isRoot ? .standardError() : nil)
         try runner.check()
         return runner
       }
       guard try runner() else {
-        if speaks { StandardError.write("stopped as asked; run the same command again to go on\n") }
+        if isRoot { StandardError.write("stopped on request; run the same command again to resume\n") }
         throw Failure.Reported(code: .again)
       }
-      guard speaks else { return }
+      guard isRoot else { return }
       let results = try ComparisonResults(comparison, plans: plans, runner.items, version: Version.number)
       try results.write(to: comparison.path, starts: try runner.starts())
       for line in results.verdictLines { try StandardOutput.line(printable(line)) }

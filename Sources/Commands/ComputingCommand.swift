@@ -8,13 +8,13 @@ import Machine
 import Runs
 import Storage
 
-/// A command that computes with OpenBLAS: its kernels are settled before it runs.
+/// A command that computes with OpenBLAS: its kernel is chosen before it runs.
 protocol ComputingCommand: ParsableCommand {
   /// False where options make it compute nothing.
   var computes: Bool { get }
-  /// Whether it is told once that its kernels are not the best; a command that reports on them is not.
+  /// Whether it warns once that its kernels are not the best; a command that reports on them is not.
   var hearsOfKernels: Bool { get }
-  /// The run that goes on, whose kernels it must use.
+  /// The resumed run, whose kernels it must use.
   var continuedRun: (core: String, folder: String)? { get }
 }
 
@@ -24,12 +24,12 @@ extension ComputingCommand {
   var continuedRun: (core: String, folder: String)? { nil }
 
   /// Before MPI starts, because it may start the program anew.
-  func settleKernels() throws {
+  func chooseKernel() throws {
     guard computes else { return }
     let rank = startedRank()
     do {
-      try MPIRequirements.settle()
-      try KernelStart.settle(run: { continuedRun }) { sentence in
+      try MPIRequirements.check()
+      try KernelStart.chooseKernel(run: { continuedRun }) { sentence in
         if rank == 0, hearsOfKernels { StandardError.write("warning: \(sentence)\n") }
       }
     } catch {
@@ -41,7 +41,7 @@ extension ComputingCommand {
 
 }
 
-/// This process's rank as what started it tells it, for MPI has not started; 0 where nothing does.
+/// This process's rank as its launcher sets it, for MPI has not started; 0 where nothing does.
 func startedRank() -> Int {
   let environment = ProcessInfo.processInfo.environment
   return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"].lazy.compactMap { environment[$0].flatMap { Int($0) } }.first ?? 0

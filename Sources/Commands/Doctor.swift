@@ -10,10 +10,10 @@ import Storage
 
 struct Doctor: ComputingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Says whether this machine, or this job under mpirun, is fit to train, and what to do where it is not.",
+    abstract: "Reports whether this machine, or this job under mpirun, can train, and what to do where it cannot.",
     discussion: """
-      Ends with 2 when something would stop a run, hang it, change its bits or make it crawl. With a configuration it also \
-      compares the corpus over hosts and asks for the memory, the disk and the threads the run would take.
+      Ends with exit code 2 when something would stop a run, hang it, change its bits or slow it down. With a configuration it also \
+      compares the corpus over hosts and checks the memory, the disk and the threads that the run would need.
 
       Example: launch/run --command "doctor configs/quickstart.toml" --hostfile hostfiles/example-cluster
       """)
@@ -22,10 +22,10 @@ struct Doctor: ComputingCommand {
   @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key of the configuration. May be repeated.") var settings: [String] = []
   @Option(parsing: .unconditional, help: "A folder runs will be written to, where no configuration names one.") var runs = "runs"
   @Option(parsing: .unconditional, help: "Computing threads per rank, as given to train.") var threads: Int?
-  @Option(parsing: .unconditional, help: "Seconds after which ranks that cannot speak to each other are given up.") var patience = 60
+  @Option(parsing: .unconditional, help: "Seconds to wait for ranks that cannot communicate.") var patience = 60
   @Flag(help: "JSON instead of lines.") var json = false
   @Flag(help: "Only print the OpenBLAS kernels that are used on this host, in one word.") var core = false
-  @Flag(help: "Only print this host's name and the OpenBLAS kernels it can use, best first; those of the run alone where it goes on.") var cores = false
+  @Flag(help: "Only print this host's name and the OpenBLAS kernels it can use, best first; only those of the run where it resumes.") var cores = false
 
   var hearsOfKernels: Bool { false }
   var continuedRun: (core: String, folder: String)? { config.flatMap { Commands.continuedRun(of: $0, settings: settings) } }

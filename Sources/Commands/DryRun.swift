@@ -34,11 +34,11 @@ struct DryRun {
     try row("objective", configuration.objective)
     try row("model", "\(counted(plan.model.numLayers, "layer")), width \(plan.model.hiddenSize), \(counted(plan.model.numHeads, "head")), context \(plan.model.maxPosition), vocabulary \(plan.model.vocabSize)")
     try row("opens as", plan.model.huggingFaceFamily?.architecture ?? "no Hugging Face class")
-    if let obstacle = plan.model.unsupportedByHuggingFace { try row("", obstacle) }
+    if let reason = plan.model.unsupportedByHuggingFace { try row("", reason) }
     try row("parameters", grouped(plan.parameters))
-    try row("samples an epoch", grouped(inputs.training.samplesPerEpoch))
+    try row("samples per epoch", grouped(inputs.training.samplesPerEpoch))
     try row("steps", "\(grouped(plan.steps)) of \(counted(configuration.batch, "sample")) (\(grouped(plan.steps * configuration.batch * plan.model.maxPosition)) tokens)")
-    try row("micro-batches", "\(configuration.batch / configuration.microBatch) a step over \(counted(communicator.size, "rank")) × \(counted(threads, "thread"))")
+    try row("micro-batches", "\(configuration.batch / configuration.microBatch) per step over \(counted(communicator.size, "rank")) × \(counted(threads, "thread"))")
     try row("memory per rank", "\(megabytes(plan.memoryBytes)) (weights, moments, sum \(megabytes(20 * plan.parameters)); activations and scratch \(megabytes(plan.workspaceBytes)))")
     try row("a checkpoint", "\(megabytes(plan.checkpointBytes)), and as much memory on rank 0 while it is written; up to \(configuration.machine.keepLast + 2) are kept: \(megabytes((configuration.machine.keepLast + 2) * plan.checkpointBytes))")
     let kernel = ComputeKernel.current

@@ -27,7 +27,7 @@ struct Embed: ComputingCommand {
   @Option(parsing: .unconditional, help: "The new file to write, ending in .npy or .safetensors.") var output: String
   @Option(parsing: .unconditional, help: "mean (over the positions of the text), cls or last.") var feature = TextFeature.mean
   @Option(parsing: .unconditional, help: "The text's field in JSON lines, or column in CSV and TSV.") var field = "text"
-  @Option(parsing: .unconditional, help: "What parts the columns of a table of any ending: tab, comma, semicolon, bar, space, colon, or a character.")
+  @Option(parsing: .unconditional, help: "Separator of the columns of a table with any file extension: tab, comma, semicolon, bar, space, colon, or a character.")
   var separator: String?
   @Flag(help: "Tables have no header row.") var noHeader = false
   @Option(parsing: .unconditional, help: "Texts computed together.") var microBatch = 8
@@ -38,8 +38,8 @@ struct Embed: ComputingCommand {
       BLAS.useOneThread()
       let (opened, threads) = try Job.collectively(communicator) {
         try check()
-        let opened = try MeasuredModel(try LoadedModel.resolve(model, checkpoint: choice.checkpoint, speaks: communicator.rank == 0))
-        if let reason = opened.textObstacle { throw DataError(opened.path, "\(reason).") }
+        let opened = try MeasuredModel(try LoadedModel.resolve(model, checkpoint: choice.checkpoint, isRoot: communicator.rank == 0))
+        if let reason = opened.textUnsupportedReason { throw DataError(opened.path, "\(reason).") }
         return (opened, try ComputingThreads.count(self.threads, communicator))
       }
       try Job.requireSameInputs(opened, nil, communicator)

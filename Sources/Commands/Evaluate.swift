@@ -19,7 +19,7 @@ import Tensors
 
 struct Evaluate: ComputingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measures a model on a prepared corpus, over all ranks: its loss and perplexity, and whatever else --list names.",
+    abstract: "Measures a model on a prepared corpus, over all ranks: its loss and perplexity, and the other measures that --list names.",
     discussion: """
       Examples:
         mpirun -n 2 lockstep evaluate runs/quickstart --corpus corpora/quickstart --json
@@ -36,9 +36,9 @@ struct Evaluate: ComputingCommand {
   @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
   @Option(parsing: .unconditional, help: "Seed of masks and draws.") var seed: UInt64 = 1
   @Option(parsing: .unconditional, help: "With --measure finetune: the folder to save the classifier in, for the …ForSequenceClassification class of transformers.") var save: String?
-  @Option(parsing: .unconditional, help: "A new file for what probe, knn, finetune and bag-of-words say of each test example: a table with tabs.") var predictions: String?
+  @Option(parsing: .unconditional, help: "A new file for the predictions of probe, knn, finetune and bag-of-words for each test example: a table with tabs.") var predictions: String?
   @Flag(help: "One JSON object instead of a table.") var json = false
-  @Flag(help: "List the measures there are, with their options, and stop.") var list = false
+  @Flag(help: "List the measures with their options, and stop.") var list = false
 
   struct Report: Codable {
     var model: String
@@ -56,7 +56,7 @@ struct Evaluate: ComputingCommand {
     try Job.run { communicator in
       BLAS.useOneThread()
       let threads = try Job.collectively(communicator) { try ComputingThreads.count(self.threads, communicator) }
-      let (opened, corpus, chosen) = try Job.collectively(communicator) { try open(speaks: communicator.rank == 0) }
+      let (opened, corpus, chosen) = try Job.collectively(communicator) { try open(isRoot: communicator.rank == 0) }
       try Job.requireSameInputs(opened, corpus, communicator)
       try communicator.broadcast(
         UnsafeMutableRawBufferPointer(start: opened.parameters.memory, count: 4 * opened.parameters.layout.count), from: 0)
@@ -77,17 +77,17 @@ struct Evaluate: ComputingCommand {
     }
   }
 
-  private func open(speaks: Bool) throws -> (MeasuredModel, Corpus?, [(name: String, measure: any Measure)]) {
+  private func open(isRoot: Bool) throws -> (MeasuredModel, Corpus?, [(name: String, measure: any Measure)]) {
     guard let path = model else { throw ConfigurationError("MODEL", "is missing; name a run folder, a checkpoint, or a folder saved by Hugging Face.") }
     guard (1...4096).contains(microBatch) else { throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...4096.") }
     let chosen = try chosenMeasures()
     try checkOutputs(chosen.map(\.name))
-    let resolved = try LoadedModel.resolve(path, checkpoint: choice.checkpoint, speaks: speaks)
+    let resolved = try LoadedModel.resolve(path, checkpoint: choice.checkpoint, isRoot: isRoot)
     let opened = try corpus.map { try Corpus($0) }
     if let opened { try TokenizerMatch.requireFit(model: resolved, corpus: opened) }
     let model = try MeasuredModel(resolved, corpus: opened)
     for (name, measure) in chosen {
-      if let reason = measure.obstacle(model) { throw ConfigurationError("--measure", "is \(name), but \(resolved) \(reason).") }
+      if let reason = measure.unsupportedReason(model) { throw ConfigurationError("--measure", "is \(name), but \(resolved) \(reason).") }
     }
     return (model, opened, chosen)
   }
@@ -108,7 +108,7 @@ struct Evaluate: ComputingCommand {
     try NewFile.check(predictions)
   }
 
-  /// The measures asked for with their options, every mistake in them at once.
+  /// The requested measures with their options, every mistake in them at once.
   private func chosenMeasures() throws(ConfigurationError) -> [(name: String, measure: any Measure)] {
     let names = measures.isEmpty ? [LossMeasure.name] : measures
     var entries: [MeasureEntry] = []

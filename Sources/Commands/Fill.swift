@@ -8,12 +8,12 @@ import Tokenizers
 
 struct Fill: ComputingCommand, SerialCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Lists the likeliest tokens behind each [MASK] of a text, with a bidirectional model.",
+    abstract: "Lists the most likely tokens for each [MASK] of a text, with a bidirectional model.",
     discussion: "Example: lockstep fill runs/bert-quickstart --text \"the [MASK] of the land\" --top 5")
 
   @Argument(help: "A run folder, a checkpoint, or a folder saved by Hugging Face.") var model: String
   @OptionGroup var choice: CheckpointOption
-  @Option(parsing: .unconditional, help: "The text, with [MASK] where a token is asked for.") var text: String
+  @Option(parsing: .unconditional, help: "The text, with [MASK] where a token is to be predicted.") var text: String
   @Option(parsing: .unconditional, help: "Candidates for each [MASK].") var top = 5
   @Flag(help: "JSON instead of a table.") var json = false
 

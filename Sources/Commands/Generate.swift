@@ -11,10 +11,10 @@ import Tokenizers
 
 struct Generate: ComputingCommand, SerialCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Continues a prompt with a causal model, or fills a stretch of masks behind it with a masked one.",
+    abstract: "Continues a prompt with a causal model, or fills a sequence of masks after it with a masked one.",
     discussion: """
-      Into a file or a pipe goes every byte as the model wrote it; on a terminal control characters are spelt out, as \\x1b, and \
-      bytes that are no UTF-8 are shown as U+FFFD.
+      A file or pipe gets every byte as the model wrote it; on a terminal control characters are escaped, as \\x1b, and \
+      bytes that are not UTF-8 are shown as U+FFFD.
 
       Example: lockstep generate runs/quickstart --prompt "In the beginning" --temperature 0.8 --top-p 0.95 --tokens 200
       """)
@@ -27,11 +27,11 @@ struct Generate: ComputingCommand, SerialCommand {
   @Option(parsing: .unconditional, help: "Choose among the k most likely tokens only; 0 for all.") var topK = 0
   @Option(parsing: .unconditional, help: "Choose among the most likely tokens that together reach this probability.") var topP = 0.95
   @Option(parsing: .unconditional, help: "A whole number from 0; the same seed gives the same text.") var seed: UInt64 = 1
-  @Option(parsing: .unconditional, help: "How many continuations.") var samples = 1
+  @Option(parsing: .unconditional, help: "Number of continuations.") var samples = 1
   @Option(parsing: .unconditional, help: "Masked models: left-to-right, or confidence (the most certain positions first).")
   var order: MaskedTextGenerator.Order?
-  @Option(parsing: .unconditional, help: "Masked models by confidence: forward passes; 0 for one a token.") var passes = 0
-  @Flag(help: "Go on past the end-of-document token.") var ignoreEnd = false
+  @Option(parsing: .unconditional, help: "Masked models by confidence: forward passes; 0 for one per token.") var passes = 0
+  @Flag(help: "Continue past the end-of-document token.") var ignoreEnd = false
   @Flag(help: "JSON with the token ids instead of text: an object, or an array for several samples.") var json = false
 
   struct Sample: Codable {
@@ -61,7 +61,7 @@ struct Generate: ComputingCommand, SerialCommand {
   private func checkedSamplers() throws(ConfigurationError) -> [TokenSampler] {
     guard (0...1_000_000).contains(tokens) else { throw ConfigurationError("--tokens", is: tokens, rule: "it must lie in 0...1000000.") }
     guard (1...10_000).contains(samples) else { throw ConfigurationError("--samples", is: samples, rule: "it must lie in 1...10000.") }
-    guard passes >= 0 else { throw ConfigurationError("--passes", is: passes, rule: "it must be 0 (one a token) or more.") }
+    guard passes >= 0 else { throw ConfigurationError("--passes", is: passes, rule: "it must be 0 (one per token) or more.") }
     var samplers: [TokenSampler] = []
     for index in 0..<samples {
       samplers.append(

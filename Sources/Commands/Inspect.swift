@@ -12,13 +12,13 @@ import Storage
 
 struct Inspect: SerialCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Says what a corpus, shard, checkpoint, run or safetensors file holds, and whether it is intact.",
+    abstract: "Reports what a corpus, shard, checkpoint, run or safetensors file holds, and whether it is intact.",
     discussion: """
-      Of a run it proves that every sample was used exactly once, over all starts and rank counts, from ledger.jsonl, the \
+      For a run it proves that every sample was used exactly once, over all starts and rank counts, from ledger.jsonl, the \
       checkpoints, the configuration and the corpus. Ends with exit code 3 when something is damaged or was not used once.
 
       With --batch it shows a micro-batch of a step as the networks see it: every row's token, position and the rows it sees, what is \
-      asked there, and with what weight. The step need not have been run yet.
+      predicted there, and with what weight. The step need not have been run yet.
 
       Examples: lockstep inspect runs/quickstart
         lockstep inspect runs/quickstart --batch 68 --micro-batch 1
@@ -69,7 +69,7 @@ struct Inspect: SerialCommand {
     guard let batch else { throw ConfigurationError("--micro-batch", "belongs to a step; name one with --batch.") }
     let folder = RunFolder(path)
     guard let text = try folder.configuration() else {
-      throw DataError(path, "is no run folder: it has no config.toml.", remedy: "Name a folder that lockstep train made, such as runs/quickstart.")
+      throw DataError(path, "is not a run folder: it has no config.toml.", remedy: "Name a folder that lockstep train made, such as runs/quickstart.")
     }
     var configuration = try RunConfiguration(toml: text, place: folder.configurationPath)
     if let corpus { configuration.data.corpus = corpus }

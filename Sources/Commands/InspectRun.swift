@@ -32,23 +32,23 @@ struct RunInspection: Encodable {
     do { configuration = try RunConfiguration(toml: text, place: folder.configurationPath) } catch {
       let problem = error.description.split(separator: "\n").joined(separator: " ")
       configurationProblem = problem
-      (samples, note) = (nil, "samples: config.toml is DAMAGED: \(problem) lockstep train with the same configuration writes it anew")
+      (samples, note) = (nil, "samples: config.toml is DAMAGED: \(problem) lockstep train with the same configuration writes it again")
       return
     }
     configurationProblem = nil
     if let corpus { configuration.data.corpus = corpus }
-    var obstacle: String?
+    var reason: String?
     samples = try SampleProof(folder, configuration) {
       if quick { return nil }
       do {
         return try ExpectedTokens.read(configuration, wanted: Self.dataHash(folder))
       } catch let error as any LockstepError where corpus == nil {
         // The positions can be proven without the corpus, which may have moved.
-        obstacle = error.description
+        reason = error.description
         return nil
       }
     }
-    note = samples?.holds == nil ? nil : obstacle.map { "  tokens were not compared: \($0)" }
+    note = samples?.holds == nil ? nil : reason.map { "  tokens were not compared: \($0)" }
   }
 
   /// Of the newest checkpoint that has one.

@@ -15,7 +15,7 @@ public struct LockstepCommand: ParsableCommand {
       Under mpirun every command that computes uses all ranks; without it, one. Exit codes: 0 done, 2 usage or configuration, \
       3 data, 4 replicas or a replay diverged, 5 input or output failed, 6 a gradient is not finite, 7 a rank stalled, 8 another process \
       holds the run folder, 75 stopped on request \
-      with a checkpoint: run the same command again, 141 the reader of the output has closed it.
+      with a checkpoint: run the same command again, 141 the reader closed the output.
 
       Example: lockstep prepare --input book.txt --output corpora/book --validation-tail 0.1 && mpirun -n 2 lockstep train configs/quickstart.toml
       """,
@@ -56,7 +56,7 @@ public struct LockstepCommand: ParsableCommand {
       try requireUTF8()
       var command = try parseAsRoot()
       if command is any SerialCommand, startedRank() > 0 { Foundation.exit(0) }
-      try (command as? any ComputingCommand)?.settleKernels()
+      try (command as? any ComputingCommand)?.chooseKernel()
       try command.run()
     } catch {
       Failure.end(error)

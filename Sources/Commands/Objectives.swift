@@ -7,7 +7,7 @@ import Storage
 
 struct Objectives: SerialCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Lists the objectives there are, with their options and papers.",
+    abstract: "Lists the objectives with their options and papers.",
     discussion: "Example: lockstep objectives --json")
 
   @Flag(help: "One JSON array instead of text.") var json = false

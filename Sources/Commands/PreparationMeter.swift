@@ -3,7 +3,7 @@ import Metrics
 import Preparation
 import Storage
 
-/// Shows how far a preparation is: one line on a terminal that is written over; elsewhere a line a phase, and one a minute in a long phase.
+/// Shows how far a preparation is: one line on a terminal that is written over; elsewhere one line per phase, and one per minute in a long phase.
 final class PreparationMeter {
   private let terminal = isatty(STDERR_FILENO) == 1
   private var last: PreparationProgress?

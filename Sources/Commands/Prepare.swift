@@ -25,33 +25,33 @@ struct Prepare: ParsableCommand {
     parsing: .unconditional,
     help: "In place of --input, numbers: a safetensors file with a tensor values [records, channels, …], optionally observed of its shape, and fields [records, …].")
   var values: String?
-  @Option(parsing: .unconditional, help: "Such a file for validation.") var validationValues: String?
+  @Option(parsing: .unconditional, help: "The same for validation.") var validationValues: String?
   @Option(parsing: .unconditional, help: "What a position of a record of numbers is: patches, frames, steps, points or nodes.") var unit: DataShape.Unit?
   @Option(
     parsing: .unconditionalSingleValue,
-    help: "Left out of folders: a pattern for names (drafts, *.bak) or, with a slash, for paths below the input; may be repeated.")
+    help: "Files to leave out of folders: a pattern for names (drafts, *.bak) or, with a slash, for paths below the input; may be repeated.")
   var exclude: [String] = []
   @Option(parsing: .unconditional, help: "The corpus folder to write.") var output: String
   @Option(parsing: .unconditional, help: "Train a byte-level BPE of this many ids on the corpus. Without it and --tokenizer, bytes are the tokens.")
   var vocabulary: Int?
-  @Flag(help: "Every word between white space is a token, its id by how often it comes: for sets of names.") var words = false
+  @Flag(help: "Every word between white space is a token, with ids by frequency: for sets of names.") var words = false
   @Option(parsing: .unconditional, help: "An existing tokeniser: a Hugging Face folder, tokenizer.json, or vocab.txt.") var tokenizer: String?
-  @Flag(help: "Give the tokeniser of --tokenizer the [PAD] and [MASK] it lacks, which masked objectives need; a model from elsewhere then grows.")
+  @Flag(help: "Give the tokeniser of --tokenizer the [PAD] and [MASK] it lacks, which masked objectives need; the embedding of an imported model then grows.")
   var addTokens = false
   @Flag(help: "Special tokens written in the texts, such as <|endoftext|>, are those tokens; without it they are text.") var specialTokens = false
   @Option(parsing: .unconditional, help: "auto (by ending), text, jsonl, csv or tsv.") var format = Format.auto
   @Option(
     parsing: .unconditional,
-    help: "How plain text is cut: file (one document a file), blank-lines, lines, or separator:TEXT for lines that hold TEXT alone.")
+    help: "How plain text is cut: file (one document per file), blank-lines, lines, or separator:TEXT for lines that hold TEXT alone.")
   var documents = "file"
   @Option(parsing: .unconditional, help: "The field of JSON lines that holds the text; by default text.") var field: String?
   @Option(parsing: .unconditionalSingleValue, help: "A column of a table, by name or number from 1; may be repeated.") var column: [String] = []
-  @Option(parsing: .unconditional, help: "What parts the columns of tables of any ending: tab, comma, semicolon, bar, space, colon, or a character.")
+  @Option(parsing: .unconditional, help: "Separator of the columns of tables with any file extension: tab, comma, semicolon, bar, space, colon, or a character.")
   var separator: String?
   @Flag(help: "Tables have no header row.") var noHeader = false
   @Option(parsing: .unconditional, help: "Share of documents, chosen by their content, for validation.") var validationFraction: Double?
   @Option(parsing: .unconditional, help: "Share of the text, from its end, for validation.") var validationTail: Double?
-  @Option(parsing: .unconditional, help: "A shard is closed at so many tokens.") var shardTokens = 1 << 26
+  @Option(parsing: .unconditional, help: "Tokens per shard.") var shardTokens = 1 << 26
   @Option(parsing: .unconditional, help: "Threads; the shards do not depend on it.") var threads = ProcessInfo.processInfo.activeProcessorCount
   @Flag(help: "Replace a corpus that was made from other inputs or options.") var force = false
 
@@ -85,7 +85,7 @@ struct Prepare: ParsableCommand {
     }
     meter.finish()
     if let vocabulary, outcome.manifest.vocabulary.size < vocabulary {
-      StandardError.write("the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) asked for\n")
+      StandardError.write("the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) requested\n")
     }
     for note in outcome.notes { StandardError.write("\(note)\n") }
     for line in try CorpusInspection(output, verify: false).lines.dropLast() { try StandardOutput.line(line) }

@@ -18,11 +18,11 @@ struct Replay: ComputingCommand {
       Example: lockstep replay runs/quickstart --step 68
 
       Steps are numbered as in metrics.jsonl: step 68 ends with 68 finished steps. The nearest checkpoint before it is verified and \
-      loaded, steps between are run, and nothing is written into the run folder; the run may be going on, and the folder may be \
+      loaded, steps between are run, and nothing is written into the run folder; the run may still be in progress, and the folder may be \
       read-only. Every logged step on the way is compared: losses, gradient norm, learning rate; where the step has a checkpoint, \
       all its tensors. Exit codes: 0 everything recorded matches, 4 something differs, 3 data is missing, 2 there is no such step.
 
-      A gradient norm is that of what the micro-batch adds to the step's gradient. The table is the same on any ranks and threads.
+      The gradient norm of a micro-batch is that of its contribution to the step's gradient. The table is the same on any ranks and threads.
       """)
 
   @Argument(help: "The run folder.") var path: String
@@ -38,7 +38,7 @@ struct Replay: ComputingCommand {
     try Job.run(.withoutSettings) { communicator in
       BLAS.useOneThread()
       let configuration = try open(communicator)
-      try communicator.learnNames()
+      try communicator.exchangeHostNames()
       // A rank may read a large corpus or checkpoint while the others wait.
       communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
       let (past, step) = try choose(communicator)
@@ -48,7 +48,7 @@ struct Replay: ComputingCommand {
         try past?.requireData(inputs.dataHash, in: configuration.data.corpus)
         try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(.current, ranksHere: communicator.localSize, savesHere: false)
         return try Audit.Replay(past, configuration, inputs, communicator: communicator, threads: threads, warn: Self.warn,
-          tell: { StandardError.write($0 + "\n") }, meters: communicator.rank == 0 ? .standardError() : nil)
+          report: { StandardError.write($0 + "\n") }, meters: communicator.rank == 0 ? .standardError() : nil)
       }
       let (report, matches) = try replay(step: step)
       if communicator.rank == 0 { try show(report) }
@@ -65,7 +65,7 @@ struct Replay: ComputingCommand {
         throw ConfigurationError("--set", is: other, rule: "a replay can change keys of machine only; all others decide the bits.")
       }
       guard communicator.rank > 0 || FileManager.default.fileExists(atPath: folder.configurationPath) else {
-        throw DataError(path, "is no run folder: it has no config.toml.", remedy: "Name a folder that lockstep train made, such as runs/quickstart.")
+        throw DataError(path, "is not a run folder: it has no config.toml.", remedy: "Name a folder that lockstep train made, such as runs/quickstart.")
       }
     }
     var configuration = try ConfigurationFile.read(folder.configurationPath, settings: settings, communicator)
@@ -85,7 +85,7 @@ struct Replay: ComputingCommand {
     if json { return try StandardOutput.line(prettyJSON(report)) }
     for line in report.lines(path) { try StandardOutput.line(line) }
     if let difference = report.arithmeticDifference, !report.matches {
-      Self.warn("the step was run with other arithmetic: \(difference). That alone changes bits.")
+      Self.warn("the step was run with a different numerical environment: \(difference). That alone changes bits.")
     }
   }
 }

@@ -24,8 +24,8 @@ struct Train: ComputingCommand {
   @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads: Int?
   @Flag(help: "Only print the run's folder.") var printFolder = false
   @Flag(help: "Only print every key of a configuration with its default, range and meaning: docs/configuration.md.") var keys = false
-  @Flag(help: "Only say what the run would need: parameters, memory, disk, time.") var dryRun = false
-  @Flag(help: "Go on although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
+  @Flag(help: "Only report what the run would need: parameters, memory, disk, time.") var dryRun = false
+  @Flag(help: "Resume although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
 
   var computes: Bool { !printFolder && !keys }
   var continuedRun: (core: String, folder: String)? { config.flatMap { Commands.continuedRun(of: $0, settings: settings) } }
@@ -38,7 +38,7 @@ struct Train: ComputingCommand {
     try Job.run(.withoutSettings) { communicator in
       BLAS.useOneThread()
       let configuration = try ConfigurationFile.read(config, settings: settings, communicator)
-      try communicator.learnNames()
+      try communicator.exchangeHostNames()
       // Before the first step a rank may read a large corpus while the others wait.
       communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
       let threads = try Job.collectively(communicator) { try ComputingThreads.count(self.threads ?? configuration.machine.threads, communicator) }
@@ -48,7 +48,7 @@ struct Train: ComputingCommand {
       }
       if dryRun { return try DryRun(configuration, communicator, threads: threads).print() }
       let run = try Job.collectively(communicator) {
-        // One rank a host reads all of the corpus once: a flipped bit would train on silently.
+        // One rank per host reads all of the corpus once: a flipped bit would train on silently.
         let inputs = try CorpusInputs.open(configuration, verify: communicator.localRank == 0)
         try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(.current, ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
         return try TrainingRun(
@@ -68,9 +68,9 @@ struct Train: ComputingCommand {
     case .alreadyFinished(let step):
       line =
         step == run.steps
-        ? "\(folder) has finished its \(counted(step, "step")); raise duration to go on from there"
-        : "\(folder) stands at step \(step), past the \(counted(run.steps, "step")) that duration asks for; raise it to go on from there"
-    case .stopped(let step): line = "stopped as asked after step \(step), saved in \(folder); run the same command again to go on"
+        ? "\(folder) has finished its \(counted(step, "step")); raise duration to resume from there"
+        : "\(folder) is at step \(step), past the \(counted(run.steps, "step")) that duration sets; raise it to resume from there"
+    case .stopped(let step): line = "stopped on request after step \(step), saved in \(folder); run the same command again to resume"
     }
     if communicator.rank == 0 { StandardError.write(line + "\n") }
     if case .stopped = ending { throw Failure.Reported(code: .again) }

@@ -17,10 +17,15 @@ public struct ArmPlan: Codable, Sendable, Equatable {
   public var flops: Double
   public var parameters: Int
   public var epochs: Double
-  /// Names the question of its loss: losses of arms with equal names compare.
-  public var lossQuestion: String
+  /// Identifies the loss: losses of arms with equal identities compare.
+  public var lossIdentity: String
   /// Digest of its tokeniser: figures by the token compare only where it is the same.
   public var tokenizer: String
+
+  private enum CodingKeys: String, CodingKey {
+    case arm, objective, steps, tokens, predictions, flops, parameters, epochs, tokenizer
+    case lossIdentity = "lossQuestion"
+  }
 }
 
 extension ComparisonFile {
@@ -60,12 +65,12 @@ extension ComparisonFile {
     return ArmPlan(
       arm: arm.name, objective: probe.objective, steps: steps, tokens: Double(steps) * perStep.tokens,
       predictions: Double(steps) * perStep.predictions, flops: Double(steps) * perStep.flops, parameters: run.parameters,
-      epochs: epochs * Double(steps) / Double(sampled), lossQuestion: try lossQuestion(probe, inputs.dataHash),
+      epochs: epochs * Double(steps) / Double(sampled), lossIdentity: try lossIdentity(probe, inputs.dataHash),
       tokenizer: try Corpus(probe.data.corpus).manifest.tokenizerSha256)
   }
 
-  /// The objective with its options and the text it is asked of.
-  private func lossQuestion(_ run: RunConfiguration, _ dataHash: String) throws -> String {
+  /// The objective with its options and the data it is evaluated on.
+  private func lossIdentity(_ run: RunConfiguration, _ dataHash: String) throws -> String {
     let options = String(decoding: try JSONEncoder.snakeCase().encode(run.objectiveOptions), as: UTF8.self)
     return "\(run.objective) \(options) on \(dataHash.prefix(12))"
   }

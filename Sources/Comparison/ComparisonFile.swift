@@ -68,15 +68,15 @@ public struct ComparisonFile: Sendable {
     var root = try ConfigurationNode.parse(text, place: place)
     for setting in settings { root = try root.setting(setting) }
     // Where it lies is no part of what was compared.
-    let told = settings.filter { !$0.hasPrefix("folder=") }
-    self.text = told.isEmpty ? text : text + "\n" + told.map { "# --set \($0)" }.joined(separator: "\n") + "\n"
-    guard case .table(var table) = root else { throw ConfigurationError(place, "is no table.") }
+    let shown = settings.filter { !$0.hasPrefix("folder=") }
+    self.text = shown.isEmpty ? text : text + "\n" + shown.map { "# --set \($0)" }.joined(separator: "\n") + "\n"
+    guard case .table(var table) = root else { throw ConfigurationError(place, "is not a table.") }
     if table["arms"] == nil, let section = ["objective", "model", "duration", "optimizer"].first(where: { table[$0] != nil }) {
       throw ConfigurationError(
         place, "is the configuration of one run, with [\(section)] and no [arms.NAME]; lockstep train runs it. configs/compare/ has comparisons.")
     }
     let (shared, own) = (table.removeValue(forKey: "run") ?? .table([:]), table.removeValue(forKey: "arms"))
-    guard case .table = shared else { throw ConfigurationError("run", "is no table; it holds what all arms share, such as run.model.hidden_size = 64.") }
+    guard case .table = shared else { throw ConfigurationError("run", "is not a table; it holds what all arms share, such as run.model.hidden_size = 64.") }
     let wanted = table["measures"]
     // What is no measure is named as a whole, not option by option.
     if case .table(let all)? = wanted { 
@@ -133,7 +133,7 @@ public struct ComparisonFile: Sendable {
       return []
     }
     for name in table.keys.sorted() where MeasureRegistry.entry(named: name) == nil {
-      reader.note("measures.\(name)", "is no measure; there are \(MeasureRegistry.entries.map(\.name).joined(separator: ", ")).")
+      reader.note("measures.\(name)", "is not a measure; there are \(MeasureRegistry.entries.map(\.name).joined(separator: ", ")).")
     }
     return MeasureRegistry.entries.compactMap { entry in
       guard let options = table[entry.name], let measure = entry.read(reader) else { return nil }
@@ -157,7 +157,7 @@ public struct ComparisonFile: Sendable {
     return names.map { name in
       var table = tables[name] ?? .table([:])
       if case .table = table {} else {
-        reader.note("arms.\(name)", "is no table; give what is the arm's own, such as arms.\(name).objective.name = \"ar\".")
+        reader.note("arms.\(name)", "is not a table; give what is the arm's own, such as arms.\(name).objective.name = \"ar\".")
         table = .table([:])
       }
       if !isPlainFileName(name) || name.hasPrefix(".") { reader.note("arms.\(name)", "names folders; it must be a plain name.") }
@@ -230,7 +230,7 @@ extension ComparisonFile {
     for arm in arms { contexts.append(try arm.configuration(seeds[0], 1).model.maxPosition) }
     for measure in measures {
       do throws(ConfigurationError) { try measure.measure.checkFiles() } catch { problems += error.problems }
-      // What only shorter arms cannot be asked is listed as not measured of them.
+      // What only shorter arms do not support is listed as not measured for them.
       problems += measure.measure.problems(microBatch: microBatch, context: contexts.max() ?? 0)
     }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }

@@ -3,7 +3,7 @@ import Metrics
 import Storage
 
 /// Where a whole comparison stands, while it runs: one line that is written over on a terminal, elsewhere a line now and then,
-/// at first after ten seconds and at least once a minute.
+/// at first after ten seconds and at least once per minute.
 public final class ComparisonProgress {
   private let isTerminal: Bool
   private let now: () -> Double

@@ -75,7 +75,7 @@ public struct ComparisonResults: Codable, Sendable {
   public var differences: [PairedDifference]
   public var curves: [Curve]
   public var overlays: [Overlay]
-  /// What could not be measured, and runs whose numbers broke.
+  /// What could not be measured, and runs with non-finite values.
   public var gaps: [Gap]
   public var notes: [Note]
   public var file: String
@@ -97,7 +97,7 @@ extension ComparisonResults {
     corpora = try CorpusFacts.all(items.map(\.configuration.data.corpus))
     curves = try items.map { item in
       let log = item.configuration.folder + "/metrics.jsonl"
-      // A run that broke at its first step has none.
+      // A run that failed at its first step has none.
       let records = FileManager.default.fileExists(atPath: log) ? try MetricsLog.records(at: log) : []
       return Curve(arm: item.arm, seed: item.seed, points: records.compactMap { r in r.validationLoss.map { [Double(r.step), $0] } })
     }

@@ -15,7 +15,7 @@ import Tensors
 
 /// Runs what is missing of a comparison: trainings that have not finished, measures that have not been taken of them.
 ///
-/// Each rank takes runs by itself, dealt by flops as evenly as whole runs allow, which needs no communication; those left over, fewer than
+/// Each rank takes its own runs, scheduled by flops as evenly as whole runs allow, which needs no communication; those left over, fewer than
 /// ranks, are run by all together. It makes no difference to any bit. All methods are collective.
 public final class ComparisonRunner {
   /// One training of the comparison.
@@ -100,7 +100,7 @@ public final class ComparisonRunner {
       + items.flatMap { item in ofModels.map { Task(item: item, measure: $0, readsModel: true) } }
   }
 
-  // MARK: - Dealing
+  // MARK: - Scheduling
 
   /// What is still to be done, as rank 0 finds it, whose disk decides.
   private func open<Work>(_ all: [Work], _ isOpen: (Work) throws -> Bool) throws -> [Work] {
@@ -112,14 +112,14 @@ public final class ComparisonRunner {
   private func train(_ open: [Item]) throws -> Bool {
     let (total, ranks) = (items.count, communicator.size)
     if total > open.count { say("\(total - open.count) of \(total) are trained already") }
-    // Once for all runs instead of once a run.
+    // Once for all runs instead of once per run.
     for remark in Set(open.compactMap(\.configuration.model.unsupportedByHuggingFace)).sorted() { say("warning: \(remark)") }
-    // As many as can be dealt out whole; what is left over is run by all ranks together.
-    let dealt = ranks == 1 ? 0 : open.count / ranks * ranks
-    let alone = Array(open.prefix(dealt))
+    // Ranks get equal numbers of whole runs; all ranks run the remainder together.
+    let scheduled = ranks == 1 ? 0 : open.count / ranks * ranks
+    let alone = Array(open.prefix(scheduled))
     let share = scheduleByCost(alone.map(\.plan.flops), over: ranks)
     let mine = zip(alone, share).filter { $0.1 == communicator.rank }.map(\.0)
-    let rest = Array(open.dropFirst(dealt))
+    let rest = Array(open.dropFirst(scheduled))
     let work = mine.reduce(0) { $0 + $1.plan.flops } + rest.reduce(0) { $0 + $1.plan.flops } / Double(ranks)
     progress?.beginTraining(runs: mine.count + rest.count, work: work, measures: tasks.count)
     let isDone = try train(mine, SingleRank(), " on this rank")
@@ -155,12 +155,12 @@ public final class ComparisonRunner {
       let open = mine[index...].map { file.measures[$0.measure].entry.name }
       let (name, of) = (open[0], work.readsModel ? work.item.name : "baseline")
       progress?.beginMeasure(name, of: of, number: index + 1, count: mine.count, open: open)
-      let obstacle = try measure(work)
+      let reason = try measure(work)
       let seconds = (ContinuousClock.now - began).inSeconds
       progress?.endMeasure(name, seconds: seconds)
       try startLog?.note()
-      if let obstacle {
-        say("not measured: \(of), \(name): \(printable(obstacle))")
+      if let reason {
+        say("not measured: \(of), \(name): \(printable(reason))")
         continue
       }
       let left = progress?.measuringLeft(Array(open.dropFirst())).map { "; about \(ProgressText.duration($0)) left" } ?? ""
@@ -190,17 +190,17 @@ public final class ComparisonRunner {
   }
 
   /// Takes one measure on this rank. What this model or its data do not allow is noted in place of a result.
-  /// - Returns: what stood in the way; nil for a result.
+  /// - Returns: why it could not be taken; nil for a result.
   private func measure(_ task: Task) throws -> String? {
     let item = task.item
     let (entry, measure, _) = file.measures[task.measure]
     let key = try resultKey(task)
-    var stored = StoredResult(key: key, obstacle: nil, result: nil)
+    var stored = StoredResult(key: key, unsupportedReason: nil, result: nil)
     do {
       let corpus = try Corpus(item.configuration.data.corpus)
       let model = try MeasuredModel(item.checkpointPath, corpus: corpus)
-      if let reason = measure.obstacle(model) {
-        stored.obstacle = "the model \(reason)"
+      if let reason = measure.unsupportedReason(model) {
+        stored.unsupportedReason = "the model \(reason)"
       } else {
         let context = MeasureContext(
           model, corpus: corpus, split: CorpusSplit(rawValue: file.split) ?? .validation, communicator: SingleRank(), threads: threads,
@@ -209,14 +209,14 @@ public final class ComparisonRunner {
         stored.result = try measure(context)
       }
     } catch let error as ConfigurationError {
-      stored.obstacle = error.description
+      stored.unsupportedReason = error.description
     } catch let error as DataError {
-      stored.obstacle = error.description
+      stored.unsupportedReason = error.description
     } catch let error as NumericsError {
-      stored.obstacle = error.description
+      stored.unsupportedReason = error.description
     }
     try stored.write(file.resultPath(task.readsModel ? item : nil, entry.name))
-    return stored.obstacle
+    return stored.unsupportedReason
   }
 
   private func isMeasured(_ task: Task) throws -> Bool {
@@ -238,7 +238,7 @@ public final class ComparisonRunner {
   }
 }
 
-/// A rank for each item so that no rank has much more to do than another: the dearest item first, each to the rank with least so far.
+/// A rank for each item so that no rank has much more to do than another: the most expensive item first, each to the rank with least so far.
 ///
 /// - Complexity: O(n · (log n + ranks)).
 func scheduleByCost(_ costs: [Double], over ranks: Int) -> [Int] {

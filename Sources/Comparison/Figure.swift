@@ -20,7 +20,7 @@ struct Paint {
   let series: [String]
   let isFile: Bool
 
-  /// Colours that readers who cannot tell red from green still tell apart (Okabe and Ito), then darker ones.
+  /// Colours that readers with red-green colour blindness can distinguish (Okabe and Ito), then darker ones.
   static let colors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B58900", "#56B4E9", "#7B3F00", "#4B0082", "#556B2F", "#666666"]
   static let colorsOnDark = ["#5AA9E6", "#FF8C42", "#2EC4A0", "#E6A1C8", "#E9C46A", "#9AD5FF", "#C98B5E", "#B39DDB", "#A3B86C", "#BBBBBB"]
 
@@ -59,7 +59,7 @@ struct Drawing {
       """
   }
 
-  /// Two decimals are a fiftieth of what an eye can tell.
+  /// Two decimals are a fiftieth of what an eye can see.
   func pixel(_ value: Double) -> String { String(Double(Int((value * 100).rounded())) / 100) }
 
   mutating func line(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, _ color: String, width: Double = 1, attributes: String = "") {
@@ -93,7 +93,7 @@ struct Drawing {
 }
 
 extension PlotAxis {
-  /// An axis over values with a margin. A span that the values' own digits can hardly tell is drawn as none.
+  /// An axis over values with a margin. A span that the values' own digits can hardly resolve is drawn as none.
   static func around(_ values: [Double], isLogarithmic: Bool, pixels: ClosedRange<Double>, isReversed: Bool) -> PlotAxis {
     var (low, high) = (values.min() ?? 0, values.max() ?? 1)
     if isLogarithmic {

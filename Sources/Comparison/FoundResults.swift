@@ -72,7 +72,7 @@ struct FoundResults {
     }
   }
 
-  /// Runs that broke, measures that a model cannot answer, numbers that are none.
+  /// Runs that failed, measures that a model does not support, values that are not finite.
   func gaps() -> [ComparisonResults.Gap] {
     var gaps: [ComparisonResults.Gap] = []
     func note(_ arm: String, _ measure: String, _ reason: String) {
@@ -82,9 +82,9 @@ struct FoundResults {
     for (item, _) in runs { if let failure = item.failure { note("\(item.arm), seed \(item.seed)", "training", failure) } }
     for (index, measure) in file.measures.enumerated() {
       let name = measure.entry.name
-      if let obstacle = alone[index]?.obstacle { note("baseline", name, obstacle) }
+      if let reason = alone[index]?.unsupportedReason { note("baseline", name, reason) }
       for (item, results) in runs {
-        if let obstacle = results[index]?.obstacle { note(item.arm, name, obstacle) }
+        if let reason = results[index]?.unsupportedReason { note(item.arm, name, reason) }
         for value in results[index]?.result?.values ?? [] where !value.value.isFinite {
           note("\(item.arm), seed \(item.seed)", name, "\(ValueNames.value(value.name)) is \(number(value.value)), and is left out")
         }

@@ -1,6 +1,6 @@
 import Evaluation
 
-/// One fact by which arms are told apart: a value of a measure with a better direction, of every arm and baseline that has it.
+/// One fact that distinguishes arms: a value of a measure with a better direction, of every arm and baseline that has it.
 struct Outcome {
   struct Contestant: Equatable {
     var name: String

@@ -13,14 +13,14 @@ extension ComparisonFile {
       // Inside its folder everything is the comparison's own; a link would lead its files elsewhere.
       if isLink, folder != path { throw FileError("write into", folder, reason: "it is a link", remedy: Self.otherName) }
       guard stat(folder, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else {
-        throw FileError("write into", folder, reason: "it is no folder", remedy: Self.otherName)
+        throw FileError("write into", folder, reason: "it is not a folder", remedy: Self.otherName)
       }
       guard access(folder, W_OK | X_OK) == 0 else { throw FileError("write into", folder, reason: systemReason()) }
     }
     for name in ReportFiles.names {
       var info = stat()
       guard lstat(path + "/" + name, &info) == 0, info.st_mode & S_IFMT != S_IFREG else { continue }
-      throw FileError("write", path + "/" + name, reason: "it is no regular file", remedy: Self.otherName)
+      throw FileError("write", path + "/" + name, reason: "it is not a regular file", remedy: Self.otherName)
     }
     try checkNearestFolder()
   }
@@ -34,7 +34,7 @@ extension ComparisonFile {
     if folder.isEmpty { folder = "/" }
     var info = stat()
     guard stat(folder, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else {
-      throw FileError("create a folder in", folder, reason: "it is no folder", remedy: "Name another folder.")
+      throw FileError("create a folder in", folder, reason: "it is not a folder", remedy: "Name another folder.")
     }
     guard access(folder, W_OK | X_OK) == 0 else { throw FileError("create a folder in", folder, reason: systemReason()) }
   }

@@ -63,12 +63,12 @@ struct ReportFigures {
 
   // MARK: - Learning curves
 
-  /// One figure for all arms whose losses ask the same question of the same text.
+  /// One figure for all arms whose losses are of the same objective on the same text.
   private var curves: [any Figure] {
-    let questions = results.plans.map(\.lossQuestion).reduce(into: [String]()) { if !$1.isEmpty, !$0.contains($1) { $0.append($1) } }
-    let objectives = questions.compactMap { question in results.plans.first { $0.lossQuestion == question }?.objective }
-    return questions.compactMap { question -> (any Figure)? in
-      let arms = results.plans.filter { $0.lossQuestion == question }
+    let losses = results.plans.map(\.lossIdentity).reduce(into: [String]()) { if !$1.isEmpty, !$0.contains($1) { $0.append($1) } }
+    let objectives = losses.compactMap { loss in results.plans.first { $0.lossIdentity == loss }?.objective }
+    return losses.compactMap { loss -> (any Figure)? in
+      let arms = results.plans.filter { $0.lossIdentity == loss }
       let series = arms.compactMap { plan in curve(plan.arm).map { Chart.Series(name: plan.arm, points: $0, color: color(plan.arm)) } }
       guard let objective = arms.first?.objective, !series.isEmpty else { return nil }
       // Several figures of one objective differ in its options.
@@ -76,7 +76,7 @@ struct ReportFigures {
       return Chart(
         title: "Validation loss: \(shortened(whose, to: 60))",
         caption: (seeds == 1 ? "One seed." : "Means over \(seeds) seeds; bands are \(hasIntervals ? "95 % intervals" : "the span of the two").")
-          + (questions.count > 1 ? " Losses of other figures answer other questions and do not compare." : ""),
+          + (losses.count > 1 ? " Losses of other figures are of other objectives and do not compare." : ""),
         xLabel: "optimiser step", yLabel: "nats per target (← lower is better)", series: series)
     }
   }

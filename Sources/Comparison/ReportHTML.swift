@@ -69,7 +69,7 @@ struct ReportHTML {
     return drawn.isEmpty ? [] : ["<div class=\"figures\">"] + drawn + ["</div>"]
   }
 
-  /// A row a line, so that what differs between two starts can be left out of a comparison of two reports.
+  /// One row per line, so that what differs between two starts can be left out of a comparison of two reports.
   private var box: [String] {
     let rows = text.box.map { "<tr><th>\(escaped($0.name))</th><td>\(escaped($0.text))</td></tr>" }
     return section("How it was made", ["<div class=\"box\"><table><tbody>"] + rows + ["</tbody></table></div>"])

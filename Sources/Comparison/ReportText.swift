@@ -93,7 +93,7 @@ struct ReportText {
     An arm's value is the mean over seeds with its 95 % interval (Student's t, from three seeds on, cut at what the value can be: an accuracy stays in \
     0 … 1). A difference is arm minus reference, paired by seed: equal seeds share the order of the data and the masks' random numbers. The verdict \
     is the interval's: better or worse when it excludes 0, otherwise not resolved at this size, which is not the same as no difference. A baseline is one \
-    number for all seeds. The interval over texts is a paired bootstrap over the measured texts with the seeds' mean, so it speaks of these trained \
+    number for all seeds. The interval over texts is a paired bootstrap over the measured texts with the seeds' mean, so it describes these trained \
     models, not of new seeds. No correction is made for the number of comparisons: of twenty true ties, one is expected to look resolved. A fact is \
     counted once: perplexity restates bits per byte and has no verdict of its own.
     """
@@ -199,7 +199,7 @@ struct ReportText {
       })
   }
 
-  /// What is no fact of its own, a table a measure: its values by arm, mean ± half the 95 % interval over seeds.
+  /// What is not a fact of its own, one table per measure: its values by arm, mean ± half the 95 % interval over seeds.
   var descriptions: [Table] {
     let known = results.summaries.filter { !$0.isFact }
     func unique(_ names: [String]) -> [String] { names.reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }

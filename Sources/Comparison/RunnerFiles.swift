@@ -59,10 +59,10 @@ extension ComparisonRunner.Item {
       throw refuse("was planned for \(state.schedule["steps"].map { Int($0) } ?? 0) steps, and the budget makes it \(plan.steps)")
     }
     if folder.isWhole(step: plan.steps) { return true }
-    // Told now, not after the runs before it.
+    // Reported now, not after the runs before it.
     if let before = state.arithmetic.flatMap({ Arithmetic(fields: $0) }), let difference = Arithmetic.current().difference(from: before) {
       throw DivergenceError(
-        "the run \(configuration.folder) was begun with other arithmetic: now, \(difference). Go on where it was begun, or remove that folder to train it anew.")
+        "the run \(configuration.folder) was started with a different numerical environment: now, \(difference). Resume it where it was started, or remove that folder to train it again.")
     }
     return false
   }
@@ -80,8 +80,13 @@ extension ComparisonFile {
 struct StoredResult: Codable {
   var key: String
   /// Why the model could not be measured so.
-  var obstacle: String?
+  var unsupportedReason: String?
   var result: MeasureResult?
+
+  private enum CodingKeys: String, CodingKey {
+    case key, result
+    case unsupportedReason = "obstacle"
+  }
 
   /// nil where there is none, or none that this version wrote: it is then measured again.
   /// - Throws: `FileError` when there is a file and it cannot be read.

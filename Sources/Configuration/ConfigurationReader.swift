@@ -2,14 +2,14 @@ import Core
 import Foundation
 import Storage
 
-/// Reads keys out of a configuration and remembers everything: which keys were asked for, what they resolved to, and all
+/// Reads keys out of a configuration and remembers everything: which keys were read, what they resolved to, and all
 /// that is wrong, so that a person gets every problem at once.
 public final class ConfigurationReader {
   private let root: ConfigurationNode
   public private(set) var problems: [ConfigurationError.Problem] = []
   /// Sections in the order of reading, with their resolved values.
   private var resolved: [(section: String, values: [(key: String, value: ConfigurationNode)])] = []
-  /// Every key that was asked for, in order, with what is known of it.
+  /// Every key that was read, in order, with what is known of it.
   public private(set) var keys: [ConfigurationKey] = []
 
   public init(_ root: ConfigurationNode) { self.root = root }
@@ -193,7 +193,7 @@ public final class ConfigurationReader {
     }
   }
 
-  /// Keys nobody asked for, each with the nearest one there is.
+  /// Unknown keys, each with the nearest one there is.
   /// - Parameter explain: what else is known of a key that is none here, as a sentence without it.
   public func noteUnknownKeys(explain: (String) -> String? = { _ in nil }) {
     let known = resolved.flatMap { section in section.values.map { section.section.isEmpty ? $0.key : "\(section.section).\($0.key)" } }

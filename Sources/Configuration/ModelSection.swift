@@ -56,7 +56,7 @@ struct ModelSection {
         "model.initializer_range", default: shortest(model.initializerRange), rule: "above 0, at most 1",
         "Standard deviation of initial weights; 0.02 suits widths of some hundreds, about 1/√width suits small models."))
     model.activation = reader.choice("model.activation", default: model.activation, "Activation of the feed-forward layer: GPT-2's, BERT's or Llama's.")
-    model.positionEmbedding = reader.choice("model.position_embedding", default: model.positionEmbedding, "How positions are told: a learned table, rotated queries and keys, or not at all.")
+    model.positionEmbedding = reader.choice("model.position_embedding", default: model.positionEmbedding, "Position embedding: a learned table, rotated queries and keys, or none.")
     model.ropeTheta = Float(reader.number("model.rope_theta", default: shortest(model.ropeTheta), rule: "above 1", "Base of the rotary frequencies."))
     model.tieWordEmbeddings = reader.boolean("model.tie_word_embeddings", default: model.tieWordEmbeddings, "The output projection is the token embedding.")
     model.bias = reader.boolean("model.bias", default: model.bias, "Linear layers and norms have biases.")

@@ -1,7 +1,7 @@
 import Core
 
 /// Keys of earlier versions and of Hugging Face's configurations, with what they are called here. None of them is read; whoever writes one
-/// is told the right one.
+/// is shown the right one.
 enum RenamedKeys {
   /// What is wrong with `key`, as a sentence without it; nil where it is no other name of a key there is.
   /// - Parameter known: the keys there are, by their whole paths.

@@ -38,9 +38,9 @@ public struct RunConfiguration: Sendable {
     public var logSteps: Int
     public var validationSteps: Int
     public var validationSamples: Int
-    /// Minutes between checkpoints by rank 0's clock; 0 for none by the clock.
+    /// Minutes between checkpoints by rank 0's clock; 0 disables them.
     public var checkpointMinutes: Double
-    /// Steps between checkpoints; 0 for none by steps.
+    /// Steps between checkpoints; 0 disables them.
     public var checkpointSteps: Int
     public var keepLast: Int
     public var keepEverySteps: Int
@@ -116,7 +116,7 @@ public struct RunConfiguration: Sendable {
       corpus: reader.string("data.corpus", default: "", "The folder that `lockstep prepare` wrote; it must be given."),
       frame: reader.choice(
         "data.frame", default: .auto,
-        "Stands [CLS] and [SEP] around each sample (cls-sep) or nothing (none); auto is cls-sep for bidirectional models, where the tokeniser has both."),
+        "Puts [CLS] and [SEP] around each sample (cls-sep) or nothing (none); auto is cls-sep for bidirectional models, where the tokeniser has both."),
       patch: reader.integers("data.patch", default: [], in: 1...1_048_576, "Of a corpus of numbers: sizes of a patch, one per axis of a record, such as [4, 4]; empty for single numbers."),
       separateChannels: reader.boolean("data.separate_channels", default: false, "Of a corpus of numbers: every channel has positions of its own."))
     if data.corpus.isEmpty { reader.note("data.corpus", "is missing; it is the folder that lockstep prepare wrote.") }
@@ -126,7 +126,7 @@ public struct RunConfiguration: Sendable {
     requirements = entry.requirements(objectiveOptions)
     initFrom = reader.string(
       "init.from", default: "",
-      "A folder to take the first weights from: a checkpoint, an export, or a GPT-2, BERT, ELECTRA or Llama that transformers saved. What [model] leaves out is taken from it; empty for weights drawn anew.")
+      "A folder to take the first weights from: a checkpoint, an export, or a GPT-2, BERT, ELECTRA or Llama that transformers saved. What [model] leaves out is taken from it; empty for random weights.")
     let runs = reader.find("machine.runs").flatMap { if case .string(let path) = $0 { path } else { nil } } ?? "runs"
     let (found, unreadable) = Self.initial(initFrom, runFolder: "\(runs)/\(name)", reader, read)
     let section = ModelSection(requirements, from: found, reader)
@@ -135,7 +135,7 @@ public struct RunConfiguration: Sendable {
       "batch.samples", default: 32, in: 1...1_000_000, "Samples of an optimiser step; a whole number of micro-batches.")
     microBatch = reader.integer(
       "batch.micro_batch", default: min(batch, 8), in: 1...1_000_000,
-      "Samples computed together, the unit that is dealt to ranks and threads; by default 8, or batch.samples where that is less. Memory of activations grows with it.")
+      "Samples computed together, the unit that is distributed to ranks and threads; by default 8, or batch.samples where that is less. Memory of activations grows with it.")
     Self.checkBatch(batch, microBatch, requirements.repetition, reader)
     Self.checkSize(model, batch: batch, microBatch: microBatch, reader)
     sum = reader.choice(
@@ -205,7 +205,7 @@ public struct RunConfiguration: Sendable {
       Mirror(reflecting: entry.defaultOptions).children.contains { $0.label.map(snakeCase) == option }
     }
     guard !owners.isEmpty else { return nil }
-    return "is no option of \(objective), but of \(owners.map(\.name).joined(separator: ", "))."
+    return "is not an option of \(objective), but of \(owners.map(\.name).joined(separator: ", "))."
   }
 
   private static func options(_ entry: ObjectiveEntry, _ reader: ConfigurationReader) -> any ObjectiveOptions {
@@ -292,11 +292,11 @@ public struct RunConfiguration: Sendable {
         "machine.validation_samples", default: 512, in: 0...1_000_000_000,
         "Windows of the validation split that `val` is over, evenly spread; 0 takes all. The checkpoint named best is chosen by it."),
       checkpointMinutes: reader.number(
-        "machine.checkpoint_minutes", default: 10, in: 0...1_000_000, "Minutes between checkpoints by rank 0's clock; 0 for none by the clock."),
-      checkpointSteps: reader.integer("machine.checkpoint_steps", default: 0, in: 0...1_000_000_000, "Steps between checkpoints; 0 for none by steps."),
+        "machine.checkpoint_minutes", default: 10, in: 0...1_000_000, "Minutes between checkpoints by rank 0's clock; 0 disables them."),
+      checkpointSteps: reader.integer("machine.checkpoint_steps", default: 0, in: 0...1_000_000_000, "Steps between checkpoints; 0 disables them."),
       keepLast: reader.integer("machine.keep_last", default: 2, in: most, "Newest checkpoints that are kept, besides the best."),
       keepEverySteps: reader.integer(
-        "machine.keep_every_steps", default: 0, in: 0...1_000_000_000, "Checkpoints of every so many steps are kept for good; 0 for none."),
+        "machine.keep_every_steps", default: 0, in: 0...1_000_000_000, "Keeps the checkpoints of every so many steps for good; 0 keeps none."),
       progress: reader.choice(
         "machine.progress", default: .auto,
         "How progress is shown: one line that is written over, lines for a log, or nothing; auto is a bar on a terminal and lines elsewhere."),
@@ -322,7 +322,7 @@ public struct RunConfiguration: Sendable {
 
   static let mostSteps = 100_000_000
 
-  /// Optimiser steps for a corpus of so many samples an epoch.
+  /// Optimiser steps for a corpus of so many samples per epoch.
   /// - Throws: `ConfigurationError` where the duration comes to more steps than a run can have.
   public func steps(samplesPerEpoch: Int, tokensPerSample: Int) throws(ConfigurationError) -> Int {
     let amount =

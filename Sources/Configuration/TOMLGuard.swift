@@ -25,8 +25,8 @@ struct TOMLGuard {
     guard text.utf8.count <= mostBytes else {
       throw ConfigurationError(place, "has \(text.utf8.count) bytes; a configuration has at most \(mostBytes).")
     }
-    var guardian = TOMLGuard(bytes: Array(text.utf8))
-    try guardian.run(place)
+    var check = TOMLGuard(bytes: Array(text.utf8))
+    try check.run(place)
   }
 
   private init(bytes: [UInt8]) { self.bytes = bytes }

@@ -1,6 +1,6 @@
 /// What objectives and models must know of the data: token ids, rows of numbers, or both.
 ///
-/// It is the only thing that an objective is told of a corpus beside its options. What the corpus does not have is empty: text has no
+/// It is the only thing that an objective knows of a corpus besides its options. What the corpus does not have is empty: text has no
 /// `values` and no `fields`, images have a vocabulary of size 0.
 public struct DataShape: Codable, Sendable, Equatable {
   /// What one position of a sample is, in words that reports use.

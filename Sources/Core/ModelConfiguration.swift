@@ -61,7 +61,7 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   public var dropout: Float
   /// Probability of zeroing an attention weight.
   public var attentionDropout: Float
-  /// Numbers a position of continuous inputs has; 0 for token inputs.
+  /// Numbers per position of continuous inputs; 0 for token inputs.
   public var inputSize: Int
   /// Width of the embedding's tables and norm, 0 for `hiddenSize`. Where they differ, a linear map leads from the one to the other (ELECTRA).
   public var embeddingSize: Int

@@ -9,7 +9,7 @@ public struct SampleBatch: Sendable, Equatable {
   public var indices: [UInt64]
   /// How often each sample was read earlier in the run: its epoch, where an epoch reads every sample once.
   public var epochs: [UInt64]
-  /// Positions a sample, the model's context.
+  /// Positions per sample, the model's context.
   public var length: Int
   /// Tokens after the last position that targets may read (1 for next-token prediction).
   public var lookahead: Int
@@ -33,8 +33,8 @@ public struct SampleBatch: Sendable, Equatable {
     precondition(documentIDs.count == sampleIDs.count * (length + lookahead), "documentIDs must be [count, length + lookahead]")
     precondition(tokens.isEmpty || tokens.count == documentIDs.count, "tokens must be [count, length + lookahead]")
     precondition(values.count == sampleIDs.count * length * valueSize, "values must be [count, length, valueSize]")
-    precondition(indices.map { $0.count == sampleIDs.count } ?? true, "one index a sample")
-    precondition(epochs.map { $0.count == sampleIDs.count } ?? true, "one epoch a sample")
+    precondition(indices.map { $0.count == sampleIDs.count } ?? true, "one index per sample")
+    precondition(epochs.map { $0.count == sampleIDs.count } ?? true, "one epoch per sample")
     self.sampleIDs = sampleIDs
     // A source without an order of its own has a sample for every position.
     self.indices = indices ?? sampleIDs

@@ -11,7 +11,7 @@ public struct Corpus: Sendable {
   public let folder: String
   public let manifest: CorpusManifest
 
-  /// Reads the manifest and checks the tokeniser's files against it; shards are opened when they are asked for.
+  /// Reads the manifest and checks the tokeniser's files against it; shards are opened on first use.
   ///
   /// - Throws: `DataError` when the folder is no corpus or its tokeniser is another one.
   public init(_ folder: String) throws {
@@ -20,7 +20,7 @@ public struct Corpus: Sendable {
     // A corpus of numbers has no tokeniser.
     guard manifest.values == nil else { return }
     try require(tokenizerPath, manifest.tokenizerSha256, atMost: TokenizerLoader.largestFile)
-    try require(tokenizerConfigPath, manifest.tokenizerConfigSha256, atMost: TokenizerLoader.largestCompanion)
+    try require(tokenizerConfigPath, manifest.tokenizerConfigSha256, atMost: TokenizerLoader.mostCompanionBytes)
   }
 
   /// - Parameter most: bytes of such a file; hashing another, which may be sparse and of terabytes, would not end.

@@ -82,13 +82,13 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
 
   public func encoded() throws -> [UInt8] {
     let open = Array(try JSONEncoder.snakeCase(pretty: true).encode(self).dropLast(Self.end.utf8.count))
-    return open + Self.seal(of: open)
+    return open + Self.checksum(of: open)
   }
 
   private static let end = "\n}"
 
   /// What closes the object after the bytes `open`.
-  private static func seal(of open: [UInt8]) -> [UInt8] { Array(",\n  \"sha256\" : \"\(SHA256.of(open))\"\(end)\n".utf8) }
+  private static func checksum(of open: [UInt8]) -> [UInt8] { Array(",\n  \"sha256\" : \"\(SHA256.of(open))\"\(end)\n".utf8) }
 
   /// Reads `corpus.json` of a folder.
   ///
@@ -114,8 +114,8 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
     } catch {
       throw DataError(path, "is damaged: it is not the JSON that lockstep prepare writes.", remedy: remedy)
     }
-    let open = Array(bytes.dropLast(Self.seal(of: []).count))
-    guard Array(bytes) == open + Self.seal(of: open) else {
+    let open = Array(bytes.dropLast(Self.checksum(of: []).count))
+    guard Array(bytes) == open + Self.checksum(of: open) else {
       throw DataError(path, "is damaged: the digest it ends with does not hold.", remedy: remedy)
     }
     if let problem { throw DataError(path, "is damaged: \(problem).", remedy: "Copy it again, or run lockstep prepare again.") }

@@ -1,6 +1,6 @@
 import Core
 
-/// A permutation of 0 ..< count that needs no memory: where every element goes is computed when asked.
+/// A permutation of 0 ..< count that needs no memory: where every element goes is computed on demand.
 ///
 /// Concretely: a balanced Feistel network of eight rounds over the smallest even number of bits that
 /// covers `count`, (L, R) ← (R, L ⊕ F(round, R)), with F from Philox keyed by the seed and the epoch.

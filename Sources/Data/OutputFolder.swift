@@ -23,7 +23,7 @@ public struct OutputFolder {
     switch FileStatus.of(SystemPath(path)) {
     case .success(let status):
       guard status.kind == .folder else {
-        throw DataError(path, "is no folder.", remedy: "Name a folder for the corpus; it is made where it does not exist.")
+        throw DataError(path, "is not a folder.", remedy: "Name a folder for the corpus; it is made where it does not exist.")
       }
       identity = status.identity
       state = try Self.state(path)
@@ -87,7 +87,7 @@ public struct OutputFolder {
     return .corpus
   }
 
-  /// Whether the corpus can be made here: asked before the first write.
+  /// Whether the corpus can be made here: checked before the first write.
   ///
   /// - Throws: `ConfigurationError` for a link, which is never followed or replaced; `DataError` where replacing would remove what is no part
   ///   of a corpus; `FileError` without permission.

@@ -10,7 +10,7 @@ public struct TokenDataset: SampleSource {
   private let windows: TokenWindows<ShardStream>
 
   /// - Parameters:
-  ///   - context: positions a sample.
+  ///   - context: positions per sample.
   ///   - lookahead: tokens after them that targets may read.
   ///   - order: shuffled for training, sequential for validation.
   ///   - documents: each document is a sample; not together with a framing.

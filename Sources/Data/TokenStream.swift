@@ -36,32 +36,32 @@ struct ShardStream: TokenStream {
   }
 
   func copy(_ count: Int, from start: Int, into batch: inout SampleBatch, at offset: Int) throws {
-    var (position, segment, place) = (start, Int32(0), offset)
+    var (position, documentID, place) = (start, Int32(0), offset)
     var shardIndex = lastIndex(of: starts, notAbove: start)
     while position < start + count {
       let shard = shards[shardIndex]
       let first = position - starts[shardIndex]
       let last = min(shard.tokenCount, first + start + count - position)
       try shard.copy(first..<last, into: &batch.tokens, at: place)
-      number(first..<last, of: shard, from: &segment, in: &batch.documentIDs, at: place)
+      number(first..<last, of: shard, from: &documentID, in: &batch.documentIDs, at: place)
       place += last - first
       position += last - first
       shardIndex += 1
-      segment += 1
+      documentID += 1
     }
   }
 
-  /// Writes the document numbers of a range of one shard; `segment` is that of the first document, then of the last.
-  private func number(_ range: Range<Int>, of shard: Shard, from segment: inout Int32, in documentIDs: inout [Int32], at offset: Int) {
+  /// Writes the document ids of a range of one shard; `documentID` is that of the first document, then of the last.
+  private func number(_ range: Range<Int>, of shard: Shard, from documentID: inout Int32, in documentIDs: inout [Int32], at offset: Int) {
     var document = shard.documentIndex(ofToken: range.lowerBound)
     var end = shard.boundary(document + 1)
     for index in range {
       if index == end {
+        documentID += 1
         document += 1
-        segment += 1
         end = shard.boundary(document + 1)
       }
-      documentIDs[offset + index - range.lowerBound] = segment
+      documentIDs[offset + index - range.lowerBound] = documentID
     }
   }
 }

@@ -60,7 +60,7 @@ public enum SampleOrder: Sendable, Equatable {
 ///
 /// Concretely: with `window` = context (less 2 for [CLS] and [SEP]), sample i holds tokens i·window ..<
 /// (i + 1)·window and, without framing, the `lookahead` tokens after them. Positions without a token have the
-/// padding id and segment −1: the end of the last sample, what lies past the end of the stream, and the
+/// padding id and document −1: the end of the last sample, what lies past the end of the stream, and the
 /// lookahead behind a [SEP]. [CLS] and [SEP] have the documentIDs of their neighbours. Nothing is dropped.
 struct TokenWindows<Stream: TokenStream>: Sendable {
   let stream: Stream

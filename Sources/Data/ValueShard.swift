@@ -4,7 +4,7 @@ import Safetensors
 /// A shard of a corpus of numbers: a safetensors file with `values` [records, channels, extent…], where records say so `observed` of the
 /// same shape, and one tensor [records, length, size] per field.
 ///
-/// Records are read when they are asked for; the file is mapped.
+/// Records are read on access; the file is mapped.
 public final class ValueShard: Sendable {
   public static let values = "values"
   public static let observed = "observed"
@@ -33,7 +33,7 @@ public final class ValueShard: Sendable {
 
   private static func open(_ path: String) throws(DataError) -> SafetensorsFile {
     do throws(CheckpointError) { return try SafetensorsFile(path) } catch {
-      throw DataError(path, "is no shard of numbers: \(error.problem).", remedy: "Copy the whole corpus again, or run lockstep prepare again.")
+      throw DataError(path, "is not a shard of numbers: \(error.problem).", remedy: "Copy the whole corpus again, or run lockstep prepare again.")
     }
   }
 

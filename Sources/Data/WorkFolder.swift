@@ -25,8 +25,8 @@ public final class WorkFolder {
     made = try Self.makeFolders(output.parent)
     do {
       // Held while looking for others and making this one, so that of two processes that start at once one sees the other.
-      let guardian = Self.lockFolder(output.parent)
-      defer { if guardian >= 0 { close(guardian) } }
+      let parentLock = Self.lockFolder(output.parent)
+      defer { if parentLock >= 0 { close(parentLock) } }
       try Self.removeAbandoned(output)
       (folder, lock) = try Self.makeFolder(output)
       path = folder + "/corpus"

@@ -40,7 +40,7 @@ struct BLASCheck: DoctorCheck {
     case .run where !kernel.isBest:
       findings.append(
         .warning(
-          "BLAS", "the run goes on with the \(kernel.core) kernels it was computed with; \(kernel.best) are faster on this CPU.",
+          "BLAS", "the run resumes with the \(kernel.core) kernels it was computed with; \(kernel.best) are faster on this CPU.",
           remedy: "OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on.", of: .rank))
     default: break
     }
@@ -75,7 +75,7 @@ struct MemoryCheck: DoctorCheck {
 
 /// Room for the segments through which the ranks of a host exchange data.
 struct SharedMemoryCheck: DoctorCheck {
-  /// Open MPI takes 4 MiB a rank at the start and more for long messages.
+  /// Open MPI takes 4 MiB per rank at the start and more for long messages.
   private static let bytesPerRank = 8_000_000
 
   func findings(_ job: DoctorJob) -> [Finding] {
@@ -103,7 +103,7 @@ struct SharedMemoryCheck: DoctorCheck {
   private func megabytes(_ bytes: Int) -> String { "\(bytes / 1_000_000) MB" }
 }
 
-/// Limits of the shell or the scheduler that a run would meet in the middle.
+/// Limits of the shell or the scheduler that a run would reach in the middle.
 struct LimitsCheck: DoctorCheck {
   func findings(_ job: DoctorJob) -> [Finding] {
     var findings: [Finding] = []

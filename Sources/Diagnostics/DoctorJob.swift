@@ -10,7 +10,7 @@ import Storage
 public struct Finding: Codable, Equatable {
   /// A problem stops a run, hangs it, changes its bits or makes it crawl; a warning is worth knowing.
   enum Level: String, Codable { case ok, warning, problem }
-  /// Of what a finding tells: the rank that says so, its host, or the whole job.
+  /// What a finding is about: the rank that says so, its host, or the whole job.
   enum Scope: String, Codable { case rank, host, job }
   var level: Level
   var subject: String
@@ -50,7 +50,7 @@ public struct DoctorJob {
     }
   }
 
-  /// A rank and its host, as facts are told of.
+  /// A rank and its host, as facts are reported of.
   struct Place: Codable, Equatable {
     var rank: Int
     var host: String
@@ -59,7 +59,7 @@ public struct DoctorJob {
 
   let communicator: any Communicator
   let place: Place
-  /// One a rank.
+  /// One per rank.
   let places: [Place]
   let configuration: RunConfiguration?
   /// Path and text of the configuration on this host; the text is nil where it cannot be read.
@@ -91,8 +91,8 @@ public struct DoctorJob {
     } else {
       configuration = nil
     }
-    let asked = request.threads ?? configuration?.machine.threads ?? 0
-    threads = try Job.collectively(communicator) { try ComputingThreads.count(asked, communicator) }
+    let requested = request.threads ?? configuration?.machine.threads ?? 0
+    threads = try Job.collectively(communicator) { try ComputingThreads.count(requested, communicator) }
     inputs = configuration.map { configuration in Result { try CorpusInputs.open(configuration) } }
     if let configuration, case .success(let inputs)? = inputs {
       plan = try? RunPlan(configuration, inputs, ranks: communicator.size, threads: threads)

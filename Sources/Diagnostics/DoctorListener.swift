@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 
-/// Answers every caller on a TCP port with one word, on a thread of its own.
+/// Sends one word to every client of a TCP port, on a thread of its own.
 ///
 /// The socket is opened before the thread starts and closed once, after the thread's last use: no one else holds it.
 final class Listener: @unchecked Sendable {
@@ -11,7 +11,7 @@ final class Listener: @unchecked Sendable {
   /// Chosen by the system; 0 where it gave none, which no caller reaches.
   let port: UInt16
 
-  init(answer: String) {
+  init(reply: String) {
     socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = Listener.address(0, port: 0)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -28,7 +28,7 @@ final class Listener: @unchecked Sendable {
         guard poll(&waiting, 1, 100) > 0 else { continue }
         let caller = accept(socket, nil, nil)
         guard caller >= 0 else { continue }
-        _ = answer.withCString { send(caller, $0, strlen($0), Int32(MSG_NOSIGNAL)) }
+        _ = reply.withCString { send(caller, $0, strlen($0), Int32(MSG_NOSIGNAL)) }
         close(caller)
       }
       close(socket)
@@ -38,7 +38,7 @@ final class Listener: @unchecked Sendable {
   /// The thread notices within a tenth of a second.
   func stop() { lock.withLock { stopped = true } }
 
-  /// What answers at an address; nil when nothing does in time.
+  /// What listens at an address; nil when nothing does in time.
   static func call(_ host: UInt32, port: UInt16, milliseconds: Int32) -> String? {
     let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
     guard socket >= 0 else { return nil }
@@ -47,7 +47,7 @@ final class Listener: @unchecked Sendable {
     _ = withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
     }
-    // The answer arrives without a question: waiting for it covers the connection as well.
+    // The reply arrives without a request: waiting for it covers the connection as well.
     var waiting = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
     guard poll(&waiting, 1, milliseconds) > 0 else { return nil }
     var bytes = [UInt8](repeating: 0, count: 256)

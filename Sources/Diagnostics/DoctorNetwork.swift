@@ -18,7 +18,7 @@ struct NetworkCheck: DoctorCheck {
 
   func findings(_ job: DoctorJob) throws -> [Finding] {
     guard job.hostCount > 1 else { return [] }
-    let listener = job.isHostLeader ? Listener(answer: job.place.host) : nil
+    let listener = job.isHostLeader ? Listener(reply: job.place.host) : nil
     defer { listener?.stop() }
     let mine = listener.map { [Endpoint(host: job.place.host, port: $0.port, interfaces: NetworkInterface.usable(job.interfaces))] } ?? []
     let hosts = try job.gather(mine).flatMap { $0 }
@@ -44,9 +44,9 @@ struct NetworkCheck: DoctorCheck {
       let place = "\(interface.text) (\(interface.name))"
       switch Listener.call(interface.address, port: other.port, milliseconds: 1500) {
       case other.host?: return nil
-      case let answer?:
+      case let reply?:
         return .problem(
-          "network", "\(place) is an address of \(other.host), but \(host) reaches \(answer == host ? "itself" : answer) there.", remedy: remedy, of: .job)
+          "network", "\(place) is an address of \(other.host), but \(host) reaches \(reply == host ? "itself" : reply) there.", remedy: remedy, of: .job)
       case nil:
         return .problem("network", "\(other.host) does not answer \(host) at \(place).", remedy: remedy, of: .job)
       }

@@ -71,7 +71,7 @@ struct BindingCheck: DoctorCheck {
           remedy: "launch/run, or mpirun --bind-to none, or --map-by socket:PE=n.", of: .rank)
       ]
     }
-    return [.ok("binding", "\(allowed) of \(all) CPUs for \(ranks) rank\(ranks > 1 ? "s" : "") on this host, \(job.threads) thread\(job.threads > 1 ? "s" : "") a rank")]
+    return [.ok("binding", "\(allowed) of \(all) CPUs for \(ranks) rank\(ranks > 1 ? "s" : "") on this host, \(job.threads) thread\(job.threads > 1 ? "s" : "") per rank")]
   }
 }
 

@@ -1,7 +1,7 @@
 import Foundation
 import Kernels
 
-/// The findings of all ranks: what is well is told once, what is not with the places where it is so.
+/// The findings of all ranks: what is right is reported once, a problem with the ranks or hosts that have it.
 public struct DoctorReport {
   /// What is looked at, in the order of the report.
   private static let checks: [any DoctorCheck] = [

@@ -100,7 +100,7 @@ struct RunFolderCheck: DoctorCheck {
 struct SharedFolderCheck: DoctorCheck {
   func findings(_ job: DoctorJob) throws -> [Finding] {
     guard job.hostCount > 1 else { return [] }
-    // A name nobody asked for yet: no host can have cached that it is missing.
+    // A name nobody looked up yet: no host can have cached that it is missing.
     let name = try job.gather(UUID().uuidString)[0]
     let token = "\(job.runs)/.doctor-\(name)"
     var wrote = false
@@ -113,7 +113,7 @@ struct SharedFolderCheck: DoctorCheck {
     if blind.isEmpty { return [.ok("shared folder", "all hosts see what rank 0 writes in \(job.runs)")] }
     return [
       .warning(
-        "shared folder", "\(job.hosts(blind)) does not see what \(job.places[0].host) writes in \(job.runs): without \(job.places[0].host) a run cannot go on.",
+        "shared folder", "\(job.hosts(blind)) does not see what \(job.places[0].host) writes in \(job.runs): without \(job.places[0].host) a run cannot resume.",
         remedy: "Point machine.runs at a folder that all hosts share (NFS, Lustre), or keep \(job.places[0].host) first in the hostfile.", of: .job)
     ]
   }

@@ -3,7 +3,7 @@ import Core
 import Data
 import Objectives
 
-/// `cooccurrence`: what the objective that trained a model links in a text: the spectrum of its co-occurrence matrix.
+/// `cooccurrence`: the spectrum of the context–target co-occurrence matrix of the objective that trained a model.
 ///
 /// *Concretely:* pairs of a condition and a target are drawn from the split by the objective's `ContextTargetPairs`, and A = P(c,t) / √(P(c)·P(t)) is
 /// described by its components, its leading singular values σ (σ₁ = 1), Σσ² and tails. The weights of the model play no part. See
@@ -15,7 +15,7 @@ public struct CooccurrenceMeasure: Measure {
     public var window = 16
     /// Tokens of a condition: the last so many of a prefix, or so many visible ones on either side of a hidden token.
     public var neighbours = 1
-    /// The most frequent tokens, which alone are asked for.
+    /// The most frequent tokens, which alone are targets.
     public var vocabulary = 256
     /// Pairs drawn: finite sampling alone makes components and singular values, so compare equal numbers only.
     public var pairs = 200_000
@@ -30,7 +30,7 @@ public struct CooccurrenceMeasure: Measure {
   }
 
   public static let name = "cooccurrence"
-  public static let summary = "What the objective links in the text: components, spectrum and collision rate; the same whatever was trained."
+  public static let summary = "Context–target co-occurrence under the objective: components, spectrum and collision rate; independent of the weights."
 
   private let options: Options
 
@@ -45,12 +45,12 @@ public struct CooccurrenceMeasure: Measure {
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? {
-    contextTargetPairs(model) == nil ? "was trained by \(model.objective.name), which with its options states no law of what it links" : nil
+  public func unsupportedReason(_ model: MeasuredModel) -> String? {
+    contextTargetPairs(model) == nil ? "was trained by \(model.objective.name), which with its options defines no distribution of context–target pairs" : nil
   }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    guard let contextTargetPairs = contextTargetPairs(context.model) else { preconditionFailure("obstacle refuses this model") }
+    guard let contextTargetPairs = contextTargetPairs(context.model) else { preconditionFailure("unsupportedReason refuses this model") }
     let documents = try Self.documents(try context.requireCorpus(Self.name), context.split, most: options.maxTokens)
     let report = try CooccurrenceReport.measure(
       documents, try scheme(contextTargetPairs), pairOptions(seed: context.seed), over: context.communicator)
@@ -120,7 +120,7 @@ extension CooccurrenceMeasure.Options {
     [
       "window": "Tokens of a window, all of one document.",
       "neighbours": "Tokens of a condition: the last so many of a prefix, or so many visible ones on either side of a hidden token.",
-      "vocabulary": "The most frequent tokens, which alone are asked for.",
+      "vocabulary": "The most frequent tokens, which alone are targets.",
       "pairs": "Pairs drawn; compare equal numbers only.",
       "position_aware": "Conditions and targets know their place in the window, as a network with positions does.",
       "rank": "Leading singular values.",

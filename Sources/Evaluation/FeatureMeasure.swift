@@ -10,7 +10,7 @@ import Tensors
 ///
 /// *Concretely:* the last hidden states of each window give three kinds of features: `mean` over its ordinary tokens, the `last` ordinary
 /// token, and single positions (`all`). See `FeatureSpectrum` for σ and exp(H(σ / Σσ)).
-/// - Complexity: one forward pass a window, and rows · width² for each spectrum.
+/// - Complexity: one forward pass per window, and rows · width² for each spectrum.
 public struct FeatureMeasure: Measure {
   public struct Options: MeasureOptions {
     /// At most so many windows of context − 2 tokens, evenly spread over the split; 0 for all.
@@ -35,7 +35,7 @@ public struct FeatureMeasure: Measure {
     self.options = options
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.textObstacle }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.textUnsupportedReason }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     try measure(try TextWindows(context, count: options.windows, measure: Self.name), context)
@@ -87,7 +87,7 @@ public struct FeatureMeasure: Measure {
       result.tables["spectrum.\(kind)"] = MeasuredTable(
         ["i", "singular_value", "share"], shares.indices.map { [Double($0 + 1), spectrum.singularValues[$0], shares[$0]] })
       if spectrum.rows <= width {
-        result.notes.append("features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; ask for more windows.")
+        result.notes.append("features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; set more windows.")
       }
     }
     return result

@@ -13,7 +13,7 @@ public struct LossMeasure: Measure {
   public struct Options: MeasureOptions {
     /// At most so many samples, evenly spread over the split, as validation in training has them; 0 for all.
     public var samples = 0
-    /// The question of this objective with its default options, in place of the model's own.
+    /// The loss of this objective with its default options, in place of the model's own.
     public var objective = ""
 
     public init() {}
@@ -34,15 +34,15 @@ public struct LossMeasure: Measure {
     self.options = options
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { nil }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { nil }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let (model, corpus) = (context.model, try context.requireCorpus(Self.name))
     let name = options.objective.isEmpty ? nil : options.objective
-    let (objective, bank) = try model.objectiveAndParameters(name)
+    let (objective, parameters) = try model.objectiveAndParameters(name)
     let data = try model.samples(corpus, context.split, name)
     let evaluator = Evaluator(
-      objective: objective, bank: bank, length: model.configuration.maxPosition, microBatch: context.microBatch, pool: context.pool, seed: context.seed,
+      objective: objective, parameters: parameters, length: model.configuration.maxPosition, microBatch: context.microBatch, pool: context.pool, seed: context.seed,
       communicator: context.communicator)
     let samples = SpreadSource.count(options.samples, of: data)
     let isText = objective.requirements.prediction == .next && objective.terms.count == 1
@@ -58,7 +58,7 @@ public struct LossMeasure: Measure {
   private func result(_ objective: any Objective, _ found: Evaluator.Totals, isText: Bool, samples: Int, of all: Int) -> MeasureResult {
     let losses = zip(found.sums, found.counts).map { $0 / $1 }
     let total = zip(objective.terms, losses).reduce(0) { $0 + $1.0.weight * $1.1 }
-    // Losses of different objectives are different questions, unless one question is asked by name.
+    // Losses of different objectives do not compare, unless one objective is named for all.
     let better: MeasuredValue.Better = options.objective.isEmpty ? .neither : .lower
     let unit = (objective.requirements.input == .tokens ? "nats per target" : "per target") + (options.objective.isEmpty ? "" : " of \(options.objective)")
     var values = [MeasuredValue("loss", total, unit: unit, better: better, least: 0)]
@@ -86,7 +86,7 @@ extension LossMeasure.Options {
   public static var sentences: [String: String] {
     [
       "samples": "At most so many windows, evenly spread over the split, as `val` in training; 0 for all.",
-      "objective": "The question of this objective with its default options, in place of the model's own; empty for its own.",
+      "objective": "The loss of this objective with its default options, in place of the model's own; empty for its own.",
     ]
   }
 }

@@ -1,6 +1,6 @@
 import Core
 
-/// Masks of one text, all hiding `size` of its `positions`, drawn so that pairs meet at every Hamming distance.
+/// Masks of one text, all hiding `size` of its `positions`, drawn so that pairs have every Hamming distance.
 ///
 /// *Concretely:* a round is a random order π of the positions; a mask is the window π[a ..< a + size]. Two windows of a round whose
 /// starts differ by d share max(0, size - d) positions: their Hamming distance is H = 2·min(d, size). Each window is a uniform subset,
@@ -17,7 +17,7 @@ struct MaskDraws: Sendable {
   /// Numbers for orders; one site a round.
   let random: CounterGenerator
 
-  /// - Parameter steps: from the first set to the second in so many steps at most; 0 for n, a token at a time, which meets every distance.
+  /// - Parameter steps: from the first set to the second in so many steps at most; 0 for n, one token at a time, which covers every distance.
   init(positions: [Int], size: Int, sets: Int, steps: Int = 0, random: CounterGenerator) {
     precondition(sets >= 2 && size >= 1 && sets * size <= positions.count, "\(sets) sets of \(size) among \(positions.count) positions")
     (self.positions, self.size, self.sets, self.random) = (positions, size, sets, random)

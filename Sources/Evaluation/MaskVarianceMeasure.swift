@@ -34,7 +34,7 @@ public struct MaskVarianceMeasure: Measure {
     public var sets = 7
     /// Share of ordinary tokens that a mask hides; 0 for 1 / sets.
     public var ratio = 0.0
-    /// Steps from a mask to a disjoint one, at most; 0 for a token at a time, which meets every distance.
+    /// Steps from a mask to a disjoint one, at most; 0 for one token at a time, which covers every distance.
     public var steps = 0
     /// Of the hidden tokens, the share shown as [MASK] …
     public var maskReplaceProb = 1.0
@@ -65,7 +65,7 @@ public struct MaskVarianceMeasure: Measure {
     require(o.ratio == 0 || (0.01...0.5).contains(o.ratio), "ratio", "is \(o.ratio); it must be 0 (for 1 / sets) or lie in 0.01...0.5.")
     require(
       o.ratio * Double(o.sets) <= 1.000001, "ratio", "is \(o.ratio) with \(o.sets) sets; sets that do not overlap need ratio · sets <= 1.")
-    require(o.steps >= 0, "steps", "is \(o.steps); it must be 0 (one a token) or more.")
+    require(o.steps >= 0, "steps", "is \(o.steps); it must be 0 (one per token) or more.")
     require((0...1).contains(o.maskReplaceProb), "mask_replace_prob", "is \(o.maskReplaceProb); it must lie in 0...1.")
     require((0...1).contains(o.randomReplaceProb), "random_replace_prob", "is \(o.randomReplaceProb); it must lie in 0...1.")
     require(
@@ -78,7 +78,7 @@ public struct MaskVarianceMeasure: Measure {
     self.options = options
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.predictionObstacle(needsMask: true) }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.predictionUnsupportedReason(needsMask: true) }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let tokens = try MaskableTokens(context.model.vocabulary, objective: Self.name)

@@ -41,7 +41,7 @@ final class DoubleGradientSink: GradientSink {
 
   func addRows(_ rows: [Int32], _ gradient: TensorView, of entry: Int) {
     let e = layout.entries[entry]
-    precondition(gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) a row")
+    precondition(gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) per row")
     for (i, row) in rows.enumerated() { add(gradient.rows(i..<i + 1), at: e.offset + Int(row) * e.columns) }
   }
 
@@ -95,7 +95,7 @@ struct MaskedGradient: Sendable {
   func makeWorkspace() -> Workspace { Workspace(self) }
 
   /// - Parameters:
-  ///   - hidden: positions of `text` that are asked for, in rising order.
+  ///   - hidden: positions of `text` that are predicted, in rising order.
   ///   - random: decides between [MASK], a random token and the token itself.
   func callAsFunction(_ text: [Int32], hiding hidden: [Int], _ random: CounterGenerator, _ workspace: Workspace) -> [Double] {
     guard let saved = workspace.transformer.head else { preconditionFailure("a masked gradient needs a vocabulary head") }

@@ -3,7 +3,7 @@ import Foundation
 
 /// Something that is measured on a trained model: a perplexity, an accuracy, a spectrum.
 ///
-/// A measure is a value made of its options. It deals its items over ranks and threads with `MeasureContext.rows`, reduces them
+/// A measure is a value made of its options. It partitions its items over ranks and threads with `MeasureContext.rows`, reduces them
 /// in order, and so gives the same bits on any number of ranks. A new one is a file, a line in `MeasureRegistry`, and a test.
 public protocol Measure: Sendable {
   associatedtype Options: MeasureOptions
@@ -14,13 +14,13 @@ public protocol Measure: Sendable {
   static var summary: String { get }
   /// Whether the result depends on the model. A baseline that reads the data alone says false, and is computed once for many models.
   static var readsModel: Bool { get }
-  /// Names the labelled examples that are asked: results of measures with equal names are of the same examples. nil without labels.
+  /// Names the labelled examples that are classified: results of measures with equal names are of the same examples. nil without labels.
   var labelledData: String? { get }
 
   /// - Throws: `ConfigurationError` naming `measures.<name>.<key>`.
   init(_ options: Options) throws(ConfigurationError)
 
-  /// Reads the files that options name, where there are any, so that mistakes are told before hours of training. On one rank.
+  /// Reads the files that options name, where there are any, so that mistakes are reported before hours of training. On one rank.
   /// - Throws: `ConfigurationError` naming `measures.<name>.<key>`.
   func checkFiles() throws(ConfigurationError)
 
@@ -28,7 +28,7 @@ public protocol Measure: Sendable {
   func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem]
 
   /// Why this model cannot be measured so, as the end of a sentence that begins with the model; nil when it can.
-  func obstacle(_ model: MeasuredModel) -> String?
+  func unsupportedReason(_ model: MeasuredModel) -> String?
 
   /// Collective: the same result on every rank.
   func callAsFunction(_ context: MeasureContext) throws -> MeasureResult

@@ -47,7 +47,7 @@ public final class MeasureContext {
     return corpus
   }
 
-  /// Computes a row of numbers for each of `count` items, dealt over ranks and threads. Collective.
+  /// Computes a row of numbers for each of `count` items, partitioned over ranks and threads. Collective.
   ///
   /// A row must be a function of its item alone; then all rows are the same bits on any ranks and threads.
   /// - Parameters:

@@ -100,7 +100,7 @@ public struct MeasuredModel: Sendable {
     return try RunConfiguration(toml: text, place: place)
   }
 
-  /// The objective itself, with networks of its own, and a bank that holds the checkpoint's weights.
+  /// The objective itself, with networks of its own, and a parameter set that holds the checkpoint's weights.
   /// - Parameter name: another objective of the same attention; nil for the model's own.
   public func objectiveAndParameters(_ name: String? = nil) throws -> (any Objective, ParameterSet) {
     let wanted = name ?? objective.name
@@ -108,19 +108,19 @@ public struct MeasuredModel: Sendable {
     guard let entry = fitting.first(where: { $0.name == wanted }) else {
       throw ConfigurationError("objective", is: wanted, rule: "for this model it must be one of \(fitting.map(\.name).joined(separator: ", ")).")
     }
-    // Asked by name, every model gets the same question: the objective's defaults.
+    // A named objective is the same for every model: it has its default options.
     let options = name == nil ? objective.options : entry.defaultOptions
     let made = try entry.make(options, configuration, data)
-    let bank = ParameterSet(made.networks)
+    let parameters = ParameterSet(made.networks)
     let source = try HuggingFaceSource(path)
-    _ = try source.load(into: bank.trained, as: made.exported)
-    let missing = try source.loadRest(into: bank.trained, as: made.exported, exportedNetworks: made.exportedNetworks)
+    _ = try source.load(into: parameters.trained, as: made.exported)
+    let missing = try source.loadRest(into: parameters.trained, as: made.exported, exportedNetworks: made.exportedNetworks)
     if let first = missing.first {
       throw DataError(
         path, "does not have \(counted(missing.count, "parameter")) of \(wanted) such as \(first).",
         remedy: "Measure a checkpoint of the run itself, or its whole export.")
     }
-    return (made, bank)
+    return (made, parameters)
   }
 
   /// The samples of a corpus as its own objective or another one reads them, in the corpus's order.
@@ -137,8 +137,8 @@ public struct MeasuredModel: Sendable {
     try Framing(try run(of: model.path)?.data.frame ?? .auto, byDefault: model.configuration.prediction == .same, vocabulary)
   }
 
-  /// What stands in the way of reading text, as the end of a sentence that begins with the model.
-  public var textObstacle: String? { configuration.vocabSize > 0 ? nil : "reads numbers, and this reads text" }
+  /// Why it cannot read text, as the end of a sentence that begins with the model.
+  public var textUnsupportedReason: String? { configuration.vocabSize > 0 ? nil : "reads numbers, and this reads text" }
 
   private func entry(_ name: String?) throws(ConfigurationError) -> ObjectiveEntry {
     guard let entry = ObjectiveRegistry.entry(named: name ?? objective.name) else {

@@ -9,12 +9,12 @@ import Tokenizers
 
 /// `retrieval`: whether a model finds the value that stood behind a key.
 ///
-/// *Concretely:* sequences key value … key value …, distractors between them, then a key again; a causal model is asked what comes next,
+/// *Concretely:* sequences key value … key value …, distractors between them, then a key again; a causal model predicts what comes next,
 /// a masked one what stands behind [MASK]. Exact: the value is the likeliest of all ordinary tokens. Without names, keys, values and
 /// distractors are the commonest ordinary tokens of the corpus, or any of the vocabulary when there is none.
 ///
 /// Reference: the task of Arora et al., "Zoology: measuring and improving recall in efficient language models", 2023, arXiv 2312.04927.
-/// - Complexity: one forward pass a sequence.
+/// - Complexity: one forward pass per sequence.
 public struct RetrievalMeasure: Measure {
   public struct Options: MeasureOptions {
     /// Sequences for each number of pairs and of distractors.
@@ -32,7 +32,7 @@ public struct RetrievalMeasure: Measure {
   }
 
   public static let name = "retrieval"
-  public static let summary = "Exact retrieval of the value behind a key, by number of pairs and distance."
+  public static let summary = "Exact retrieval of the value after a key, by number of pairs and distance."
 
   private let options: Options
 
@@ -61,8 +61,8 @@ public struct RetrievalMeasure: Measure {
     return [.init(key: "measures.\(Self.name).pairs", sentence: sentence)]
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? {
-    model.predictionObstacle(needsMask: model.configuration.prediction == .same)
+  public func unsupportedReason(_ model: MeasuredModel) -> String? {
+    model.predictionUnsupportedReason(needsMask: model.configuration.prediction == .same)
   }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
@@ -79,8 +79,8 @@ public struct RetrievalMeasure: Measure {
       let key = UInt64(cell.pairs) << 32 | UInt64(cell.distractors)
       let sequence = RetrievalSequence(
         pool, pairs: cell.pairs, distractors: cell.distractors, random.at(position: key, site: UInt32(index % sequences)))
-      let answer = reader.answer(sequence, workspace)
-      return [answer.isExact ? 1 : 0, answer.isBestOfOffered ? 1 : 0, answer.loss, Double(sequence.distance)]
+      let prediction = reader.predict(sequence, workspace)
+      return [prediction.isExact ? 1 : 0, prediction.isBestOfOffered ? 1 : 0, prediction.loss, Double(sequence.distance)]
     }
     return result(rows, cells)
   }
@@ -118,7 +118,7 @@ public struct RetrievalMeasure: Measure {
       for window in try TextWindows(context, count: 256, measure: Self.name).windows { for id in window { counts[Int(id)] += 1 } }
       ids = ids.filter { counts[Int($0)] > 0 }.sorted { (counts[Int($1)], $0) < (counts[Int($0)], $1) }
     }
-    return RetrievalTokens(dealing: ids, seed: context.seed)
+    return RetrievalTokens(partitioning: ids, seed: context.seed)
   }
 
   private func result(_ rows: [[Double]], _ cells: [Cell]) -> MeasureResult {
@@ -155,7 +155,7 @@ public struct RetrievalMeasure: Measure {
   }
 }
 
-/// Asks a network for the value behind the last key of a sequence.
+/// Predicts the value after the last key of a sequence.
 private struct RetrievalReader: Sendable {
   private let encoder: Transformer
   private let head: VocabularyHead
@@ -172,14 +172,14 @@ private struct RetrievalReader: Sendable {
 
   func makeWorkspace() -> ForwardWorkspace { ForwardWorkspace(encoder, samples: 1, length: encoder.configuration.maxPosition) }
 
-  struct Answer {
+  struct Prediction {
     var isExact: Bool
     var isBestOfOffered: Bool
     /// −ln p of the value.
     var loss: Double
   }
 
-  func answer(_ sequence: RetrievalSequence, _ workspace: ForwardWorkspace) -> Answer {
+  func predict(_ sequence: RetrievalSequence, _ workspace: ForwardWorkspace) -> Prediction {
     let isCausal = encoder.configuration.attentionMask == .causal
     var tokens = sequence.tokens
     var row = tokens.count - 1
@@ -188,7 +188,7 @@ private struct RetrievalReader: Sendable {
       row += 1
     }
     if framing == .clsSep, let cls = vocabulary.cls, let sep = vocabulary.sep {
-      // Behind the question a causal model would not see it.
+      // Behind the query a causal model would not see it.
       tokens = [cls] + tokens + (isCausal ? [] : [sep])
       row += 1
     }
@@ -205,9 +205,9 @@ private struct RetrievalReader: Sendable {
         return logits[0, Int(id)] > logits[0, Int(best)] ? id : best
       }
     }
-    return Answer(
-      isExact: best((0..<Int32(vocabulary.size)).lazy.filter { !isSpecial.contains($0) }) == sequence.answer,
-      isBestOfOffered: best(sequence.offered) == sequence.answer, loss: negativeLogLikelihood(logits, row: 0, of: sequence.answer))
+    return Prediction(
+      isExact: best((0..<Int32(vocabulary.size)).lazy.filter { !isSpecial.contains($0) }) == sequence.target,
+      isBestOfOffered: best(sequence.offered) == sequence.target, loss: negativeLogLikelihood(logits, row: 0, of: sequence.target))
   }
 }
 

@@ -13,7 +13,7 @@ struct RetrievalTokens: Sendable, Equatable {
   init(keys: [Int32], values: [Int32], distractors: [Int32]) { (self.keys, self.values, self.distractors) = (keys, values, distractors) }
 
   /// A third each of `ids`, the commonest first, `most` at most, put in an order by the seed.
-  init(dealing ids: [Int32], seed: UInt64) {
+  init(partitioning ids: [Int32], seed: UInt64) {
     let random = CounterGenerator(seed: seed, purpose: .evaluation, site: 0x7265_7472)
     let share = min(Self.most, ids.count / 3)
     let order = ids.prefix(3 * share).sorted { (random.bits64(Int($0)), $0) < (random.bits64(Int($1)), $1) }
@@ -41,7 +41,7 @@ struct RetrievalTokens: Sendable, Equatable {
   func check(pairs: Int, distractors most: Int) throws(ConfigurationError) {
     let kinds = [("keys", keys, pairs), ("values", values, pairs), ("distractor_words", distractors, most > 0 ? 1 : 0)]
     for (name, ids, needed) in kinds where ids.count < needed {
-      throw ConfigurationError("measures.retrieval.\(name)", "has \(ids.count) tokens; \(needed) are needed. Name more, or ask for fewer pairs.")
+      throw ConfigurationError("measures.retrieval.\(name)", "has \(ids.count) tokens; \(needed) are needed. Name more, or set fewer pairs.")
     }
     for (i, first) in kinds.enumerated() {
       for second in kinds[(i + 1)...] {
@@ -52,15 +52,15 @@ struct RetrievalTokens: Sendable, Equatable {
   }
 }
 
-/// One question: pairs with distractors between them, then a key that has been seen.
+/// One query: pairs with distractors between them, then a key that has been seen.
 ///
 /// *Concretely:* key value … key value …, distractors at random behind pairs, then one of the keys; its value comes next.
 struct RetrievalSequence: Sendable, Equatable {
   let tokens: [Int32]
-  let answer: Int32
-  /// Values of all pairs, the answer among them.
+  let target: Int32
+  /// Values of all pairs, the target among them.
   let offered: [Int32]
-  /// Tokens from the answer to the place where it is asked for.
+  /// Tokens from the target to the position where it is predicted.
   let distance: Int
 
   init(_ pool: RetrievalTokens, pairs: Int, distractors: Int, _ random: CounterGenerator) {
@@ -68,19 +68,19 @@ struct RetrievalSequence: Sendable, Equatable {
     let values = Self.choose(pairs, of: pool.values, random, from: 1 << 20)
     var behind = [Int](repeating: 0, count: pairs)
     for i in 0..<distractors { behind[random.below(pairs, 2 << 20 | i)] += 1 }
-    let asked = random.below(pairs, 3 << 20)
+    let queried = random.below(pairs, 3 << 20)
     var tokens: [Int32] = []
-    var (place, drawn) = (0, 0)
+    var (position, drawn) = (0, 0)
     for i in 0..<pairs {
       tokens += [keys[i], values[i]]
-      if i == asked { place = tokens.count - 1 }
+      if i == queried { position = tokens.count - 1 }
       for _ in 0..<behind[i] {
         tokens.append(pool.distractors[random.below(pool.distractors.count, 4 << 20 | drawn)])
         drawn += 1
       }
     }
-    tokens.append(keys[asked])
-    (self.tokens, answer, offered, distance) = (tokens, values[asked], values, tokens.count - place)
+    tokens.append(keys[queried])
+    (self.tokens, target, offered, distance) = (tokens, values[queried], values, tokens.count - position)
   }
 
   static func length(pairs: Int, distractors: Int) -> Int { 2 * pairs + distractors + 1 }

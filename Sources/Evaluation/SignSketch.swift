@@ -8,7 +8,7 @@ import Kernels
 ///
 /// Reference: Charikar, Chen, Farach-Colton, "Finding frequent items in data streams", ICALP 2002; Weinberger et al., "Feature hashing
 /// for large scale multitask learning", 2009, arXiv 0902.2206.
-/// - Complexity: one addition an element, 2 bytes an element of memory.
+/// - Complexity: one addition per element, 2 bytes per element of memory.
 struct SignSketch: Sendable {
   static let mostDimensions = 1 << 15
 

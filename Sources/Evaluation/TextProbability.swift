@@ -22,7 +22,7 @@ public struct WindowOptions: MeasureOptions {
 
 /// `left-to-right`: perplexity of the text read from left to right, for causal and masked models alike.
 ///
-/// *Causal:* one pass; position i answers for token i + 1. *Masked:* token t is predicted with every position ≥ t masked, the
+/// *Causal:* one pass; position i predicts token i + 1. *Masked:* token t is predicted with every position ≥ t masked, the
 /// length of the input unchanged, chained from left to right: Σ_t −ln p(x_t | x_{<t}, masks). Both are probabilities of the text
 /// given its first token, on the same windows, and can be compared.
 /// - Complexity: one forward pass of a window for causal models, one for each token for masked ones.
@@ -37,33 +37,33 @@ public struct LeftToRightMeasure: Measure {
     self.options = options
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.predictionObstacle(needsMask: model.configuration.prediction == .same) }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.predictionUnsupportedReason(needsMask: model.configuration.prediction == .same) }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let causal = context.model.configuration.prediction == .next
     let mask = context.model.vocabulary.mask ?? 0
     let frame = try context.model.framing() == .clsSep ? 1 : 0
     return try context.measureWindows(Self.name, options.windows, name: "left_to_right") {
-      Self.readings($0, $1, mask: causal ? nil : mask, end: $0.count - frame)
+      Self.scoredInputs($0, $1, mask: causal ? nil : mask, end: $0.count - frame)
     }
   }
 
   /// - Parameter mask: nil for a causal model.
   ///   - end: where the text ends: before the closing frame.
-  static func readings(_ tokens: [Int32], _ asked: [Int], mask: Int32?, end: Int) -> [(Reading, Double)] {
-    guard let mask else { return [(Reading(tokens: tokens, rows: asked.map { $0 - 1 }, targets: asked.map { tokens[$0] }), 1)] }
-    return asked.map { t in
+  static func scoredInputs(_ tokens: [Int32], _ scored: [Int], mask: Int32?, end: Int) -> [(ScoredInput, Double)] {
+    guard let mask else { return [(ScoredInput(tokens: tokens, rows: scored.map { $0 - 1 }, targets: scored.map { tokens[$0] }), 1)] }
+    return scored.map { t in
       var shown = tokens
       // Whatever the future holds is hidden, separators as well; only the closing frame stands.
       for i in t..<end { shown[i] = mask }
-      return (Reading(tokens: shown, rows: [t], targets: [tokens[t]]), 1)
+      return (ScoredInput(tokens: shown, rows: [t], targets: [tokens[t]]), 1)
     }
   }
 }
 
 /// `any-order`: the bound that a masked model puts on the text's log-likelihood, averaged over all orders of generation.
 ///
-/// *Concretely:* n ~ U{1 … N} of the N asked positions of a window are masked at random; with ℓ the mean cross-entropy over
+/// *Concretely:* n ~ U{1 … N} of the N scored positions of a window are masked at random; with ℓ the mean cross-entropy over
 /// them, N · E[ℓ] ≥ −ln p(window). Given as e to the mean per token. `draws` masks for each window.
 /// Reference: Uria et al., "A deep and tractable density estimator", 2014, arXiv 1310.1757.
 public struct AnyOrderMeasure: Measure {
@@ -88,28 +88,28 @@ public struct AnyOrderMeasure: Measure {
     self.options = options
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.predictionObstacle(needsMask: true) }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.predictionUnsupportedReason(needsMask: true) }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let (mask, seed, draws) = (context.model.vocabulary.mask ?? 0, context.seed, options.draws)
     return try context.measureWindows(Self.name, options.windows, name: "any_order") {
-      Self.readings($0, $1, mask: mask, draws: draws, seed: seed)
+      Self.scoredInputs($0, $1, mask: mask, draws: draws, seed: seed)
     }
   }
 
   /// Draws are keyed by the window's text alone: the same for every model and window count.
-  static func readings(_ tokens: [Int32], _ asked: [Int], mask: Int32, draws: Int, seed: UInt64) -> [(Reading, Double)] {
+  static func scoredInputs(_ tokens: [Int32], _ scored: [Int], mask: Int32, draws: Int, seed: UInt64) -> [(ScoredInput, Double)] {
     let generator = CounterGenerator(seed: seed, purpose: .evaluation)
     // FNV-1a over the ids.
     let key = tokens.reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64(UInt32(bitPattern: $1))) &* 1_099_511_628_211 }
     return (0..<draws).map { draw in
       let random = generator.at(position: key, site: UInt32(draw))
-      let n = 1 + random.below(asked.count, 1 << 22)
-      let hidden = randomSubset(asked, count: n, random)
+      let n = 1 + random.below(scored.count, 1 << 22)
+      let hidden = randomSubset(scored, count: n, random)
       var shown = tokens
       for i in hidden { shown[i] = mask }
       // The window's sum is N times the mean over draws of the mean over hidden positions.
-      return (Reading(tokens: shown, rows: hidden, targets: hidden.map { tokens[$0] }), Double(asked.count) / Double(draws * n))
+      return (ScoredInput(tokens: shown, rows: hidden, targets: hidden.map { tokens[$0] }), Double(scored.count) / Double(draws * n))
     }
   }
 }
@@ -127,15 +127,15 @@ public struct PseudoPerplexityMeasure: Measure {
     self.options = options
   }
 
-  public func obstacle(_ model: MeasuredModel) -> String? { model.predictionObstacle(needsMask: true) }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.predictionUnsupportedReason(needsMask: true) }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let mask = context.model.vocabulary.mask ?? 0
-    var result = try context.measureWindows(Self.name, options.windows, name: "pseudo") { tokens, asked in
-      asked.map { i in
+    var result = try context.measureWindows(Self.name, options.windows, name: "pseudo") { tokens, scored in
+      scored.map { i in
         var shown = tokens
         shown[i] = mask
-        return (Reading(tokens: shown, rows: [i], targets: [tokens[i]]), 1)
+        return (ScoredInput(tokens: shown, rows: [i], targets: [tokens[i]]), 1)
       }
     }
     result.values.removeAll { $0.name.hasSuffix(".bits_per_byte") }
@@ -147,7 +147,7 @@ public struct PseudoPerplexityMeasure: Measure {
 
 extension MeasuredModel {
   /// What stands in the way of asking for tokens.
-  func predictionObstacle(needsMask: Bool) -> String? {
+  func predictionUnsupportedReason(needsMask: Bool) -> String? {
     if encoder.head == nil { return "has no vocabulary head" }
     if needsMask, configuration.prediction == .next { return "is causal, and masks mean nothing to it" }
     if needsMask, vocabulary.mask == nil { return "has a tokeniser without [MASK]" }
@@ -158,24 +158,24 @@ extension MeasuredModel {
 extension MeasureContext {
   /// Perplexity over windows of text: each window is read in some ways, and its sum is Σ weight · Σ −ln p.
   func measureWindows(
-    _ measure: String, _ count: Int, name: String, _ readings: @escaping @Sendable ([Int32], [Int]) -> [(Reading, Double)]
+    _ measure: String, _ count: Int, name: String, _ scoredInputs: @escaping @Sendable ([Int32], [Int]) -> [(ScoredInput, Double)]
   ) throws -> MeasureResult {
-    try measureText(try TextWindows(self, count: count, measure: measure), name: name, readings)
+    try measureText(try TextWindows(self, count: count, measure: measure), name: name, scoredInputs)
   }
 
   func measureText(
-    _ windows: TextWindows, name: String, _ readings: @escaping @Sendable ([Int32], [Int]) -> [(Reading, Double)]
+    _ windows: TextWindows, name: String, _ scoredInputs: @escaping @Sendable ([Int32], [Int]) -> [(ScoredInput, Double)]
   ) throws -> MeasureResult {
     guard let reader = TokenReader(model, microBatch: microBatch) else { preconditionFailure("\(name) needs a vocabulary head") }
     let bytes = try corpus.flatMap { $0.manifest.shards(split).textBytes > 0 ? try TextBytes($0, split) : nil }
     let sums = try rows(windows.windows.count, columns: 3, workspace: reader.makeWorkspace) { index, workspace in
       let tokens = windows.framed(index)
-      let asked = windows.asked(tokens)
-      guard !asked.isEmpty else { return [0, 0, 0] }
-      let planned = readings(tokens, asked)
+      let scored = windows.scoredPositions(tokens)
+      guard !scored.isEmpty else { return [0, 0, 0] }
+      let planned = scoredInputs(tokens, scored)
       let losses = reader.negativeLogLikelihoods(planned.map(\.0), workspace)
       let sum = zip(planned, losses).reduce(0) { $0 + $1.0.1 * $1.1.reduce(0, +) }
-      return [sum, Double(asked.count), bytes?.count(asked.map { tokens[$0] }) ?? 0]
+      return [sum, Double(scored.count), bytes?.count(scored.map { tokens[$0] }) ?? 0]
     }
     let items = MeasuredValue.Items(sums: sums.map { $0[0] }, counts: sums.map { $0[1] })
     let (total, targets) = (items.sums.reduce(0, +), items.counts.reduce(0, +))

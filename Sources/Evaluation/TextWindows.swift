@@ -8,7 +8,7 @@ import Tensors
 /// Windows of the same text for every model of a vocabulary, and the probabilities a model gives their tokens.
 ///
 /// A window is context − 2 consecutive tokens of the split, framed by [CLS] and [SEP] where the model was trained so: causal and
-/// masked models then answer for the same tokens.
+/// masked models then predict the same tokens.
 public struct TextWindows: Sendable {
   /// Ids of each window, without a frame; −1 documentIDs are left out, so the last may be shorter.
   let windows: [[Int32]]
@@ -47,21 +47,21 @@ public struct TextWindows: Sendable {
   }
 
   /// Positions of a framed window that count: ordinary tokens after the first, which every model is given.
-  func asked(_ tokens: [Int32]) -> [Int] {
+  func scoredPositions(_ tokens: [Int32]) -> [Int] {
     let ordinary = tokens.indices.filter { !isSpecial.contains(tokens[$0]) }
     return Array(ordinary.dropFirst())
   }
 }
 
-/// One reading of a window: what stands in the input, and which positions are asked for.
-struct Reading {
+/// One window as the network reads it, and which positions are scored.
+struct ScoredInput {
   var tokens: [Int32]
-  /// Rows of the output that answer, and the token each should give.
+  /// Rows of the output that predict, and the target of each.
   var rows: [Int]
   var targets: [Int32]
 }
 
-/// Asks a network for tokens, several readings at a time.
+/// Scores the targets of inputs at a time.
 struct TokenReader: Sendable {
   let encoder: Transformer
   let head: VocabularyHead
@@ -76,29 +76,29 @@ struct TokenReader: Sendable {
 
   func makeWorkspace() -> ForwardWorkspace { ForwardWorkspace(encoder, samples: microBatch, length: encoder.configuration.maxPosition) }
 
-  /// −ln p of the targets of each reading, in order; readings are of equal length.
+  /// −ln p of the targets of each scored input, in order; inputs are of equal length.
   ///
-  /// `microBatch` readings are computed together, the last group filled up with its first reading: the shapes, and so the bits,
+  /// `microBatch` inputs are computed together, the last group filled up with its first input: the shapes, and so the bits,
   /// do not depend on how many there are.
-  func negativeLogLikelihoods(_ readings: [Reading], _ workspace: ForwardWorkspace) -> [[Double]] {
-    guard let length = readings.first?.tokens.count, let saved = workspace.transformer.head else { return [] }
+  func negativeLogLikelihoods(_ scoredInputs: [ScoredInput], _ workspace: ForwardWorkspace) -> [[Double]] {
+    guard let length = scoredInputs.first?.tokens.count, let saved = workspace.transformer.head else { return [] }
     let pass = Pass(parameters)
     var result: [[Double]] = []
-    for start in stride(from: 0, to: readings.count, by: microBatch) {
-      let group = Array(readings[start..<min(start + microBatch, readings.count)])
-      let filled = group + [Reading](repeating: group[0], count: microBatch - group.count)
+    for start in stride(from: 0, to: scoredInputs.count, by: microBatch) {
+      let group = Array(scoredInputs[start..<min(start + microBatch, scoredInputs.count)])
+      let filled = group + [ScoredInput](repeating: group[0], count: microBatch - group.count)
       let input = SequenceInput(
         sampleIDs: [UInt64](repeating: 0, count: microBatch), length: length, tokens: filled.flatMap(\.tokens),
         ranges: AttentionRanges(
           samples: microBatch, length: length, documentIDs: [Int32](repeating: 0, count: microBatch * length),
           causal: encoder.configuration.attentionMask == .causal, documentMasking: false))
       let hidden = encoder.forward(input, pass, workspace.transformer)
-      for (sample, reading) in group.enumerated() {
+      for (sample, scored) in group.enumerated() {
         var losses: [Double] = []
-        for slice in stride(from: 0, to: reading.rows.count, by: head.sliceRows) {
-          let part = slice..<min(slice + head.sliceRows, reading.rows.count)
-          let logits = head.logits(hidden, rows: reading.rows[part].map { sample * length + $0 }, pass, saved)
-          losses += part.map { negativeLogLikelihood(logits, row: $0 - slice, of: reading.targets[$0]) }
+        for slice in stride(from: 0, to: scored.rows.count, by: head.sliceRows) {
+          let part = slice..<min(slice + head.sliceRows, scored.rows.count)
+          let logits = head.logits(hidden, rows: scored.rows[part].map { sample * length + $0 }, pass, saved)
+          losses += part.map { negativeLogLikelihood(logits, row: $0 - slice, of: scored.targets[$0]) }
         }
         result.append(losses)
       }

@@ -45,8 +45,8 @@ public struct LoadedModel {
   public var emptyRows: Range<Int32> { Int32(tokenizer.vocabulary.size)..<Int32(configuration.vocabSize) }
 
   /// The folder with the weights.
-  /// - Parameter speaks: false for ranks whose lowest says on standard error which checkpoint was chosen.
-  public static func resolve(_ path: String, checkpoint: CheckpointChoice? = nil, speaks: Bool = true) throws -> String {
-    try ModelFolder.resolve(path, checkpoint) { if speaks { StandardError.write($0 + "\n") } }
+  /// - Parameter isRoot: whether this rank reports on standard error which checkpoint was chosen.
+  public static func resolve(_ path: String, checkpoint: CheckpointChoice? = nil, isRoot: Bool = true) throws -> String {
+    try ModelFolder.resolve(path, checkpoint) { if isRoot { StandardError.write($0 + "\n") } }
   }
 }

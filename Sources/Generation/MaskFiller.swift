@@ -17,7 +17,7 @@ public struct FilledMask: Codable, Sendable {
   public let candidates: [Candidate]
 }
 
-/// Asks a bidirectional model for the tokens behind [MASK].
+/// Predicts the tokens of [MASK] with a bidirectional model.
 public struct MaskFiller {
   private let model: Transformer
   private let parameters: ParameterStore
@@ -30,7 +30,7 @@ public struct MaskFiller {
   public func fill(_ tokens: [Int32], mask: Int32, top: Int, vocabulary: Int) throws(DataError) -> [FilledMask] {
     let context = model.configuration.maxPosition
     let masked = tokens.indices.filter { tokens[$0] == mask }
-    guard !masked.isEmpty else { throw DataError("the text", "has no [MASK] to fill.", remedy: "Write [MASK] where a token is asked for.") }
+    guard !masked.isEmpty else { throw DataError("the text", "has no [MASK] to fill.", remedy: "Write [MASK] where a token is to be predicted.") }
     guard tokens.count <= context else {
       throw DataError("the text", "has \(tokens.count) tokens, the model reads \(context).", remedy: "Shorten it.")
     }

@@ -24,7 +24,7 @@ public struct MaskedTextGenerator {
 
   /// - Parameters:
   ///   - tokens: the text with [MASK] where a token is wanted, framed as in training.
-  ///   - passes: forward passes for the order by confidence; 0 for one a token. Pass i of P leaves ⌈N · (1 − i/P)⌉ of N positions unknown.
+  ///   - passes: forward passes for the order by confidence; 0 for one per token. Pass i of P leaves ⌈N · (1 − i/P)⌉ of N positions unknown.
   ///   - excluded: ids never chosen.
   ///   - onPass: sees the text after each pass.
   /// - Returns: the text with every mask filled.
@@ -36,7 +36,7 @@ public struct MaskedTextGenerator {
     let unknown = tokens.indices.filter { tokens[$0] == mask }
     guard !unknown.isEmpty else { throw DataError("the text", "has no [MASK] to fill.", remedy: "Write [MASK] where a token is wanted.") }
     guard tokens.count <= model.configuration.maxPosition else {
-      throw DataError("the text", "has \(tokens.count) tokens, the model reads \(model.configuration.maxPosition).", remedy: "Ask for fewer tokens.")
+      throw DataError("the text", "has \(tokens.count) tokens, the model reads \(model.configuration.maxPosition).", remedy: "Request fewer tokens.")
     }
     func build(_ arena: Arena) -> Transformer.Workspace {
       Transformer.Workspace(model, samples: 1, length: tokens.count, forBackward: false, arena)
@@ -49,13 +49,13 @@ public struct MaskedTextGenerator {
     var (text, left, chosen) = (tokens, unknown, 0)
     for pass in 1...total {
       let keep = order == .leftToRight ? left.count - 1 : unknown.count * (total - pass) / total
-      let asked = order == .leftToRight ? [left[0]] : left
-      let drawn = draws(text, asked, workspace, sampler, excluded, first: chosen)
+      let predicted = order == .leftToRight ? [left[0]] : left
+      let drawn = draws(text, predicted, workspace, sampler, excluded, first: chosen)
       let best = drawn.sorted { ($1.confidence, $0.position) < ($0.confidence, $1.position) }.prefix(left.count - keep)
       for draw in best { text[draw.position] = draw.token }
       let filled = Set(best.map(\.position))
       left.removeAll { filled.contains($0) }
-      chosen += asked.count
+      chosen += predicted.count
       onPass(text)
     }
     return text
@@ -69,7 +69,7 @@ public struct MaskedTextGenerator {
   }
 
   private func draws(
-    _ text: [Int32], _ asked: [Int], _ workspace: Transformer.Workspace, _ sampler: TokenSampler, _ excluded: Set<Int32>, first: Int
+    _ text: [Int32], _ predicted: [Int], _ workspace: Transformer.Workspace, _ sampler: TokenSampler, _ excluded: Set<Int32>, first: Int
   ) -> [Draw] {
     guard let head = model.head, let saved = workspace.head else { preconditionFailure("generation needs a vocabulary head") }
     let pass = Pass(parameters)
@@ -78,7 +78,7 @@ public struct MaskedTextGenerator {
       ranges: AttentionRanges(
         samples: 1, length: text.count, documentIDs: [Int32](repeating: 0, count: text.count), causal: false, documentMasking: false))
     let hidden = model.forward(input, pass, workspace)
-    return asked.enumerated().map { index, position in
+    return predicted.enumerated().map { index, position in
       let logits = head.logits(hidden, rows: [position], pass, saved)
       let token = sampler.choose(logits, excluding: excluded, index: first + index)
       return Draw(position: position, token: token, confidence: probability(of: token, logits, excluded))

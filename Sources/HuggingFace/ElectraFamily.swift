@@ -2,7 +2,7 @@ import Core
 import Safetensors
 import Storage
 
-/// `ElectraForPreTraining`: BERT's encoder with a head that tells replaced tokens.
+/// `ElectraForPreTraining`: BERT's encoder with a head that detects replaced tokens.
 public enum ElectraFamily: ModelFamily {
   public static let name = "electra"
   public static let architecture = "ElectraForPreTraining"

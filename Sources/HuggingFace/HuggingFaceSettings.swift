@@ -111,7 +111,7 @@ public struct HuggingFaceSettings: Sendable {
     }
   }
 
-  /// The rules every shape obeys, told in the terms of this project.
+  /// The rules every shape obeys, in the terms of this project.
   func check(_ model: ModelConfiguration) throws(CheckpointError) {
     guard let problem = model.problems(prefix: "model").first else { return }
     throw CheckpointError("import", path, "\(problem.key) \(problem.sentence)")

@@ -30,8 +30,8 @@ extension HuggingFaceSource {
       return missing
     }
     let found = exportedNetworks.filter { Folders.exists(path + "/" + $0.name) }
-    for companion in found {
-      _ = try HuggingFaceSource(path + "/" + companion.name).load(into: store, as: companion.configuration, prefix: companion.prefix)
+    for network in found {
+      _ = try HuggingFaceSource(path + "/" + network.name).load(into: store, as: network.configuration, prefix: network.prefix)
     }
     return rest.map(\.name).filter { name in !found.contains { name.hasPrefix($0.prefix) } }
   }

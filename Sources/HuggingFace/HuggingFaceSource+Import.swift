@@ -34,7 +34,7 @@ extension HuggingFaceSource {
   /// The target's first ids must be the source's. A tied head, its bias and the embedding grow together.
   ///
   /// - Parameter prefix: stands before the parameters' names in the store, of which those it does not have are then passed over: a
-  ///   companion shares them with the main network.
+  ///   exported network shares them with the main network.
   /// - Throws: `CheckpointError` that lists what does not fit, or the first tensors that are missing.
   public func load(
     into store: ParameterStore, as target: ModelConfiguration, prefix: String = "", addedRows: RowInitializer = HuggingFaceSource.meanOfRows

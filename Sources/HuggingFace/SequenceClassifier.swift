@@ -47,7 +47,7 @@ public struct SequenceClassifier: Sendable {
   func configurationJSON(_ vocabulary: Vocabulary) throws(CheckpointError) -> [UInt8] {
     let plain = HuggingFaceConfiguration.json(for: configuration, vocabulary: vocabulary, as: family)
     guard let members = (try? JSONValue.parse(plain))?.members else {
-      preconditionFailure("the configuration that was just written is no JSON object")
+      preconditionFailure("the configuration that was just written is not a JSON object")
     }
     let padding = vocabulary.pad ?? vocabulary.endOfDocument
     let labels = classes.enumerated()

@@ -16,14 +16,14 @@ public struct ComputeKernel: Codable, Sendable, Equatable {
 
   public var isBest: Bool { core == best }
 
-  /// This process's. After `settle` its choice; in a program that does not call it, what OpenBLAS took.
+  /// This process's. After `KernelStart.chooseKernel` its choice; in a program that does not call it, what OpenBLAS took.
   public static let current: ComputeKernel = {
     let note = StartNote.own
     let facts = ComputeKernel.facts(rejected: note?.rejected ?? [])
     if let note { return ComputeKernel(core: facts.reported, best: note.best, reason: note.reason, rejected: note.rejected) }
     let best = facts.asked == nil ? nil : facts.usable.first?.name
     if let choice = try? BLASCoreChoice(facts) {
-      // Not restarted: a core that was not asked for is the one OpenBLAS took itself.
+      // Not restarted: a core that was not requested is the one OpenBLAS took itself.
       return ComputeKernel(core: facts.reported, best: choice.best, reason: choice.reason, rejected: [])
     }
     return ComputeKernel(core: facts.reported, best: best ?? facts.reported, reason: .asked, rejected: [])
@@ -34,7 +34,7 @@ public struct ComputeKernel: Codable, Sendable, Equatable {
     let identity = BLAS.identity
     return BLASCoreChoice.Facts(
       cpu: .current, reported: identity.coreName, available: BLAS.availableCores, isDynamic: identity.isDynamic,
-      asked: StartNote.asked, run: run, rejected: rejected)
+      asked: StartNote.requested, run: run, rejected: rejected)
   }
 
   /// The cores that this host can use, best first, for a choice among hosts.
@@ -54,16 +54,16 @@ public enum KernelStart {
   /// Returns in a process that computes with the kernels it should, checked; restarts the program where they are others.
   ///
   /// - Parameters:
-  ///   - run: the core of the run that goes on, and its folder; nil where there is none.
+  ///   - run: the core of the resumed run, and its folder; nil where there is none.
   ///   - warn: gets what is to be said once, on rank 0.
-  /// - Throws: `ConfigurationError` for a core that was asked for and cannot be used, and where memory for products is refused.
-  public static func settle(run: () -> (core: String, folder: String)?, warn: (String) -> Void) throws {
+  /// - Throws: `ConfigurationError` for a core that was requested and cannot be used, and where memory for products is refused.
+  public static func chooseKernel(run: () -> (core: String, folder: String)?, warn: (String) -> Void) throws {
     BLAS.useOneThread()
     // Threads of OpenBLAS's own, which only wait, take as much address space each as one that computes; where they are refused it they
     // try for ever, and the program cannot even end.
     if HostLimits.current.addressBytes != nil || !BLAS.fits(threads: 1) { try StartNote.restartWithOneThread() }
     guard BLAS.fits(threads: 1) else {
-      throw ConfigurationError("memory", "is refused: OpenBLAS needs \(BLAS.bytesPerThread >> 20) MB of address space a thread. \(HostLimits.current.refusal)")
+      throw ConfigurationError("memory", "is refused: OpenBLAS needs \(BLAS.bytesPerThread >> 20) MB of address space per thread. \(HostLimits.current.refusal)")
     }
     let reported = BLAS.identity.coreName
     if let note = StartNote.own {
@@ -84,10 +84,10 @@ public enum KernelStart {
     remark(run, warn)
   }
 
-  /// Goes on with the next best kernels. - Throws: `ConfigurationError` where there are none, or these were asked for.
+  /// Restarts with the next best kernels. - Throws: `ConfigurationError` where there are none, or these were requested.
   private static func reject(_ core: String, _ wrong: String, _ run: (core: String, folder: String)?, _ warn: (String) -> Void) throws {
     let sentence = "OpenBLAS's \(core) kernels compute wrong products on this CPU (\(CPU.current.name)): \(wrong)"
-    if StartNote.asked != nil {
+    if StartNote.requested != nil {
       throw ConfigurationError("OPENBLAS_CORETYPE", is: "\"\(core)\"", rule: "\(sentence). Leave it out, or install another OpenBLAS.")
     }
     try restart(run, rejecting: (StartNote.own?.rejected ?? []) + [core], warn) { sentence }
@@ -113,7 +113,7 @@ public enum KernelStart {
     case .asked:
       warn("OPENBLAS_CORETYPE asks for OpenBLAS's \(kernel.core) kernels, and its \(kernel.best) kernels are faster on this CPU. Leave the variable (launch/run --core) out, unless other hosts of the job or the run so far need it.")
     case .run:
-      warn("\(run()?.folder ?? "the run") goes on with the \(kernel.core) kernels it was computed with, and OpenBLAS's \(kernel.best) kernels are faster on this CPU. OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on.")
+      warn("\(run()?.folder ?? "the run") resumes with the \(kernel.core) kernels it was computed with, and OpenBLAS's \(kernel.best) kernels are faster on this CPU. OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on.")
     case .best, .only: break
     }
   }
@@ -150,9 +150,9 @@ struct StartNote: Equatable {
   static let own: StartNote? = ProcessInfo.processInfo.environment[variable].flatMap { StartNote($0) }.flatMap { $0.process == getpid() ? $0 : nil }
 
   /// What `OPENBLAS_CORETYPE` holds, unless this program has set it, here or in the process that started this one.
-  static let asked: String? = asked(in: ProcessInfo.processInfo.environment)
+  static let requested: String? = requested(in: ProcessInfo.processInfo.environment)
 
-  static func asked(in environment: [String: String]) -> String? {
+  static func requested(in environment: [String: String]) -> String? {
     guard let core = environment[coreVariable], !core.isEmpty else { return nil }
     return environment[variable].flatMap { StartNote($0) }?.core == core ? nil : core
   }
@@ -178,7 +178,7 @@ struct StartNote: Equatable {
   private static func startAgain() throws(FileError) {
     // By its own path, so that the process keeps its name; the link serves where the file was replaced meanwhile.
     let path = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
-    // A signal that asks to stop meets the handlers of the new start, not the time before it has them.
+    // A signal that requests a stop waits for the handlers of the new start.
     lockstep_before_exec()
     execv(path, CommandLine.unsafeArgv)
     execv("/proc/self/exe", CommandLine.unsafeArgv)

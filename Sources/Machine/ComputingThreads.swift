@@ -5,7 +5,7 @@ import Kernels
 
 /// How many threads of a rank compute.
 public enum ComputingThreads {
-  /// Computing threads for this rank: those asked for, or the CPUs this process may use, shared with the other ranks of the
+  /// Computing threads for this rank: those requested, or the CPUs this process may use, shared with the other ranks of the
   /// host where they are not bound apart.
   public static func count(_ wanted: Int, _ communicator: any Communicator) throws(ConfigurationError) -> Int {
     guard (0...1024).contains(wanted) else { throw ConfigurationError("--threads", is: wanted, rule: "it must lie in 0...1024.") }

@@ -11,7 +11,7 @@ struct HostKernels: Codable, Equatable {
 
   /// Why ranks with these do not compute alike, which host lacks what, and what to do; nil where all use one core.
   ///
-  /// - Parameter ranks: in rank order; all ranks of a host tell the same.
+  /// - Parameter ranks: in rank order; all ranks of a host report the same.
   static func disagreement(_ ranks: [HostKernels]) -> String? {
     var hosts: [HostKernels] = []
     for rank in ranks where !hosts.contains(rank) { hosts.append(rank) }

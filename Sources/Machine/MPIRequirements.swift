@@ -11,7 +11,7 @@ public enum MPIRequirements {
   /// To be called before MPI starts. A process without PATH gets the one that the C library searches by itself.
   ///
   /// - Throws: `ConfigurationError` naming the limit, its value and the least.
-  public static func settle() throws(ConfigurationError) {
+  public static func check() throws(ConfigurationError) {
     // Open MPI looks for its daemon there.
     setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 0)
     try check(openFiles: limit(RLIMIT_NOFILE), fileBytes: limit(RLIMIT_FSIZE))
@@ -19,7 +19,7 @@ public enum MPIRequirements {
 
   static func check(openFiles: UInt64, fileBytes: UInt64) throws(ConfigurationError) {
     guard openFiles >= Self.openFiles else {
-      throw ConfigurationError("ulimit -n", is: openFiles, rule: "MPI needs at least \(Self.openFiles) open files a process; raise it, as by ulimit -n 1024.")
+      throw ConfigurationError("ulimit -n", is: openFiles, rule: "MPI needs at least \(Self.openFiles) open files per process; raise it, as by ulimit -n 1024.")
     }
     guard fileBytes >= Self.fileBytes else {
       throw ConfigurationError(

@@ -4,7 +4,7 @@ import Foundation
 import Kernels
 import Storage
 
-/// Single-precision products of all ranks together, in flops a second: with the kernels that run, and with the best ones of the
+/// Single-precision products of all ranks together, in flops per second: with the kernels that run, and with the best ones of the
 /// CPUs. Shares of a machine's rate (MFU) are of the best, so that poor kernels do not look good.
 public struct MachineRate: Codable, Sendable, Equatable {
   public var running: Double
@@ -30,7 +30,7 @@ public struct MachineRate: Codable, Sendable, Equatable {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/proc/self/exe")
     process.arguments = ["benchmark", "products", "--threads", "\(threads)", "--seconds", "\(seconds)"]
-    // No rank of the job: what mpirun or srun told this process is not for that one.
+    // No rank of the job: what mpirun or srun set for this process is not for that one.
     var environment = ProcessInfo.processInfo.environment.filter { key, _ in
       !["OMPI_", "PMIX_", "PMI_", "SLURM_"].contains { key.hasPrefix($0) } && key != StartNote.variable
     }

@@ -6,7 +6,7 @@ import Tensors
 
 /// The machine's own speed, measured in the same run as whatever it is compared with.
 public enum SGEMMBaseline {
-  /// Single-precision products of this rank, in flops a second: every thread of the pool multiplies 768 × 768 matrices of
+  /// Single-precision products of this rank, in flops per second: every thread of the pool multiplies 768 × 768 matrices of
   /// its own for about `seconds`, all beginning together; what all of them computed is divided by the time until the last one ended.
   public static func sgemm(_ pool: WorkerPool, seconds: Double = 0.3) -> Double {
     let (work, ready, threads) = (MicroBatchTable(rows: pool.threads, columns: 3), Counter(), pool.threads)

@@ -58,7 +58,7 @@ public final class WorkerPool: @unchecked Sendable {
     condition.unlock()
   }
 
-  /// Runs `body` for each index below `count`, dealt to the threads in turn.
+  /// Runs `body` for each index below `count`, distributed to the threads round-robin.
   public func forEach(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     let threads = threads
     run { worker in

@@ -81,7 +81,7 @@ struct PlotFrame {
       low: left, high: max(lastStep, left + 1), isLogarithmic: options.logarithmicSteps, pixels: 64...Double(options.width - 20),
       isReversed: false)
     let (low, high) = (values.min() ?? 0, values.max() ?? 1)
-    // A span that the values' own digits can hardly tell is drawn as none.
+    // A span that the values' own digits can hardly resolve is drawn as none.
     let isSpan = high - low > max(abs(low), abs(high)) * 1e-9 + 1e-30
     let margin = isSpan ? (high - low) * 0.05 : max(abs(high) * 0.05, 0.5)
     y = PlotAxis(low: low - margin, high: high + margin, isLogarithmic: false, pixels: 40...Double(options.height - 52), isReversed: true)

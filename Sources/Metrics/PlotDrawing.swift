@@ -25,7 +25,7 @@ struct PlotDrawing {
   private var top: Double { frame.y.pixels.lowerBound }
   private var bottom: Double { frame.y.pixels.upperBound }
 
-  /// Two decimals are a fiftieth of what an eye can tell.
+  /// Two decimals are a fiftieth of what an eye can see.
   private func pixel(_ value: Double) -> String { String(format: "%.2f", value) }
 
   var document: String {

@@ -32,7 +32,7 @@ public final class ProgressDisplay {
   /// - Parameters:
   ///   - intervalSeconds: between plain lines at first.
   ///   - isTerminal: decides what `auto` means.
-  ///   - width: columns of the terminal, asked for each line.
+  ///   - width: columns of the terminal, read for each line.
   public init(
     mode: ProgressMode, intervalSeconds: Double = 10, isTerminal: Bool, width: @escaping () -> Int = { 80 }, sink: @escaping Sink
   ) {

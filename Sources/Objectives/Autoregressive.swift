@@ -5,17 +5,17 @@ import Tensors
 
 /// `ar`: next-token prediction.
 ///
-/// *Concretely:* a causal decoder reads x₀ … x_{L-1}; row i is asked for x_{i+1} with weight 1 where both positions are
+/// *Concretely:* a causal decoder reads x₀ … x_{L-1}; row i predicts x_{i+1} with weight 1 where both positions are
 /// real and, when attention is kept inside documents, belong to the same document. Loss = Σ w·CE / Σ w over the whole batch.
 ///
 /// Reference: Radford et al., "Language models are unsupervised multitask learners", 2019 (GPT-2).
 public struct Autoregressive: TokenObjective {
   public struct Options: ObjectiveOptions {
-    /// Attention, and with it the question, stays inside documents.
+    /// Attention and targets stay inside documents.
     public var documentMasking = false
 
     public static let sentences = [
-      "document_masking": "Attention, and with it the question, stays inside documents.",
+      "document_masking": "Attention and targets stay inside documents.",
     ]
 
     public init() {}
@@ -45,8 +45,8 @@ public struct Autoregressive: TokenObjective {
     for sample in 0..<clean.count {
       for i in 0..<clean.length {
         let here = sample * clean.stride + i
-        let (segment, next) = (clean.documentIDs[here], clean.documentIDs[here + 1])
-        guard segment >= 0, next >= 0, !options.documentMasking || segment == next else { continue }
+        let (document, next) = (clean.documentIDs[here], clean.documentIDs[here + 1])
+        guard document >= 0, next >= 0, !options.documentMasking || document == next else { continue }
         rows.append(sample * clean.length + i)
         ids.append(clean.tokens[here + 1])
       }

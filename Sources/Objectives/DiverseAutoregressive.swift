@@ -6,13 +6,13 @@ import Tensors
 /// `ar-diverse`: a causal decoder that has to predict not the next token alone, but one of, or all of, the next m.
 ///
 /// *Concretely:* hᵢ is the state after x₀ … xᵢ; the target at offset δ ∈ 1…m is x_{i+δ}, and with δ drawn by q(δ) the population
-/// loss is E_i E_δ CE(g(hᵢ, δ), x_{i+δ}). `summed` asks every position for all offsets with weights proportional to q, `sampled` for
-/// one offset drawn by q, with weight one: the same expectation. Loss = Σ w·CE / Σ w over all (sample, i, δ) that are asked.
-/// Offset 1 is asked of the model's own head as `ar` asks it, so m = 1 is `ar` to the bit. A target past the end of the text, or at
-/// an offset beyond 1 in another document, is not asked. Evaluation asks for offset 1 alone.
+/// loss is E_i E_δ CE(g(hᵢ, δ), x_{i+δ}). `summed` predicts all offsets of every position with weights proportional to q, `sampled`
+/// one offset drawn by q, with weight one: the same expectation. Loss = Σ w·CE / Σ w over all (sample, i, δ) that are targets.
+/// Offset 1 is predicted by the model's own head as in `ar`, so m = 1 is `ar` to the bit. A target past the end of the text, or at
+/// an offset beyond 1 in another document, is left out. Evaluation predicts offset 1 alone.
 ///
 /// Reference: Zhang et al., "Look Ahead or Look Around? A Theoretical Comparison Between Autoregressive and Masked Pretraining",
-/// ICML 2024, arXiv 2407.00935. The paper's body leaves estimator and head open; every reading is one setting of the options.
+/// ICML 2024, arXiv 2407.00935. The paper's body leaves estimator and head open; every interpretation is one setting of the options.
 public struct DiverseAutoregressive: Objective {
   public enum Estimator: String, Codable, Sendable, CaseIterable {
     /// All offsets of every position.
@@ -31,18 +31,18 @@ public struct DiverseAutoregressive: Objective {
     public var estimator = Estimator.summed
     /// What `sampled` draws an offset for.
     public var draw = Draw.position
-    /// How the answer learns which offset is asked for.
+    /// How the prediction is conditioned on the offset.
     public var offsetConditioning = OffsetPrediction.OffsetConditioning.heads
-    /// Attention, and with it every question, stays inside documents.
+    /// Attention and targets stay inside documents.
     public var documentMasking = false
 
     public static let sentences = [
       "offsets": "The largest distance m of a predicted token, 1 … 64.",
       "offset_distribution": "How likely each distance is.",
-      "estimator": "All distances of a position are asked for and weighed, or one is drawn.",
+      "estimator": "All distances of a position are predicted and weighted, or one is drawn.",
       "draw": "What one distance is drawn for, where one is drawn.",
-      "offset_conditioning": "How the answer learns which distance is asked for: a head for each, an embedding, or not at all.",
-      "document_masking": "Attention, and with it every question, stays inside documents.",
+      "offset_conditioning": "How the prediction is conditioned on the distance: a head for each, an embedding, or not at all.",
+      "document_masking": "Attention and targets stay inside documents.",
     ]
 
     public init() {}
@@ -110,15 +110,15 @@ public struct DiverseAutoregressive: Objective {
       inputs: [clean.input(attentionMask: .causal, documentMasking: options.documentMasking)], targets: [targets])
   }
 
-  /// The token at an offset; nil where it is past the end, or in another document and may not be asked.
+  /// The token at an offset; nil where it is past the end, or in another document and may not be a target.
   private func target(_ clean: SampleBatch, _ sample: Int, _ i: Int, _ offset: Int) -> Int32? {
     let here = sample * clean.stride + i
-    let (segment, there) = (clean.documentIDs[here], clean.documentIDs[here + offset])
+    let (document, there) = (clean.documentIDs[here], clean.documentIDs[here + offset])
     let mayCross = offset == 1 && !options.documentMasking
-    return segment >= 0 && there >= 0 && (mayCross || segment == there) ? clean.tokens[here + offset] : nil
+    return document >= 0 && there >= 0 && (mayCross || document == there) ? clean.tokens[here + offset] : nil
   }
 
-  /// The offset of every position of a sample. Elements of the generator: one 64-bit word a position, the first alone for a whole sample.
+  /// The offset of every position of a sample. Elements of the generator: one 64-bit word per position, the first alone for a whole sample.
   private func draws(_ length: Int, _ random: CounterGenerator) -> [Int] {
     switch options.draw {
     case .position: (0..<length).map { options.offsetDistribution.draw(random.uniformDouble($0), of: options.offsets) }

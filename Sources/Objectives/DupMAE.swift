@@ -14,7 +14,7 @@ import Tensors
 /// arXiv 2211.08769.
 public struct DupMAE: Objective {
   public struct Options: ObjectiveOptions {
-    /// Share of eligible positions that the encoder is asked for.
+    /// Share of eligible positions that the encoder predicts.
     public var maskRatio = 0.3
     /// Of those, the share shown as [MASK] …
     public var maskReplaceProb = 0.8
@@ -30,7 +30,7 @@ public struct DupMAE: Objective {
     public var bagCounts = BagCounts.assigned
 
     public static let sentences = [
-      "mask_ratio": "Share of ordinary tokens that the encoder is asked for, 0.01 … 0.9.",
+      "mask_ratio": "Share of ordinary tokens that the encoder predicts, 0.01 … 0.9.",
       "mask_replace_prob": "Share of hidden tokens shown as [MASK], 0 … 1.",
       "random_replace_prob": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
       "decoder_mask_ratio": "Share of ordinary tokens that each row of the decoder does not see, 0 … 1.",

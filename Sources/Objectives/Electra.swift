@@ -4,12 +4,12 @@ import Layers
 import Models
 import Tensors
 
-/// `electra`: a small generator proposes tokens for masked positions, the main network tells which tokens it replaced.
+/// `electra`: a small generator proposes tokens for masked positions, the main network detects which tokens were replaced.
 ///
 /// *Concretely:* of the n eligible positions of a sample, max(1, round(maskRatio · n)) are drawn without replacement. The generator
-/// reads the sample with [MASK] at a share `maskReplaceProb` of them and is asked for all of them (term 1: Σ CE / drawn positions). A
+/// reads the sample with [MASK] at a share `maskReplaceProb` of them and predicts all of them (term 1: Σ CE / drawn positions). A
 /// token x̂ ~ softmax(z / temperature) takes every drawn place, and no gradient passes through it. The discriminator reads that,
-/// and is asked at every real position whether the token differs from the original (term 2: Σ BCE / real positions); a lucky guess
+/// and classifies at every real position whether the token differs from the original (term 2: Σ BCE / real positions); a lucky guess
 /// counts as original. Loss = `generatorWeight` · term 1 + `discriminatorWeight` · term 2. Both networks read one embedding: tokens,
 /// positions, types and norm.
 ///
@@ -34,7 +34,7 @@ public struct Electra: Objective {
     public var temperature = 1.0
     /// The original token is never proposed.
     public var disallowCorrect = false
-    /// Where the discriminator is asked: at all real positions, or at the drawn ones.
+    /// Positions of the discriminator's loss: all real ones, or the drawn ones.
     public var discriminatorPositions = DiscriminatorPositions.all
     /// λ of the generator's term …
     public var generatorWeight = 1.0
@@ -53,7 +53,7 @@ public struct Electra: Objective {
       "generator_num_layers": "Layers of the generator, 0 … 1000; 0 for as many as the main model has.",
       "temperature": "Of the generator's softmax when it proposes, 0.01 … 100.",
       "disallow_correct": "The original token is never proposed.",
-      "discriminator_positions": "Where the discriminator is asked: all real positions, or the drawn ones.",
+      "discriminator_positions": "Positions of the discriminator's loss: all real ones, or the drawn ones.",
       "generator_weight": "Weight of the generator's loss, 0 … 10000.",
       "discriminator_weight": "Weight of the discriminator's loss, 0 … 10000.",
       "document_masking": "Attention stays inside documents.",
@@ -70,7 +70,7 @@ public struct Electra: Objective {
   }
 
   public static let name = "electra"
-  public static let summary = "Replaced-token detection: a small generator fills masks, the model tells its tokens from the original ones."
+  public static let summary = "Replaced-token detection: a small generator fills masks, and the model detects the replaced tokens."
   public static let paper = "Clark et al. 2020, ELECTRA, arXiv 2003.10555"
 
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .bidirectional(head: .replaced) }
@@ -111,7 +111,7 @@ public struct Electra: Objective {
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     var input = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
     let original = input.tokens
-    var (drawn, asked) = ([Int](), [Int]())
+    var (drawn, classified) = ([Int](), [Int]())
     for sample in 0..<clean.count {
       let (random, start) = (context.random(clean.sampleIDs[sample]), sample * clean.length)
       let eligible = tokens.eligible(clean, sample)
@@ -119,12 +119,12 @@ public struct Electra: Objective {
       let chosen = randomSubset(eligible, count: count, random)
       for i in chosen { input.tokens[start + i] = replacement(original[start + i], at: i, tokens, random) }
       drawn += chosen.map { start + $0 }
-      asked += (0..<clean.length).filter { clean.documentIDs[sample * clean.stride + $0] >= 0 }.map { start + $0 }
+      classified += (0..<clean.length).filter { clean.documentIDs[sample * clean.stride + $0] >= 0 }.map { start + $0 }
     }
-    if options.discriminatorPositions == .drawn { asked = drawn }
+    if options.discriminatorPositions == .drawn { classified = drawn }
     return TrainingExample(
       inputs: [input],
-      targets: [TermTargets(rows: drawn, ids: drawn.map { original[$0] }), TermTargets(rows: asked, ids: asked.map { original[$0] })],
+      targets: [TermTargets(rows: drawn, ids: drawn.map { original[$0] }), TermTargets(rows: classified, ids: classified.map { original[$0] })],
       random: context.random(0))
   }
 
@@ -162,7 +162,7 @@ public struct Electra: Objective {
     guard let w = workspace as? Workspace, let head = generator.head, let saved = w.generator.head,
       let replaced = encoder.replacedHead, let savedReplaced = w.encoder.replacedHead
     else { preconditionFailure("electra needs its own workspace, a vocabulary head and a head for replaced tokens") }
-    let (input, drawn, asked) = (example.inputs[0], example.targets[0], example.targets[1])
+    let (input, drawn, classified) = (example.inputs[0], example.targets[0], example.targets[1])
     // Two networks read one embedding: their dropout sites differ by the pass's index.
     let (below, above) = (pass.trained(1, term: 0), pass.trained(0, term: 1))
     var replacements = SampledReplacements(input, temperature: options.temperature, tokens, example.random)
@@ -178,11 +178,11 @@ public struct Electra: Objective {
     let dhidden = generator.beginGradient(input, below, w.generator)
     let generatorLoss = head.loss(hidden, drawn.tokens, scale: scales[0], below, saved, gradient: dhidden, reader: propose)
     if pass.sink != nil { generator.backward(input, below, w.generator) }
-    let labels: [Float] = zip(asked.rows, asked.ids).map { replacements.input.tokens[$0] == $1 ? 0 : 1 }
+    let labels: [Float] = zip(classified.rows, classified.ids).map { replacements.input.tokens[$0] == $1 ? 0 : 1 }
     pass.drawn?.input = replacements.input
     let states = encoder.forward(replacements.input, above, w.encoder)
     let loss = replaced.loss(
-      states, .init(rows: asked.rows, labels: labels, weights: asked.weights), scale: scales[1], above, savedReplaced,
+      states, .init(rows: classified.rows, labels: labels, weights: classified.weights), scale: scales[1], above, savedReplaced,
       gradient: encoder.beginGradient(replacements.input, above, w.encoder))
     if pass.sink != nil { encoder.backward(replacements.input, above, w.encoder) }
     return [generatorLoss, loss]

@@ -9,7 +9,7 @@ import Tensors
 ///
 /// *Concretely:* the generator is two causal towers, one left to right, one right to left. Position i is predicted from the
 /// state of the first at i - 1 and that of the second at i + 1, side by side, so that its own token is never seen; it reads the
-/// sample as it is and is asked for every eligible token (term 1: Σ CE / eligible positions). Of those, max(1, round(maskRatio · n))
+/// sample as it is and predicts every eligible token (term 1: Σ CE / eligible positions). Of those, max(1, round(maskRatio · n))
 /// are drawn without replacement and filled with x̂ ~ softmax(z / temperature), without a gradient. The main network reads that.
 /// With s its logit, s + ln q(token) + ln(p / (1 - p)), q = softmax(z) and p = maskRatio, is the logit of "this token is noise", and
 /// 1 the label of every drawn position, a lucky guess included (term 2: Σ BCE / eligible positions): at the optimum -s is
@@ -57,7 +57,7 @@ public struct Electric: Objective {
   }
 
   public static let name = "electric"
-  public static let summary = "Energy-based cloze model: told from noise of a two-tower generator, whose probabilities it corrects."
+  public static let summary = "Energy-based cloze model: noise-contrastive estimation against a two-tower generator."
   public static let paper = "Clark et al. 2020, Pre-training transformers as energy-based cloze models, arXiv 2012.08561"
 
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .bidirectional(head: .replaced) }
@@ -134,13 +134,13 @@ public struct Electric: Objective {
     guard let w = workspace as? Workspace, let replaced = encoder.replacedHead, let saved = w.encoder.replacedHead else {
       preconditionFailure("electric needs its own workspace and a head for replaced tokens")
     }
-    let (told, asked) = (example.targets[0], example.targets[1])
+    let (generated, classified) = (example.targets[0], example.targets[1])
     var replacements = SampledReplacements(example.inputs[0], temperature: options.temperature, tokens, example.random)
-    var offsets = [Float](repeating: 0, count: told.rows.count)
+    var offsets = [Float](repeating: 0, count: generated.rows.count)
     let odds = log(options.maskRatio / (1 - options.maskRatio))
-    let generatorLoss = generator.loss(example, told, pass, scale: scales[0], w.generator) { slice, logits in
+    let generatorLoss = generator.loss(example, generated, pass, scale: scales[0], w.generator) { slice, logits in
       for i in slice {
-        let (row, z) = (told.rows[i], logits.rows(i - slice.lowerBound..<i - slice.lowerBound + 1))
+        let (row, z) = (generated.rows[i], logits.rows(i - slice.lowerBound..<i - slice.lowerBound + 1))
         if example.inputs[0].tokens[row] == tokens.mask { replacements.draw(row, from: z) }
         offsets[i] = Float(logSoftmax(z, at: replacements.input.tokens[row]) + odds)
       }
@@ -149,7 +149,7 @@ public struct Electric: Objective {
     pass.drawn?.input = replacements.input
     let states = encoder.forward(replacements.input, above, w.encoder)
     let loss = replaced.loss(
-      states, .init(rows: asked.rows, labels: asked.values, weights: asked.weights, offsets: offsets), scale: scales[1], above, saved,
+      states, .init(rows: classified.rows, labels: classified.values, weights: classified.weights, offsets: offsets), scale: scales[1], above, saved,
       gradient: encoder.beginGradient(replacements.input, above, w.encoder))
     if pass.sink != nil { encoder.backward(replacements.input, above, w.encoder) }
     return [generatorLoss, loss]

@@ -4,7 +4,7 @@ import Tensors
 
 /// `meap`: next-token prediction with some input tokens shown as [MASK].
 ///
-/// *Concretely:* inputs, attention and targets are those of `ar`: row i is asked for the true x_{i+1} with weight 1, also where x_i or x_{i+1} is
+/// *Concretely:* inputs, attention and targets are those of `ar`: row i predicts the true x_{i+1} with weight 1, also where x_i or x_{i+1} is
 /// hidden. Of a sample with L real positions, n = max(1, ⌊maskRatio · L⌋) of the positions 0 … L-2 are drawn without replacement and shown
 /// as [MASK], but for special tokens, which stay as they are. Which positions are drawn does not depend on the tokens, so that the mask of a
 /// prefix says nothing of what follows it. Evaluation hides nothing, and neither does a ratio of 0.
@@ -16,13 +16,13 @@ public struct MaskEnhancedAutoregressive: TokenObjective {
     public var maskRatio = 0.15
     /// Whose mask it is.
     public var sampling = Sampling.perSample
-    /// Attention, and with it the question, stays inside documents.
+    /// Attention and targets stay inside documents.
     public var documentMasking = false
 
     public static let sentences = [
       "mask_ratio": "Share of positions shown as [MASK], 0 … 0.9.",
       "sampling": "Whose mask it is: drawn for each sample, or one of 51 for all samples of a step, as in the code of the paper.",
-      "document_masking": "Attention, and with it the question, stays inside documents.",
+      "document_masking": "Attention and targets stay inside documents.",
     ]
 
     public init() {}

@@ -7,7 +7,7 @@ import Tensors
 /// *Concretely:* of the n eligible positions of a sample (real and not special), max(1, round(r · n)) are chosen at random without
 /// replacement, as single tokens, whole words or spans (`MaskShape`); r is `maskRatio`, or goes from there to `finalMaskRatio` over the run.
 /// Each is shown as [MASK] with probability `maskReplaceProb`, as a random ordinary token with
-/// probability `randomReplaceProb`, otherwise unchanged; all of them are asked for their own id. Loss = Σ w·CE / Σ w over the batch.
+/// probability `randomReplaceProb`, otherwise unchanged; all of them are predicted. Loss = Σ w·CE / Σ w over the batch.
 ///
 /// Differences from the reference code, on purpose: the count rule does not include special tokens, no cap is applied, and
 /// random replacements are drawn from ordinary tokens only.
@@ -16,7 +16,7 @@ import Tensors
 /// spans: Joshi et al., "SpanBERT", 2019, arXiv 1907.10529.
 public struct MaskedLanguageModel: TokenObjective {
   public struct Options: ObjectiveOptions {
-    /// Share of eligible positions that are asked for.
+    /// Share of eligible positions that are predicted.
     public var maskRatio = 0.15
     /// Whether that share stays, or goes in a straight line over the run …
     public var ratioSchedule = RatioSchedule.constant
@@ -38,8 +38,8 @@ public struct MaskedLanguageModel: TokenObjective {
     public var documentMasking = false
 
     public static let sentences = [
-      "mask_ratio": "Share of ordinary tokens that are asked for, 0.01 … 0.9.",
-      "ratio_schedule": "Whether that share stays, or goes in a straight line over the run to final_mask_ratio.",
+      "mask_ratio": "Share of ordinary tokens that are predicted, 0.01 … 0.9.",
+      "ratio_schedule": "Whether that share is constant, or changes linearly over the run to final_mask_ratio.",
       "final_mask_ratio": "The share at the end of a linear schedule, 0.01 … 0.9, which evaluation then uses.",
       "mask_replace_prob": "Share of hidden tokens shown as [MASK], 0 … 1.",
       "random_replace_prob": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",

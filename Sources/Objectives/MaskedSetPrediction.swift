@@ -6,7 +6,7 @@ import Tensors
 /// `mpp`: masked prediction for sets of entities without order, after masked player prediction.
 ///
 /// *Concretely:* a document is a set, one token an entity. Of its n eligible entities max(1, round(maskRatio · n)) are chosen at random
-/// without replacement and shown as [MASK]; a bidirectional encoder without positions is asked for their ids. Loss = Σ w·CE / Σ w over the
+/// without replacement and shown as [MASK]; a bidirectional encoder without positions predicts their ids. Loss = Σ w·CE / Σ w over the
 /// batch. With `roles` a document is pairs `role entity`: a row of the network is an entity whose embedding has its role's added, and a
 /// hidden entity keeps its role.
 ///

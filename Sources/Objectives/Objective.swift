@@ -4,10 +4,10 @@ import Layers
 import Models
 import Tensors
 
-/// A self-supervised objective: what to hide, what to ask, and how to score the answer.
+/// A self-supervised objective: what to hide, what to predict, and how to score the prediction.
 ///
 /// An objective is a value made of parts: networks, loss terms with a count each, a corruption. The trainer never
-/// learns which one it runs: it asks for examples, sums their counts over the whole batch, hands back one scale a
+/// learns which one it runs: it takes examples, sums their counts over the whole batch, hands back one scale a
 /// term, and collects loss sums. Everything an objective does with its networks happens in `lossAndGradient`.
 public protocol Objective: Sendable {
   associatedtype Options: ObjectiveOptions
@@ -97,7 +97,7 @@ public enum SampleForm: Sendable, Equatable {
   case any
   /// [CLS] … [SEP] around each sample: the objective reads the vector of [CLS].
   case framed
-  /// One document a sample, padded; its tokens come in groups of `unit`.
+  /// One document per sample, padded; its tokens come in groups of `unit`.
   case documents(unit: Int)
 }
 
@@ -138,7 +138,7 @@ public struct StepContext: Sendable {
   /// From 0 to 1 over the run.
   public var progress: Double { steps > 0 ? min(1, Double(step) / Double(steps)) : 0 }
 
-  /// The generator for the corruption of the sample at `position`; `site` tells views and terms apart.
+  /// The generator for the corruption of the sample at `position`; `site` distinguishes views and terms.
   public func random(_ position: UInt64, site: UInt32 = 0) -> CounterGenerator {
     CounterGenerator(seed: seed, purpose: purpose, position: position, site: site)
   }
@@ -165,11 +165,11 @@ public struct TrainingExample: Sendable {
   public var counts: [Double] { targets.map(\.count) }
 }
 
-/// What a term asks for and where: rows of hidden states, a target and a loss weight for each.
+/// The targets of a term: rows of hidden states, a target and a loss weight for each.
 public struct TermTargets: Sendable, Equatable {
   /// Rows of the network's output; distinct, or with `offsets`, distinct together with their offset.
   public var rows: [Int]
-  /// Target ids, one a row; empty for continuous targets.
+  /// Target ids, one per row; empty for continuous targets.
   public var ids: [Int32]
   /// How far ahead of its row each target lies, where a row may have several; empty where it has one.
   public var offsets: [Int]
@@ -177,7 +177,7 @@ public struct TermTargets: Sendable, Equatable {
   public var values: [Float]
   /// Weights of single target values [rows, k]; empty where each has 1/k.
   public var elementWeights: [Float]
-  /// Loss weights, one a row.
+  /// Loss weights, one per row.
   public var weights: [Float]
   /// What the term is divided by, summed over the batch: Σ w unless the objective says otherwise.
   public var count: Double

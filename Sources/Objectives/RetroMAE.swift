@@ -6,17 +6,17 @@ import Tensors
 /// `retromae`: an encoder packs a lightly masked passage into its [CLS] vector, from which a one-layer decoder with a heavily hidden
 /// view reconstructs it.
 ///
-/// *Concretely:* L = L_enc + L_dec. L_enc is masked language modelling. L_dec asks for every ordinary token from the query "[CLS] vector +
+/// *Concretely:* L = L_enc + L_dec. L_enc is masked language modelling. L_dec predicts every ordinary token from the query "[CLS] vector +
 /// position", whose keys are the [CLS] vector and the clean embeddings that its own draw leaves visible, never its own position
 /// (`PassageMasks`, `PassageBottleneck`). Each term is Σ w·CE / Σ w over the batch.
 ///
-/// Differences from the reference code, on purpose: single tokens are hidden and not whole words, special tokens are not asked for
+/// Differences from the reference code, on purpose: single tokens are hidden and not whole words, special tokens are not predicted
 /// anywhere, and each row of each sample has a draw of its own.
 ///
 /// Reference: Xiao et al., "RetroMAE: pre-training retrieval-oriented language models via masked auto-encoder", 2022, arXiv 2205.12035.
 public struct RetroMAE: Objective {
   public struct Options: ObjectiveOptions {
-    /// Share of eligible positions that the encoder is asked for.
+    /// Share of eligible positions that the encoder predicts.
     public var maskRatio = 0.3
     /// Of those, the share shown as [MASK] …
     public var maskReplaceProb = 0.8
@@ -28,7 +28,7 @@ public struct RetroMAE: Objective {
     public var query = PassageBottleneck.Query.raw
 
     public static let sentences = [
-      "mask_ratio": "Share of ordinary tokens that the encoder is asked for, 0.01 … 0.9.",
+      "mask_ratio": "Share of ordinary tokens that the encoder predicts, 0.01 … 0.9.",
       "mask_replace_prob": "Share of hidden tokens shown as [MASK], 0 … 1.",
       "random_replace_prob": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
       "decoder_mask_ratio": "Share of ordinary tokens that each row of the decoder does not see, 0 … 1.",

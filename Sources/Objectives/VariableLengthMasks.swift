@@ -4,11 +4,11 @@ import Tensors
 
 /// `mlm-varlen`: masked language modelling in which the number of hidden tokens is drawn anew for every sample.
 ///
-/// *Concretely:* of the L eligible positions of a sample (real and not special), n are shown as [MASK], always, and asked for their ids; n may be
+/// *Concretely:* of the L eligible positions of a sample (real and not special), n are shown as [MASK], always, and predicted; n may be
 /// L. `MaskCountDistribution`, `MaskingStrategy` and `LossNormalization` say how n is drawn, which n are hidden, and what is divided by what. With the defaults the
 /// loss is an upper bound on the negative log-likelihood of a token: the mean over all orders in which a sample could be generated.
 ///
-/// Reference: Zhang et al., "Look ahead or look around?", 2024, arXiv 2407.00935. The paper's own law is not among what was read; the laws here are those
+/// Reference: Zhang et al., "Look ahead or look around?", 2024, arXiv 2407.00935. The paper's own distribution was not available; the distributions here are those
 /// that fit its description.
 public struct VariableLengthMasks: TokenObjective {
   public struct Options: ObjectiveOptions {
@@ -70,7 +70,7 @@ public struct VariableLengthMasks: TokenObjective {
   }
 
   public static let name = "mlm-varlen"
-  public static let summary = "Masked language modelling with a number of masks drawn anew for every sample, from contexts of every size."
+  public static let summary = "Masked language modelling with a new number of masks for every sample, from contexts of every size."
   public static let paper = "Zhang et al. 2024, Look ahead or look around?, arXiv 2407.00935"
 
   public static func requirements(_ options: Options) -> ObjectiveRequirements {
@@ -78,7 +78,7 @@ public struct VariableLengthMasks: TokenObjective {
   }
 
   private static func contextTargetPairs(_ options: Options) -> ContextTargetPairs? {
-    // A hidden end asks the prefix for everything behind it; the cosine draws no share evenly.
+    // A hidden suffix is predicted from the prefix; the cosine draws no share evenly.
     guard options.maskingStrategy == .randomSubset else { return nil }
     switch options.maskCountDistribution {
     case .uniformCount: return .masked(share: 0...1)
@@ -132,24 +132,24 @@ public struct VariableLengthMasks: TokenObjective {
   }
 
   private func choose(_ eligible: [Int], _ context: StepContext, _ position: UInt64) -> [Int] {
-    let law = context.random(position, site: Self.countSite)
-    let n = count(eligible.count, law)
+    let random = context.random(position, site: Self.countSite)
+    let n = count(eligible.count, random)
     let hidesEnd =
       switch options.maskingStrategy {
       case .randomSubset: false
       case .suffix: true
-      case .mix: law.uniformDouble(1) < options.suffixShare
+      case .mix: random.uniformDouble(1) < options.suffixShare
       }
     return hidesEnd ? eligible.suffix(n) : randomSubset(eligible, count: n, context.random(position))
   }
 
   /// 1 … length.
-  private func count(_ length: Int, _ law: CounterGenerator) -> Int {
+  private func count(_ length: Int, _ random: CounterGenerator) -> Int {
     func share(_ r: Double) -> Int { max(1, Int((r * Double(length)).rounded())) }
     switch options.maskCountDistribution {
-    case .uniformCount: return 1 + law.below(length, 0)
-    case .uniformRatio: return share(options.lowRatio + (options.highRatio - options.lowRatio) * law.uniformDouble(0))
-    case .cosine: return min(length, max(1, Int((Double(length) * cosineOfQuarterTurn(law.uniformDouble(0))).rounded(.up))))
+    case .uniformCount: return 1 + random.below(length, 0)
+    case .uniformRatio: return share(options.lowRatio + (options.highRatio - options.lowRatio) * random.uniformDouble(0))
+    case .cosine: return min(length, max(1, Int((Double(length) * cosineOfQuarterTurn(random.uniformDouble(0))).rounded(.up))))
     case .fixed: return share(options.fixedRatio)
     }
   }

@@ -22,7 +22,7 @@ public struct CorpusPreparation: Sendable {
 
   /// Makes the corpus, or finds that it is there.
   ///
-  /// - Parameter progress: called on this thread a few times a second and at the end of each phase; what it
+  /// - Parameter progress: called on this thread a few times per second and at the end of each phase; what it
   ///   throws stops the preparation and removes what it has written.
   /// - Throws: `ConfigurationError`, `DataError` or `FileError`; the target is then as it was before.
   public func run(progress: (PreparationProgress) throws -> Void = { _ in }) throws -> PreparationOutcome {
@@ -124,7 +124,7 @@ public struct CorpusPreparation: Sendable {
     let remedy = "Name another folder, or replace it with --force."
     let corpus: Corpus
     do { corpus = try Corpus(output.path) } catch let error as DataError {
-      throw DataError(error.place, error.problem, remedy: "prepare --force makes the corpus anew.")
+      throw DataError(error.place, error.problem, remedy: "prepare --force makes the corpus again.")
     }
     guard corpus.manifest.recipe == recipe else {
       let what = corpus.manifest.sources == sources ? "with other options or another tokeniser" : "from other files"
@@ -256,7 +256,7 @@ public struct CorpusPreparation: Sendable {
     if manifest.validation.isEmpty, options.split.fraction > 0 {
       throw DataError(
         place, "leaves nothing for validation: a share of \(options.split.fraction) of \(manifest.train.documents) documents is none.",
-        remedy: "Choose a larger share, split off the tail instead of by document, or ask for a share of 0.")
+        remedy: "Choose a larger share, split off the tail instead of by document, or set a share of 0.")
     }
   }
 

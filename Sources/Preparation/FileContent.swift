@@ -76,7 +76,7 @@ enum TextEncoding: Sendable {
   }
 }
 
-/// What a file is that is not text, as far as its first bytes tell.
+/// What a file is that is not text, as far as its first bytes show.
 struct ForeignContent: Error, Equatable {
   /// Such as `a PDF file`.
   let what: String

@@ -78,7 +78,7 @@ public struct TableLayout: Sendable, Equatable {
 /// How a file becomes documents.
 public enum InputFormat: Sendable, Equatable {
   case text(DocumentRule)
-  /// One JSON object a line; the document is the string in this field.
+  /// One JSON object per line; the document is the string in this field.
   case jsonLines(field: String)
   /// A row per document, or several columns of one.
   case table(TableLayout, TableSeparator)

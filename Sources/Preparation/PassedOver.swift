@@ -2,7 +2,7 @@ import Storage
 
 /// What a search found and did not take, counted and named by the reason.
 struct PassedOver: Sendable {
-  /// In the order in which a sentence tells them.
+  /// In the order in which a sentence lists them.
   enum Reason: Hashable, Sendable {
     case deadLink, special(String), unreadable(String), unreadableFolder(String), foreign(String), seenBefore, output, ending, excluded, hidden
 

@@ -1,4 +1,4 @@
-/// Counts what a preparation has done and reports it a few times a second. For the thread that consumes.
+/// Counts what a preparation has done and reports it a few times per second. For the thread that consumes.
 final class ProgressMeter {
   var documents = 0
   var tokens = 0

@@ -10,7 +10,7 @@ final class RecordFormat: Sendable {
   /// Columns of the header row; nil without one.
   private let width: Int?
 
-  /// The header row, for a note, where every column was asked for by its number.
+  /// The header row, for a note, where every column was selected by its number.
   let unusedHeader: String?
 
   /// - Parameter reader: stands after the header row, when there is one, on return.
@@ -95,7 +95,7 @@ final class RecordFormat: Sendable {
     return Array(try wantedFields(UnsafeRawBufferPointer(rebasing: bytes), line: record.line).joined(separator: [UInt8(ascii: "\n")]))
   }
 
-  /// The wanted columns of a row, in the order in which they were asked for.
+  /// The wanted columns of a row, in the order in which they were selected.
   func wantedFields(_ row: UnsafeRawBufferPointer, line: Int) throws(DataError) -> [[UInt8]] {
     guard case .table(_, let separator) = format else { return [] }
     let place = "\(path), line \(line)"
@@ -135,7 +135,7 @@ final class RecordFormat: Sendable {
   /// What other shapes of JSON begin with has a remedy of its own.
   private static func remedy(_ line: Slice<UnsafeRawBufferPointer>) -> String {
     let text = line.drop(while: isSpace)
-    if text.first == UInt8(ascii: "[") { return "Write an array as one object a line: jq -c '.[]' FILE.json >FILE.jsonl." }
+    if text.first == UInt8(ascii: "[") { return "Write an array as one object per line: jq -c '.[]' FILE.json >FILE.jsonl." }
     let isOpen = text.first == UInt8(ascii: "{") && text.drop { isSpace($0) || $0 == UInt8(ascii: "{") }.isEmpty
     return isOpen ? "Write each object on one line: jq -c . FILE.json >FILE.jsonl." : "Mend or remove the line."
   }

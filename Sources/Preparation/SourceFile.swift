@@ -65,7 +65,7 @@ struct SourceFile: Sendable {
   }
 
   /// SHA-256 of the stored bytes.
-  /// - Parameter progress: told the bytes of each piece.
+  /// - Parameter progress: gets the number of bytes of each piece.
   func sha256(_ progress: (Int) -> Void) throws -> String {
     let file = try SequentialFile(location, name: path, count: bytes)
     let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)

@@ -1,7 +1,7 @@
 import Core
 import Storage
 
-/// A row of a table: the fields that were asked for, and the line it begins on.
+/// A row of a table: the selected fields, and the line it begins on.
 public struct TableEntry: Sendable, Equatable {
   public let fields: [[UInt8]]
   /// From 1.

@@ -1,11 +1,11 @@
 import Glibc
 
-/// What is odd about the lines of one file: kept as it is, and told.
+/// What is odd about the lines of one file: kept as it is, and reported.
 public struct TextFindings: Sendable, Equatable {
   /// Lines that are not valid UTF-8, and the first of them.
   var invalidLines = 0
   var firstInvalidLine = 0
-  /// Such lines hold no sequence of UTF-8 at all: the text is of one byte a character.
+  /// Such lines hold no sequence of UTF-8 at all: the text is of one byte per character.
   var looksSingleByte = true
   /// Such lines hold bytes 80 to 9F, which are letters and signs in Windows-1252 alone.
   var hasWindowsSigns = false
@@ -14,7 +14,7 @@ public struct TextFindings: Sendable, Equatable {
   var firstZeroLine = 0
   /// Lines that end in a carriage return and a line feed.
   var carriageReturns = 0
-  /// The first row, where it was taken for a header although no column was asked for by name.
+  /// The first row, where it was taken for a header although no column was selected by name.
   var unusedHeader: String?
   /// The encoding it was converted from.
   var convertedFrom: String?

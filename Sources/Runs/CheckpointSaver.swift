@@ -39,7 +39,7 @@ final class CheckpointSaver {
   }
 
   /// Whether rank 0 asks for a checkpoint of `step`, which is about to be computed: by steps, by its clock, or because the
-  /// writer was busy when one was due. The answer travels with the step, so that all ranks have it.
+  /// writer was busy when one was due. The decision travels with the step, so that all ranks have it.
   ///
   /// - Throws: `CheckpointError` with exit code `diverged` when the write before found other bytes of a step.
   func isDue(finishing step: Int) throws -> Bool {
@@ -54,13 +54,13 @@ final class CheckpointSaver {
 
   /// Takes a checkpoint and lets it be written. Waits for the one before.
   func save(_ contents: CheckpointContents) throws {
-    try meet { try collect() }
+    try waitForRank0 { try collect() }
     let work = try take(contents)
     if let work { writer.start(work) }
   }
 
   /// Waits for the write under way, if any.
-  func settle() throws { try meet { try collect() } }
+  func drain() throws { try waitForRank0 { try collect() } }
 
   /// Takes the last checkpoint and waits until it is written, with a few attempts.
   ///
@@ -68,19 +68,19 @@ final class CheckpointSaver {
   ///
   /// - Throws: on every rank the error of the last attempt.
   func saveLast(_ contents: CheckpointContents) throws {
-    try meet { try collect() }
+    try waitForRank0 { try collect() }
     let work = try take(contents)
     let closing = record.map(Closing.init)
     let isSaved = Shared(false)
     lastIsSaved = isSaved
     let attempt: @Sendable () throws -> [String] = {
-      let told = isSaved.value.withLock { $0 } ? [] : try work?() ?? []
+      let warnings = isSaved.value.withLock { $0 } ? [] : try work?() ?? []
       isSaved.value.withLock { $0 = true }
       try closing?.record.close()
-      return told
+      return warnings
     }
     retries = Retries(delays: retrySeconds[...], next: .now)
-    try meet { try pollLast(attempt) }
+    try waitForRank0 { try pollLast(attempt) }
   }
 
   // MARK: - On rank 0
@@ -101,7 +101,7 @@ final class CheckpointSaver {
     }
     guard let outcome = writer.take() else { return false }
     do {
-      try tell(outcome)
+      try report(outcome)
       return true
     } catch {
       guard Self.mayPass(error) else { throw error }
@@ -127,10 +127,10 @@ final class CheckpointSaver {
   @discardableResult
   func collect() throws -> Bool {
     if let outcome = writer.take() {
-      do { try tell(outcome) } catch {
+      do { try report(outcome) } catch {
         guard Self.mayPass(error) else { throw error }
         record?.warnFailing(
-          .checkpoint, "the checkpoint of step \(savingStep) was not saved: \(error) The run goes on, and saves again when the next one is due.",
+          .checkpoint, "the checkpoint of step \(savingStep) was not saved: \(error) The run continues, and saves again when the next one is due.",
           key: RunRecord.reason(error))
       }
     }
@@ -138,7 +138,7 @@ final class CheckpointSaver {
   }
 
   /// Warnings of a write that succeeded. - Throws: its error, if it did not.
-  private func tell(_ outcome: WriterThread.Outcome) throws {
+  private func report(_ outcome: WriterThread.Outcome) throws {
     for sentence in try outcome.get() { record?.warn(sentence) }
     record?.recovered(.checkpoint, "checkpoints are saved again: step \(savingStep).")
     record?.restoreFolder()
@@ -154,8 +154,8 @@ final class CheckpointSaver {
     let start = ContinuousClock.now
     try record?.keepClaim()
     let image = CheckpointImage(contents)
-    let obstacle = record == nil ? nil : makeRoom(for: image)
-    let hasRoom = record != nil && obstacle == nil
+    let roomError = record == nil ? nil : makeRoom(for: image)
+    let hasRoom = record != nil && roomError == nil
     let digests = try hash(image, copy: hasRoom)
     (wanted, lastSave, savingStep) = (false, .now, contents.state.step)
     guard let record else { return nil }
@@ -163,7 +163,7 @@ final class CheckpointSaver {
     record.pause((ContinuousClock.now - start).inSeconds)
     let work = record.writing(snapshot, step: contents.state.step, best: contents.state.bestStep)
     return {
-      if let obstacle { throw obstacle }
+      if let roomError { throw roomError }
       return try work()
     }
   }
@@ -199,8 +199,8 @@ final class CheckpointSaver {
 
   /// All ranks wait until rank 0 has what it waits for, in small steps: a single long collective would look like a stall.
   ///
-  /// - Parameter isDone: asked on rank 0 alone. What it throws is thrown on every rank.
-  private func meet(_ isDone: () throws -> Bool) throws {
+  /// - Parameter isDone: evaluated on rank 0 alone. What it throws is thrown on every rank.
+  private func waitForRank0(_ isDone: () throws -> Bool) throws {
     var pause = 0.001
     let started = ContinuousClock.now
     while true {

@@ -44,7 +44,7 @@ public enum ConfigurationFile {
       throw ConfigurationError(path, "is not TOML: it is not UTF-8. iconv -f ISO-8859-1 -t UTF-8 converts what an older editor wrote.")
     }
     if isProse(text), !path.hasSuffix(".toml") {
-      throw ConfigurationError(path, "is no configuration: none of its first lines sets a key. \(adviceForText(path))")
+      throw ConfigurationError(path, "is not a configuration: none of its first lines sets a key. \(adviceForText(path))")
     }
     return text
   }
@@ -53,7 +53,7 @@ public enum ConfigurationFile {
 
   private static func inPlaceOfAFolder(_ path: String) -> String {
     func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path + "/" + name) }
-    if has("config.toml") { return "is a run folder, and this takes its configuration: name \(path)/config.toml to go on with the run." }
+    if has("config.toml") { return "is a run folder, and this argument is its configuration: name \(path)/config.toml to resume the run." }
     if has("corpus.json") { return "is a corpus, and this takes a configuration: copy one of configs/ and set data.corpus = \"\(path)\" in it." }
     return "is a folder, and this takes a configuration, a TOML file. \(adviceForText(path))"
   }

@@ -101,7 +101,7 @@ public enum CorpusInputs {
   private static func tokenizerFiles(
     _ corpus: Corpus, _ tokenizer: any Tokenizer, _ framing: Framing, context: Int
   ) throws -> [String: [UInt8]] {
-    let configuration = try MappedFile(corpus.tokenizerConfigPath, atMost: TokenizerLoader.largestCompanion).withBytes { Array($0) }
+    let configuration = try MappedFile(corpus.tokenizerConfigPath, atMost: TokenizerLoader.mostCompanionBytes).withBytes { Array($0) }
     var files = [
       Corpus.tokenizerFile: try MappedFile(corpus.tokenizerPath, atMost: TokenizerLoader.largestFile).withBytes { Array($0) },
       Corpus.tokenizerConfigFile: try HuggingFaceConfiguration.tokenizerJSON(configuration, context: context, path: corpus.tokenizerConfigPath),

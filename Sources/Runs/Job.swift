@@ -83,7 +83,7 @@ public enum Job {
 
   /// Tasks of this `srun` where there are several and mpirun did not start this one.
   ///
-  /// Asked before MPI starts: a process without others sets the variables of a job for itself.
+  /// Checked before MPI starts: a process without others sets the variables of a job for itself.
   private static func tasksOfSlurm() -> Int {
     let environment = ProcessInfo.processInfo.environment
     guard environment["OMPI_COMM_WORLD_SIZE"] == nil, environment["SLURM_STEP_ID"] != nil, environment["SLURM_PROCID"] != nil else { return 1 }

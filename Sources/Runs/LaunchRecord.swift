@@ -57,7 +57,7 @@ public struct LaunchRecord: Codable {
     return hosts
   }
 
-  /// The CPU of the newest start with this arithmetic; nil where no record tells.
+  /// The CPU of the newest start with this arithmetic; nil where no record has it.
   static func processor(of arithmetic: Arithmetic, in folder: RunFolder) -> Processor? {
     /// Only what is asked for, which records of other versions have as well.
     struct Part: Decodable {

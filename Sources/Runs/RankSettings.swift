@@ -28,8 +28,8 @@ public struct RankSettings: Sendable {
     var lowest = [Int64(problems.isEmpty ? communicator.size : communicator.rank)]
     try communicator.allReduce(&lowest, .minimum)
     guard lowest[0] < communicator.size else { return }
-    let told = try communicator.broadcast(RankSettings(problems).encoded, from: Int(lowest[0]))
-    throw ConfigurationError(problems: Self.decode(told).map { .init(key: $0.key, sentence: $0.value) })
+    let received = try communicator.broadcast(RankSettings(problems).encoded, from: Int(lowest[0]))
+    throw ConfigurationError(problems: Self.decode(received).map { .init(key: $0.key, sentence: $0.value) })
   }
 
   /// A sentence for each of the first few keys that differ.

@@ -23,7 +23,7 @@ extension RunPlan {
       throw ConfigurationError(
         "the run",
         String(
-          format: "needs %.1f GB of address space a rank with %d thread%@ (OpenBLAS alone takes %d MB per thread), and %@ leaves %.1f GB: raise it (%@ unlimited), or ask the scheduler for more memory.",
+          format: "needs %.1f GB of address space per rank with %d thread%@ (OpenBLAS alone takes %d MB per thread), and %@ leaves %.1f GB: raise it (%@ unlimited), or ask the scheduler for more memory.",
           Double(addresses) / 1e9, threads, threads == 1 ? "" : "s", BLAS.bytesPerThread / 1_000_000, limits.addressLimit, Double(available) / 1e9,
           limits.addressLimit))
     }

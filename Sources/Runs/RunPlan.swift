@@ -65,7 +65,7 @@ public struct RunPlan: Sendable {
     return (targets, flops, Double(steps * configuration.batch) / Double(max(training.samplesPerEpoch, 1)))
   }
 
-  /// This process's sgemm rate in flops a second.
+  /// This process's sgemm rate in flops per second.
   public static func measureSgemm(threads: Int, seconds: Double = 0.3) -> Double {
     BLAS.useOneThread()
     let pool = WorkerPool(threads: threads)

@@ -18,7 +18,7 @@ final class RunRecord {
   private let model: ModelConfiguration
   private let steps: Int
   private let plan: BatchPlan
-  /// False where many runs have one shape, of which their caller speaks.
+  /// False where many runs have one shape, which their caller reports.
   private let remarksOnShape: Bool
   private var claim: RunClaim
   private let display: ProgressDisplay
@@ -95,7 +95,7 @@ final class RunRecord {
       let differences = old.map { Self.difference($0, configuration) } ?? "its config.toml cannot be read"
       throw ConfigurationError(
         folder.path,
-        "holds a run of another configuration (\(differences)). Name another run, or restore these keys to go on with this one.")
+        "holds a run of another configuration (\(differences)). Name another run, or restore these keys to resume this one.")
     }
     mendsConfiguration = saved != nil && !steps.isEmpty && old?.experimentHash != configuration.experimentHash
   }
@@ -111,7 +111,7 @@ final class RunRecord {
   }
 
   private func noteShape() {
-    if let obstacle = model.unsupportedByHuggingFace { warn(obstacle) }
+    if let reason = model.unsupportedByHuggingFace { warn(reason) }
     if plan.idleWorkers > 0 {
       warn(
         "\(plan.idleWorkers) of \(plan.ranks * plan.threads) workers have no micro-batch and idle: a batch of \(plan.batch) in micro-batches of \(plan.microBatch) feeds \(plan.microBatchCount).")
@@ -141,18 +141,18 @@ final class RunRecord {
   /// Compares this start's arithmetic with that of the checkpoint it goes on from.
   ///
   /// - Parameter accept: go on all the same.
-  /// - Returns: the change, if there is one and it was asked for.
+  /// - Returns: the change, if there is one and it was allowed.
   /// - Throws: `DivergenceError` that says what is different.
   func compare(_ arithmetic: Arithmetic, with state: TrainingState, accept: Bool) throws -> ArithmeticBreak? {
     guard let fields = state.arithmetic, let before = Arithmetic(fields: fields) else {
-      warn("the checkpoint does not say with which arithmetic it was computed, so this start cannot be compared with it.")
+      warn("the checkpoint does not record its numerical environment, so this start cannot be compared with it.")
       return nil
     }
     let there = LaunchRecord.processor(of: before, in: folder)
     guard let difference = arithmetic.difference(from: before, processors: there.map { (Processor.current(), $0) }) else { return nil }
     guard accept else {
       throw DivergenceError(
-        "this run was computed with other arithmetic: now, \(difference). Its further bits would differ; pass --accept-arithmetic to go on all the same.")
+        "this run was computed with a different numerical environment: now, \(difference). Its further bits would differ; pass --accept-arithmetic to resume nevertheless.")
     }
     warn("resuming with a different numerical environment, as --accept-arithmetic allows: \(difference). The bits differ from an unbroken run from step \(state.step) on.")
     return ArithmeticBreak(step: state.step, from: before.fields, to: arithmetic.fields)
@@ -164,7 +164,7 @@ final class RunRecord {
     try claim.sign()
     for name in try folder.prepare() { warn("removed \(printableName(name)), which an interrupted run had left half-written.") }
     if mendsConfiguration {
-      warn("\(folder.configurationPath) was damaged and is written anew: the checkpoints are of the configuration given.")
+      warn("\(folder.configurationPath) was damaged and is written again: the checkpoints are of the configuration given.")
     }
     // A start that trains nothing leaves the plan of the steps that were trained.
     if try launch.step < steps || mendsConfiguration || folder.configuration() == nil { try folder.writeConfiguration(configuration.toml) }
@@ -172,7 +172,7 @@ final class RunRecord {
     sgemm = launch.bestSgemmGflops * 1e9
     firstStep = launch.step
     if remarksOnShape, firstStep < steps { noteShape() }
-    for name in LaunchRecord.unreadable(in: folder) { warn("\(folder.launchesPath)/\(name) is no record of a start; it is passed over.") }
+    for name in LaunchRecord.unreadable(in: folder) { warn("\(folder.launchesPath)/\(name) is not a record of a start; it is ignored.") }
     self.launch = try launch.encoded()
     try writeLaunch()
     let metrics = try MetricsLog(folder.metricsPath, resumedStep: firstStep)
@@ -291,7 +291,7 @@ final class RunRecord {
     guard let last else { return }
     attempt(.launch) { try writeLaunch() }
     attempt(.metrics) {
-      if try metrics?.append(last) == true { warn("\(folder.metricsPath) had been removed and is begun anew.") }
+      if try metrics?.append(last) == true { warn("\(folder.metricsPath) had been removed and is started again.") }
     }
     attempt(.events) { try events?.append(last) }
     interval = (0, 0, 0, 0)
@@ -310,7 +310,7 @@ final class RunRecord {
       let ledger = try LedgerLog(folder.ledgerPath)
       self.ledger = ledger
       if ledger.wasEmpty, resumed?.account != nil {
-        warn("\(folder.ledgerPath) is missing: which samples the steps before \(firstStep) used cannot be proved any more. The weights do not depend on it.")
+        warn("\(folder.ledgerPath) is missing: which samples the steps before \(firstStep) used can no longer be proved. The weights do not depend on it.")
       }
       if let first = ledger.damagedLines.first {
         let count = ledger.damagedLines.count
@@ -391,13 +391,13 @@ final class RunRecord {
     let (folder, damaged, machine, ledger) = (folder, damaged, configuration.machine, ledger)
     let policy = RetentionPolicy(keepLast: machine.keepLast, everySteps: machine.keepEverySteps > 0 ? machine.keepEverySteps : nil)
     return {
-      var told: [String] = []
+      var warnings: [String] = []
       // A checkpoint must not outlive the lines of the samples it was made from.
       try ledger?.sync()
-      if case .replacedDamaged(let problem) = try folder.commit(snapshot) { told.append(problem) }
-      if let best, try folder.nameBest(step: best) { told.append("best was damaged and was corrected.") }
-      do { try folder.prune(policy, damaged: damaged) } catch { told.append("older checkpoints were not removed: \(error)") }
-      return told
+      if case .replacedDamaged(let problem) = try folder.commit(snapshot) { warnings.append(problem) }
+      if let best, try folder.nameBest(step: best) { warnings.append("best was damaged and was corrected.") }
+      do { try folder.prune(policy, damaged: damaged) } catch { warnings.append("older checkpoints were not removed: \(error)") }
+      return warnings
     }
   }
 }

@@ -3,7 +3,7 @@ import Collectives
 import Core
 import Kernels
 
-/// Keeps the books of the samples trained on: each rank adds up its own, sums of ranks meet when a line of the ledger is due, and
+/// Audits the samples trained on: each rank adds up its own, the sums of ranks are reduced when a line of the ledger is due, and
 /// rank 0 writes it.
 final class SampleAccounting {
   /// Of all ranks, up to the last line. The same on every rank.
@@ -23,7 +23,7 @@ final class SampleAccounting {
   /// Takes up the account of the checkpoint that the run goes on from; nil for a checkpoint that has none.
   func resume(_ account: SampleAccount?) { self.account = account }
 
-  /// Before the first step after a start, or after going back to a checkpoint. Collective.
+  /// Before the first step after a start, or after rolling back to a checkpoint. Collective.
   ///
   /// - Parameter launch: number of this start's record; known on rank 0.
   /// - Returns: the line that says so.

@@ -4,7 +4,7 @@ import Foundation
 import Models
 import Objectives
 
-/// What a model reaches that knows nothing but how frequent each token is: the unigram entropy of the tokens an objective asks for.
+/// What a model reaches that knows nothing but how frequent each token is: the unigram entropy of the target tokens of an objective.
 ///
 /// Masked models stand at this loss for some hundred or thousand steps before they learn anything of context, and small ones with
 /// small initial weights may never leave it.
@@ -50,7 +50,7 @@ struct TokenFrequencies {
       counted(windows, "window"), naturalLogarithm(Double(model.vocabSize)))
   }
 
-  /// A sentence while `losses`, one a term, are no better than frequencies: after 100 steps, and each time as many steps have passed again.
+  /// A sentence while `losses`, one per term, are no better than frequencies: after 100 steps, and each time as many steps have passed again.
   mutating func remark(step: Int, losses: [Double]) -> String? {
     // Of few windows the entropy is too low rather than too high.
     guard step >= next, losses.indices.contains(term), losses[term] > entropy - 0.05 else { return nil }

@@ -3,7 +3,7 @@ import Data
 import HuggingFace
 import Tokenizers
 
-/// Whether a corpus speaks the language of a model: its ids must stand for the same tokens. Sizes say nothing.
+/// Whether the tokeniser of a corpus is that of a model: its ids must stand for the same tokens. Equal sizes do not suffice.
 ///
 /// A model may have more rows than its tokeniser has tokens (padded to a multiple of 64, say), and a corpus more tokens than the
 /// model's tokeniser (`prepare --add-tokens`).
@@ -48,7 +48,7 @@ public enum TokenizerMatch {
     }
   }
 
-  /// Texts that tell tokenisers of one vocabulary apart: a first word, case, accents, ideographs, digits, contractions, white space.
+  /// Texts that distinguish tokenisers of one vocabulary: a first word, case, accents, ideographs, digits, contractions, white space.
   private static let samples = [
     "The end", "the end of it", "THE HOUSE", "caf\u{E9} cafe\u{301}", "\u{4E2D}\u{6587}", "in 1234567", "it's they'RE", "a  b\n\n c \t\nd",
   ]

@@ -18,7 +18,7 @@ extension TrainingRun {
 
   /// Reads the weights of frozen networks from their folders. On rank 0, at the start of a run.
   func loadFrozenNetworks() throws {
-    for (name, source) in frozenSources { try load(source, into: trainer.bank.auxiliary(name)) }
+    for (name, source) in frozenSources { try load(source, into: trainer.parameters.auxiliary(name)) }
   }
 
   private func load(_ frozen: NetworkSet.FrozenSource, into store: ParameterStore) throws {
@@ -29,7 +29,7 @@ extension TrainingRun {
 
   /// SHA-256 of the weights of each frozen network that came from a folder, by its name; nil for none.
   var frozenDigests: [String: String]? {
-    let all = frozenSources.map { ($0.name, Self.digest(trainer.bank.auxiliary($0.name))) }
+    let all = frozenSources.map { ($0.name, Self.digest(trainer.parameters.auxiliary($0.name))) }
     return all.isEmpty ? nil : Dictionary(uniqueKeysWithValues: all)
   }
 
@@ -44,7 +44,7 @@ extension TrainingRun {
   func checkFrozenNetworks(_ state: TrainingState) throws {
     for (name, source) in frozenSources where FileManager.default.fileExists(atPath: source.path) {
       guard let recorded = state.frozenNetworks?[name] else { continue }
-      let store = ParameterStore(trainer.bank.auxiliary(name).layout)
+      let store = ParameterStore(trainer.parameters.auxiliary(name).layout)
       try load(source, into: store)
       guard Self.digest(store) == recorded else {
         throw ConfigurationError(

@@ -206,7 +206,7 @@ public final class TrainingRun {
     return step
   }
 
-  /// Counts what the objective asks for, and says which loss frequencies alone give.
+  /// Counts the targets of the objective, and reports which loss frequencies alone give.
   private func countFrequencies() throws {
     guard let record, record.showsProgress else { return }
     frequencies = try TokenFrequencies(
@@ -251,9 +251,9 @@ public final class TrainingRun {
     let last = step == steps || outcome.stopRequested
     var (validated, isBest): (Double?, Bool) = (nil, false)
     let validates = inputs.validation != nil && (step % machine.validationSteps == 0 || step == steps)
-    tell(outcome.repaired, step)
+    report(outcome.repaired, step)
     // What is measured or saved must be what the others have, too.
-    if validates || outcome.saveRequested || last { tell(try trainer.verifyReplicas(after: step), step) }
+    if validates || outcome.saveRequested || last { report(try trainer.verifyReplicas(after: step), step) }
     communicator.phase = Phase(step: step, "validation and saving")
     if validates {
       let terms = try validate()
@@ -289,7 +289,7 @@ public final class TrainingRun {
 
   private func contents(_ step: Int) throws -> CheckpointContents {
     CheckpointContents(
-      model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries, files: try files(), state: state(step))
+      model: model, parameters: trainer.parameters.trained, moments: moments, auxiliary: auxiliaries, files: try files(), state: state(step))
   }
 
   private func state(_ step: Int) -> TrainingState {
@@ -314,7 +314,7 @@ public final class TrainingRun {
   public var moments: [String: ParameterStore] { ["m": trainer.optimizer.firstMoment, "v": trainer.optimizer.secondMoment] }
 
   public var auxiliaries: [String: ParameterStore] {
-    Dictionary(uniqueKeysWithValues: objective.networks.auxiliaries.map { ($0.name, trainer.bank.auxiliary($0.name)) })
+    Dictionary(uniqueKeysWithValues: objective.networks.auxiliaries.map { ($0.name, trainer.parameters.auxiliary($0.name)) })
   }
 
   /// Weights, moments and state from the newest intact checkpoint, from `init.from`, or drawn anew. - Returns: finished steps.
@@ -328,17 +328,17 @@ public final class TrainingRun {
   public func load(_ checkpoint: Checkpoint?) throws -> Int {
     var bytes: [UInt8] = []
     if let checkpoint {
-      try checkpoint.restore(model: model, parameters: trainer.bank.trained, moments: moments, auxiliary: auxiliaries)
+      try checkpoint.restore(model: model, parameters: trainer.parameters.trained, moments: moments, auxiliary: auxiliaries)
       try checkFrozenNetworks(checkpoint.state)
       bytes = try checkpoint.state.encoded()
     } else if communicator.rank == 0 {
-      trainer.bank.initialize(seed: configuration.seed)
+      trainer.parameters.initialize(seed: configuration.seed)
       for moment in moments.values { moment.all.fill(0) }
       try startFromGivenWeights()
       try loadFrozenNetworks()
     }
     bytes = try communicator.broadcast(bytes)
-    for store in [trainer.bank.trained] + moments.sorted(by: { $0.key < $1.key }).map(\.value)
+    for store in [trainer.parameters.trained] + moments.sorted(by: { $0.key < $1.key }).map(\.value)
       + auxiliaries.sorted(by: { $0.key < $1.key }).map(\.value)
     {
       try communicator.broadcast(UnsafeMutableRawBufferPointer(start: store.memory, count: 4 * store.layout.count), from: 0)
@@ -365,7 +365,7 @@ public final class TrainingRun {
     return state.step
   }
 
-  /// Refuses other data than the checkpoint was trained on, and tells of a schedule that is stretched in the middle.
+  /// Refuses other data than the checkpoint was trained on, and warns of a schedule that is stretched in the middle.
   private func checkContinuation(of state: TrainingState) throws {
     if !state.dataHash.isEmpty, state.dataHash != inputs.dataHash {
       throw ConfigurationError(
@@ -381,12 +381,12 @@ public final class TrainingRun {
   private func startFromGivenWeights() throws {
     guard !configuration.initFrom.isEmpty else { return }
     let source = try HuggingFaceSource(ModelFolder.resolve(configuration.initFrom) { record?.warn($0) })
-    let report = try source.load(into: trainer.bank.trained, as: model)
-    let anew = try source.loadRest(into: trainer.bank.trained, as: model, exportedNetworks: objective.exportedNetworks)
+    let report = try source.load(into: trainer.parameters.trained, as: model)
+    let anew = try source.loadRest(into: trainer.parameters.trained, as: model, exportedNetworks: objective.exportedNetworks)
     if let first = anew.first {
-      record?.warn("\(configuration.initFrom) does not have \(counted(anew.count, "parameter")) such as \(first); they start anew.")
+      record?.warn("\(configuration.initFrom) does not have \(counted(anew.count, "parameter")) such as \(first); they are initialised.")
     }
-    trainer.bank.resetMovingAverages()
+    trainer.parameters.resetMovingAverages()
     for warning in report.warnings { record?.warn(warning) }
     for (name, rows) in report.grown.sorted(by: { $0.key < $1.key }) {
       record?.warn("\(name) of \(configuration.initFrom) had \(counted(rows, "row")) added for new tokens.")

@@ -34,7 +34,7 @@ public struct CheckpointError: LockstepError, Equatable {
 extension CheckpointError {
   /// The same of a checkpoint that a run would go on from, with what that means for it.
   public var keepingFolder: CheckpointError {
-    let kept = "The run does not go on from an older checkpoint, and nothing was changed."
+    let kept = "The run does not resume from an older checkpoint, and nothing was changed."
     let advice = remedy.isEmpty && !isOtherVersion ? "Make it readable or restore it from a backup, and run the same command again." : remedy
     return CheckpointError(
       operation, path, problem, remedy: [kept, advice].filter { !$0.isEmpty }.joined(separator: " "), exitCode: exitCode, isOtherVersion: isOtherVersion)

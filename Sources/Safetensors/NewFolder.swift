@@ -4,7 +4,7 @@ import Storage
 
 /// A folder that a command leaves for other tools: it must not exist before, and appears when it is complete.
 public enum NewFolder {
-  /// Whether a folder can be made at `target`; asked before any work.
+  /// Whether a folder can be made at `target`; checked before any work.
   /// - Parameter operation: what is being done, such as `export to`.
   /// - Throws: `CheckpointError` when something is there already, or the folder above cannot be written.
   public static func check(_ target: String, _ operation: String) throws(CheckpointError) {
@@ -21,7 +21,7 @@ public enum NewFolder {
     repeat {
       parent = parent.lastIndex(of: "/").map { $0 == parent.startIndex ? "/" : withoutEndingSlashes(String(parent[..<$0])) } ?? "."
     } while try Folders.kind(of: parent) == .absent
-    guard Folders.exists(parent) else { throw CheckpointError(operation, target, "\(parent) is no folder", exitCode: .usage) }
+    guard Folders.exists(parent) else { throw CheckpointError(operation, target, "\(parent) is not a folder", exitCode: .usage) }
     guard access(parent, W_OK | X_OK) == 0 else {
       throw CheckpointError(operation, target, "\(parent): \(String(cString: strerror(errno)))", exitCode: .inputOutput)
     }

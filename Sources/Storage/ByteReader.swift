@@ -49,7 +49,7 @@ public final class SequentialFile: ByteReader {
     return 0
   }
 
-  /// SHA-256 of the bytes read so far; may be asked once.
+  /// SHA-256 of the bytes read so far; may be read once.
   public func finishDigest() -> String {
     var taken = SHA256()
     swap(&taken, &hash)

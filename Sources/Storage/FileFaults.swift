@@ -3,9 +3,9 @@ import Foundation
 
 /// Where tests let the file system fail at a change or a read, or stop as a kill would stop it. Outside tests nothing is set.
 public enum FileFaults {
-  /// Asked before every change (`create`, `write`, `sync`, `rename`, `remove`) and every read (`open`, `list`, `look at`) with its
+  /// Called before every change (`create`, `write`, `sync`, `rename`, `remove`) and every read (`open`, `list`, `look at`) with its
   /// path. An error number makes it fail with that reason.
-  /// One that answers so from some change on freezes the file system: clearing up does not happen either.
+  /// One that fails from some change on freezes the file system: clearing up does not happen either.
   public typealias Fault = @Sendable (_ operation: String, _ path: String) -> Int32?
 
   private final class Box {

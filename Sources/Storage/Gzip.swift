@@ -59,7 +59,7 @@ public final class GzipReader: ByteReader {
         place = .member
       case .between, .padding:
         guard input.bytes.allSatisfy({ $0 == 0 }) else {
-          throw CompressedDamage.damaged(name, input.offset, "what follows the last member is no gzip member")
+          throw CompressedDamage.damaged(name, input.offset, "what follows the last member is not a gzip member")
         }
         place = .padding
         input.take(input.bytes.count)

@@ -11,7 +11,7 @@ public final class MappedFile: @unchecked Sendable {
   public let count: Int
   private let base: UnsafeRawPointer?
 
-  /// - Parameter most: bytes that such a file may have, asked before anything is mapped.
+  /// - Parameter most: bytes that such a file may have, checked before anything is mapped.
   /// - Throws: `FileError` when the file cannot be opened, measured or mapped, is no regular file, or is larger than `most`.
   public init(_ path: String, atMost most: Int = .max) throws(FileError) {
     try FileFaults.check("open", path)

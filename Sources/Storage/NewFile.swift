@@ -1,9 +1,9 @@
 import Core
 import Foundation
 
-/// A file that a person asks for by name: written only where nothing stands, so that no input, device or result is replaced by a slip.
+/// A file that a user names: written only where nothing stands, so that no input, device or result is replaced by a slip.
 public enum NewFile {
-  /// Whether a file can be made at `path`; asked before any work. Makes the folders above it.
+  /// Whether a file can be made at `path`; checked before any work. Makes the folders above it.
   /// - Throws: `FileError` when something is there already, or the folder cannot be made or written.
   public static func check(_ path: String) throws(FileError) {
     guard try FileKind.of(path) == .absent else {

@@ -48,7 +48,7 @@ public struct SHA256: ~Copyable {
   public static func of(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { of($0) } }
 }
 
-/// Lower-case hexadecimal, two characters a byte.
+/// Lower-case hexadecimal, two characters per byte.
 public func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
   let digits = Array("0123456789abcdef".utf8)
   return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)

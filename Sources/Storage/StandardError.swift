@@ -37,11 +37,11 @@ enum PatientWriting {
 
   /// Waits until `descriptor` takes a piece, or fails for good. - Returns: false when it did neither in that time.
   static func isReady(_ descriptor: Int32, milliseconds: Int32) -> Bool {
-    var asked = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
     while true {
-      let answer = poll(&asked, 1, milliseconds)
-      if answer < 0, errno == EINTR { continue }
-      return answer != 0
+      let ready = poll(&request, 1, milliseconds)
+      if ready < 0, errno == EINTR { continue }
+      return ready != 0
     }
   }
 }

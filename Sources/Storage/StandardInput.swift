@@ -12,8 +12,8 @@ public enum StandardInput {
       let count = block.withUnsafeMutableBytes { Glibc.read(STDIN_FILENO, $0.baseAddress, $0.count) }
       if count < 0 {
         if errno == EINTR { continue }
-        var asked = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
-        if errno == EAGAIN, poll(&asked, 1, -1) != 0 { continue }
+        var request = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+        if errno == EAGAIN, poll(&request, 1, -1) != 0 { continue }
         throw FileError("read", "standard input", reason: errno == EBADF ? "it is closed" : systemReason())
       }
       if count == 0 { return result }

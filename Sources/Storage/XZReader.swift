@@ -51,7 +51,7 @@ public final class XZReader: ByteReader {
   private func reason(_ code: lzma_ret) -> String {
     switch code {
     case LZMA_MEMLIMIT_ERROR: "it needs more than \(mostMemory >> 20) MiB of memory"
-    case LZMA_FORMAT_ERROR: "it is no xz stream"
+    case LZMA_FORMAT_ERROR: "it is not an xz stream"
     case LZMA_OPTIONS_ERROR: "it uses a feature that liblzma does not know"
     case LZMA_DATA_ERROR: "the data is corrupt"
     default: "liblzma's code \(code.rawValue)"

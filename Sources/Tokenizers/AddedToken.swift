@@ -22,7 +22,7 @@ struct AddedToken: Sendable, Equatable {
   /// The token that Lockstep makes for a role.
   ///
   /// - Parameter maskStripsLeft: of a byte-level BPE, whose tokens begin with their blank: in "the [MASK] of" the blank belongs to
-  ///   the token asked for. RoBERTa's mask does the same.
+  ///   the predicted token. RoBERTa's mask does the same.
   init(_ role: SpecialRole, id: Int32, maskStripsLeft: Bool) {
     self.init(id: id, content: Array(role.spelling.utf8))
     leftStrip = maskStripsLeft && role == .mask

@@ -2,7 +2,7 @@ import Core
 import Storage
 
 extension BytePairTokenizer {
-  /// GPT-2's own pair of files: `vocab.json` (token → id) and `merges.txt` (a merge a line).
+  /// GPT-2's own pair of files: `vocab.json` (token → id) and `merges.txt` (one merge per line).
   ///
   /// The usual spellings of special tokens that the vocabulary has, such as `<|endoftext|>`, become added tokens.
   public init(vocabularyJSON: [UInt8], mergesText: [UInt8], place: String = "vocab.json") throws(DataError) {

@@ -1,7 +1,7 @@
-/// What the scanners and the BERT normalizer ask of a character, as bits.
+/// What the scanners and the BERT normalizer need of a character, as bits.
 ///
 /// The `tokenizers` library has tables of several ages: its regular expressions know Unicode 16.0, its
-/// normalization Unicode 9.0, its BERT classes Unicode 8.0. Equal ids need the same answers, so younger characters are treated as unassigned,
+/// normalization Unicode 9.0, its BERT classes Unicode 8.0. Equal ids need the same classes, so younger characters are treated as unassigned,
 /// by the age each character carries in the standard library's tables. (Compared for every scalar.)
 struct CharacterClasses: OptionSet, Sendable {
   let rawValue: UInt8

@@ -8,7 +8,7 @@ import Foundation
 struct MarkSequence {
   private typealias Mark = (value: Unicode.Scalar, order: UInt8)
 
-  /// Marks met since the last character that is none.
+  /// Marks seen since the last character that is none.
   private var length = 0
   /// The marks held back, decomposed, in the order of the text.
   private var held: [Mark] = []

@@ -7,7 +7,7 @@ import Storage
 enum PiecePattern: Sendable, Equatable {
   /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
   case gpt2
-  /// As in Llama 3 (at most three digits a piece) and Qwen 2 (one digit a piece):
+  /// As in Llama 3 (at most three digits per piece) and Qwen 2 (one digit per piece):
   /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
   case lines(digits: Int)
   /// The whole text is one piece.

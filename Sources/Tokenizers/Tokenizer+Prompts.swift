@@ -1,7 +1,7 @@
 import Core
 
 extension Tokenizer {
-  /// Ids of a text with `[MASK]`, or the tokeniser's own spelling of it, where a token is asked for. Special tokens are found in it,
+  /// Ids of a text with `[MASK]`, or the tokeniser's own spelling of it, where a token is to be predicted. Special tokens are found in it,
   /// and a mask takes the blank on its left where `tokenizer.json` says so (`lstrip`), as in the fill-mask pipeline of transformers.
   public func encode(withMasks text: String) -> [Int32] { encode(withOwnMask(text)) }
 
@@ -11,7 +11,7 @@ extension Tokenizer {
   }
 
   /// A sentence for a text whose mask keeps the blank on its left although tokens of the vocabulary begin with theirs: the model is
-  /// then asked for what follows a lone blank. Corpora of older versions hold such a tokeniser.
+  /// then predicts what follows a lone blank. Corpora of older versions hold such a tokeniser.
   public func noteOnBlank(beforeMaskIn text: String) -> String? {
     guard let mask = vocabulary.mask, let name = token(mask), beginsTokensWithBlank else { return nil }
     let text = withOwnMask(text)

@@ -34,7 +34,7 @@ struct TokenizerCompanions {
     func file(_ name: String) throws -> File? {
       let path = folder + "/" + name
       guard TokenizerLoader.entryExists(path) else { return nil }
-      let json = try ByteJSONReader.parse(try TokenizerLoader.read(path, atMost: TokenizerLoader.largestCompanion), place: path)
+      let json = try ByteJSONReader.parse(try TokenizerLoader.read(path, atMost: TokenizerLoader.mostCompanionBytes), place: path)
       guard json.object != nil else { throw DataError(path, "it is not a JSON object.") }
       return File(place: path, json: json)
     }
@@ -148,7 +148,7 @@ extension TokenizerCompanions {
       guard let id = Int32(String(decoding: member.name, as: UTF8.self)), id >= 0, let content = Self.content(member.value),
         !content.isEmpty
       else {
-        throw DataError(file.place, "added_tokens_decoder has the entry \"\(shown(member.name))\", which is no id with a content.")
+        throw DataError(file.place, "added_tokens_decoder has the entry \"\(shown(member.name))\", which is not an id with a content.")
       }
       tokens.append((try AddedToken(id: id, content: content, flags: member.value, special: false, place: file.place), file.place))
     }

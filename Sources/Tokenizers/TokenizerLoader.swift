@@ -8,13 +8,13 @@ public enum TokenizerLoader {
   /// More than any vocabulary in use; a larger file is not a tokenizer.
   public static let largestFile = 256 << 20
   /// The same for the small files beside a vocabulary.
-  public static let largestCompanion = 16 << 20
+  public static let mostCompanionBytes = 16 << 20
 
   /// Opens a folder, or one of its files: `tokenizer.json`, else `vocab.json` with `merges.txt`, else `vocab.txt`.
   /// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` beside them are followed, or refused where
   /// they contradict the vocabulary (`TokenizerCompanions`).
   ///
-  /// - Throws: `DataError` when a file is damaged or asks for something Lockstep does not do, `FileError` when it cannot be read.
+  /// - Throws: `DataError` when a file is damaged or needs something Lockstep does not do, `FileError` when it cannot be read.
   public static func load(_ path: String) throws -> any Tokenizer {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {

@@ -47,7 +47,7 @@ struct WordPieceReader {
 }
 
 extension WordPieceTokenizer {
-  /// BERT's `vocab.txt`, one token a line, the id being the line's number from 0.
+  /// BERT's `vocab.txt`, one token per line, the id being the line's number from 0.
   ///
   /// - Parameter lowercase: an uncased vocabulary, whose text is lower-cased and loses its accents.
   public init(vocabularyText: [UInt8], lowercase: Bool = true, place: String = "vocab.txt") throws(DataError) {
@@ -82,7 +82,7 @@ extension WordPieceTokenizer {
     let tokens = try VocabularyReader.distinct(lines.map { Array($0) }, place: place)
     let ids = VocabularyReader.index(tokens)
     guard let unknown = ids.find("[UNK]") else {
-      throw DataError(place, "the vocabulary has no [UNK].", remedy: "Give BERT's vocab.txt, one token a line.")
+      throw DataError(place, "the vocabulary has no [UNK].", remedy: "Give BERT's vocab.txt, one token per line.")
     }
     let usual = [SpecialRole.pad, .unknown, .cls, .sep, .mask].map { (role: $0, spellings: [$0.spelling]) }
     let added = try companions.completed([], modelIDs: ids, usual: usual, place: place)

@@ -1,12 +1,12 @@
 import Core
 
-/// How the samples of a step are cut into micro-batches and dealt to ranks and threads.
+/// How the samples of a step are partitioned into micro-batches and distributed to ranks and threads.
 ///
-/// The cut is part of the mathematics and comes from the configuration; the dealing is not, and changes with the job.
+/// The micro-batch size is part of the mathematics and comes from the configuration; the distribution is not, and changes with the job.
 public struct BatchPlan: Sendable, Equatable {
-  /// Samples an optimiser step.
+  /// Samples per optimiser step.
   public let batch: Int
-  /// Samples a micro-batch.
+  /// Samples per micro-batch.
   public let microBatch: Int
   public let ranks: Int
   public let threads: Int
@@ -18,7 +18,7 @@ public struct BatchPlan: Sendable, Equatable {
 
   public var microBatchCount: Int { batch / microBatch }
 
-  /// Workers that can have work: more than there are micro-batches idle.
+  /// Workers without a micro-batch.
   public var idleWorkers: Int { max(0, ranks * threads - microBatchCount) }
 
   /// The micro-batches of a rank: a contiguous range, sizes differing by one at most (16 on 7 ranks: 3,3,2,2,2,2,2).

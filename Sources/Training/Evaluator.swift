@@ -13,16 +13,16 @@ extension Trainer {
   /// Micro-batches have the shape they have in training; the last one is padded. Sums and counts are fixed-order.
   public func evaluate(_ source: any SampleSource, samples: Int, meters: WorkMeters? = nil) throws -> [Double] {
     let evaluator = Evaluator(
-      objective: objective, bank: bank, microBatch: plan.microBatch, seed: options.seed, communicator: communicator, pool: pool,
+      objective: objective, parameters: parameters, microBatch: plan.microBatch, seed: options.seed, communicator: communicator, pool: pool,
       workers: workers)
     return try evaluator.losses(source, samples: samples, meters: meters, label: "validation")
   }
 }
 
-/// Loss over a set of samples, dealt over ranks and threads.
+/// Loss over a set of samples, partitioned over ranks and threads.
 public struct Evaluator {
   let objective: any Objective
-  let bank: ParameterSet
+  let parameters: ParameterSet
   let microBatch: Int
   let seed: UInt64
   let communicator: any Communicator
@@ -30,20 +30,20 @@ public struct Evaluator {
   let workers: [Worker]
 
   init(
-    objective: any Objective, bank: ParameterSet, microBatch: Int, seed: UInt64, communicator: any Communicator, pool: WorkerPool,
+    objective: any Objective, parameters: ParameterSet, microBatch: Int, seed: UInt64, communicator: any Communicator, pool: WorkerPool,
     workers: [Worker]
   ) {
-    (self.objective, self.bank, self.microBatch, self.seed) = (objective, bank, microBatch, seed)
+    (self.objective, self.parameters, self.microBatch, self.seed) = (objective, parameters, microBatch, seed)
     (self.communicator, self.pool, self.workers) = (communicator, pool, workers)
   }
 
   /// An evaluator with memory of its own.
   public init(
-    objective: any Objective, bank: ParameterSet, length: Int, microBatch: Int, pool: WorkerPool, seed: UInt64,
+    objective: any Objective, parameters: ParameterSet, length: Int, microBatch: Int, pool: WorkerPool, seed: UInt64,
     communicator: any Communicator
   ) {
     self.init(
-      objective: objective, bank: bank, microBatch: microBatch, seed: seed, communicator: communicator, pool: pool,
+      objective: objective, parameters: parameters, microBatch: microBatch, seed: seed, communicator: communicator, pool: pool,
       workers: (0..<pool.threads).map { _ in Worker(objective, samples: microBatch, length: length, sum: nil) })
   }
 
@@ -78,10 +78,10 @@ public struct Evaluator {
     let failure = FirstFailure()
     let meter = meters?.start(label, total: mine.count * microBatch, unit: "windows")
     defer { meter?.finish() }
-    let (objective, bank, microBatch, workers, threads) = (objective, bank, microBatch, workers, pool.threads)
+    let (objective, parameters, microBatch, workers, threads) = (objective, parameters, microBatch, workers, pool.threads)
     let context = StepContext(seed: seed, step: 0, steps: 0, purpose: .evaluation)
     pool.run { thread in
-      let pass = ObjectivePass(bank, sink: nil, dropout: nil)
+      let pass = ObjectivePass(parameters, sink: nil, dropout: nil)
       let scales = [Float](repeating: 0, count: terms)
       for index in BatchPlan.partition(mine.count, to: threads, thread).map({ mine.lowerBound + $0 }) {
         do {

@@ -30,13 +30,13 @@ public struct ReplicaError: LockstepError, Equatable {
   public var exitCode: ExitCode { .diverged }
 
   public var description: String {
-    "\(finding) Test that host's memory; the newest checkpoint is sound, so start the job again to go on from there."
+    "\(finding) Test that host's memory; the newest checkpoint is sound, so start the job again to resume from it."
   }
 
   /// What was found, without what to do about it.
   public var finding: String {
     let list = faults.prefix(4).map(\.description).joined(separator: ", ") + (faults.count > 4 ? " and \(faults.count - 4) more" : "")
-    let who = hasMajority ? "a replica differs from the others: \(list)" : "replicas differ and no majority tells which is right: \(list)"
+    let who = hasMajority ? "a replica differs from the others: \(list)" : "replicas differ and no majority shows which is right: \(list)"
     return "step \(step): \(who). No update was made from it."
   }
 }
@@ -69,7 +69,7 @@ final class ReplicaCheck: @unchecked Sendable {
       cells[slice] = replicaHash(store.memory + range.lowerBound, count: range.count)
     }
 
-    /// One hash a tensor, over its slices in index order.
+    /// One hash per tensor, over its slices in index order.
     var tensorHashes: [UInt64] {
       var hashes = [UInt64](repeating: 0, count: store.layout.entries.count)
       for (index, slice) in slices.enumerated() { hashes[slice.entry] = mixed(hashes[slice.entry], cells[index]) }
@@ -83,10 +83,10 @@ final class ReplicaCheck: @unchecked Sendable {
   /// Slices of the weights that are hashed since the step's backward pass ended.
   private var hashed = 0
 
-  init(_ bank: ParameterSet, _ optimizer: AdamW) {
-    weights = Copy("weights", bank.trained)
+  init(_ parameters: ParameterSet, _ optimizer: AdamW) {
+    weights = Copy("weights", parameters.trained)
     moments = [Copy("first moment", optimizer.firstMoment), Copy("second moment", optimizer.secondMoment)]
-    auxiliaries = bank.networks.auxiliaries.map { Copy($0.name, bank.auxiliary($0.name)) }
+    auxiliaries = parameters.networks.auxiliaries.map { Copy($0.name, parameters.auxiliary($0.name)) }
   }
 
   deinit { for copy in copies { copy.cells.deallocate() } }

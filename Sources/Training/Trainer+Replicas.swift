@@ -13,7 +13,7 @@ extension Trainer {
     digests[communicator.rank] = replicas.digest
     let rows = try losses.gather(communicator, with: &digests)
     guard digests.contains(where: { $0 != digests[0] }) else { return (rows, []) }
-    return (rows, try settle(replicas, step))
+    return (rows, try repairOrThrow(replicas, step))
   }
 
   /// Compares everything as it stands, weights and moments, before it is saved. Collective.
@@ -27,7 +27,7 @@ extension Trainer {
     var digests = [Double](repeating: 0, count: communicator.size)
     digests[communicator.rank] = replicas.digest
     try communicator.allReduce(&digests, .sum)
-    return digests.contains { $0 != digests[0] } ? try settle(replicas, step) : []
+    return digests.contains { $0 != digests[0] } ? try repairOrThrow(replicas, step) : []
   }
 
   /// Memory that does not keep what it is given cannot be repaired. - Throws: `ReplicaError` on every rank at the fourth time in one step.
@@ -39,7 +39,7 @@ extension Trainer {
   /// Forgets what is known of moments that have just been read from a checkpoint.
   public func startReplicas() { replicas?.forgetMoments() }
 
-  private func settle(_ replicas: ReplicaCheck, _ step: Int) throws -> [ReplicaFault] {
+  private func repairOrThrow(_ replicas: ReplicaCheck, _ step: Int) throws -> [ReplicaFault] {
     let disagreements = try replicas.disagreements(communicator)
     let faults = disagreements.flatMap(\.faults)
     let hasMajority = disagreements.allSatisfy { $0.source != nil }

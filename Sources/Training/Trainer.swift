@@ -57,10 +57,10 @@ public struct TrainerOptions: Sendable {
   }
 }
 
-/// The line itself: corruption → forward → loss → backward → sum over ranks → optimiser, one step a call.
+/// The line itself: corruption → forward → loss → backward → sum over ranks → optimiser, one step per call.
 public final class Trainer {
   public let objective: any Objective
-  public let bank: ParameterSet
+  public let parameters: ParameterSet
   public let optimizer: AdamW
   public let sum: GradientSum
   public let plan: BatchPlan
@@ -87,7 +87,7 @@ public final class Trainer {
     self.plan = plan
     self.options = options
     self.communicator = communicator
-    bank = ParameterSet(objective.networks)
+    parameters = ParameterSet(objective.networks)
     optimizer = AdamW(options.optimizer, objective.networks.trained)
     let sum = GradientSum(objective.networks.trained, arithmetic: options.sum)
     self.sum = sum
@@ -98,7 +98,7 @@ public final class Trainer {
     // Two rows more than micro-batches: how many ranks were asked to stop, and to save.
     counts = MicroBatchTable(rows: plan.microBatchCount + 2, columns: objective.terms.count)
     losses = MicroBatchTable(rows: plan.microBatchCount, columns: objective.terms.count)
-    replicas = communicator.size > 1 && options.divergence != .off ? ReplicaCheck(bank, optimizer) : nil
+    replicas = communicator.size > 1 && options.divergence != .off ? ReplicaCheck(parameters, optimizer) : nil
     if plan.threads == 1 { workers[0].sink?.progress = { [reducer] in reducer.poll() } }
   }
 
@@ -153,7 +153,7 @@ public final class Trainer {
       timer.mark("norm and replicas")
       if !faults.isEmpty { try checkRepairs(step, faults, &repairs) }
       // What a faulty replica gave is dropped before anything is concluded from it.
-      if faults.isEmpty, try accept(outcome, step: step, repeats: repeats), !sum.follow(largest: statistics.largestByEntry) { break }
+      if faults.isEmpty, try accept(outcome, step: step, repeats: repeats), !sum.updateExponents(largest: statistics.largestByEntry) { break }
       sum.clear()
       repeats += 1
     }
@@ -161,8 +161,8 @@ public final class Trainer {
     let rate = options.schedule.rate(step: step, of: options.steps, peak: options.optimizer.learningRate)
     let norm = statistics.norm
     update(optimizer.factors(step: step - skippedSteps, learningRate: rate, norm: norm), summed)
-    withFlushedDenormals { objective.afterStep(bank.trained, context(step)) }
-    bank.afterStep(context(step)) { [pool] in pool.forEach($0, $1) }
+    withFlushedDenormals { objective.afterStep(parameters.trained, context(step)) }
+    parameters.afterStep(context(step)) { [pool] in pool.forEach($0, $1) }
     timer.mark("optimizer")
     enter("after the step", step)
     return outcome(step, rows, totals, norm: norm, rate: rate, repeats: repeats, repaired: repaired, exposed: exposed, requests: requests, timer)
@@ -189,7 +189,7 @@ public final class Trainer {
   private func forwardAndBackward(_ step: Int, _ examples: [TrainingExample], first: Int, scales: [Float]) {
     reducer.begin()
     losses.clear()
-    let (plan, rank, workers, losses, objective, bank) = (plan, communicator.rank, workers, losses, objective, bank)
+    let (plan, rank, workers, losses, objective, parameters) = (plan, communicator.rank, workers, losses, objective, parameters)
     let dropout = CounterGenerator(seed: options.seed, purpose: .dropout)
     for (thread, worker) in workers.enumerated() {
       worker.trained = SampleDigest()
@@ -197,7 +197,7 @@ public final class Trainer {
     }
     pool.run(whileWaiting: reducer.poll) { thread in
       let (worker, share) = (workers[thread], plan.share(of: thread, rank: rank))
-      let pass = ObjectivePass(bank, sink: worker.sink, dropout: dropout)
+      let pass = ObjectivePass(parameters, sink: worker.sink, dropout: dropout)
       for index in share {
         worker.sink?.beginMicroBatch(isLast: index == share.upperBound - 1)
         losses.set(first + index, objective.lossAndGradient(examples[index], pass, scales: scales, worker.workspace))
@@ -248,7 +248,7 @@ public final class Trainer {
 
   private func update(_ factors: AdamWFactors, _ gradients: SummedGradients) {
     let work = Gradients(gradients)
-    let (slices, optimizer, parameters, replicas) = (statistics.slices, optimizer, bank.trained, replicas)
+    let (slices, optimizer, parameters, replicas) = (statistics.slices, optimizer, parameters.trained, replicas)
     pool.forEach(slices.count) {
       let hashes = optimizer.update(slices[$0], parameters, work.value, factors, hashing: replicas != nil)
       replicas?.note(hashes, slice: $0)

@@ -11,7 +11,7 @@ struct BatchInspectionTests {
     return try inspection(step: step, microBatch: microBatch) { _ in }
   }
 
-  @Test("next-token prediction asks every row for the token that the next row reads")
+  @Test("next-token prediction has as every row's target the token that the next row reads")
   func causal() throws {
     let run = try RunFixture()
     defer { run.remove() }
@@ -21,7 +21,7 @@ struct BatchInspectionTests {
     #expect(view.samples.map(\.position) == replayed.map(\.position) && view.samples.map(\.index) == replayed.map(\.index))
     for sample in view.samples {
       for (row, next) in zip(sample.rows, sample.rows.dropFirst()) where next.reads[0].seesFrom == 0 {
-        #expect(row.asked.map(\.token?.id) == [next.reads[0].token?.id])
+        #expect(row.targets.map(\.token?.id) == [next.reads[0].token?.id])
       }
       for (index, row) in sample.rows.enumerated() { #expect(row.reads[0].seesUntil == Int32(index + 1)) }
     }
@@ -39,8 +39,8 @@ struct BatchInspectionTests {
         let view = try view(run, step: step, microBatch: index)
         #expect(view.losses?.map(\.bitPattern) == replayed[index].losses.map(\.bitPattern))
         #expect(view.note == nil)
-        // Only where the generator was asked.
-        for row in view.samples.flatMap(\.rows) where row.proposed != nil { #expect(row.asked.contains { $0.term == 0 }) }
+        // Only where the generator has a target.
+        for row in view.samples.flatMap(\.rows) where row.proposed != nil { #expect(row.targets.contains { $0.term == 0 }) }
         #expect(view.samples.flatMap(\.rows).contains { $0.proposed != nil })
       }
     }

@@ -26,7 +26,7 @@ import Testing
       let proof = try run.prove()
       #expect(proof.holds == true && proof.comparedTokens && proof.failures == [])
       #expect((proof.firstStep, proof.endStep, proof.samples) == (0, 12, 72))
-      // 423 tokens in samples of 8: 53 an epoch.
+      // 423 tokens in samples of 8: 53 per epoch.
       #expect(
         proof.lines == ["samples: 72 of steps 0–12 used exactly once, over 1 start on 1 rank; epoch 0 complete, epoch 1 at 35 %, 34 samples to go"])
       #expect(try run.prove(quick: true).lines[0].hasSuffix("tokens were not compared"))
@@ -84,7 +84,7 @@ import Testing
     let objective = try Autoregressive(.init(), model: model, vocabulary: RunFixture.vocabulary)
     let plan = BatchPlan(batch: 6, microBatch: 2, ranks: 1, threads: 1)
     let trainer = Trainer(objective, length: 8, plan: plan, options: TrainerOptions(steps: 4), communicator: SingleRank())
-    trainer.bank.initialize(seed: 1)
+    trainer.parameters.initialize(seed: 1)
     func examples(_ step: Int) throws -> [TrainingExample] {
       try Trainer.examples(step: step, rank: 0, plan: plan, objective: objective, source: run.source, context: trainer.context(step))
     }
@@ -130,13 +130,13 @@ import Testing
     try with { run in
       try run.train()
       let untouched = try run.text(run.folder.ledgerPath)
-      // Another number of ranks changes no digest, but breaks the seal.
+      // Another number of ranks changes no digest, but breaks the checksum.
       let lines = untouched.split(separator: "\n").map(String.init)
       let forged = lines[4].replacingOccurrences(of: "\"ranks\":1", with: "\"ranks\":2")
       try run.replace(lines[4], by: forged, in: run.folder.ledgerPath)
       let broken = try run.prove()
-      #expect(broken.holds == false && broken.failures[0].step == 6 && broken.failures[0].sentence.contains("seal"))
-      // Sealed anew, a forged digest is told by the configuration, and a moved boundary by the count.
+      #expect(broken.holds == false && broken.failures[0].step == 6 && broken.failures[0].sentence.contains("checksum"))
+      // With new checksums, the configuration reveals a forged digest, and the count a moved boundary.
       try untouched.write(toFile: run.folder.ledgerPath, atomically: true, encoding: .utf8)
       try run.rewriteLedger { entries in
         guard case .steps(var steps) = entries[4] else { return }
@@ -159,10 +159,10 @@ import Testing
       try run.train()
       let path = run.folder.checkpointPath(step: 12) + "/state.json"
       try run.replace("\"first_step\":0", by: "\"first_step\":\(step)", in: path)
-      // Sealed again, as only a forger does it.
-      let seal = ",\n\"sha256\":\""
-      let body = try #require(run.text(path).components(separatedBy: seal).first)
-      try (body + seal + SHA256.of(body) + "\"}\n").write(toFile: path, atomically: true, encoding: .utf8)
+      // With a new checksum, as only a forger writes it.
+      let checksumKey = ",\n\"sha256\":\""
+      let body = try #require(run.text(path).components(separatedBy: checksumKey).first)
+      try (body + checksumKey + SHA256.of(body) + "\"}\n").write(toFile: path, atomically: true, encoding: .utf8)
       let proof = try run.prove()
       #expect(proof.holds == false)
       #expect(proof.failures.contains { $0.sentence == "the checkpoint of step 12 counts its samples from step \(step)" })
@@ -179,7 +179,7 @@ import Testing
       let after = try run.text(run.folder.ledgerPath)
       #expect(after.hasPrefix(whole) && !after.contains("thr{"))
       #expect(try run.prove().holds == true)
-      // A damaged line in the middle stays, and is told.
+      // A damaged line in the middle stays, and is reported.
       try run.replace("\"end_step\":6", by: "\"end_step:6", in: run.folder.ledgerPath)
       #expect(try run.prove().failures.contains { $0.step == 4 && $0.sentence.contains("line 4 is damaged") })
     }

@@ -24,7 +24,7 @@ import Testing
     try MappedFile(run.folder.checkpointPath(step: step) + "/model.safetensors").sha256()
   }
 
-  /// 423 tokens in samples of 8 are 53 texts, 159 samples an epoch; 30 steps of 6 samples go over its end inside a step.
+  /// 423 tokens in samples of 8 are 53 texts, 159 samples per epoch; 30 steps of 6 samples go over its end inside a step.
   @Test(arguments: [FullyExploredMasks.Placement.step, .batch])
   func stoppedRunIsProvenAndHasTheBitsOfAnUnbrokenOne(placement: FullyExploredMasks.Placement) throws {
     try with(placement) { run in
@@ -70,7 +70,7 @@ import Testing
     }
   }
 
-  /// Within a step every eligible position of its texts is asked for exactly once, across the end of the epoch as well.
+  /// Within a step every eligible position of its texts is predicted exactly once, across the end of the epoch as well.
   @Test(arguments: [FullyExploredMasks.Placement.step, .batch])
   func stepCoversItsTexts(placement: FullyExploredMasks.Placement) throws {
     try with(placement) { run in
@@ -80,21 +80,21 @@ import Testing
       let plan = BatchPlan(batch: 6, microBatch: 2, ranks: 1, threads: 1)
       #expect(training.samplesPerEpoch == 159)
       for step in 0..<60 {
-        var asked: [UInt64: [Int]] = [:], real: [UInt64: [Int]] = [:]
+        var predicted: [UInt64: [Int]] = [:], real: [UInt64: [Int]] = [:]
         for k in 0..<3 {
           let batch = try training.samples(at: plan.positions(step: step, microBatch: k))
           let example = objective.corrupt(batch, StepContext(seed: 3, step: step, steps: 60))
-          for row in example.targets[0].rows { asked[batch.indices[row / 8], default: []].append(row % 8) }
+          for row in example.targets[0].rows { predicted[batch.indices[row / 8], default: []].append(row % 8) }
           for (sample, index) in batch.indices.enumerated() {
             real[index] = (0..<8).filter { batch.documentIDs[sample * batch.stride + $0] >= 0 }
           }
         }
-        #expect(asked.mapValues { $0.sorted() } == real && real.count == 2)
+        #expect(predicted.mapValues { $0.sorted() } == real && real.count == 2)
       }
     }
   }
 
-  /// The other placement: over three epochs of a source every eligible position of every text is asked for exactly once.
+  /// The other placement: over three epochs of a source every eligible position of every text is predicted exactly once.
   @Test func epochsCoverTheirTexts() throws {
     try with(.epochs) { run in
       let configuration = try run.configuration()
@@ -103,9 +103,9 @@ import Testing
       let batch = try training.samples(at: 0..<159)
       #expect(batch.epochs == (0..<159).map { $0 / 53 })
       let rows = objective.corrupt(batch, StepContext(seed: 3, step: 0, steps: 1)).targets[0].rows
-      let asked = Dictionary(grouping: rows) { batch.indices[$0 / 8] }.mapValues { $0.map { $0 % 8 }.sorted() }
+      let predicted = Dictionary(grouping: rows) { batch.indices[$0 / 8] }.mapValues { $0.map { $0 % 8 }.sorted() }
       for (sample, index) in batch.indices.enumerated() {
-        #expect(asked[index] == (0..<8).filter { batch.documentIDs[sample * batch.stride + $0] >= 0 })
+        #expect(predicted[index] == (0..<8).filter { batch.documentIDs[sample * batch.stride + $0] >= 0 })
       }
     }
   }

@@ -146,7 +146,7 @@ import Testing
       let plan = BatchPlan(batch: 3, microBatch: 3, ranks: 1, threads: 1)
       let trainer = Trainer(
         toy.objective, length: toy.model.maxPosition, plan: plan, options: TrainerOptions(seed: 2, steps: 3), communicator: SingleRank())
-      trainer.bank.initialize(seed: 2)
+      trainer.parameters.initialize(seed: 2)
       for step in 0..<3 {
         let examples = try Trainer.examples(
           step: step, rank: 0, plan: plan, objective: toy.objective, source: toy.source, context: trainer.context(step))

@@ -53,7 +53,7 @@ public func layout(_ specs: [(String, [Int])]) -> ParameterLayout {
   return layout
 }
 
-/// A store whose every value tells where it is: `seed` + index / 8, exact in all formats used here.
+/// A store whose every value encodes where it is: `seed` + index / 8, exact in all formats used here.
 public func store(_ layout: ParameterLayout, seed: Float = 0) -> ParameterStore {
   let store = ParameterStore(layout)
   for entry in layout.entries {

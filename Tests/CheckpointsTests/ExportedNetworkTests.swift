@@ -11,15 +11,15 @@ import Testing
 /// A generator beside its discriminator: saved, exported, and read from either.
 @Suite struct CompanionTests {
   private let main: ModelConfiguration
-  private let companion: ExportedNetwork
+  private let exported: ExportedNetwork
   /// The discriminator's parameters, and of the generator those it does not share.
   private let layout: ParameterLayout
 
   init() throws {
     main = try ModelConfiguration(huggingFace: goldenFolder + "/electra")
-    companion = ExportedNetwork("generator", try ModelConfiguration(huggingFace: goldenFolder + "/electra-generator"), "electra-generator")
+    exported = ExportedNetwork("generator", try ModelConfiguration(huggingFace: goldenFolder + "/electra-generator"), "electra-generator")
     var all = CheckpointSupport.layout(for: main)
-    for entry in CheckpointSupport.layout(for: companion.configuration).entries
+    for entry in CheckpointSupport.layout(for: exported.configuration).entries
     where !entry.name.hasPrefix("embedding.") || entry.name.hasPrefix("embedding.projection") {
       all.append(ParameterSpec("generator." + entry.name, entry.spec.shape, decay: false, .zeros))
     }
@@ -31,9 +31,9 @@ import Testing
     let parameters = ParameterStore(layout)
     _ = try HuggingFaceSource(goldenFolder + "/electra").load(into: parameters, as: main)
     let report = try HuggingFaceSource(goldenFolder + "/electra-generator")
-      .load(into: parameters, as: companion.configuration, prefix: "generator.")
+      .load(into: parameters, as: exported.configuration, prefix: "generator.")
     #expect(report == ImportReport())
-    var files = ExportedNetworkFiles.configurations([companion], vocabulary: Vocabulary(size: 19))
+    var files = ExportedNetworkFiles.configurations([exported], vocabulary: Vocabulary(size: 19))
     files["config.json"] = HuggingFaceConfiguration.json(for: main, vocabulary: Vocabulary(size: 19))
     files["tokenizer.json"] = Array("{}\n".utf8)
     let run = RunFolder(scratch.path + "/run")
@@ -51,7 +51,7 @@ import Testing
     try CheckpointExport.export(checkpoint, to: target)
     #expect(try Folders.names(in: target) == ["config.json", "generator", "model.safetensors", "tokenizer.json"])
     #expect(try Folders.names(in: target + "/generator") == ["config.json", "model.safetensors", "tokenizer.json"])
-    #expect(try ModelConfiguration(huggingFace: target + "/generator") == companion.configuration)
+    #expect(try ModelConfiguration(huggingFace: target + "/generator") == exported.configuration)
     let (file, recorded) = (
       try SafetensorsFile(target + "/generator/model.safetensors"), try SafetensorsFile(goldenFolder + "/electra-generator/model.safetensors")
     )
@@ -67,7 +67,7 @@ import Testing
       let restored = ParameterStore(layout)
       let source = try HuggingFaceSource(folder)
       _ = try source.load(into: restored, as: main)
-      #expect(try source.loadRest(into: restored, as: main, exportedNetworks: [companion]) == [])
+      #expect(try source.loadRest(into: restored, as: main, exportedNetworks: [exported]) == [])
       #expect(values(restored) == values(parameters))
     }
   }
@@ -77,7 +77,7 @@ import Testing
     let (checkpoint, _) = try checkpoint(in: scratch)
     let own = layout.entries.map(\.name).filter { $0.hasPrefix("generator.") }
     let alone = try HuggingFaceSource(goldenFolder + "/electra")
-    #expect(try alone.loadRest(into: ParameterStore(layout), as: main, exportedNetworks: [companion]) == own)
+    #expect(try alone.loadRest(into: ParameterStore(layout), as: main, exportedNetworks: [exported]) == own)
     var wider = ParameterLayout()
     for entry in layout.entries {
       let shape = entry.name == "generator.head.bias" ? [20] : entry.spec.shape
@@ -85,7 +85,7 @@ import Testing
     }
     let source = try HuggingFaceSource(checkpoint.path)
     #expect(
-      sentence { _ = try source.loadRest(into: ParameterStore(wider), as: main, exportedNetworks: [companion]) }
+      sentence { _ = try source.loadRest(into: ParameterStore(wider), as: main, exportedNetworks: [exported]) }
         == "cannot import \(checkpoint.path)/optimizer.safetensors: tensor p.generator.head.bias has the shape [19], and the objective's options make it [20]. Set [objective] to what the run was trained with."
     )
   }

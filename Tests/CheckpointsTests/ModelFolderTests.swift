@@ -15,26 +15,26 @@ struct ModelFolderTests {
     try body(run)
   }
 
-  private func chosen(_ run: RunFolder, _ choice: CheckpointChoice?) throws -> (step: String, told: [String]) {
-    final class Box { var told: [String] = [] }
+  private func chosen(_ run: RunFolder, _ choice: CheckpointChoice?) throws -> (step: String, reported: [String]) {
+    final class Box { var reported: [String] = [] }
     let box = Box()
-    let path = try ModelFolder.resolve(run.path, choice) { box.told.append($0) }
-    return (String(path.suffix(1)), box.told)
+    let path = try ModelFolder.resolve(run.path, choice) { box.reported.append($0) }
+    return (String(path.suffix(1)), box.reported)
   }
 
   @Test("the best, else the latest, and it is said which")
   func automatic() throws {
     try run { run in
       let latest = try chosen(run, nil)
-      #expect(latest.step == "6" && latest.told == ["using \(run.checkpointPath(step: 6)), the latest of 3 checkpoints"])
+      #expect(latest.step == "6" && latest.reported == ["using \(run.checkpointPath(step: 6)), the latest of 3 checkpoints"])
       try run.setBest(step: 4)
       let best = try chosen(run, nil)
-      #expect(best.step == "4" && best.told == ["using \(run.checkpointPath(step: 4)), the best of 3 checkpoints"])
+      #expect(best.step == "4" && best.reported == ["using \(run.checkpointPath(step: 4)), the best of 3 checkpoints"])
     }
   }
 
-  @Test("the one that is asked for, or an error that lists those there are")
-  func asked() throws {
+  @Test("the requested one, or an error that lists those there are")
+  func requested() throws {
     try run { run in
       #expect(throws: DataError.self) { try chosen(run, .best) }
       try run.setBest(step: 4)

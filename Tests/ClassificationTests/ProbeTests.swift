@@ -12,7 +12,7 @@ import TestSupport
 import Testing
 import Tokenizers
 
-/// Features, neighbours, bags and fine-tuning, on data whose answers are known.
+/// Features, neighbours, bags and fine-tuning, on data whose labels are known.
 @Suite struct ProbeTests {
   private let vocabulary = Vocabulary(size: 9, pad: 0, mask: 1, cls: 2, sep: 3)
 
@@ -178,7 +178,7 @@ import Tokenizers
   // MARK: - Neighbours
 
   @Test func neighboursVoteByCosine() {
-    // Angles in degrees and lengths that do not matter; the asked one at 0°.
+    // Angles in degrees and lengths that do not matter; the query at 0°.
     func at(_ degrees: Double, _ length: Double) -> [Double] { [length * cos(degrees * .pi / 180), length * sin(degrees * .pi / 180)] }
     let x = NearestNeighboursMeasure.unit(DenseExamples([at(10, 0.01), at(50, 100), at(60, 5), at(-20, 9), at(180, 1), at(0, 3)]))
     func vote(_ labels: [Int], _ k: Int) -> Int { NearestNeighboursMeasure.vote(x, 5, labels: labels, classes: 3, neighbours: k) }

@@ -72,7 +72,7 @@ extension LabelledSamples {
     let run = ObjectiveRun(objective, samples: 3, length: 11, seed: 2)
     let scales: [Float] = [0.37]
     let reference = run.reference(example, scales: scales, dropout: true)
-    let point = run.bank.trained.all.array.map(Double.init)
+    let point = run.parameters.trained.all.array.map(Double.init)
     var faults = parameterDifferenceFaults("reference", objective.networks.trained, point, reference.gradients, .directions(2), seed: 3) {
       run.reference(example, scales: scales, dropout: true, parameters: $0, recording: false).losses[0] * Double(scales[0])
     }

@@ -49,11 +49,11 @@ struct ReportFixture {
       wanted: seeds, span: 1)
   }
 
-  /// The first two arms ask one question, the third another.
+  /// The first two arms have one loss, the third another.
   private func plan(_ arm: Int) -> ArmPlan {
     ArmPlan(
       arm: arms[arm], objective: arm < 2 ? "ar" : "mlm", steps: 100, tokens: 1e5, predictions: 1e5, flops: 1e9, parameters: 1000, epochs: 1,
-      lossQuestion: arm < 2 ? "ar {}" : "mlm {}", tokenizer: "t")
+      lossIdentity: arm < 2 ? "ar {}" : "mlm {}", tokenizer: "t")
   }
 
   private var curves: [ComparisonResults.Curve] {

@@ -123,10 +123,10 @@ import Testing
 
   // MARK: - Names from elsewhere
 
-  private static let hostile = "<script>alert('x')</script>\"],|`*\u{1B}[31m\u{202E}"
+  private static let needsEscaping = "<script>alert('x')</script>\"],|`*\u{1B}[31m\u{202E}"
 
   @Test func namesBreakNothing() throws {
-    let text = ReportFixture(name: Self.hostile, arms: [Self.hostile, "=1+1", "a,\"b\"\nc"]).text
+    let text = ReportFixture(name: Self.needsEscaping, arms: [Self.needsEscaping, "=1+1", "a,\"b\"\nc"]).text
     let page = ReportHTML(text)
     #expect(!page.document.contains("<script") && !page.document.contains("\u{1B}") && !page.document.contains("\u{202E}"))
     for (figure, name) in page.figures {
@@ -186,7 +186,7 @@ import Testing
   @Test func numbersThatAreNoneHaveAFormInJSON() throws {
     let result = MeasureResult([MeasuredValue("a", .nan), MeasuredValue("b", .infinity)])
     let path = NSTemporaryDirectory() + "result-\(UUID().uuidString)/x.json"
-    try StoredResult(key: "k", obstacle: nil, result: result).write(path)
+    try StoredResult(key: "k", unsupportedReason: nil, result: result).write(path)
     let read = try #require(try StoredResult.read(path)?.result)
     #expect(read.values[0].value.isNaN && read.values[1].value == .infinity)
     #expect(try StoredResult.read(path + ".none") == nil)

@@ -76,7 +76,7 @@ import Testing
   }
 
   @Test func noRankHasMuchMoreToDoThanAnother() {
-    // Two cheap arms, one dear one, five seeds: by turns a rank would get all the dear ones.
+    // Two cheap arms, one expensive one, five seeds: round-robin would give one rank all the expensive ones.
     let costs = (0..<15).map { $0 % 3 == 0 ? 10.0 : 5.0 }
     for ranks in 1...4 {
       let share = scheduleByCost(costs, over: ranks)

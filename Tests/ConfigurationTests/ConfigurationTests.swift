@@ -74,7 +74,7 @@ private func problems(_ text: String, _ settings: [String] = []) -> String {
   @Test func unknownKeyNamesTheNearest() {
     #expect(problems(smallest, ["optimizer.learningrat=1"]) == "optimizer.learningrat is not a key; did you mean optimizer.learning_rate?")
     #expect(problems(smallest, ["zebra=1"]) == "zebra is not a key.")
-    #expect(problems(smallest, ["objective.mask_ratio=0.3"]).hasPrefix("objective.mask_ratio is no option of ar, but of mlm, "))
+    #expect(problems(smallest, ["objective.mask_ratio=0.3"]).hasPrefix("objective.mask_ratio is not an option of ar, but of mlm, "))
     #expect(problems(smallest + "\n[duratoin]\n") == "duratoin is not a key; did you mean duration?")
     #expect(problems("name = \"a\\u0000b\"\n" + smallest) == "test.toml:1 is not TOML: no text holds a zero byte.")
     #expect(problems(smallest.replacing("steps = 10", with: "steps = 10 # \\u0000")) == "")

@@ -37,7 +37,7 @@ import Testing
     #expect(try contextTargetPairs("mlm-varlen", varied) == .masked(share: 0.2...0.6))
     varied.maskingStrategy = .mix
     #expect(try contextTargetPairs("mlm-varlen", varied) == nil)
-    // What is told from replacements, or has no order, links nothing in windows of text.
+    // Replaced-token detection, or sets without order, have no pairs in windows of text.
     for name in ["electra", "electric", "mpp"] { #expect(try contextTargetPairs(name) == nil) }
   }
 

@@ -166,7 +166,7 @@ import Testing
     #expect(try PairSampler(texts(500), scheme, options { ($0.pairs, $0.seed) = (3000, 2) }).counts(0..<3000) != whole)
   }
 
-  /// Only the V′ most frequent tokens are asked for; all others are one in a condition, and every scheme keeps its number of pairs.
+  /// Only the V′ most frequent tokens are targets; all others are one in a condition, and every scheme keeps its number of pairs.
   @Test func vocabularyCut() throws {
     let r = CounterGenerator(seed: 4, purpose: .order)
     let documents = (0..<300).map { d in (0..<20).map { i in Int32(min(r.below(6, 40 * d + 2 * i), r.below(6, 40 * d + 2 * i + 1))) } }

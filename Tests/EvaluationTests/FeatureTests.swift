@@ -62,7 +62,7 @@ import Testing
     #expect(try FeatureMeasure(.init()).measure(windows(texts), context(threads: 3)) == one)
   }
 
-  /// Windows that are all alike have no spread, and too few of them are told.
+  /// Windows that are all alike have no spread, and too few of them are reported.
   @Test func equalWindowsHaveNoRank() throws {
     let result = try FeatureMeasure(.init()).measure(windows([[4, 5, 6, 7], [4, 5, 6, 7], [4, 5, 6, 7]]), context())
     #expect(result["features.mean.effective_rank"] == 0)

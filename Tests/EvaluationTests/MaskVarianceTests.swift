@@ -58,15 +58,15 @@ import Testing
     let draws = draws(1, size: size, sets: sets, steps: steps)
     let order = draws.order(site: 7)
     #expect(order.sorted() == Array(0..<12) && order != draws.order(site: 8))
-    var met = Set<Int>()
+    var seen = Set<Int>()
     for i in draws.starts.indices {
       for j in draws.starts.indices {
         let (a, b) = (draws.window(order, at: draws.starts[i]), draws.window(order, at: draws.starts[j]))
         #expect(Set(a).intersection(b).count == size - draws.level(i, j))
-        met.insert(draws.level(i, j))
+        seen.insert(draws.level(i, j))
       }
     }
-    #expect(met.isSuperset(of: steps == 0 ? Array(0...size) : [0, size / steps, size]))
+    #expect(seen.isSuperset(of: steps == 0 ? Array(0...size) : [0, size / steps, size]))
     #expect(draws.starts.count == (steps == 0 ? size : steps) + sets - 1)
     let partition = draws.partition.flatMap { draws.window(order, at: draws.starts[$0]) }
     #expect(draws.partition.count == sets && Set(partition).count == sets * size)
@@ -94,7 +94,7 @@ import Testing
     for (level, value) in found.covariances.enumerated() { #expect(abs(value / exact - (1 - Double(level) * 4 / 9)) < 0.03) }
   }
 
-  /// All masks of every text: c(H) falls, the formulas hold against means drawn directly, and estimates meet the exact values.
+  /// All masks of every text: c(H) falls, the formulas hold against means drawn directly, and estimates match the exact values.
   @Test func formulasHoldInAWorldThatCanBeListed() throws {
     let context = context()
     let network = try network(context)
@@ -172,7 +172,7 @@ import Testing
     for i in hidden { shown[i] = 20 }
     func loss(_ step: Double) -> Double {
       for i in before.indices { parameters.memory[i] = Float(Double(before[i]) + step * gradient[i] / length) }
-      return reader.negativeLogLikelihoods([Reading(tokens: shown, rows: hidden, targets: hidden.map { text[$0] })], forward)[0].reduce(0, +) / 3
+      return reader.negativeLogLikelihoods([ScoredInput(tokens: shown, rows: hidden, targets: hidden.map { text[$0] })], forward)[0].reduce(0, +) / 3
     }
     let slope = (loss(1e-2) - loss(-1e-2)) / 2e-2
     #expect(abs(slope / length - 1) < 2e-3, "\(slope) and \(length)")

@@ -27,30 +27,30 @@ import Tokenizers
 
   private let pool = RetrievalTokens(keys: [1, 2, 3, 4], values: [11, 12, 13, 14, 15], distractors: [21, 22])
 
-  /// The answer stands behind the first place of the key that is asked for, as far away as is said.
+  /// The target follows the first position of the queried key, at the stated distance.
   @Test(arguments: [(1, 0), (4, 0), (3, 7), (4, 5)])
-  func answersStandBehindTheirKeys(pairs: Int, distractors: Int) throws {
+  func targetsFollowTheirKeys(pairs: Int, distractors: Int) throws {
     let random = CounterGenerator(seed: 1, purpose: .evaluation)
-    var asked = Set<Int>()
+    var distances = Set<Int>()
     for i in 0..<40 {
       let sequence = RetrievalSequence(pool, pairs: pairs, distractors: distractors, random.at(position: 3, site: UInt32(i)))
       let tokens = sequence.tokens
       #expect(tokens.count == RetrievalSequence.length(pairs: pairs, distractors: distractors))
       let place = try #require(tokens.firstIndex(of: tokens[tokens.count - 1]))
-      #expect(tokens[place + 1] == sequence.answer && tokens.count - (place + 1) == sequence.distance)
+      #expect(tokens[place + 1] == sequence.target && tokens.count - (place + 1) == sequence.distance)
       let shown = tokens.dropLast()
       #expect(Set(shown.filter(pool.keys.contains)).count == pairs && shown.filter(pool.distractors.contains).count == distractors)
       #expect(shown.filter(pool.values.contains) == sequence.offered && Set(sequence.offered).count == pairs)
-      asked.insert(sequence.distance)
+      distances.insert(sequence.distance)
     }
-    #expect(asked.count >= pairs)
+    #expect(distances.count >= pairs)
   }
 
   @Test func tokensAreDealtOnce() {
-    let dealt = RetrievalTokens(dealing: Array(0..<10), seed: 2)
-    #expect([dealt.keys.count, dealt.values.count, dealt.distractors.count] == [3, 3, 3])
-    #expect(Set(dealt.keys + dealt.values + dealt.distractors) == Set(0..<9), "the rarest is left out")
-    #expect(RetrievalTokens(dealing: Array(0..<10), seed: 2) == dealt && RetrievalTokens(dealing: Array(0..<10), seed: 3) != dealt)
+    let pool = RetrievalTokens(partitioning: Array(0..<10), seed: 2)
+    #expect([pool.keys.count, pool.values.count, pool.distractors.count] == [3, 3, 3])
+    #expect(Set(pool.keys + pool.values + pool.distractors) == Set(0..<9), "the rarest is left out")
+    #expect(RetrievalTokens(partitioning: Array(0..<10), seed: 2) == pool && RetrievalTokens(partitioning: Array(0..<10), seed: 3) != pool)
   }
 
   /// A network of zeros finds all tokens equally likely, and the first of them likeliest.
@@ -68,7 +68,7 @@ import Tokenizers
     #expect(try #require(result.tables["by_distance"]).rows.reduce(0) { $0 + $1[2] } == 180)
   }
 
-  /// The question is read where the value would stand: the loss is that of the token reader there.
+  /// The prediction is read where the value would stand: the loss is that of the token reader there.
   @Test(arguments: [true, false])
   func theValueIsAskedForBehindTheKey(causal: Bool) throws {
     let context = context(causal: causal)
@@ -76,14 +76,14 @@ import Tokenizers
     (options.sequences, options.pairs, options.distractors) = (3, 1, 0)
     let result = try RetrievalMeasure(options)(context)
     let losses = try #require(result.values.first { $0.name == "retrieval.loss" }?.items).sums
-    let pool = RetrievalTokens(dealing: (0..<39).map { $0 }, seed: 1)
+    let pool = RetrievalTokens(partitioning: (0..<39).map { $0 }, seed: 1)
     let reader = try #require(TokenReader(context.model, microBatch: 1))
     let workspace = reader.makeWorkspace()
     for i in 0..<3 {
       let random = CounterGenerator(seed: 1, purpose: .evaluation, position: 1 << 32, site: UInt32(i))
       let sequence = RetrievalSequence(pool, pairs: 1, distractors: 0, random)
-      let reading = Reading(tokens: sequence.tokens + (causal ? [] : [39]), rows: [causal ? 2 : 3], targets: [sequence.answer])
-      #expect(reader.negativeLogLikelihoods([reading], workspace)[0][0] == losses[i])
+      let scored = ScoredInput(tokens: sequence.tokens + (causal ? [] : [39]), rows: [causal ? 2 : 3], targets: [sequence.target])
+      #expect(reader.negativeLogLikelihoods([scored], workspace)[0][0] == losses[i])
     }
   }
 

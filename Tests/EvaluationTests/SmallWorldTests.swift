@@ -70,7 +70,7 @@ private struct Golden: Decodable {
     }
   }
 
-  /// Next-token prediction falls into one part a prefix length, masking one token into one a position; any second target joins them.
+  /// Next-token prediction falls into one part per prefix length, masking one token into one per position; any second target joins them.
   @Test func connectivity() {
     let rows = Self.table.rows
     #expect(rows.map { Set($0.aware.map(\.components)) } == [[4], [1], [1], [1], [5], [1], [1]])

@@ -15,7 +15,7 @@ private let reader: FileReader = {
 
 private let scratch = ScratchFolder(getenv("LOCKSTEP_FUZZ_SCRATCH").map { String(cString: $0) })
 
-/// What libFuzzer calls with every input; ending the process is how a finding is told.
+/// What libFuzzer calls with every input; ending the process is how a finding is reported.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let bytes = Array(UnsafeBufferPointer(start: data, count: count))

@@ -14,11 +14,11 @@ extension FileReader {
         _ = try file.floats(tensor.name)
       }
     },
-    FileReader("state", place: "state", seal: Examples.sealedState) { bytes, scratch in
+    FileReader("state", place: "state", updateChecksum: Examples.stateWithChecksum) { bytes, scratch in
       let state = try TrainingState(decoding: bytes)
       _ = try TrainingState(decoding: state.encoded())
     },
-    FileReader("checkpoint", place: "step-00000007", seal: Examples.sealedState) { bytes, scratch in
+    FileReader("checkpoint", place: "step-00000007", updateChecksum: Examples.stateWithChecksum) { bytes, scratch in
       let folder = "run/checkpoints/step-00000007"
       _ = try scratch.write(Examples.weights, to: folder + "/model.safetensors")
       let path = try scratch.write(bytes, to: folder + "/state.json")
@@ -64,12 +64,12 @@ enum Examples {
     #"{"model_type":"gpt2","vocab_size":8,"n_positions":4,"n_embd":4,"n_layer":1,"n_head":2}"#.utf8)
 
   /// The body of a `state.json`, without its closing brace, closed by its digest.
-  static let sealedState: @Sendable ([UInt8]) -> [UInt8] = { body in
+  static let stateWithChecksum: @Sendable ([UInt8]) -> [UInt8] = { body in
     body + Array((",\n\"sha256\":\"" + SHA256.of(body) + "\"}\n").utf8)
   }
 
   /// A shard whose header has the right digest.
-  static let sealedShard: @Sendable ([UInt8]) -> [UInt8] = { bytes in
+  static let shardWithChecksum: @Sendable ([UInt8]) -> [UInt8] = { bytes in
     guard bytes.count >= 256 else { return bytes }
     return Array(bytes[..<224]) + SHA256.of(Array(bytes[..<224])).bytesOfHexadecimal + bytes[256...]
   }

@@ -6,7 +6,7 @@ import Tokenizers
 
 extension FileReader {
   static let corpusReaders = [
-    FileReader("shard", place: "train-00000.shard", seal: Examples.sealedShard) { bytes, scratch in
+    FileReader("shard", place: "train-00000.shard", updateChecksum: Examples.shardWithChecksum) { bytes, scratch in
       let shard = try Shard(try scratch.write(bytes, to: "train-00000.shard"))
       for document in 0..<min(shard.documentCount, 8) { _ = shard.document(document) }
       if shard.tokenCount > 0 { _ = shard.documentIndex(ofToken: shard.tokenCount - 1) }

@@ -8,16 +8,16 @@ import Storage
 public struct FileReader: Sendable {
   public let name: String
   /// Makes digests inside the file right, so that what lies behind them is reached.
-  let seal: @Sendable ([UInt8]) -> [UInt8]
+  let updateChecksum: @Sendable ([UInt8]) -> [UInt8]
   /// What an error must name: a part of the file's path or of what stands for it.
   let place: String
   let read: @Sendable ([UInt8], ScratchFolder) throws -> Void
 
   init(
-    _ name: String, place: String, seal: @escaping @Sendable ([UInt8]) -> [UInt8] = { $0 },
+    _ name: String, place: String, updateChecksum: @escaping @Sendable ([UInt8]) -> [UInt8] = { $0 },
     read: @escaping @Sendable ([UInt8], ScratchFolder) throws -> Void
   ) {
-    (self.name, self.place, self.seal, self.read) = (name, place, seal, read)
+    (self.name, self.place, self.updateChecksum, self.read) = (name, place, updateChecksum, read)
   }
 
   /// More than this is not a sentence for a person.
@@ -26,7 +26,7 @@ public struct FileReader: Sendable {
   /// Reads `bytes`. - Returns: what is wrong with the refusal, nil when there is none or it is as it should be.
   public func complaint(about bytes: [UInt8], in scratch: ScratchFolder) -> String? {
     do {
-      try read(seal(bytes), scratch)
+      try read(updateChecksum(bytes), scratch)
       return nil
     } catch let error as any LockstepError {
       let text = error.description

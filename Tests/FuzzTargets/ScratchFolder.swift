@@ -9,7 +9,7 @@ public final class ScratchFolder: Sendable {
   /// - Parameter given: a folder that someone else removes, as after a process that a signal ended; nil for a new one.
   public init(_ given: String? = nil) {
     let base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NSTemporaryDirectory()
-    path = given.map { $0 + "/files" } ?? "\(base)/lockstep-hostile-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+    path = given.map { $0 + "/files" } ?? "\(base)/lockstep-fuzz-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
     mkdir(path, 0o700)
   }
 

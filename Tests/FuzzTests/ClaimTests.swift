@@ -9,7 +9,7 @@ import Storage
 import Testing
 
 /// What must be refused for its meaning: a reader that survives it may still have done what it should not.
-@Suite("What files may claim") struct ClaimTests {
+@Suite("Declared sizes and paths in files") struct ClaimTests {
   /// The system sees a separator or an end of text in each of them.
   static let leaving = ["../a", "/a", "..", ".", "", "../\u{301}a", "a\0b", "sub/a", String(repeating: "a", count: 256)]
 
@@ -24,7 +24,7 @@ import Testing
     let (folder, path) = try checkpoint()
     try write(state(files: [name: Record(bytes: 0, sha256: "")]), into: folder, path)
     let error = #expect(throws: CheckpointError.self) { try Checkpoint(opening: path) }
-    #expect(error?.problem.hasSuffix("which is no file of a checkpoint") == true, "\(error?.description ?? "")")
+    #expect(error?.problem.hasSuffix("which is not a file of a checkpoint") == true, "\(error?.description ?? "")")
   }
 
   @Test("a link in a checkpoint is refused, the file itself is not")

@@ -3,7 +3,7 @@ import Foundation
 import FuzzTargets
 import Testing
 
-/// Seeds by reader: small sound files, and each input that once broke something.
+/// Seeds by reader: small sound files, and each input that once caused a failure.
 private func seeds(of reader: FileReader) throws -> [(name: String, bytes: [UInt8])] {
   let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Seeds/\(reader.name)").path
   return try FileManager.default.contentsOfDirectory(atPath: folder).sorted().map { name in
@@ -11,7 +11,7 @@ private func seeds(of reader: FileReader) throws -> [(name: String, bytes: [UInt
   }
 }
 
-@Suite("Hostile files") struct ReplayTests {
+@Suite("Fuzz targets") struct ReplayTests {
   /// A trap ends the whole test run, and the last line on standard error says at which seed.
   @Test("a reader takes any bytes, and refuses them with a sentence", arguments: FileReader.all.map(\.name))
   func survives(name: String) throws {

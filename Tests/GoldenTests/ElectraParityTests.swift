@@ -40,14 +40,14 @@ import Testing
       options, model: discriminator.configuration, vocabulary: Vocabulary(size: 41, pad: 0, mask: 4, special: [0, 1, 2, 3, 4]))
     #expect(objective.exported == discriminator.configuration)
     #expect(objective.exportedNetworks == [ExportedNetwork("generator", small, "electra-generator")])
-    let bank = ParameterSet(objective.networks)
-    bank.trained.all.fill(.nan)
-    #expect(try discriminator.load(into: bank.trained, as: objective.exported) == ImportReport())
+    let parameters = ParameterSet(objective.networks)
+    parameters.trained.all.fill(.nan)
+    #expect(try discriminator.load(into: parameters.trained, as: objective.exported) == ImportReport())
     let missing = try HuggingFaceSource(folder + "/discriminator").loadRest(
-      into: bank.trained, as: objective.exported, exportedNetworks: objective.exportedNetworks)
+      into: parameters.trained, as: objective.exported, exportedNetworks: objective.exportedNetworks)
     #expect(missing.allSatisfy { $0.hasPrefix("generator.") } && !missing.isEmpty)
-    _ = try generator.load(into: bank.trained, as: small, prefix: "generator.")
-    for entry in bank.trained.layout.entries { #expect(!bank.trained.view(entry.index).array.contains { $0.isNaN }, "\(entry.name)") }
+    _ = try generator.load(into: parameters.trained, as: small, prefix: "generator.")
+    for entry in parameters.trained.layout.entries { #expect(!parameters.trained.view(entry.index).array.contains { $0.isNaN }, "\(entry.name)") }
 
     let gradients = GradientRecorder(objective.networks.trained)
     let (example, proposed) = example(record)
@@ -58,7 +58,7 @@ import Testing
     arena.fill(.nan)
     let scales = [Float(1 / example.counts[0]), Float(record.discriminatorWeight / example.counts[1])]
     let sums = objective.lossAndGradient(
-      example, ObjectivePass(bank, sink: gradients, dropout: nil), scales: scales, workspace, proposed: proposed)
+      example, ObjectivePass(parameters, sink: gradients, dropout: nil), scales: scales, workspace, proposed: proposed)
     #expect(abs(sums[0] / example.counts[0] / record.generatorLoss - 1) <= 1e-5)
     #expect(abs(sums[1] / example.counts[1] / record.discriminatorLoss - 1) <= 1e-5)
     try compare(gradients, objective, try SafetensorsFile(folder + "/expected.safetensors"))

@@ -6,7 +6,7 @@ import Safetensors
 import Storage
 import Testing
 
-/// A folder that `scripts/goldens/huggingface_models.py` recorded: a saved model, what it was asked, what it computed.
+/// A folder that `scripts/goldens/huggingface_models.py` recorded: a saved model, its inputs and labels, what it computed.
 struct Golden: Sendable, CustomTestStringConvertible {
   /// What `golden.json` holds. Arrays are [samples, length], row-major.
   struct Record: Codable, Sendable {
@@ -15,9 +15,9 @@ struct Golden: Sendable, CustomTestStringConvertible {
     var tokens: [Int32]
     /// 1 for a token, 0 for padding.
     var real: [Int32]
-    /// As the library takes them: of a causal model the label of a position is asked of the one before; -100 is not asked.
+    /// As the library takes them: of a causal model the label of a position is predicted at the one before; -100 is ignored.
     var labels: [Int32]
-    /// The mean over all labels that are asked.
+    /// The mean over all labels that are not ignored.
     var loss: Double
     var steps: Steps?
     /// Texts with the ids that the folder's tokeniser gives them.
@@ -75,7 +75,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
         documentMasking: false))
   }
 
-  /// The rows of samples `range` that are asked for something, counted from its first row, and what they are asked for.
+  /// The rows of samples `range` that have labels, counted from its first row, and their labels.
   func targets(_ range: Range<Int>, _ attentionMask: ModelConfiguration.AttentionMask) -> (rows: [Int], ids: [Int32]) {
     var (rows, ids) = ([Int](), [Int32]())
     let shift = attentionMask == .causal ? 1 : 0

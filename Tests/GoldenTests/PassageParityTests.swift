@@ -9,7 +9,7 @@ import Storage
 import Tensors
 import Testing
 
-/// A folder that `scripts/goldens/passages.py` recorded: an encoder, a decoder, what they were asked, what torch computed.
+/// A folder that `scripts/goldens/passages.py` recorded: an encoder, a decoder, their inputs and targets, what torch computed.
 struct PassageGolden: Sendable, CustomTestStringConvertible {
   struct Record: Codable, Sendable {
     struct Targets: Codable, Sendable {
@@ -99,11 +99,11 @@ struct PassageParityTests {
     let source = try HuggingFaceSource(golden.path)
     let expected = try SafetensorsFile(golden.path + "/expected.safetensors")
     let objective = try golden.objective(source.configuration)
-    let bank = ParameterSet(objective.networks)
-    _ = try source.load(into: bank.trained, as: source.configuration)
-    let decoder = bank.trained.layout.entries.filter { $0.name.hasPrefix("decoder.") }
-    for entry in decoder { try expected.read(entry.name, into: bank.trained.view(entry.index)) }
-    let sink = GradientRecorder(bank.trained.layout)
+    let parameters = ParameterSet(objective.networks)
+    _ = try source.load(into: parameters.trained, as: source.configuration)
+    let decoder = parameters.trained.layout.entries.filter { $0.name.hasPrefix("decoder.") }
+    for entry in decoder { try expected.read(entry.name, into: parameters.trained.view(entry.index)) }
+    let sink = GradientRecorder(parameters.trained.layout)
     let (samples, length, example) = (golden.record.samples, golden.record.length, golden.example)
     let counting = Arena.counting()
     _ = objective.workspace(samples: samples, length: length, counting)
@@ -112,7 +112,7 @@ struct PassageParityTests {
     arena.fill(.nan)
     let scales = zip(golden.record.weights, golden.record.counts).map { Float($0 / $1) }
     let sums = withExtendedLifetime(arena) {
-      objective.lossAndGradient(example, ObjectivePass(bank, sink: sink, dropout: nil), scales: scales, workspace)
+      objective.lossAndGradient(example, ObjectivePass(parameters, sink: sink, dropout: nil), scales: scales, workspace)
     }
     #expect(objective.terms.map(\.weight) == golden.record.weights)
     let differences = zip(zip(sums, golden.record.counts), golden.record.losses).map { abs($0.0 / $0.1 - $1) / $1 }
@@ -125,7 +125,7 @@ struct PassageParityTests {
     #expect(names.count > decoder.count && decoder.count == 14)
     var pairs: [(name: String, difference: Double, norm: Double)] = []
     for (file, parameter, rows) in names {
-      let entry = try #require(bank.trained.layout.entry(named: parameter))
+      let entry = try #require(parameters.trained.layout.entry(named: parameter))
       let whole = sink.sums.view(entry.index)
       let ours = rows.map { (entry.spec.shape.count == 1 ? whole.shaped(whole.count, 1) : whole).rows($0).array } ?? whole.array
       let theirs = try expected.floats("gradient.\(file)")

@@ -14,13 +14,13 @@ struct TenStepTests {
     #expect(Set(try Self.recorded().map(\.name)).isSuperset(of: ["bert", "gpt2", "llama"]))
   }
 
-  /// The trainer itself, a micro-batch a sample, so that the mean over the batch is made of unequal parts.
+  /// The trainer itself, one micro-batch per sample, so that the mean over the batch is made of unequal parts.
   @Test(arguments: try recorded())
   func losses(_ golden: Golden) throws {
     let expected = try #require(golden.record.steps)
     let source = try HuggingFaceSource(golden.path)
     let trainer = try trainer(source.configuration, golden, expected)
-    _ = try source.load(into: trainer.bank.trained, as: source.configuration)
+    _ = try source.load(into: trainer.parameters.trained, as: source.configuration)
     let examples = (0..<golden.record.samples).map { sample in
       let (rows, ids) = golden.targets(sample..<sample + 1, source.configuration.attentionMask)
       return TrainingExample(

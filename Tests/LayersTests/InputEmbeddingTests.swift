@@ -28,7 +28,7 @@ import Testing
         let (y, dx) = (arena.matrix(n, c.hiddenSize), fromRows ? arena.matrix(n, c.inputSize) : nil)
         embedding.forward(input, pass, rows: fromRows ? x : nil, saved, into: y)
         embedding.backward(input, d: dy, pass, saved, drows: dx)
-        // A tied table gets its other gradient from the head, which has nothing to ask here.
+        // A tied table gets its other gradient from the head, which has no targets here.
         if let token = embedding.token, c.tieWordEmbeddings {
           pass.sink?.addRows([], TensorView(base: dy.base, rows: 0, columns: c.hiddenSize), of: token)
         }

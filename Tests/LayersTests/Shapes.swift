@@ -11,7 +11,7 @@ func smallModel(
     attentionMask: attentionMask, vocabSize: vocabulary, maxPosition: context, hiddenSize: width, numLayers: 1, numHeads: heads, intermediateSize: feedForward)
 }
 
-/// Samples of one length whose documents are given as one number a position.
+/// Samples of one length whose documents are given as one number per position.
 struct Documents {
   var samples: Int
   var length: Int

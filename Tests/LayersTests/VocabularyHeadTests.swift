@@ -58,7 +58,7 @@ import Testing
     c.headTransform = transform
     var layout = ParameterLayout()
     #expect(VocabularyHead("h", c, into: &layout).sliceRows == 16)
-    // The reference of so many logits is dear: differences were taken at the small shapes.
+    // The reference of so many logits is expensive: differences were taken at the small shapes.
     #expect(check("sliced head", c, hidden: 37, rows: (0..<35).map { $0 + $0 / 30 }, differences: .directions(0)) == [])
   }
 

@@ -14,14 +14,14 @@ import Testing
     for other in ["", "x", "77:SkylakeX:SkylakeX:best", "a:b:c:best:", "77:b:c:why:", "1:2:3:best:5:6"] { #expect(StartNote(other) == nil, "\(other)") }
   }
 
-  /// What the program set for itself was not asked for, in that process or in one that inherits it.
+  /// What the program set for itself was not requested, in that process or in one that inherits it.
   @Test(arguments: [
     (["OPENBLAS_CORETYPE": "Zen"], "Zen"), (["OPENBLAS_CORETYPE": ""], nil), ([:], nil),
     (["OPENBLAS_CORETYPE": "Zen", "LOCKSTEP_KERNEL": "1:Zen:Zen:best:"], nil),
     (["OPENBLAS_CORETYPE": "Haswell", "LOCKSTEP_KERNEL": "1:Zen:Zen:best:"], "Haswell"),
     (["OPENBLAS_CORETYPE": "Zen", "LOCKSTEP_KERNEL": "nonsense"], "Zen"),
-  ]) func whatWasAskedFor(environment: [String: String], asked: String?) {
-    #expect(StartNote.asked(in: environment) == asked)
+  ]) func requestedCore(environment: [String: String], requested: String?) {
+    #expect(StartNote.requested(in: environment) == requested)
   }
 
   @Test func thisProcessUsesWhatItSays() {

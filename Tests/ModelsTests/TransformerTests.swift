@@ -149,11 +149,11 @@ import Testing
 
   @Test func flops() {
     let c = ModelConfiguration.gpt2(vocabSize: 100, maxPosition: 8, hiddenSize: 16, numLayers: 3, numHeads: 2)
-    // Twelve C² a layer, the head, and half of 12·C·T a layer for causal attention.
+    // Twelve C² per layer, the head, and half of 12·C·T per layer for causal attention.
     #expect(c.trainingFlopsPerToken(length: 8, headFraction: 1) == 6.0 * Double(3 * 12 * 256 + 1600) + 0.5 * 12 * 3 * 16 * 8)
     var d = ModelConfiguration.bert(vocabSize: 100, maxPosition: 8, hiddenSize: 16, numLayers: 3, numHeads: 2)
     (d.embeddingSize, d.head) = (4, .replaced)
-    // Twelve C² a layer, the way from the embedding, and the head where it is asked.
+    // Twelve C² per layer, the way from the embedding, and the head where it is used.
     #expect(d.trainingFlopsPerToken(length: 8, headFraction: 0.5) == 6.0 * Double(3 * 12 * 256 + 64 + 136) + 12 * 3 * 16 * 8)
   }
 

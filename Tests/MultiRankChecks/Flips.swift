@@ -26,7 +26,7 @@ import Training
   }
   check(found == count, "\(found) of \(count) flipped bits in live replicas found with the right rank and tensor \(wrong.prefix(2))")
   _ = try trainer.step(2 * count + 1, try examples(2 * count + 1, trainer))
-  let weights = digest(trainer.bank.trained)
+  let weights = digest(trainer.parameters.trained)
   let moments = digest(trainer.optimizer.firstMoment) + digest(trainer.optimizer.secondMoment)
   check(weights == undisturbed.weights && moments == undisturbed.moments, "and repaired: the weights and moments are those of an undisturbed run")
 
@@ -35,14 +35,14 @@ import Training
   // What is about to be saved is compared as well.
   let expected = flipOneBit(of: trainer, &random)
   check(try trainer.verifyReplicas(after: 2 * count + 2).contains(expected), "a flipped bit is found before a checkpoint")
-  check(digest(trainer.bank.trained) == weights, "and repaired before it is saved")
+  check(digest(trainer.parameters.trained) == weights, "and repaired before it is saved")
 }
 
 /// Memory that does not keep what it is given must end the step instead of repairing it for ever.
 @MainActor private func checkStuckMemory() throws {
   let stuck = Watched(communicator)
   let (_, trainer) = try train("ar", steps: 0..<2, threads: 1, over: stuck)
-  let view = trainer.bank.trained.view(4)
+  let view = trainer.parameters.trained.view(4)
   if communicator.rank == communicator.size - 1 { stuck.atEveryPhase = { view[3] = 42 } }
   do {
     _ = try trainer.step(2, try examples(2, trainer))
@@ -99,7 +99,7 @@ private struct SplitMix {
   func below(_ bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
   let (state, store) =
     [
-      ("weights", trainer.bank.trained), ("first moment", trainer.optimizer.firstMoment), ("second moment", trainer.optimizer.secondMoment),
+      ("weights", trainer.parameters.trained), ("first moment", trainer.optimizer.firstMoment), ("second moment", trainer.optimizer.secondMoment),
     ][below(3)]
   let (rank, entry) = (below(communicator.size), store.layout.entries[below(store.layout.entries.count)])
   let (element, bit) = (below(entry.count), below(32))
@@ -112,15 +112,15 @@ private struct SplitMix {
 
 @MainActor private func checkTwoReplicas() throws {
   let (_, trainer) = try train("mlm", steps: 0..<3, threads: 1)
-  let before = digest(trainer.bank.trained)
-  if communicator.rank == 1 { trainer.bank.trained.view(5)[3] += 0.25 }
+  let before = digest(trainer.parameters.trained)
+  if communicator.rank == 1 { trainer.parameters.trained.view(5)[3] += 0.25 }
   do {
     _ = try trainer.step(3, try examples(3, trainer))
     check(false, "two replicas that differ stop both")
   } catch let error as ReplicaError {
-    let name = trainer.bank.trained.layout.entries[5].name
+    let name = trainer.parameters.trained.layout.entries[5].name
     check(
       !error.hasMajority && error.faults.map(\.tensor) == [name] && error.exitCode == .diverged, "two replicas that differ stop both: \(error)")
-    check(communicator.rank == 1 || digest(trainer.bank.trained) == before, "and nothing was updated")
+    check(communicator.rank == 1 || digest(trainer.parameters.trained) == before, "and nothing was updated")
   }
 }

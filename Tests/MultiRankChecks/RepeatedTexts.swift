@@ -22,7 +22,7 @@ let repeatedNames = FullyExploredMasks.Placement.allCases.map { "mlm-explored \(
     let source = RepeatedSource(Documents(vocabulary: 61, length: 24), RepeatedStream(FullyExploredMasks.requirements(options).repetition, batch: 36, microBatch: 3))
     let trainer = Trainer(
       objective, length: 24, plan: plan, options: TrainerOptions(seed: 5, steps: 10, bucketBytes: 16 << 10), communicator: communicator)
-    trainer.bank.initialize(seed: 5)
+    trainer.parameters.initialize(seed: 5)
     var losses = SHA256()
     var samples = SampleDigest()
     for step in 0..<10 {
@@ -35,7 +35,7 @@ let repeatedNames = FullyExploredMasks.Placement.allCases.map { "mlm-explored \(
     var words = samples.words
     try communicator.allReduce(&words, .sum)
     losses.update("\(SampleDigest(words: words))")
-    let hash = RunHash(losses: losses.finish(), weights: digest(trainer.bank.trained), moments: digest(trainer.optimizer.firstMoment))
+    let hash = RunHash(losses: losses.finish(), weights: digest(trainer.parameters.trained), moments: digest(trainer.optimizer.firstMoment))
     check(try agree(hash), "\(name): all ranks hold the same weights and samples")
     return (name, hash)
   }

@@ -10,7 +10,7 @@ import Synchronization
 import Tensors
 import Training
 
-/// Samples that flip a bit in this rank's replica when a position is asked for, once.
+/// Samples that flip a bit in this rank's replica when a position is read, once.
 private struct Saboteur: SampleSource {
   let source: InMemoryDataset
   let strikesAt: UInt64
@@ -45,7 +45,7 @@ private final class Target: @unchecked Sendable {
   let undisturbed = try sabotagedRun("undisturbed", in: folder, strikesAt: .max)
   for (name, step) in [("after a checkpoint", 9), ("before any checkpoint", 2)] {
     let hash = try sabotagedRun(name, in: folder, strikesAt: UInt64(6 * step + 4))
-    check(hash == undisturbed, "two replicas that differ \(name) go back by themselves and end with the same bits")
+    check(hash == undisturbed, "two replicas that differ \(name) roll back and end with the same bits")
   }
 }
 
@@ -72,7 +72,7 @@ private final class Target: @unchecked Sendable {
     training: Saboteur(source: data, strikesAt: strikesAt, strike: { target.strike() }), validation: nil, vocabulary: Vocabulary(size: 53),
     tokenizerFiles: [:], dataHash: "data")
   let run = try TrainingRun(configuration, inputs, communicator: communicator, threads: 1)
-  target.view = run.trainer.bank.trained.view(4)
+  target.view = run.trainer.parameters.trained.view(4)
   _ = try run.execute()
   check(strikesAt == .max || communicator.rank == 0 || target.hasStruck.load(ordering: .relaxed), "the bit was flipped \(name)")
   let names = ["model.safetensors", "optimizer.safetensors", "state.json"]

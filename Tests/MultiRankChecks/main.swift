@@ -56,7 +56,7 @@ let walked = ["ar", "ar-diverse", "mlm", "electra", "electric", "retromae", "dup
 let positions: [String: ModelConfiguration.PositionEmbedding] = ["mpp": .none]
 
 // A run on other kernels than the best would measure those by a start of this program.
-try KernelStart.settle(run: { nil }) { _ in }
+try KernelStart.chooseKernel(run: { nil }) { _ in }
 let communicator = try MPICommunicator()
 var (passed, failed) = (0, 0)
 
@@ -95,7 +95,7 @@ func documents(_ objective: any Objective) -> Documents { Documents(vocabulary: 
   options.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 5)
   let plan = BatchPlan(batch: 33, microBatch: 3, ranks: communicator.size, threads: threads)
   let trainer = Trainer(objective, length: 24, plan: plan, options: options, communicator: communicator)
-  trainer.bank.initialize(seed: 5)
+  trainer.parameters.initialize(seed: 5)
   var losses = SHA256()
   for step in steps {
     let outcome = try trainer.step(step, try examples(step, trainer))
@@ -104,7 +104,7 @@ func documents(_ objective: any Objective) -> Documents { Documents(vocabulary: 
   let validation = try trainer.evaluate(documents(objective), samples: 31)
   losses.update("\(validation.map(\.bitPattern))")
   let hash = RunHash(
-    losses: losses.finish(), weights: digest(trainer.bank.trained),
+    losses: losses.finish(), weights: digest(trainer.parameters.trained),
     moments: digest(trainer.optimizer.firstMoment) + digest(trainer.optimizer.secondMoment))
   return (hash, trainer)
 }
@@ -141,15 +141,15 @@ for toy in try ToyRun.all() {
   let plan = BatchPlan(batch: 15, microBatch: 3, ranks: communicator.size, threads: 1)
   let trainer = Trainer(
     toy.objective, length: toy.model.maxPosition, plan: plan, options: TrainerOptions(seed: 2, steps: 10), communicator: communicator)
-  trainer.bank.initialize(seed: 2)
+  trainer.parameters.initialize(seed: 2)
   var losses = SHA256()
   for step in 0..<10 {
     let examples = try Trainer.examples(
       step: step, rank: communicator.rank, plan: plan, objective: toy.objective, source: toy.source, context: trainer.context(step))
     losses.update("\(try trainer.step(step, examples).termLosses.map(\.bitPattern))")
   }
-  let followers = toy.objective.networks.auxiliaries.map { digest(trainer.bank.auxiliary($0.name)) }.joined()
-  let hash = RunHash(losses: losses.finish(), weights: digest(trainer.bank.trained) + followers, moments: digest(trainer.optimizer.firstMoment))
+  let auxiliaries = toy.objective.networks.auxiliaries.map { digest(trainer.parameters.auxiliary($0.name)) }.joined()
+  let hash = RunHash(losses: losses.finish(), weights: digest(trainer.parameters.trained) + auxiliaries, moments: digest(trainer.optimizer.firstMoment))
   results[toy.name] = hash
   check(try agree(hash), "\(toy.name): all ranks hold the same weights, and the same teacher")
 }
@@ -171,7 +171,7 @@ do {
 // for that would find it first.
 do {
   let (_, trainer) = try train("ar", steps: 0..<1, threads: 1, divergence: .off)
-  if communicator.rank == communicator.size - 1 { trainer.bank.trained.view(4)[0] = .nan }
+  if communicator.rank == communicator.size - 1 { trainer.parameters.trained.view(4)[0] = .nan }
   do {
     _ = try trainer.step(1, try examples(1, trainer))
     check(false, "a NaN on one rank stops every rank")
@@ -187,7 +187,7 @@ do {
   let usual = trainer.sum.exponents
   var (repeats, raised, onSome) = (0, 8, false)
   while repeats == 0, raised < 24 {
-    let before = (trainer.bank.trained.all.array, trainer.optimizer.firstMoment.all.array, trainer.optimizer.secondMoment.all.array)
+    let before = (trainer.parameters.trained.all.array, trainer.optimizer.firstMoment.all.array, trainer.optimizer.secondMoment.all.array)
     trainer.sum.restore(exponents: usual.map { $0 + raised })
     repeats = try trainer.step(2, try examples(2, trainer)).repeats
     let here = trainer.sum.overflowed.map { Int64($0 ? 1 : 0) }
@@ -195,7 +195,7 @@ do {
     try communicator.allReduce(&everywhere, .sum)
     onSome = everywhere.contains { $0 > 0 && $0 < communicator.size }
     if repeats == 0 {
-      trainer.bank.trained.all.copy(from: before.0)
+      trainer.parameters.trained.all.copy(from: before.0)
       trainer.optimizer.firstMoment.all.copy(from: before.1)
       trainer.optimizer.secondMoment.all.copy(from: before.2)
       trainer.startReplicas()
@@ -204,7 +204,7 @@ do {
   }
   check(repeats > 0, "an overflow repeats the step (\(repeats) times, exponents raised by \(raised))")
   if communicator.size > 1 { check(onSome, "the overflow was seen on some ranks and not on others") }
-  results["overflow"] = RunHash(losses: "\(raised) \(repeats)", weights: digest(trainer.bank.trained), moments: digest(trainer.optimizer.firstMoment))
+  results["overflow"] = RunHash(losses: "\(raised) \(repeats)", weights: digest(trainer.parameters.trained), moments: digest(trainer.optimizer.firstMoment))
 }
 
 try checkFlips()

@@ -14,14 +14,14 @@ import Testing
     return objective.corrupt(batch, StepContext(seed: 1, step: 0, steps: 1))
   }
 
-  /// Row i asks for token i + 1; the last row for the token of lookahead.
+  /// Row i predicts token i + 1; the last row for the token of lookahead.
   @Test func targetsAreTheNextTokens() throws {
     let example = try example(documentMasking: false, documentIDs: [0, 0, 1, 1, 1])
     #expect(example.targets[0].rows == [0, 1, 2, 3] && example.targets[0].ids == [6, 7, 8, 9])
     #expect(example.inputs[0].tokens == [5, 6, 7, 8])
   }
 
-  @Test func questionsStayInsideDocumentsAndOffPadding() throws {
+  @Test func targetsStayInsideDocumentsAndOffPadding() throws {
     let inside = try example(documentMasking: true, documentIDs: [0, 0, 1, 1, -1])
     #expect(inside.targets[0].rows == [0, 2] && inside.targets[0].ids == [6, 8])
     #expect(try example(documentMasking: false, documentIDs: [0, 0, 1, -1, -1]).targets[0].rows == [0, 1])

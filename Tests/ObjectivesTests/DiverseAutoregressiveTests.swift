@@ -23,9 +23,9 @@ import Testing
 
   private func places(_ t: TermTargets) -> [[Int]] { t.rows.indices.map { [t.offsets[$0], t.rows[$0], Int(t.ids[$0])] } }
 
-  // MARK: - What is asked
+  // MARK: - Targets
 
-  /// Row i asks for token i + δ; the last rows for the tokens of lookahead.
+  /// Row i predicts token i + δ; the last rows for the tokens of lookahead.
   @Test func targetsAreTheNextTokens() throws {
     let example = try objective { $0.offsets = 3 }.corrupt(batch([0, 0, 0, 0, 0, 0, 0]), context)
     #expect(
@@ -37,7 +37,7 @@ import Testing
   }
 
   /// Offset 1 follows `ar`'s rule; what is further ahead never lies in another document or past the end.
-  @Test func farQuestionsStayInsideDocuments() throws {
+  @Test func farTargetsStayInsideDocuments() throws {
     let documentIDs: [Int32] = [0, 0, 0, 1, 1, 1, -1]
     let across = try objective { $0.offsets = 3 }.corrupt(batch(documentIDs), context)
     #expect(places(across.targets[0]) == [[1, 0, 6], [1, 1, 7], [1, 2, 8], [1, 3, 9], [2, 0, 7], [2, 3, 10]])
@@ -46,7 +46,7 @@ import Testing
     #expect(try objective { $0.offsets = 3 }.corrupt(batch([-1, -1, -1, -1, -1, -1, -1]), context).targets[0].rows.isEmpty)
   }
 
-  @Test func weightsFollowTheLaw() throws {
+  @Test func weightsFollowTheDistribution() throws {
     let example = try objective { ($0.offsets, $0.offsetDistribution) = (3, .inverse) }.corrupt(batch([0, 0, 0, 0, 0, 0, 0]), context)
     let expected: [Float] = [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5] + [Float](repeating: Float(1.0 / 3.0), count: 4)
     #expect(example.targets[0].weights == expected)
@@ -59,7 +59,7 @@ import Testing
     #expect(try Autoregressive(.init(), model: model, vocabulary: ToyTokens.vocabulary).requirements.lookahead == 1)
   }
 
-  /// In evaluation every setting asks what `ar` asks.
+  /// In evaluation every setting has the targets of `ar`.
   @Test(arguments: DiverseAutoregressive.Estimator.allCases) func evaluationIsNextTokenPrediction(estimator: DiverseAutoregressive.Estimator) throws {
     let model = ModelConfiguration.gpt2(vocabSize: 23, maxPosition: 4, hiddenSize: 4, numLayers: 1, numHeads: 1)
     let evaluation = StepContext(seed: 1, step: 0, steps: 0, purpose: .evaluation)
@@ -85,23 +85,23 @@ import Testing
 
   // MARK: - Sampling
 
-  private func sampled(_ law: OffsetDistribution, _ draw: DiverseAutoregressive.Draw, seed: UInt64 = 1) throws -> (batch: SampleBatch, targets: TermTargets) {
+  private func sampled(_ distribution: OffsetDistribution, _ draw: DiverseAutoregressive.Draw, seed: UInt64 = 1) throws -> (batch: SampleBatch, targets: TermTargets) {
     let (count, stride) = (2000, 14)
     let batch = SampleBatch(
       sampleIDs: (0..<UInt64(count)).map { $0 }, length: 10, lookahead: 4, tokens: (0..<count * stride).map { Int32(4 + $0 % 19) },
       documentIDs: [Int32](repeating: 0, count: count * stride))
-    let objective = try objective { ($0.estimator, $0.offsetDistribution, $0.draw) = (.sampled, law, draw) }
+    let objective = try objective { ($0.estimator, $0.offsetDistribution, $0.draw) = (.sampled, distribution, draw) }
     return (batch, objective.corrupt(batch, StepContext(seed: seed, step: 0, steps: 1)).targets[0])
   }
 
-  /// One target a position, its offset by the law: χ² with 3 degrees of freedom; 25 has probability 2e-5.
-  @Test(arguments: OffsetDistribution.allCases) func oneOffsetAPosition(law: OffsetDistribution) throws {
-    let (batch, targets) = try sampled(law, .position)
+  /// One target per position, its offset by the distribution: χ² with 3 degrees of freedom; 25 has probability 2e-5.
+  @Test(arguments: OffsetDistribution.allCases) func oneOffsetPerPosition(distribution: OffsetDistribution) throws {
+    let (batch, targets) = try sampled(distribution, .position)
     #expect(targets.rows.sorted() == Array(0..<20_000))
     #expect(targets.weights.allSatisfy { $0 == 1 } && targets.count == 20_000)
-    let total = (1...4).reduce(0) { $0 + law.weight($1) }
+    let total = (1...4).reduce(0) { $0 + distribution.weight($1) }
     let statistic = (1...4).reduce(0.0) { sum, offset in
-      let expected = 20_000 * law.weight(offset) / total
+      let expected = 20_000 * distribution.weight(offset) / total
       let seen = Double(targets.offsets.count { $0 == offset })
       return sum + (seen - expected) * (seen - expected) / expected
     }
@@ -109,7 +109,7 @@ import Testing
     for (index, row) in targets.rows.enumerated() {
       #expect(targets.ids[index] == batch.tokens[row / 10 * 14 + row % 10 + targets.offsets[index]])
     }
-    #expect(try sampled(law, .position, seed: 2).targets != targets)
+    #expect(try sampled(distribution, .position, seed: 2).targets != targets)
   }
 
   /// Neighbouring positions draw on their own; the offsets of a sample drawn at once are one.
@@ -133,7 +133,7 @@ import Testing
 
   // MARK: - Loss and gradients
 
-  /// Every way of telling, both estimators, both laws: the whole conformance check, gradients against the reference included.
+  /// Every conditioning, both estimators, both distributions: the whole conformance check, gradients against the reference included.
   @Test(arguments: OffsetPrediction.OffsetConditioning.allCases, DiverseAutoregressive.Estimator.allCases)
   func conformance(offsetConditioning: OffsetPrediction.OffsetConditioning, estimator: DiverseAutoregressive.Estimator) {
     var options = Options()

@@ -7,7 +7,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// What the generator proposes and the discriminator is told; everything else is in the conformance check.
+/// What the generator proposes and what the discriminator gets; everything else is in the conformance check.
 @Suite struct ElectraTests {
   private let vocabulary = Vocabulary(size: 50, pad: 0, mask: 1, cls: 2, sep: 3)
   private let context = StepContext(seed: 1, step: 0, steps: 1)
@@ -26,7 +26,7 @@ import Testing
     return try Electra(options, model: model(), vocabulary: vocabulary)
   }
 
-  /// Twenty ordinary positions a sample between two special ones; the last sample is padded.
+  /// Twenty ordinary positions per sample between two special ones; the last sample is padded.
   private func samples(_ count: Int) -> SampleBatch {
     let n = Self.length
     let tokens = (0..<count * n).map { index -> Int32 in
@@ -40,15 +40,15 @@ import Testing
   private struct Outcome {
     var losses: [Double]
     var gradients: RecordingSink
-    var bank: ParameterSet
+    var parameters: ParameterSet
   }
 
   /// One pass from the parameters of the start of a run, edited.
   private func run(_ objective: Electra, _ example: TrainingExample, proposed: [Int32]? = nil, edit: (ParameterSet) -> Void = { _ in }) -> Outcome {
     BLAS.useOneThread()
-    let bank = ParameterSet(objective.networks)
-    bank.initialize(seed: 3)
-    edit(bank)
+    let parameters = ParameterSet(objective.networks)
+    parameters.initialize(seed: 3)
+    edit(parameters)
     let samples = example.inputs[0].sampleIDs.count
     let counting = Arena.counting()
     _ = objective.workspace(samples: samples, length: Self.length, counting)
@@ -58,9 +58,9 @@ import Testing
     let sink = RecordingSink(objective.networks.trained)
     let losses = withExtendedLifetime(arena) {
       objective.lossAndGradient(
-        example, ObjectivePass(bank, sink: sink, dropout: nil), scales: [1, 1], workspace, proposed: proposed)
+        example, ObjectivePass(parameters, sink: sink, dropout: nil), scales: [1, 1], workspace, proposed: proposed)
     }
-    return Outcome(losses: losses, gradients: sink, bank: bank)
+    return Outcome(losses: losses, gradients: sink, parameters: parameters)
   }
 
   /// What the discriminator reads where every row of the generator has these logits.
@@ -87,7 +87,7 @@ import Testing
     #expect(zip(rows, ids).allSatisfy { row, id in
       id == batch.tokens[row] && [1, id].contains(example.inputs[0].tokens[row]) && batch.documentIDs[row] >= 0 && ![0, 21].contains(row % 22)
     })
-    // The discriminator is asked at every real position, [CLS] and [SEP] included.
+    // The discriminator classifies every real position, [CLS] and [SEP] included.
     #expect(example.targets[1].rows == batch.documentIDs.indices.filter { batch.documentIDs[$0] >= 0 })
     #expect(example.counts == [Double(rows.count), Double(2000 * 22 - 6)])
     #expect(try objective { $0.discriminatorPositions = .drawn }.corrupt(batch, context).targets[1].rows == rows)
@@ -99,16 +99,16 @@ import Testing
     let objective = try objective()
     let example = objective.corrupt(batch, context)
     // A generator that knows frequencies alone: a weight of 1 for each of 46 ids, and of 8 for id 4.
-    let fake = replacements(objective, example) { $0 == 4 ? log8 : 0 }
+    let sampled = replacements(objective, example) { $0 == 4 ? log8 : 0 }
     let drawn = example.targets[0]
     let accuracies = drawn.ids.map { ($0 == 4 ? 8.0 : 1.0) / 53 }
     let expected = accuracies.reduce(0) { $0 + 1 - $1 }
     let deviation = accuracies.reduce(0) { $0 + $1 * (1 - $1) }.squareRoot()
-    let replaced = zip(drawn.rows, drawn.ids).filter { fake[$0] != $1 }.count
+    let replaced = zip(drawn.rows, drawn.ids).filter { sampled[$0] != $1 }.count
     #expect(abs(Double(replaced) - expected) < 5 * deviation)
-    #expect(batch.tokens.indices.filter { fake[$0] != batch.tokens[$0] }.count == replaced)
+    #expect(batch.tokens.indices.filter { sampled[$0] != batch.tokens[$0] }.count == replaced)
     // [MASK] and other special ids are never proposed, and no [MASK] is left.
-    #expect(drawn.rows.allSatisfy { fake[$0] >= 4 } && !fake.contains(1))
+    #expect(drawn.rows.allSatisfy { sampled[$0] >= 4 } && !sampled.contains(1))
   }
 
   private var log8: Float { 2.079_441_5 }
@@ -129,16 +129,16 @@ import Testing
     #expect(replacements(objective, same) { _ in 0 } != alone)
   }
 
-  /// A generator that is always right leaves nothing to tell: all labels are 0.
+  /// A generator that is always right leaves nothing to detect: all labels are 0.
   @Test func luckyGuessesAreOriginal() throws {
     let objective = try objective()
     let example = objective.corrupt(samples(3), context)
-    func sure(_ bank: ParameterSet) {
+    func sure(_ parameters: ParameterSet) {
       // Logits of one discriminator row are its bias alone, far on the side of "original".
       for name in ["head.output.weight", "head.dense.weight"] {
-        if let entry = bank.trained.layout.entry(named: name) { bank.trained.view(entry.index).fill(0) }
+        if let entry = parameters.trained.layout.entry(named: name) { parameters.trained.view(entry.index).fill(0) }
       }
-      if let entry = bank.trained.layout.entry(named: "head.output.bias") { bank.trained.view(entry.index).fill(-60) }
+      if let entry = parameters.trained.layout.entry(named: "head.output.bias") { parameters.trained.view(entry.index).fill(-60) }
     }
     #expect(run(objective, example, proposed: example.targets[0].ids, edit: sure).losses[1] < 1e-20)
     var wrong = example.targets[0].ids
@@ -174,17 +174,17 @@ import Testing
     let objective = try objective { $0.temperature = 0.01 }
     let example = objective.corrupt(samples(20), context)
     let liked = example.targets[0].ids[0]
-    let fake = replacements(objective, example) { $0 == 7 ? 3 : ($0 == 8 ? 2.5 : 0) }
-    #expect(example.targets[0].rows.filter { fake[$0] == 7 }.count > example.targets[0].rows.count * 9 / 10)
+    let sampled = replacements(objective, example) { $0 == 7 ? 3 : ($0 == 8 ? 2.5 : 0) }
+    #expect(example.targets[0].rows.filter { sampled[$0] == 7 }.count > example.targets[0].rows.count * 9 / 10)
     let strict = try self.objective { ($0.disallowCorrect, $0.temperature) = (true, 0.01) }
     // At rest the generator's logits are its bias, and one id is by far the likeliest: where it is the original token, it may be forbidden.
-    func biased(_ bank: ParameterSet) {
-      for entry in bank.trained.layout.entries where entry.name.hasPrefix("generator.head.norm") { bank.trained.view(entry.index).fill(0) }
-      if let entry = bank.trained.layout.entry(named: "generator.head.bias") { bank.trained.view(entry.index)[Int(liked)] = 50 }
+    func biased(_ parameters: ParameterSet) {
+      for entry in parameters.trained.layout.entries where entry.name.hasPrefix("generator.head.norm") { parameters.trained.view(entry.index).fill(0) }
+      if let entry = parameters.trained.layout.entry(named: "generator.head.bias") { parameters.trained.view(entry.index)[Int(liked)] = 50 }
       for name in ["head.output.weight", "head.dense.weight"] {
-        if let entry = bank.trained.layout.entry(named: name) { bank.trained.view(entry.index).fill(0) }
+        if let entry = parameters.trained.layout.entry(named: name) { parameters.trained.view(entry.index).fill(0) }
       }
-      if let entry = bank.trained.layout.entry(named: "head.output.bias") { bank.trained.view(entry.index).fill(-60) }
+      if let entry = parameters.trained.layout.entry(named: "head.output.bias") { parameters.trained.view(entry.index).fill(-60) }
     }
     let lucky = example.targets[0].ids.filter { $0 == liked }.count
     let replaced = { (o: Electra) in run(o, example, edit: biased).losses[1] / 60 }

@@ -28,8 +28,8 @@ import Testing
   /// The generator's loss at one position, for a fixed target.
   private func loss(_ objective: Electric, _ tokens: [Int32], at row: Int) -> Double {
     BLAS.useOneThread()
-    let bank = ParameterSet(objective.networks)
-    fillForCheck(bank.trained, seed: 4)
+    let parameters = ParameterSet(objective.networks)
+    fillForCheck(parameters.trained, seed: 4)
     var example = objective.corrupt(batch(tokens), context)
     example.targets[0] = TermTargets(rows: [row], ids: [6])
     let counting = Arena.counting()
@@ -38,7 +38,7 @@ import Testing
     let workspace = TwoTowers.Workspace(objective.generator, samples: 1, length: length, arena)
     arena.fill(.nan)
     return withExtendedLifetime(arena) {
-      objective.generator.loss(example, example.targets[0], ObjectivePass(bank, sink: nil, dropout: nil), scale: 0, workspace) { _, _ in }
+      objective.generator.loss(example, example.targets[0], ObjectivePass(parameters, sink: nil, dropout: nil), scale: 0, workspace) { _, _ in }
     }
   }
 
@@ -54,25 +54,25 @@ import Testing
       let after = (0..<length - 1).map { loss(objective, other, at: $0) }
       for row in 0..<length - 1 {
         let together = changed < length - 1 && (!documentMasking || (row < 4) == (changed < 4))
-        #expect((before[row] != after[row]) == (together && row != changed), "position \(changed), asked at \(row)")
+        #expect((before[row] != after[row]) == (together && row != changed), "position \(changed), target at \(row)")
       }
     }
   }
 
-  /// Every eligible position is asked for in both terms; the drawn ones have label 1 and are hidden from what the main network starts from.
+  /// Every eligible position is a target of both terms; the drawn ones have label 1 and are hidden from what the main network starts from.
   @Test func targets() throws {
     let source = ToyTokens(length: length)
     let clean = source.samples(at: 0..<300)
     let example = try objective().corrupt(clean, context)
-    let (told, asked, shown) = (example.targets[0], example.targets[1], example.inputs[0].tokens)
-    #expect(told.rows == asked.rows && Set(told.rows).count == told.rows.count)
-    for ((row, id), label) in zip(zip(told.rows, told.ids), asked.values) {
+    let (generated, classified, shown) = (example.targets[0], example.targets[1], example.inputs[0].tokens)
+    #expect(generated.rows == classified.rows && Set(generated.rows).count == generated.rows.count)
+    for ((row, id), label) in zip(zip(generated.rows, generated.ids), classified.values) {
       let original = clean.tokens[row / length * clean.stride + row % length]
       #expect(id == original && id >= 4 && shown[row] == (label == 1 ? 1 : original))
     }
-    #expect(asked.values.filter { $0 == 1 }.count == shown.filter { $0 == 1 }.count)
+    #expect(classified.values.filter { $0 == 1 }.count == shown.filter { $0 == 1 }.count)
     // Round(0.15 · n) of four to nine eligible positions is one.
-    #expect(asked.values.filter { $0 == 1 }.count == 300)
+    #expect(classified.values.filter { $0 == 1 }.count == 300)
   }
 
   @Test func errors() {

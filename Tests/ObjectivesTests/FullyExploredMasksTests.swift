@@ -95,7 +95,7 @@ import Testing
       let set = try objective { $0.lossNormalization = .set }.corrupt(batch, MaskFixture.context).targets[0]
       #expect(set.weights.allSatisfy { $0 == 1 / Float(visit < 3 ? 7 : 6) } && set.count == 10 && set.rows == token.rows)
     }
-    // Fewer positions than sets: empty sets ask for nothing, and are no part of the mean.
+    // Fewer positions than sets: empty sets have no targets, and are no part of the mean.
     let last = try objective { $0.lossNormalization = .set }.corrupt(MaskFixture.samples(10, body: 3, epochs: 5), MaskFixture.context).targets[0]
     #expect(last.rows.isEmpty && last.count == 0)
   }

@@ -79,7 +79,7 @@ import Testing
     #expect(masks(try objective().corrupt(batch.padded(to: 201), MaskFixture.context), length: 20)[200].isEmpty)
   }
 
-  /// One mask a step for all samples; 51 of them, over and over.
+  /// One mask per step for all samples; 51 of them, over and over.
   @Test func referenceHas51Masks() throws {
     let objective = try objective { $0.sampling = .reference }
     func mask(_ step: Int, from position: UInt64) -> [Int] {

@@ -23,7 +23,7 @@ enum MaskFixture {
       documentIDs: [Int32](repeating: 0, count: tokens.count))
   }
 
-  /// Positions asked for, by sample.
+  /// Target positions, by sample.
   static func hidden(_ example: TrainingExample, samples: Int, length: Int) -> [[Int]] {
     example.targets[0].rows.reduce(into: [[Int]](repeating: [], count: samples)) { $0[$1 / length].append($1 % length) }
   }

@@ -132,7 +132,7 @@ import Testing
     #expect(hits[11...90].allSatisfy { (220...380).contains($0) })
   }
 
-  /// Spans of two, two positions a sample, in pairs that a document's end or a special token parts: a span from the first of a pair hides
+  /// Spans of two, two positions per sample, in pairs that a document's end or a special token parts: a span from the first of a pair hides
   /// the pair, one from the second hides it alone, and the other position is drawn again. Over the seam that happens by chance, in about
   /// 1 of 12; a span that ran over it would do so in half of all samples.
   @Test(arguments: [false, true])

@@ -15,7 +15,7 @@ import Testing
     return try MaskedLanguageModel(options, model: model, vocabulary: vocabulary)
   }
 
-  /// 102 positions a sample, of which the first and the last are special.
+  /// 102 positions per sample, of which the first and the last are special.
   private func samples(_ count: Int) -> SampleBatch {
     let tokens = (0..<count * 102).map { index -> Int32 in
       let (sample, i) = (index / 102, index % 102)

@@ -55,9 +55,9 @@ import Testing
     for row in 0..<60 {
       let place = row / 12 * 24 + row % 12 * 2
       #expect(input.roleIDs[row] == batch.tokens[place])
-      if let asked = example.targets[0].rows.firstIndex(of: row) {
+      if let target = example.targets[0].rows.firstIndex(of: row) {
         hidden += 1
-        #expect(input.tokens[row] == 1 && example.targets[0].ids[asked] == batch.tokens[place + 1])
+        #expect(input.tokens[row] == 1 && example.targets[0].ids[target] == batch.tokens[place + 1])
       } else {
         #expect(input.tokens[row] == batch.tokens[place + 1])
       }
@@ -84,15 +84,15 @@ import Testing
     if roles { shuffled.roleIDs = source.map { input.roleIDs[$0] } }
     #expect(shuffled.tokens != input.tokens)
 
-    let bank = ParameterSet(objective.networks)
-    fillForCheck(bank.trained, seed: 2)
+    let parameters = ParameterSet(objective.networks)
+    fillForCheck(parameters.trained, seed: 2)
     func hidden(_ input: SequenceInput) -> [Float] {
       let counting = Arena.counting()
       _ = Transformer.Workspace(objective.encoder, samples: 3, length: length, counting)
       let arena = Arena(floats: counting.used)
       let workspace = Transformer.Workspace(objective.encoder, samples: 3, length: length, arena)
       arena.fill(.nan)
-      return withExtendedLifetime(arena) { objective.encoder.forward(input, Pass(bank.trained), workspace).array }
+      return withExtendedLifetime(arena) { objective.encoder.forward(input, Pass(parameters.trained), workspace).array }
     }
     let (plain, other) = (hidden(input), hidden(shuffled))
     var (worst, moved) = (Float(0), Float(0))

@@ -32,24 +32,24 @@ struct MomentumTests {
     let networks = NetworkSet(
       trained: layout,
       auxiliaries: [.init("average", layout, .movingAverage(.linear(from: 0.5, to: 1))), .init("still", layout, .frozen(nil))])
-    let (bank, other) = (ParameterSet(networks), ParameterSet(networks))
-    for each in [bank, other] { each.initialize(seed: 3) }
-    #expect(bank.auxiliary("average").all.array == bank.trained.all.array)
-    let still = bank.auxiliary("still").all.array
-    var expected = bank.trained.view(0).array
+    let (parameters, other) = (ParameterSet(networks), ParameterSet(networks))
+    for each in [parameters, other] { each.initialize(seed: 3) }
+    #expect(parameters.auxiliary("average").all.array == parameters.trained.all.array)
+    let still = parameters.auxiliary("still").all.array
+    var expected = parameters.trained.view(0).array
     for step in 0..<3 {
-      for each in [bank, other] {
+      for each in [parameters, other] {
         let all = each.trained.all
         for i in 0..<all.count { all[i] += Float(step) + 1 }
       }
-      bank.afterStep(context(step, of: 4))
+      parameters.afterStep(context(step, of: 4))
       other.afterStep(context(step, of: 4)) { count, body in for index in (0..<count).reversed() { body(index) } }
       let mu = Float(0.5 + 0.5 * Double(step) / 4)
-      expected = zip(expected, bank.trained.view(0).array).map { (mu * $0).addingProduct(1 - mu, $1) }
+      expected = zip(expected, parameters.trained.view(0).array).map { (mu * $0).addingProduct(1 - mu, $1) }
     }
-    let average = bank.auxiliary("average").view(0).array
+    let average = parameters.auxiliary("average").view(0).array
     #expect(zip(average, expected).allSatisfy { abs($0 - $1) <= 1e-6 * abs($1) })
-    #expect(other.auxiliary("average").all.array == bank.auxiliary("average").all.array)
-    #expect(bank.auxiliary("still").all.array == still)
+    #expect(other.auxiliary("average").all.array == parameters.auxiliary("average").all.array)
+    #expect(parameters.auxiliary("still").all.array == still)
   }
 }

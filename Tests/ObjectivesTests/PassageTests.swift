@@ -40,7 +40,7 @@ import Testing
 
   // MARK: - Draws
 
-  /// Each asked row sees [CLS], never itself, nor 13 drawn ones of 26; pairs are hidden evenly; draws of rows and samples differ.
+  /// Each row with a target sees [CLS], never itself, nor 13 drawn ones of 26; pairs are hidden evenly; draws of rows and samples differ.
   @Test func attentionMask() throws {
     let (batch, n) = (samples(200), 26)
     let example = try retromae().corrupt(batch, context)
@@ -65,7 +65,7 @@ import Testing
     var statistic = 0.0
     for row in 1...n { for key in 1...n where key != row { statistic += pow2(Double(hidden[row * 30 + key]) - 100) / 50 } }
     #expect(statistic > 650 - 200 && statistic < 650 + 200)
-    // Rows that are not asked see [CLS] alone.
+    // Rows without a target see [CLS] alone.
     for row in [0, 27, 28, 29] { #expect((0..<30).filter { visible[3, row, $0] } == [0]) }
   }
 
@@ -101,16 +101,16 @@ import Testing
   /// One pass over memory full of NaNs.
   private func run(_ objective: any Objective, _ example: TrainingExample, scales: [Float], fill: (ParameterSet) -> Void = { _ in }) -> Run {
     BLAS.useOneThread()
-    let bank = ParameterSet(objective.networks)
-    fillForCheck(bank.trained, seed: 5)
-    fill(bank)
+    let parameters = ParameterSet(objective.networks)
+    fillForCheck(parameters.trained, seed: 5)
+    fill(parameters)
     let counting = Arena.counting()
     _ = objective.workspace(samples: example.inputs[0].sampleIDs.count, length: 30, counting)
     let arena = Arena(floats: counting.used)
     let workspace = objective.workspace(samples: example.inputs[0].sampleIDs.count, length: 30, arena)
     arena.fill(.nan)
     let sink = RecordingSink(objective.networks.trained)
-    let pass = ObjectivePass(bank, sink: sink, dropout: nil)
+    let pass = ObjectivePass(parameters, sink: sink, dropout: nil)
     return withExtendedLifetime(arena) {
       Run(losses: objective.lossAndGradient(example, pass, scales: scales, workspace), gradients: sink.gradients)
     }

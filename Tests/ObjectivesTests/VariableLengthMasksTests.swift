@@ -4,7 +4,7 @@ import Objectives
 import TestSupport
 import Testing
 
-/// The laws of `mlm-varlen`; everything else is in the conformance check.
+/// The distributions of `mlm-varlen`; everything else is in the conformance check.
 @Suite struct VariableLengthMasksTests {
   private func objective(_ change: (inout VariableLengthMasks.Options) -> Void = { _ in }) throws -> VariableLengthMasks {
     var options = VariableLengthMasks.Options()
@@ -93,7 +93,7 @@ import Testing
     #expect(try objective().corrupt(batch.padded(to: 45), MaskFixture.context).targets[0].count == 40)
   }
 
-  /// With counts uniform and weights a sample, every count has the same weight in the loss: what makes it the mean over all orders.
+  /// With counts uniform and weights per sample, every count has the same weight in the loss: what makes it the mean over all orders.
   @Test func everyCountHasTheSameWeight() throws {
     let example = try objective().corrupt(MaskFixture.samples(20_000, body: 20), MaskFixture.context)
     var weight = [Double](repeating: 0, count: 21)

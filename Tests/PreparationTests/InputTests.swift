@@ -31,7 +31,7 @@ import Testing
     ("{\"text\": \"a\"}\n{\"body\": \"b\"}", "line 2: has no field \"text\". Name the field that holds the text, or remove the line."),
     ("{\"text\": 7}", "line 1: has a field \"text\" that is not a string. Name the field that holds the text, or remove the line."),
     ("\n\n{\"text\": \"a\"", "line 3: is not one JSON object: it breaks at byte 13 of the line. Mend or remove the line."),
-    ("[1]", "line 1: is not one JSON object: it breaks at byte 1 of the line. Write an array as one object a line: jq -c '.[]' FILE.json >FILE.jsonl."),
+    ("[1]", "line 1: is not one JSON object: it breaks at byte 1 of the line. Write an array as one object per line: jq -c '.[]' FILE.json >FILE.jsonl."),
     ("{\n\"text\": \"a\"}", "line 1: is not one JSON object: it breaks at byte 2 of the line. Write each object on one line: jq -c . FILE.json >FILE.jsonl."),
     ("{\"text\": \"a\"} x", "line 1: is not one JSON object: it breaks at byte 15 of the line. Mend or remove the line."),
     ("{\"a\": 01, \"text\": \"a\"}", "line 1: is not one JSON object: it breaks at byte 8 of the line. Mend or remove the line."),
@@ -102,7 +102,7 @@ import Testing
     try folder.write("empty.txt", " \n")
     #expect(folder.problem(["empty.txt"]) == "empty.txt: holds no text: every document is empty. Name files that hold text.")
     try folder.write("short.txt", "abc")
-    #expect(folder.problem(["short.txt"], PreparationOptions(split: .byDocumentHash(fraction: 1e-9))) == "short.txt: leaves nothing for validation: a share of 1e-09 of 1 documents is none. Choose a larger share, split off the tail instead of by document, or ask for a share of 0.")
+    #expect(folder.problem(["short.txt"], PreparationOptions(split: .byDocumentHash(fraction: 1e-9))) == "short.txt: leaves nothing for validation: a share of 1e-09 of 1 documents is none. Choose a larger share, split off the tail instead of by document, or set a share of 0.")
     #expect(folder.problem(["short.txt"], PreparationOptions(split: .tail(fraction: 1.5), threads: 0)) == "validation fraction is 1.5; it must be at least 0 and below 1. To measure models on the whole of a text, give 0 and evaluate --split train.\nthreads is 0; it must lie in 1...1024.")
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["empty.txt", "pictures", "short.txt"])
   }

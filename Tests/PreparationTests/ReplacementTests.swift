@@ -65,7 +65,7 @@ import Testing
       #expect(try again.run().alreadyPrepared, "\(name)")
     }
     #expect(try folder.contents("corpus") == before)
-    #expect(folder.problem(["a.txt"], into: "a.txt") == "a.txt: is no folder. Name a folder for the corpus; it is made where it does not exist.")
+    #expect(folder.problem(["a.txt"], into: "a.txt") == "a.txt: is not a folder. Name a folder for the corpus; it is made where it does not exist.")
     try folder.prepare(["a.txt"], into: "new//", other())
     #expect(try folder.contents("new").keys.contains("corpus.json"))
   }

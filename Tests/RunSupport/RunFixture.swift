@@ -87,7 +87,7 @@ public struct RunFixture {
     return try replay(step: step).report
   }
 
-  /// Rewrites the ledger with other entries, every seal in order: what a forger who knows the program could do.
+  /// Rewrites the ledger with other entries, every checksum right: what a forger who knows the program could do.
   public func rewriteLedger(_ change: (inout [LedgerEntry]) -> Void) throws {
     var entries = try Ledger(folder.ledgerPath).lines.map(\.entry)
     change(&entries)

@@ -59,7 +59,7 @@ private final class Bench {
   }
 
   /// Lets the writer end and its result be taken.
-  func settle() throws {
+  func drain() throws {
     while try !saver.collect() { usleep(1000) }
   }
 }
@@ -69,16 +69,16 @@ private final class Bench {
     let bench = try Bench()
     #expect(try !bench.saver.isDue(finishing: 1) && bench.saver.isDue(finishing: 2))
     try bench.saver.save(bench.contents(2))
-    try bench.settle()
+    try bench.drain()
     try bench.block()
     try bench.saver.save(bench.contents(4))
-    try bench.settle()
+    try bench.drain()
     // Not at once, but when the next one is due.
     #expect(try !bench.saver.isDue(finishing: 5) && bench.saver.isDue(finishing: 6))
     try bench.unblock()
     #expect(try bench.folder.newestIntact().checkpoint?.step == 2)
     try bench.saver.save(bench.contents(6))
-    try bench.settle()
+    try bench.drain()
     #expect(try bench.folder.steps() == [2, 6])
     #expect(try bench.folder.latest() == 6)
   }
@@ -92,17 +92,17 @@ private final class Bench {
     }
     #expect(try !bench.saver.isDue(finishing: 2) && !bench.saver.isDue(finishing: 3))
     release.signal()
-    try bench.settle()
+    try bench.drain()
     #expect(try bench.saver.isDue(finishing: 5))
     try bench.saver.save(bench.contents(5))
-    try bench.settle()
+    try bench.drain()
     #expect(try !bench.saver.isDue(finishing: 7) && bench.saver.isDue(finishing: 8))
   }
 
   @Test func theLastSaveIsTriedAgainAndThenEndsTheRun() throws {
     let bench = try Bench()
     try bench.saver.save(bench.contents(2))
-    try bench.settle()
+    try bench.drain()
     try bench.block()
     let error = #expect(throws: SavingError.self) { try bench.saver.saveLast(bench.contents(3)) }
     #expect(error?.exitCode == .inputOutput)
@@ -139,9 +139,9 @@ private final class Bench {
   @Test func otherBytesOfAStepEndTheRun() throws {
     let bench = try Bench()
     try bench.saver.save(bench.contents(2))
-    try bench.settle()
+    try bench.drain()
     try bench.saver.save(bench.contents(2, value: 7))
-    let error = #expect(throws: CheckpointError.self) { try bench.settle() }
+    let error = #expect(throws: CheckpointError.self) { try bench.drain() }
     #expect(error?.exitCode == .diverged)
     let last = try Bench()
     try last.saver.save(last.contents(2))
@@ -153,7 +153,7 @@ private final class Bench {
     try bench.record.start(bench.launch())
     try FileManager.default.removeItem(atPath: bench.path)
     try bench.saver.save(bench.contents(2))
-    try bench.settle()
+    try bench.drain()
     #expect(try bench.folder.newestIntact().checkpoint?.step == 2)
     #expect(try bench.folder.configuration()?.contains("name = \"run\"") == true)
     // Another process cannot take the folder that was made again.

@@ -23,7 +23,7 @@ import Testing
     return try entry.make(entry.defaultOptions, model, DataShape(vocabulary))
   }
 
-  /// The entropy is that of what is asked for, whichever objective asks: no objective is named in the code.
+  /// The entropy is that of the targets, whichever objective has them: no objective is named in the code.
   @Test(arguments: ["ar", "mlm", "mlm-varlen", "mlm-explored", "meap", "ar-diverse", "electra", "electric"])
   func theEntropyIsThatOfTheTargets(name: String) throws {
     let found = try #require(try TokenFrequencies(objective(name), try source(), samples: 0, seed: 1))

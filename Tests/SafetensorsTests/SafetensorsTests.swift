@@ -95,7 +95,7 @@ import Testing
     (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8, "4 bytes between the header and tensor a belong to no tensor"),
     (#"{"__metadata__":{"format":1},"a":\#(f4)}"#, 4, "__metadata__.format is not a text"),
   ])
-  func aHostileHeaderIsRefusedWithASentence(header: String, dataBytes: Int, problem: String) throws {
+  func anInvalidHeaderIsRefusedWithASentence(header: String, dataBytes: Int, problem: String) throws {
     let scratch = try Scratch()
     let path = try scratch.write("x.safetensors", framed(header, [UInt8](repeating: 0, count: dataBytes)))
     #expect(sentence { _ = try SafetensorsFile(path) } == "cannot read \(path): \(problem).")

@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 import Testing
 
-/// Whether the injected fault is in force, and how often it was asked.
+/// Whether the injected fault is in force, and how often it was called.
 final class Fault: Sendable {
   let isOn = Atomic<Bool>(false)
   let code: Int32

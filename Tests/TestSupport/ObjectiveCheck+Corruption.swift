@@ -28,7 +28,7 @@ extension ObjectiveCheck {
       let evaluation = StepContext(seed: seed, step: 3, steps: 10, purpose: .evaluation)
       if whole == parts(objective.corrupt(batch, evaluation), batch) { faults.append("corruption ignores the context's purpose") }
       let again = try samples(7, from: 5 + UInt64(source.samplesPerEpoch))
-      if whole == parts(objective.corrupt(again, context), again) { faults.append("a sample met again has the same corruption") }
+      if whole == parts(objective.corrupt(again, context), again) { faults.append("a repeated sample has the same corruption") }
     }
     return faults
   }
@@ -79,7 +79,7 @@ extension ObjectiveCheck {
       elementWeights: all.elementWeights.isEmpty ? [] : mine.flatMap { all.elementWeights[$0 * k..<($0 + 1) * k] }, weights: mine.map { all.weights[$0] })
   }
 
-  /// Counts are sums of weights, or what the objective says instead; rows are distinct; there is one target and one weight a row.
+  /// Counts are sums of weights, or what the objective says instead; rows are distinct; there is one target and one weight per row.
   func countFaults() throws -> [String] {
     let batch = try samples(7)
     let objective = try make()
@@ -89,15 +89,15 @@ extension ObjectiveCheck {
       let sum = t.weights.reduce(0) { $0 + Double($1) }
       let wanted = objective.wantedCount(term: term, t, batch)
       if example.counts[term] != wanted { faults.append("term \(term) counts \(example.counts[term]) instead of \(wanted)") }
-      if !(sum > 0) { faults.append("term \(term) asks for nothing in seven samples") }
+      if !(sum > 0) { faults.append("term \(term) has no targets in seven samples") }
       let places = t.rows.indices.map { [t.rows[$0], t.offsets.isEmpty ? 0 : t.offsets[$0]] }
-      if Set(places).count != t.rows.count { faults.append("term \(term) asks for a row twice") }
+      if Set(places).count != t.rows.count { faults.append("term \(term) has a row twice") }
       if !t.offsets.isEmpty, t.offsets.count != t.rows.count { faults.append("term \(term) has \(t.offsets.count) offsets for \(t.rows.count) rows") }
       if t.weights.count != t.rows.count || t.weights.contains(where: { !($0 >= 0) }) { faults.append("term \(term) lacks weights") }
       if !t.ids.isEmpty, t.ids.count != t.rows.count { faults.append("term \(term) has \(t.ids.count) ids for \(t.rows.count) rows") }
       if !t.values.isEmpty, t.values.count % t.rows.count != 0 { faults.append("term \(term) has ragged values") }
       for row in t.rows where !batch.values.isEmpty || batch.documentIDs[row / batch.length * batch.stride + row % batch.length] >= 0 {
-        if row < 0 || row >= batch.count * batch.length { faults.append("term \(term) asks for row \(row)") }
+        if row < 0 || row >= batch.count * batch.length { faults.append("term \(term) has a target at row \(row)") }
       }
       return faults + paddingFaults(term, t, batch)
     }
@@ -105,10 +105,10 @@ extension ObjectiveCheck {
 
   private func paddingFaults(_ term: Int, _ t: TermTargets, _ batch: SampleBatch) -> [String] {
     t.rows.filter { batch.documentIDs[$0 / batch.length * batch.stride + $0 % batch.length] < 0 }
-      .map { "term \(term) asks for padding at row \($0)" }
+      .map { "term \(term) has a target at padding, row \($0)" }
   }
 
-  /// Special tokens are shown as they are, and never asked for by an objective that hides tokens.
+  /// Special tokens are shown as they are, and never predicted by an objective that hides tokens.
   func specialFaults() throws -> [String] {
     let batch = try samples(40, from: 0)
     guard !batch.tokens.isEmpty else { return [] }
@@ -128,9 +128,9 @@ extension ObjectiveCheck {
       for row in hidden where special.contains(batch.tokens[row / batch.length * batch.stride + row % batch.length]) {
         faults.append("the special token at row \(row) is hidden")
       }
-      // The first term is the one that asks for hidden tokens.
+      // The first term is the one that predicts hidden tokens.
       for row in example.targets[0].rows where special.contains(batch.tokens[row / batch.length * batch.stride + row % batch.length]) {
-        faults.append("the special token at row \(row) is asked for")
+        faults.append("the special token at row \(row) is a target")
       }
     }
     return faults

@@ -16,7 +16,7 @@ extension ObjectiveCheck {
     let scales = example.counts.indices.map { Float(0.37) / Float($0 + 1) }
     let choices = Choices()
     let reference = run.reference(example, scales: scales, dropout: true, choices: choices)
-    let point = run.bank.trained.all.array.map(Double.init)
+    let point = run.parameters.trained.all.array.map(Double.init)
     var faults = parameterDifferenceFaults(
       "reference", run.objective.networks.trained, point, reference.gradients, .directions(2), seed: seed
     ) { parameters in
@@ -89,7 +89,7 @@ extension ObjectiveCheck {
   /// With all parameters zero the loss is the stated one.
   func trivialFaults() throws -> [String] {
     let run = try run(2)
-    run.bank.trained.all.fill(0)
+    run.parameters.trained.all.fill(0)
     let example = run.objective.corrupt(try samples(2), context)
     let losses = run.run(example, scales: run.scales(example), gradient: false).losses
     return losses.indices.compactMap { term in
@@ -119,10 +119,10 @@ extension ObjectiveCheck {
   /// One step of gradient descent, the gradient's norm clipped to one.
   private func descend(_ run: ObjectiveRun, _ example: TrainingExample, _ scales: [Float]) {
     var g = run.run(example, scales: scales).sink.gradients
-    for entry in run.bank.trained.layout.entries where entry.spec.role != .trained { for i in entry.range { g[i] = 0 } }
+    for entry in run.parameters.trained.layout.entries where entry.spec.role != .trained { for i in entry.range { g[i] = 0 } }
     let norm = g.reduce(0) { $0 + $1 * $1 }.squareRoot()
     let rate = type.overfitRate / max(1, norm)
-    let p = run.bank.trained.all
+    let p = run.parameters.trained.all
     for i in g.indices { p[i] -= rate * g[i] }
   }
 }

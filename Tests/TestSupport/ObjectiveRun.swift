@@ -8,7 +8,7 @@ import Tensors
 /// An objective with parameters and memory, as a worker has it.
 public final class ObjectiveRun {
   let objective: any ReferencedObjective
-  public let bank: ParameterSet
+  public let parameters: ParameterSet
   let samples: Int
   let length: Int
   let dropout = CounterGenerator(seed: 21, purpose: .dropout)
@@ -18,10 +18,10 @@ public final class ObjectiveRun {
   public init(_ objective: any ReferencedObjective, samples: Int, length: Int, seed: UInt64, deviation: Float = 0.4) {
     BLAS.useOneThread()
     (self.objective, self.samples, self.length) = (objective, samples, length)
-    bank = ParameterSet(objective.networks)
-    fillForCheck(bank.trained, seed: seed, deviation: deviation)
+    parameters = ParameterSet(objective.networks)
+    fillForCheck(parameters.trained, seed: seed, deviation: deviation)
     for (i, auxiliary) in objective.networks.auxiliaries.enumerated() {
-      fillForCheck(bank.auxiliary(auxiliary.name), seed: seed &+ 1_000_003 &* UInt64(i + 1), deviation: deviation)
+      fillForCheck(parameters.auxiliary(auxiliary.name), seed: seed &+ 1_000_003 &* UInt64(i + 1), deviation: deviation)
     }
   }
 
@@ -33,7 +33,7 @@ public final class ObjectiveRun {
     let workspace = objective.workspace(samples: samples, length: length, arena)
     arena.fill(.nan)
     let sink = RecordingSink(objective.networks.trained)
-    let pass = ObjectivePass(bank, sink: gradient ? sink : nil, dropout: dropout ? self.dropout : nil)
+    let pass = ObjectivePass(parameters, sink: gradient ? sink : nil, dropout: dropout ? self.dropout : nil)
     return withExtendedLifetime(arena) { (objective.lossAndGradient(example, pass, scales: scales, workspace), sink) }
   }
 
@@ -50,12 +50,12 @@ public final class ObjectiveRun {
     let arena = Arena(floats: counting.used)
     let workspace = Transformer.Workspace(encoder, samples: input.sampleIDs.count, length: input.length, arena)
     arena.fill(.nan)
-    return withExtendedLifetime(arena) { encoder.forward(input, Pass(bank.trained), workspace).array }
+    return withExtendedLifetime(arena) { encoder.forward(input, Pass(parameters.trained), workspace).array }
   }
 
   /// Losses and gradient by the reference.
   /// - Parameters:
-  ///   - parameters: in place of the bank's.
+  ///   - parameters: in place of the run's.
   ///   - choices: made at another point; those of this point where none are.
   public func reference(
     _ example: TrainingExample, scales: [Float], dropout: Bool, parameters: [Double]? = nil, recording: Bool = true,
@@ -64,13 +64,13 @@ public final class ObjectiveRun {
     let tape = Tape(recording: recording)
     if parameters == nil { held = HeldNumbers() }
     var scope = Scope(
-      tape, objective.networks.trained, parameters ?? bank.trained.all.array.map(Double.init), dropout: dropout ? self.dropout : nil)
+      tape, objective.networks.trained, parameters ?? self.parameters.trained.all.array.map(Double.init), dropout: dropout ? self.dropout : nil)
     scope.held = held
     scope.choices = choices
     choices.rewind()
     var auxiliaries: [String: Scope] = [:]
     for auxiliary in objective.networks.auxiliaries {
-      auxiliaries[auxiliary.name] = Scope(tape, auxiliary.layout, bank.auxiliary(auxiliary.name).all.array.map(Double.init))
+      auxiliaries[auxiliary.name] = Scope(tape, auxiliary.layout, self.parameters.auxiliary(auxiliary.name).all.array.map(Double.init))
     }
     let losses = objective.referenceLosses(example, scope, auxiliaries: auxiliaries)
     guard recording else { return (losses.map { $0.data[0] }, []) }

@@ -83,7 +83,7 @@ extension DupMAE: ReferencedObjective {
       guard !words.isEmpty else { return nil }
       let rows = Array(first + 1..<first + Int(input.ranges.end[first]))
       let largest = scope.columnMaxima(scope.logits("head", hidden, rows: rows, c, tied: "embedding.token"))
-      // One row of logits for each word: the same, asked for another id.
+      // One row of logits for each word: the same, for another target.
       return scope.crossEntropy(
         largest.taking(rows: words.map { _ in 0 }), targets: words.map { t.ids[$0] }, weights: words.map { t.weights[$0] })
     }

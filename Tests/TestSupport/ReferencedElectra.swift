@@ -27,7 +27,7 @@ extension Electra: ReferencedObjective {
   public static var overfitRate: Float { 0.2 }
 
   public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
-    let (input, drawn, asked) = (example.inputs[0], example.targets[0], example.targets[1])
+    let (input, drawn, classified) = (example.inputs[0], example.targets[0], example.targets[1])
     var below = scope
     below.siteOffset = 1 << 24
     let shape = generator.configuration
@@ -42,14 +42,14 @@ extension Electra: ReferencedObjective {
             position: input.sampleIDs[row / input.length], at: row % input.length, never: never))
       }
     }
-    var fake = input
-    for (row, token) in zip(drawn.rows, proposed) { fake.tokens[row] = Int32(token) }
+    var replaced = input
+    for (row, token) in zip(drawn.rows, proposed) { replaced.tokens[row] = Int32(token) }
     let c = encoder.configuration
-    let scores = scope.replacedLogits("head", scope.hidden(fake, c), rows: asked.rows, c)
-    let labels = zip(asked.rows, asked.ids).map { fake.tokens[$0] == $1 ? 0.0 : 1.0 }
+    let scores = scope.replacedLogits("head", scope.hidden(replaced, c), rows: classified.rows, c)
+    let labels = zip(classified.rows, classified.ids).map { replaced.tokens[$0] == $1 ? 0.0 : 1.0 }
     return [
       below.crossEntropy(logits, targets: drawn.ids, weights: drawn.weights),
-      scope.sigmoidCrossEntropy(scores, labels: labels, weights: asked.weights),
+      scope.sigmoidCrossEntropy(scores, labels: labels, weights: classified.weights),
     ]
   }
 }
@@ -60,12 +60,12 @@ extension Electric: ReferencedObjective {
   public static var overfitRate: Float { 0.2 }
 
   public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
-    let (shown, told, asked) = (example.inputs[0], example.targets[0], example.targets[1])
-    let logits = towers(example, scope, rows: told.rows)
+    let (shown, generated, classified) = (example.inputs[0], example.targets[0], example.targets[1])
+    let logits = towers(example, scope, rows: generated.rows)
     let v = logits.columns
     func row(_ index: Int) -> ArraySlice<Double> { logits.data[index * v..<(index + 1) * v] }
     let proposed = scope.holding("proposed") {
-      told.rows.enumerated().map { index, place in
+      generated.rows.enumerated().map { index, place in
         guard shown.tokens[place] == ToyTokens.vocabulary.mask else { return Double(shown.tokens[place]) }
         return Double(
           scope.drawn(
@@ -79,13 +79,13 @@ extension Electric: ReferencedObjective {
         return logits.data[index * v + Int(token)] - total + log(options.maskRatio / (1 - options.maskRatio))
       }
     }
-    var fake = shown
-    for (place, token) in zip(told.rows, proposed) { fake.tokens[place] = Int32(token) }
+    var replaced = shown
+    for (place, token) in zip(generated.rows, proposed) { replaced.tokens[place] = Int32(token) }
     let c = encoder.configuration
-    let scores = scope.replacedLogits("head", scope.hidden(fake, c), rows: asked.rows, c) + scope.tape.leaf(offsets.count, 1, offsets)
+    let scores = scope.replacedLogits("head", scope.hidden(replaced, c), rows: classified.rows, c) + scope.tape.leaf(offsets.count, 1, offsets)
     return [
-      scope.crossEntropy(logits, targets: told.ids, weights: told.weights),
-      scope.sigmoidCrossEntropy(scores, labels: asked.values.map(Double.init), weights: asked.weights),
+      scope.crossEntropy(logits, targets: generated.ids, weights: generated.weights),
+      scope.sigmoidCrossEntropy(scores, labels: classified.values.map(Double.init), weights: classified.weights),
     ]
   }
 

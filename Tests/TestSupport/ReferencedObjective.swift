@@ -27,7 +27,7 @@ public protocol ReferencedObjective: Objective {
   /// Rate of the plain gradient descent that overfits one batch.
   static var overfitRate: Float { get }
 
-  /// The loss that no predictor can go below on an example, as a mean over its targets: 0 where every answer is asked for one value.
+  /// The loss that no predictor can go below on an example, as a mean over its targets: 0 where every target has one value.
   func leastLoss(_ example: TrainingExample) -> Double
 }
 
@@ -73,14 +73,14 @@ extension MaskedLanguageModel: ReferencedObjective {}
 extension MaskEnhancedAutoregressive: ReferencedObjective {}
 
 extension VariableLengthMasks: ReferencedObjective {
-  /// The samples asked, or the rows.
+  /// The samples with targets, or the rows.
   public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
     Double(options.lossNormalization == .perSample ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
   }
 }
 
 extension FullyExploredMasks: ReferencedObjective {
-  /// The sets asked, or the rows.
+  /// The sets with targets, or the rows.
   public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
     Double(options.lossNormalization == .set ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
   }
@@ -104,13 +104,13 @@ extension DiverseAutoregressive: ReferencedObjective {
     let hidden = scope.hidden(example.inputs[0], c)
     let losses = (1...options.offsets).map { offset -> Value in
       let mine = targets.rows.indices.filter { targets.offsets[$0] == offset }
-      let answers = logits(offset, hidden, rows: mine.map { targets.rows[$0] }, scope, c)
-      return scope.crossEntropy(answers, targets: mine.map { targets.ids[$0] }, weights: mine.map { targets.weights[$0] })
+      let predictions = logits(offset, hidden, rows: mine.map { targets.rows[$0] }, scope, c)
+      return scope.crossEntropy(predictions, targets: mine.map { targets.ids[$0] }, weights: mine.map { targets.weights[$0] })
     }
     return [losses.dropFirst().reduce(losses[0]) { $0 + $1 }]
   }
 
-  /// One answer for all offsets can at best be their mixture: the mean entropy of the targets of a row.
+  /// One prediction for all offsets can at best be their mixture: the mean entropy of the targets of a row.
   public func leastLoss(_ example: TrainingExample) -> Double {
     guard options.offsetConditioning == .none else { return 0 }
     let t = example.targets[0]
@@ -131,8 +131,8 @@ extension DiverseAutoregressive: ReferencedObjective {
       let (name, shape) = (OffsetPrediction.adapterName, OffsetPrediction.adapterShape(c))
       let moved = hidden.taking(rows: rows) + scope.parameter("\(name).embedding").taking(rows: [offset - 2])
       let normed = scope.norm("\(name).norm", moved, c.norm, epsilon: c.normEps)
-      let answer = scope.feedForward(name, normed, shape, inputMajor: false)
-      return scope.logits("head", answer, rows: Array(rows.indices), c, tied: "embedding.token")
+      let transformed = scope.feedForward(name, normed, shape, inputMajor: false)
+      return scope.logits("head", transformed, rows: Array(rows.indices), c, tied: "embedding.token")
     }
   }
 }

@@ -61,9 +61,9 @@ public struct ToyTwoTerms: ReferencedObjective {
         ids.append(input.tokens[sample * clean.length + i])
         input.tokens[sample * clean.length + i] = mask
       }
-      var (start, segment) = (0, Int32(-1))
+      var (start, document) = (0, Int32(-1))
       for i in 0..<clean.length where clean.documentIDs[sample * clean.stride + i] >= 0 {
-        if clean.documentIDs[sample * clean.stride + i] != segment { (start, segment) = (i, clean.documentIDs[sample * clean.stride + i]) }
+        if clean.documentIDs[sample * clean.stride + i] != document { (start, document) = (i, clean.documentIDs[sample * clean.stride + i]) }
         real.append(sample * clean.length + i)
         distances.append(Float(i - start) / Float(clean.length))
       }

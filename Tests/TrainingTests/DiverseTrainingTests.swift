@@ -26,7 +26,7 @@ import Testing
     options.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 2)
     let trainer = Trainer(
       objective, length: 16, plan: BatchPlan(batch: 6, microBatch: 2, ranks: 1, threads: 1), options: options, communicator: SingleRank())
-    trainer.bank.initialize(seed: 3)
+    trainer.parameters.initialize(seed: 3)
     // Documents of 37 tokens: boundaries inside samples, and a short sample at the end.
     let random = CounterGenerator(seed: 1, purpose: .order)
     let documents = (0..<9).map { d in (0..<37).map { Int32(4 + random.below(40, d * 100 + $0)) } }
@@ -36,7 +36,7 @@ import Testing
         step,
         try Trainer.examples(step: step, rank: 0, plan: trainer.plan, objective: objective, source: source, context: trainer.context(step)))
     }
-    return (outcomes, trainer.bank.trained.all.array, try trainer.evaluate(source, samples: 21), objective.networks.trained)
+    return (outcomes, trainer.parameters.trained.all.array, try trainer.evaluate(source, samples: 21), objective.networks.trained)
   }
 
   /// With one offset every setting trains to the bits of `ar`.
@@ -104,14 +104,14 @@ import Testing
     try FileManager.default.removeItem(atPath: cut.folder.checkpointPath(step: 8))
     #expect(try cut.folder.newestIntact().checkpoint?.state.step == 4)
     let resumed = try train(cut, offsetConditioning, steps: 8)
-    #expect(resumed.trainer.bank.trained.all.array == unbroken.trainer.bank.trained.all.array)
+    #expect(resumed.trainer.parameters.trained.all.array == unbroken.trainer.parameters.trained.all.array)
     #expect(resumed.trainer.optimizer.secondMoment.all.array == unbroken.trainer.optimizer.secondMoment.all.array)
 
     let checkpoint = try whole.folder.checkpoint(step: 8)
     let plain = HuggingFaceNames.tensors(for: resumed.model).map(\.fileName)
     #expect(try checkpoint.tensors(CheckpointFile.model).tensors.map(\.name).sorted() == plain.sorted())
     let kept = try checkpoint.tensors(CheckpointFile.optimizer).tensors.map(\.name).filter { $0.hasPrefix("p.") }
-    let extra = resumed.trainer.bank.trained.layout.entries.map(\.name).filter { $0.hasPrefix("offset") }
+    let extra = resumed.trainer.parameters.trained.layout.entries.map(\.name).filter { $0.hasPrefix("offset") }
     #expect(kept.sorted() == extra.map { "p." + $0 }.sorted())
     #expect(extra.isEmpty == (offsetConditioning == .none))
   }

@@ -59,14 +59,14 @@ private struct League: SampleSource {
     settings.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 20)
     let trainer = Trainer(
       objective, length: 22, plan: BatchPlan(batch: 64, microBatch: 32, ranks: 1, threads: 1), options: settings, communicator: SingleRank())
-    trainer.bank.initialize(seed: 4)
+    trainer.parameters.initialize(seed: 4)
     let training = League(samplesPerEpoch: 20_000, first: 0)
     for step in 0..<steps {
       let examples = try Trainer.examples(
         step: step, rank: 0, plan: trainer.plan, objective: objective, source: training, context: trainer.context(step))
       _ = try trainer.step(step, examples)
     }
-    let (model1, role1, count) = try topOne(objective, trainer.bank, training, League(samplesPerEpoch: 640, first: 1 << 32))
+    let (model1, role1, count) = try topOne(objective, trainer.parameters, training, League(samplesPerEpoch: 640, first: 1 << 32))
     print("hidden players: top-1 \(model1) by the model, \(role1) by the frequency within the role, of \(count)")
     // A role has 60 to 160 players in the league, and 3 to 8 in the team.
     #expect(role1 < 0.02 && model1 > 0.2 && count > 1500)
@@ -74,7 +74,7 @@ private struct League: SampleSource {
 
   /// Shares of hidden players that the model, and the most frequent player of the role in training, name first.
   private func topOne(
-    _ objective: MaskedSetPrediction, _ bank: ParameterSet, _ training: League, _ held: League
+    _ objective: MaskedSetPrediction, _ parameters: ParameterSet, _ training: League, _ held: League
   ) throws -> (model: Double, role: Double, count: Int) {
     var frequency: [Int32: [Int32: Int]] = [:]
     let seen = training.samples(at: 0..<4000).tokens
@@ -91,8 +91,8 @@ private struct League: SampleSource {
       let context = StepContext(seed: 4, step: 0, steps: 1, purpose: .evaluation)
       let example = objective.corrupt(held.samples(at: start..<start + 32), context)
       let (input, targets) = (example.inputs[0], example.targets[0])
-      let hidden = objective.encoder.forward(input, Pass(bank.trained), workspace)
-      let logits = head.logits(hidden, rows: targets.rows, Pass(bank.trained), saved)
+      let hidden = objective.encoder.forward(input, Pass(parameters.trained), workspace)
+      let logits = head.logits(hidden, rows: targets.rows, Pass(parameters.trained), saved)
       for (i, id) in targets.ids.enumerated() {
         let row = logits.rows(i..<i + 1).array
         model += row.firstIndex(of: row.max() ?? 0) == Int(id) ? 1 : 0

@@ -21,7 +21,7 @@ import Testing
     settings.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 10)
     let trainer = Trainer(
       objective, length: 16, plan: BatchPlan(batch: 12, microBatch: 12, ranks: 1, threads: 1), options: settings, communicator: SingleRank())
-    trainer.bank.initialize(seed: 3)
+    trainer.parameters.initialize(seed: 3)
     for step in 0..<settings.steps {
       let examples = try Trainer.examples(
         step: step, rank: 0, plan: trainer.plan, objective: objective, source: source, context: trainer.context(step))
@@ -30,7 +30,7 @@ import Testing
     let trained = try trainer.evaluate(source, samples: 12)[1]
     // The encoder ends in a norm: with its weight and bias zero every hidden state is, and the decoder's clean embeddings stay.
     for name in ["block.0.norm2.weight", "block.0.norm2.bias"] {
-      trainer.bank.trained.view(try #require(trainer.bank.trained.layout.entry(named: name)).index).fill(0)
+      trainer.parameters.trained.view(try #require(trainer.parameters.trained.layout.entry(named: name)).index).fill(0)
     }
     let ablated = try trainer.evaluate(source, samples: 12)[1]
     print("decoder loss \(trained) with the passage, \(ablated) with zeros in its place")

@@ -43,8 +43,8 @@ import Testing
   /// The gradient of every micro-batch as floats.
   private func gradients() throws -> (layout: ParameterLayout, parts: [[Float]]) {
     let objective = try Autoregressive(.init(), model: Self.model, vocabulary: Vocabulary(size: 400))
-    let bank = ParameterSet(objective.networks)
-    bank.initialize(seed: 2)
+    let parameters = ParameterSet(objective.networks)
+    parameters.initialize(seed: 2)
     let layout = objective.networks.trained
     let arena = Arena.counting()
     _ = objective.workspace(samples: 2, length: 24, arena)
@@ -55,7 +55,7 @@ import Testing
       let example = objective.corrupt(
         Zipf().samples(at: UInt64(2 * index)..<UInt64(2 * index + 2)), StepContext(seed: 1, step: 0, steps: 1))
       let sink = RecordingSink(layout)
-      _ = objective.lossAndGradient(example, ObjectivePass(bank, sink: sink, dropout: nil), scales: [1 / 1152], workspace)
+      _ = objective.lossAndGradient(example, ObjectivePass(parameters, sink: sink, dropout: nil), scales: [1 / 1152], workspace)
       return sink.gradients
     }
     return (layout, parts)

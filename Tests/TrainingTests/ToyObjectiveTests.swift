@@ -16,7 +16,7 @@ import Testing
     let trainer = Trainer(
       toy.objective, length: toy.model.maxPosition, plan: BatchPlan(batch: 12, microBatch: 3, ranks: 1, threads: threads), options: options,
       communicator: SingleRank())
-    trainer.bank.initialize(seed: 9)
+    trainer.parameters.initialize(seed: 9)
     let outcomes = try (0..<steps).map { step in
       try trainer.step(
         step,
@@ -31,7 +31,7 @@ import Testing
       let (one, a) = try train(toy, threads: 1)
       let (three, b) = try train(toy, threads: 3)
       #expect(a.map(\.loss) == b.map(\.loss), "\(toy.name)")
-      #expect(one.bank.trained.all.array == three.bank.trained.all.array, "\(toy.name)")
+      #expect(one.parameters.trained.all.array == three.parameters.trained.all.array, "\(toy.name)")
       #expect(a.allSatisfy { $0.loss.isFinite && $0.gradNorm > 0 }, "\(toy.name)")
       #expect(a[0].termLosses.count == toy.objective.terms.count, "\(toy.name)")
     }
@@ -41,14 +41,14 @@ import Testing
     let toy = try ToyRun.all()[0]
     let (trainer, _) = try train(toy, threads: 1, steps: 5)
     let auxiliary = toy.objective.networks.auxiliaries[0]
-    let teacher = trainer.bank.auxiliary(auxiliary.name)
+    let teacher = trainer.parameters.auxiliary(auxiliary.name)
     var (distance, moved) = (Float(0), Float(0))
     let fresh = ParameterSet(toy.objective.networks)
     fresh.initialize(seed: 9)
     for entry in auxiliary.layout.entries {
       let now = teacher.view(entry.index).array
-      guard let student = trainer.bank.trained.layout.entry(named: entry.name) else { continue }
-      for (t, s) in zip(now, trainer.bank.trained.view(student.index).array) { distance += abs(t - s) }
+      guard let student = trainer.parameters.trained.layout.entry(named: entry.name) else { continue }
+      for (t, s) in zip(now, trainer.parameters.trained.view(student.index).array) { distance += abs(t - s) }
       for (t, first) in zip(now, fresh.auxiliary(auxiliary.name).view(entry.index).array) { moved += abs(t - first) }
     }
     #expect(moved > 0)

@@ -21,7 +21,7 @@ private func makeTrainer(threads: Int = 1, steps: Int = 20, microBatch: Int = 2,
   let trainer = Trainer(
     objective, length: 16, plan: BatchPlan(batch: 8, microBatch: microBatch, ranks: 1, threads: threads), options: options,
     communicator: SingleRank())
-  trainer.bank.initialize(seed: 3)
+  trainer.parameters.initialize(seed: 3)
   return trainer
 }
 
@@ -42,7 +42,7 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     let (a, b) = (try run(one, 0..<10), try run(many, 0..<10))
     #expect(a.map(\.loss) == b.map(\.loss))
     #expect(a.map(\.gradNorm) == b.map(\.gradNorm))
-    #expect(one.bank.trained.all.array == many.bank.trained.all.array)
+    #expect(one.parameters.trained.all.array == many.parameters.trained.all.array)
   }
 
   @Test func microBatchesArePartOfTheMathematics() throws {
@@ -57,12 +57,12 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     let first = try makeTrainer()
     try run(first, 0..<5)
     let second = try makeTrainer(threads: 2)
-    second.bank.trained.all.copy(from: first.bank.trained.all)
+    second.parameters.trained.all.copy(from: first.parameters.trained.all)
     second.optimizer.firstMoment.all.copy(from: first.optimizer.firstMoment.all)
     second.optimizer.secondMoment.all.copy(from: first.optimizer.secondMoment.all)
     second.sum.restore(exponents: first.sum.exponents)
     try run(second, 5..<12)
-    #expect(second.bank.trained.all.array == unbroken.bank.trained.all.array)
+    #expect(second.parameters.trained.all.array == unbroken.parameters.trained.all.array)
     #expect(second.optimizer.secondMoment.all.array == unbroken.optimizer.secondMoment.all.array)
     #expect(second.sum.exponents == unbroken.sum.exponents)
   }
@@ -86,13 +86,13 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
   @Test func infinityStopsTheRunAndNamesATensor() throws {
     let trainer = try makeTrainer()
     try run(trainer, 0..<1)
-    trainer.bank.trained.view(0)[0] = .infinity
+    trainer.parameters.trained.view(0)[0] = .infinity
     #expect(throws: NumericsError.self) { try run(trainer, 1..<2) }
   }
 
   @Test func anotherSeedIsAnotherRun() throws {
     let (a, b) = (try makeTrainer(), try makeTrainer())
-    b.bank.initialize(seed: 4)
+    b.parameters.initialize(seed: 4)
     #expect(try run(a, 0..<1)[0].loss != run(b, 0..<1)[0].loss)
   }
 
@@ -115,7 +115,7 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     let examples = (0..<4).map { _ in trainer.objective.corrupt(nothing, trainer.context(0)) }
     let skipped = try trainer.step(0, examples)
     #expect(skipped.isSkipped && skipped.loss.isNaN && skipped.gradNorm == 0)
-    #expect(trainer.bank.trained.all.array == undisturbed.bank.trained.all.array)
+    #expect(trainer.parameters.trained.all.array == undisturbed.parameters.trained.all.array)
     #expect(trainer.optimizer.secondMoment.all.array.allSatisfy { $0 == 0 })
     // AdamW's bias correction counts updates: the first one is the same whether or not a step was skipped before it.
     let source = SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 16, seed: 1)
@@ -123,7 +123,7 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
       step: 0, rank: 0, plan: trainer.plan, objective: trainer.objective, source: source, context: trainer.context(0))
     _ = try undisturbed.step(0, real)
     #expect(try !trainer.step(1, real).isSkipped)
-    #expect(trainer.bank.trained.all.array == undisturbed.bank.trained.all.array)
+    #expect(trainer.parameters.trained.all.array == undisturbed.parameters.trained.all.array)
     for step in 2..<101 { _ = try trainer.step(step, examples) }
     let error = #expect(throws: DataError.self) { try trainer.step(101, examples) }
     #expect(error?.description.contains("step 102: the last 100 steps had no position with a target for ") == true)
@@ -158,6 +158,6 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     let (exact, float) = (try makeTrainer(), try makeTrainer(sum: .float))
     let (a, b) = (try run(exact, 0..<5), try run(float, 0..<5))
     for (x, y) in zip(a, b) { #expect(abs(x.loss - y.loss) < 1e-6) }
-    #expect(exact.bank.trained.all.array != float.bank.trained.all.array)
+    #expect(exact.parameters.trained.all.array != float.parameters.trained.all.array)
   }
 }

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2154  # shares its variables with scripts/chaos, which sources it
 # The events of scripts/chaos: how each is planned before a start, and how it strikes the job under way.
 
-# Every kind once; scripts/chaos deals them like cards.
+# Every kind once; scripts/chaos draws them at random without replacement.
 kinds=(kill-rank kill-mpirun kill-start kill-open kill-save kill-rename kill-best stop-rank ask-stop terminate full-disk io-error
   read-only stutter flipped-bit cut-file no-state torn-log)
 # The deadly ones once more, for long runs.
@@ -127,7 +127,7 @@ strike() {
       return
       ;;
     kill-open | kill-save | kill-rename | kill-best)
-      # The library strikes by itself; where the call does not come, the run is asked to stop, and another event is drawn.
+      # The library strikes by itself; where the call does not come, the run is signalled to stop, and another event is drawn.
       if wait_for $((target + 4 * interval)); then want='137 75' && kill -USR1 "$job" 2>/dev/null; fi
       return
       ;;

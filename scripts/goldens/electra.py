@@ -70,9 +70,9 @@ def main():
         model.double().eval()
     original, real, drawn, masked, proposed = tokens(torch.Generator().manual_seed(33))
     labels = torch.where(drawn, original, torch.full_like(original, -100))
-    told = generator(input_ids=masked, attention_mask=real, labels=labels)
-    asked = discriminator(input_ids=proposed, attention_mask=real, labels=(proposed != original).long())
-    (told.loss + WEIGHT * asked.loss).backward()
+    generated = generator(input_ids=masked, attention_mask=real, labels=labels)
+    classified = discriminator(input_ids=proposed, attention_mask=real, labels=(proposed != original).long())
+    (generated.loss + WEIGHT * classified.loss).backward()
     tensors = {}
     for name, model in (("discriminator", discriminator), ("generator", generator)):
         for parameter, value in model.named_parameters():
@@ -88,12 +88,12 @@ def main():
         "versions": {m.__name__: m.__version__ for m in (torch, transformers, safetensors)}, "samples": SAMPLES, "length": LENGTH,
         "original": original.flatten().tolist(), "real": real.flatten().tolist(), "drawn": drawn.int().flatten().tolist(),
         "masked": masked.flatten().tolist(), "proposed": proposed.flatten().tolist(), "discriminator_weight": WEIGHT,
-        "generator_loss": told.loss.item(), "discriminator_loss": asked.loss.item(),
+        "generator_loss": generated.loss.item(), "discriminator_loss": classified.loss.item(),
     }  # fmt: skip
     (folder / "golden.json").write_text(json.dumps(golden, separators=(",", ":"), sort_keys=True) + "\n")
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)
-    print("losses", told.loss.item(), asked.loss.item(), "replaced", int((proposed != original).sum()), "of", int(drawn.sum()))
+    print("losses", generated.loss.item(), classified.loss.item(), "replaced", int((proposed != original).sum()), "of", int(drawn.sum()))
 
 
 if __name__ == "__main__":

@@ -74,12 +74,12 @@ def inputs(random):
         clean[row, real[row].sum() - 1] = SEP
     clean[real == 0] = 0
     ordinary = clean >= FIRST
-    asked = ordinary & (torch.rand(clean.shape, generator=random) < 0.4)
-    masked = torch.where(asked & (torch.rand(clean.shape, generator=random) < 0.8), MASK, clean)
+    predicted = ordinary & (torch.rand(clean.shape, generator=random) < 0.4)
+    masked = torch.where(predicted & (torch.rand(clean.shape, generator=random) < 0.8), MASK, clean)
     visible = (torch.rand((SAMPLES, LENGTH, LENGTH), generator=random) < 0.5) & (real[:, None] == 1)
     visible[:, torch.arange(LENGTH), torch.arange(LENGTH)] = False
     visible[:, :, 0] = True
-    return clean, masked, real, ordinary, asked, visible
+    return clean, masked, real, ordinary, predicted, visible
 
 
 def bag_of(row, counts):
@@ -93,7 +93,7 @@ def bag_of(row, counts):
     return [(i, word, weigh(word) / len(ids)) for word, i in first.items()]
 
 
-def compute(model, decoder, kind, clean, masked, real, ordinary, asked, visible):
+def compute(model, decoder, kind, clean, masked, real, ordinary, predicted, visible):
     embeddings = model.bert.embeddings
     hidden = model.bert(input_ids=masked, attention_mask=real).last_hidden_state
     passage = hidden[:, :1]
@@ -105,9 +105,9 @@ def compute(model, decoder, kind, clean, masked, real, ordinary, asked, visible)
         queries = embeddings(inputs_embeds=spread)
     decoded = decoder(queries, rows, visible)
     logits = model.cls(hidden)
-    sums = [cross_entropy(logits[asked], clean[asked], reduction="sum"),
+    sums = [cross_entropy(logits[predicted], clean[predicted], reduction="sum"),
             cross_entropy(model.cls(decoded)[ordinary], clean[ordinary], reduction="sum")]  # fmt: skip
-    counts, weights = [int(asked.sum()), int(ordinary.sum())], [1.0, 1.0]
+    counts, weights = [int(predicted.sum()), int(ordinary.sum())], [1.0, 1.0]
     bags = [bag_of(clean[s], kind["bag"]) for s in range(SAMPLES)] if kind["bag"] else []
     if bags:
         total = 0.0
@@ -139,14 +139,14 @@ def record(name, kind, folder, seed):
     (folder / "generation_config.json").unlink(missing_ok=True)
     tensors = {f"decoder.{n}": p.detach().clone() for n, p in decoder.named_parameters()}
     model, decoder = model.double().eval(), decoder.double().eval()
-    clean, masked, real, ordinary, asked, visible = inputs(random)
-    sums, counts, weights, bags = compute(model, decoder, kind, clean, masked, real, ordinary, asked, visible)
+    clean, masked, real, ordinary, predicted, visible = inputs(random)
+    sums, counts, weights, bags = compute(model, decoder, kind, clean, masked, real, ordinary, predicted, visible)
     loss = sum(w * s / n for w, s, n in zip(weights, sums, counts))
     loss.backward()
     named = list(model.named_parameters()) + [(f"decoder.{n}", p) for n, p in decoder.named_parameters()]
     tensors.update({f"gradient.{n}": p.grad.float().contiguous() for n, p in named if p.grad is not None})
     safetensors.torch.save_file(tensors, str(folder / "expected.safetensors"))
-    terms = [targets(asked, clean), targets(ordinary, clean)]
+    terms = [targets(predicted, clean), targets(ordinary, clean)]
     if bags:
         words = [(s * LENGTH + i, word, w) for s, bag in enumerate(bags) for i, word, w in bag]
         terms.append({"rows": [w[0] for w in words], "ids": [w[1] for w in words], "weights": [w[2] for w in words]})

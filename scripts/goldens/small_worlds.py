@@ -48,7 +48,7 @@ def world(seed):
     return chains
 
 
-def questions(scheme, size):
+def predictions(scheme, size):
     if scheme == "ahead":
         for i in range(L - 1):
             inside = [i + offset for offset in range(1, size + 1) if i + offset < L]
@@ -62,11 +62,11 @@ def questions(scheme, size):
 
 
 def figures(chains, scheme, size, aware):
-    asked = list(questions(scheme, size))
+    predicted = list(predictions(scheme, size))
     joint, labels = {}, {}
     for text in itertools.product(range(V), repeat=L):
         p = [np.prod([chains[y][a][b] for a, b in zip(text, text[1:])]) / V / 2 for y in range(2)]
-        for visible, place, share in asked:
+        for visible, place, share in predicted:
             condition = (visible, tuple(text[i] for i in visible))
             target = (place, text[place]) if aware else text[place]
             joint[condition, target] = joint.get((condition, target), 0) + sum(p) * share

@@ -10,7 +10,7 @@ public struct NodePair: Hashable, Comparable, Sendable {
   public static func < (a: NodePair, b: NodePair) -> Bool { (a.condition, a.target) < (b.condition, b.target) }
 }
 
-/// What an objective links: A[c, t] = P(c, t) / √(P(c) · P(t)), with P the law of its (condition, target) pairs.
+/// The context–target matrix of an objective: A[c, t] = P(c, t) / √(P(c) · P(t)) with P the distribution of its (condition, target) pairs.
 ///
 /// σ₁ is 1, and 1 occurs once for each connected component of the graph of pairs. The best factorisation A ≈ F·Gᵀ of rank k
 /// leaves Σ_{i>k} σᵢ². Rows and columns are sorted by key, so that the same pairs give the same bits whoever counted them.

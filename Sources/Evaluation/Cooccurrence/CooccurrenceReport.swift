@@ -2,7 +2,7 @@ import Collectives
 import Core
 import Kernels
 
-/// What a scheme links in a corpus, estimated from pairs drawn at random.
+/// The context–target co-occurrence of a scheme in a corpus, estimated from pairs drawn at random.
 public struct CooccurrenceReport: Codable, Sendable, Equatable {
   public var scheme: PairScheme
   public var options: PairOptions
@@ -17,7 +17,7 @@ public struct CooccurrenceReport: Codable, Sendable, Equatable {
   public var squaredSum: Double
   /// Σ_{i>k} σᵢ² for k = 0 … the number of values found.
   public var tails: [Double]
-  /// The probability that two pairs with conditions of one shape ask for the same target.
+  /// The probability that two pairs with conditions of one shape have the same target.
   public var collision: Double
   /// 1 for next-token prediction, m, or the mean number of hidden tokens.
   public var targetsPerCondition: Double

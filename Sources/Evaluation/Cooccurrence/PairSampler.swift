@@ -68,21 +68,21 @@ public struct PairSampler: Sendable {
     switch scheme {
     case .ahead(let offsets, let distribution):
       let last = r.below(options.window - 1, 1)
-      // Every place equally often, however few offsets are left in the window.
-      let asked = last + distribution.draw(r.uniformDouble(2), of: min(offsets, options.window - 1 - last))
-      return pair(start, left: (max(0, last - options.neighbours + 1)...last), right: [], asked)
+      // Every position equally often, however few offsets are left in the window.
+      let predicted = last + distribution.draw(r.uniformDouble(2), of: min(offsets, options.window - 1 - last))
+      return pair(start, left: (max(0, last - options.neighbours + 1)...last), right: [], predicted)
     case .masked, .maskedEvenly:
       let hidden = hidden(r)
       let holes = randomSubset(Array(0..<options.window), count: hidden, random.at(position: UInt64(index), site: UInt32(attempt) << 1 | 1))
-      let asked = holes[r.below(hidden, 1)]
+      let predicted = holes[r.below(hidden, 1)]
       let visible = (0..<options.window).filter { !holes.contains($0) }
       return pair(
-        start, left: visible.filter { $0 < asked }.suffix(options.neighbours), right: visible.filter { $0 > asked }.prefix(options.neighbours),
-        asked)
+        start, left: visible.filter { $0 < predicted }.suffix(options.neighbours), right: visible.filter { $0 > predicted }.prefix(options.neighbours),
+        predicted)
     }
   }
 
-  /// The number of hidden tokens; the generator's first two words are the window and the place.
+  /// The number of hidden tokens; the generator's first two words are the window and the position.
   private func hidden(_ r: CounterGenerator) -> Int {
     switch scheme {
     case .ahead: 0
@@ -100,16 +100,16 @@ public struct PairSampler: Sendable {
     return starts[low] + window - windowsBefore[low]
   }
 
-  /// A condition that knows its positions is one list: between which of them the asked place lies would tell the holes of a pattern
+  /// A condition that knows its positions is one list: between which of them the target lies would reveal the holes of a pattern
   /// apart. One that does not has two sides.
-  private func pair(_ start: Int, left: some Collection<Int>, right: some Collection<Int>, _ asked: Int) -> (nodes: NodePair, shape: UInt64)? {
-    let target = tokens[start + asked]
+  private func pair(_ start: Int, left: some Collection<Int>, right: some Collection<Int>, _ predicted: Int) -> (nodes: NodePair, shape: UInt64)? {
+    let target = tokens[start + predicted]
     guard target < Int32(options.vocabulary) else { return nil }
     let all = Array(left) + Array(right)
     let shape = options.positionAware ? hash(all) : 0
     let side = options.positionAware ? 0 : UInt64(left.count)
     let condition = mix64(hash(all.map { Int(tokens[start + $0]) }) ^ mix64(shape ^ side))
-    let place = options.positionAware ? UInt64(asked) << 32 : 0
+    let place = options.positionAware ? UInt64(predicted) << 32 : 0
     return (NodePair(condition, place | UInt64(target)), shape)
   }
 
@@ -137,7 +137,7 @@ public struct PairCounts: Sendable, Equatable {
   /// Pairs counted.
   public var total: Int { pairs.values.reduce(0, +) }
 
-  /// The probability that two pairs whose conditions have one shape, drawn at random, ask for the same target: the mean over shapes,
+  /// The probability that two pairs whose conditions have one shape, drawn at random, have the same target: the mean over shapes,
   /// each by its share of pairs, of Σ n(n - 1) / N(N - 1), which has no bias from the number of pairs.
   public var collision: Double {
     var bySum: [UInt64: (pairs: Int, equal: Int)] = [:]

@@ -1,7 +1,7 @@
 import Core
 import Objectives
 
-/// What an objective shows and asks in a window of a corpus.
+/// What an objective shows and predicts in a window of a corpus.
 public enum PairScheme: Codable, Sendable, Equatable {
   /// The last tokens before a place, and a token at offset δ ∈ 1 … `offsets` further on, δ drawn by `distribution` among those in the window.
   case ahead(offsets: Int, distribution: OffsetDistribution = .uniform)
@@ -10,7 +10,7 @@ public enum PairScheme: Codable, Sendable, Equatable {
   /// The same with a number of hidden tokens drawn evenly from `lowest` … `highest` for every window.
   case maskedEvenly(lowest: Int, highest: Int)
 
-  /// Targets that a condition is asked for together, on average.
+  /// Targets that a condition predicts together, on average.
   public var targetsPerCondition: Double {
     switch self {
     case .ahead(let offsets, _): Double(offsets)
@@ -26,7 +26,7 @@ public struct PairOptions: Codable, Sendable, Equatable {
   public var window = 16
   /// Tokens of a condition: the last so many of a prefix, or so many visible ones on either side of a hidden token.
   public var neighbours = 1
-  /// V′: the most frequent tokens, which alone are asked for; in conditions all others are one.
+  /// V′: the most frequent tokens, which alone are targets; in conditions all others are one.
   public var vocabulary = 256
   /// Pairs drawn, for every scheme.
   public var pairs = 1_000_000

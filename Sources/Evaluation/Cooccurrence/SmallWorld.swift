@@ -48,7 +48,7 @@ public struct SmallWorld: Sendable, Codable, Equatable {
   }
 }
 
-/// What is shown of a small world's text and what is asked.
+/// What is shown of a small world's text and what is predicted.
 public enum SmallWorldScheme: Sendable, Equatable, CustomStringConvertible {
   /// A prefix, every length equally often, and a token 1 … `offsets` further on, all of those inside the text equally often.
   case ahead(offsets: Int)
@@ -67,10 +67,10 @@ public enum SmallWorldScheme: Sendable, Equatable, CustomStringConvertible {
     .ahead(offsets: 1), .ahead(offsets: 2), .ahead(offsets: 3), .ahead(offsets: 4), .masked(hidden: 1), .masked(hidden: 2), .masked(hidden: 3),
   ]
 
-  /// What is visible, what is asked and how often, for texts of `length`.
-  func questions(_ length: Int) -> [(visible: [Int], asked: Int, share: Double)] {
-    func evenly(_ visible: [Int], _ asked: [Int], of patterns: Int) -> [(visible: [Int], asked: Int, share: Double)] {
-      asked.map { (visible, $0, 1 / Double(patterns * asked.count)) }
+  /// What is visible, what is predicted and how often, for texts of `length`.
+  func predictions(_ length: Int) -> [(visible: [Int], predicted: Int, share: Double)] {
+    func evenly(_ visible: [Int], _ predicted: [Int], of patterns: Int) -> [(visible: [Int], predicted: Int, share: Double)] {
+      predicted.map { (visible, $0, 1 / Double(patterns * predicted.count)) }
     }
     switch self {
     case .ahead(let offsets):
@@ -108,12 +108,12 @@ public struct SmallWorldFigures: Sendable, Codable, Equatable {
   public init(_ world: SmallWorld, _ scheme: SmallWorldScheme, positionAware: Bool = true, features: Int = 6) {
     precondition(world.classes == 2, "a probe between \(world.classes) classes")
     var (joint, labels) = ([NodePair: Double](), [UInt64: [Double]]())
-    let (questions, texts, v) = (scheme.questions(world.length), world.texts(), UInt64(world.vocabulary))
-    for (visible, asked, share) in questions {
+    let (predictions, texts, v) = (scheme.predictions(world.length), world.texts(), UInt64(world.vocabulary))
+    for (visible, predicted, share) in predictions {
       let pattern = visible.reduce(UInt64(0)) { $0 | 1 << UInt64($1) }
       for text in texts {
         let condition = visible.reduce(pattern) { $0 << 4 | UInt64(text.tokens[$1]) }
-        let target = UInt64(text.tokens[asked]) + (positionAware ? v * UInt64(asked) : 0)
+        let target = UInt64(text.tokens[predicted]) + (positionAware ? v * UInt64(predicted) : 0)
         joint[NodePair(condition, target), default: 0] += (text.probabilities[0] + text.probabilities[1]) * share
         for label in 0..<2 { labels[condition, default: [0, 0]][label] += text.probabilities[label] * share }
       }

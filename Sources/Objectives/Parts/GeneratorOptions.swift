@@ -58,7 +58,7 @@ extension GeneratorOptions {
 }
 
 extension ModelConfiguration {
-  /// This model with a head that tells replaced tokens. What the head does not have is as `ElectraForPreTraining` says it.
+  /// This model with a head that detects replaced tokens. What the head does not have is as `ElectraForPreTraining` says it.
   var discriminator: ModelConfiguration {
     var shape = self
     (shape.head, shape.tieWordEmbeddings, shape.headTransform) = (.replaced, true, true)

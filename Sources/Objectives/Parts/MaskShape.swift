@@ -31,7 +31,7 @@ public struct SpanLengths: Sendable, Equatable {
 /// *Concretely:* single tokens by `randomSubset`. Otherwise units (tokens, or words) are hidden until `count` positions are: a unit that is
 /// not hidden is drawn evenly, and from it on as many units as the span's length says, as far as they follow each other without a gap inside
 /// a document and are not hidden yet. A unit that would exceed `count` is left out for good and ends its span, as in BERT's whole-word
-/// masking; where not even one unit fits, the first one drawn is hidden whole, so that every sample with an eligible position asks for
+/// masking; where not even one unit fits, the first one drawn is hidden whole, so that every sample with an eligible position predicts
 /// something. Without words exactly `count` positions are hidden.
 public struct MaskShape: Sendable {
   public let wholeWordMask: Bool

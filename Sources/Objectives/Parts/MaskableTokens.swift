@@ -39,12 +39,12 @@ public struct MaskableTokens: Sendable {
     }
   }
 
-  /// Positions of a sample that may be asked for, in rising order: real and not special.
+  /// Positions of a sample that may be targets, in rising order: real and not special.
   public func eligible(_ clean: SampleBatch, _ sample: Int) -> [Int] {
     (0..<clean.length).filter { isEligible(clean, sample * clean.stride + $0) }
   }
 
-  /// Whether the token at an index of `clean.tokens` may be asked for.
+  /// Whether the token at an index of `clean.tokens` may be a target.
   public func isEligible(_ clean: SampleBatch, _ index: Int) -> Bool {
     clean.documentIDs[index] >= 0 && !isSpecial[Int(clean.tokens[index])]
   }
@@ -78,7 +78,7 @@ public func randomSubset(_ positions: [Int], count: Int, _ random: CounterGenera
   return keys[..<min(count, keys.count)].map { Int($0 & 0xFFFF_FFFF) }.sorted()
 }
 
-/// What stands in the input for a token that is asked for: [MASK] with probability `maskReplaceProb`, a random ordinary token with
+/// What stands in the input for a token that is a target: [MASK] with probability `maskReplaceProb`, a random ordinary token with
 /// probability `randomReplaceProb`, otherwise the token itself. Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805.
 public struct Replacement: Sendable {
   public let maskReplaceProb: Double

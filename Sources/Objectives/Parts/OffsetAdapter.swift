@@ -8,7 +8,7 @@ import Tensors
 /// Without the non-linear layer an added vector would be a bias on the logits, the same for every prefix. Offset 1 has no
 /// vector: it is the head's without an adapter. The inner size is the model's width.
 ///
-/// Shapes: k rows that are asked, C width. Declared before the network, whose backward runs after this one.
+/// Shapes: k rows with targets, C width. Declared before the network, whose backward runs after this one.
 struct OffsetAdapter: Sendable {
   let feedForward: FeedForward
   let norm: Norm

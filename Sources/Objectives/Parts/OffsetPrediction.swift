@@ -4,14 +4,14 @@ import Layers
 import Models
 import Tensors
 
-/// A causal transformer that answers for several offsets: g(h, δ) for δ in 1…m, scored by a softmax over the vocabulary.
+/// A causal transformer that predicts several offsets: g(h, δ) for δ in 1…m, scored by a softmax over the vocabulary.
 ///
 /// Offset 1 is always the model's own head, which is what is exported and what evaluation reads. Logits exist for
 /// `VocabularyHead.sliceRows` rows of one offset at a time.
 ///
 /// Legend: n rows of a micro-batch, m offsets, C width, V vocabulary.
 public struct OffsetPrediction: Sendable {
-  /// How the answer learns which offset is asked for.
+  /// How the prediction is conditioned on the offset.
   public enum OffsetConditioning: String, Codable, Sendable, CaseIterable {
     /// A linear head of its own, [V, C], for every offset beyond 1.
     case heads
@@ -30,10 +30,10 @@ public struct OffsetPrediction: Sendable {
   private let adapter: OffsetAdapter?
   private let targetsPerRow: Int
 
-  /// - Parameter targetsPerRow: the most that a row is asked for at once: m, or 1 where offsets are sampled.
+  /// - Parameter targetsPerRow: the most targets of a row at once: m, or 1 where offsets are sampled.
   public init(_ model: ModelConfiguration, offsets: Int, offsetConditioning: OffsetConditioning, targetsPerRow: Int) {
     (self.offsets, self.targetsPerRow) = (offsets, targetsPerRow)
-    // With one offset there is nothing to tell.
+    // With one offset there is nothing to condition on.
     self.offsetConditioning = offsets == 1 ? .heads : offsetConditioning
     var layout = ParameterLayout()
     var plain = model
@@ -55,7 +55,7 @@ public struct OffsetPrediction: Sendable {
   /// The adapter's settings for a model.
   public static func adapterShape(_ model: ModelConfiguration) -> ModelConfiguration { OffsetAdapter.shape(model) }
 
-  /// Required flops of a training step over a target that the adapter answers, the head's not included.
+  /// Required flops of a training step over a target that the adapter predicts, the head's not included.
   var adapterFlops: Double {
     guard offsetConditioning == .embedding else { return 0 }
     let shape = Self.adapterShape(transformer.configuration)
@@ -92,7 +92,7 @@ public struct OffsetPrediction: Sendable {
   // MARK: - Loss
 
   /// The loss sum of the example's single term; backward when the pass has a sink.
-  /// - Complexity: 6·V·C flops a target.
+  /// - Complexity: 6·V·C flops per target.
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scale: Float, _ workspace: ObjectiveWorkspace
   ) -> Double {

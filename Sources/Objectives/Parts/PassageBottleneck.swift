@@ -129,7 +129,7 @@ public struct PassageBottleneck: Sendable {
   // MARK: - Decoder
 
   private func decode(_ clean: SequenceInput, _ hidden: TensorView, _ pass: ObjectivePass, _ w: Workspace) -> TensorView {
-    guard let visible = clean.visible else { preconditionFailure("the clean passage has no visibility") }
+    guard let visible = clean.visible else { preconditionFailure("the clean passage has no attention mask") }
     let (n, length, above) = (clean.rows, clean.length, pass.trained(1, term: 1))
     let (rows, queries, decoded) = (w.rows.first(n), w.queries.first(n), w.decoded.first(n))
     encoder.embedding.forward(clean, above, w.clean, into: rows)
@@ -150,7 +150,7 @@ public struct PassageBottleneck: Sendable {
   /// From the gradient `d` of the decoder's output to those of the decoder, the clean embeddings and the queries; `w.passages` receives that of the
   /// [CLS] vectors.
   private func backwardDecoder(_ clean: SequenceInput, _ d: TensorView, _ pass: ObjectivePass, _ w: Workspace) {
-    guard let visible = clean.visible, let sink = pass.sink else { preconditionFailure("backward needs a visibility and a sink") }
+    guard let visible = clean.visible, let sink = pass.sink else { preconditionFailure("backward needs an attention mask and a sink") }
     let (n, length, above) = (clean.rows, clean.length, pass.trained(1, term: 1))
     let drows = w.drows.first(n)
     block.backward(x: w.queries.first(n), rows: w.rows.first(n), d: d, clean, visible: visible, above, w.block, drows: drows)

@@ -25,23 +25,23 @@ struct PassageMasks: Sendable {
     replacement = Replacement(maskReplaceProb: maskReplaceProb, randomReplaceProb: randomReplaceProb)
   }
 
-  /// The masked passage with its targets, and the clean one with the attentionMask of the decoder's rows and its targets.
+  /// The masked passage with its targets, and the clean one with the attention mask of the decoder's rows and its targets.
   ///
-  /// Of n eligible positions (real, not special) the encoder's mask takes max(1, round(maskRatio · n)); the decoder asks for all of them
+  /// Of n eligible positions (real, not special) the encoder's mask takes max(1, round(maskRatio · n)); the decoder predicts all of them
   /// but position 0. Row i of the decoder sees [CLS] at position 0 and every other real position but itself and round(decoderMaskRatio · n)
-  /// eligible ones drawn for this row of this sample. Rows that are not asked see [CLS] alone.
-  /// - Complexity: O(n² log n) a sample.
+  /// eligible ones drawn for this row of this sample. Rows without a target see [CLS] alone.
+  /// - Complexity: O(n² log n) per sample.
   func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     let whole = clean.input(attentionMask: .bidirectional, documentMasking: false)
     var (masked, decoded) = (whole, whole)
     var visible = AttentionBitmask(samples: clean.count, queries: clean.length, keys: clean.length)
-    var (asked, all) = (Asked(), Asked())
+    var (hidden, all) = (Predicted(), Predicted())
     for sample in 0..<clean.count {
       let random = context.random(clean.sampleIDs[sample])
       let eligible = tokens.eligible(clean, sample)
       let start = sample * clean.length
       for i in chosen(eligible, max(1, share(maskRatio, of: eligible)), random) {
-        asked.add(start + i, whole.tokens[start + i])
+        hidden.add(start + i, whole.tokens[start + i])
         masked.tokens[start + i] = replacement(whole.tokens[start + i], at: i, tokens, random)
       }
       for i in 0..<clean.length { visible[sample, i, 0] = true }
@@ -54,7 +54,7 @@ struct PassageMasks: Sendable {
       }
     }
     decoded.visible = visible
-    return TrainingExample(inputs: [masked, decoded], targets: [asked.targets, all.targets])
+    return TrainingExample(inputs: [masked, decoded], targets: [hidden.targets, all.targets])
   }
 
   private func share(_ ratio: Double, of positions: [Int]) -> Int { Int((ratio * Double(positions.count)).rounded()) }
@@ -64,7 +64,7 @@ struct PassageMasks: Sendable {
     randomSubset(eligible, count: count, random)
   }
 
-  private struct Asked {
+  private struct Predicted {
     var (rows, ids) = ([Int](), [Int32]())
 
     mutating func add(_ row: Int, _ id: Int32) {

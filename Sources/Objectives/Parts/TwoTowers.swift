@@ -66,9 +66,9 @@ struct TwoTowers: Sendable {
     }
   }
 
-  /// The loss sum of the tokens asked for; backward where the pass has a sink. Takes passes 1 and 2.
+  /// The loss sum of the target tokens; backward where the pass has a sink. Takes passes 1 and 2.
   func loss(
-    _ example: TrainingExample, _ asked: TermTargets, _ pass: ObjectivePass, scale: Float, _ w: Workspace,
+    _ example: TrainingExample, _ targets: TermTargets, _ pass: ObjectivePass, scale: Float, _ w: Workspace,
     reader: @escaping VocabularyHead.LogitReader
   ) -> Double {
     let (first, second) = (example.inputs[1], example.inputs[2])
@@ -82,7 +82,7 @@ struct TwoTowers: Sendable {
     }
     let d = w.gradient.first(first.rows)
     d.fill(0)
-    let loss = head.loss(states, asked.tokens, scale: scale, right, w.head, gradient: d, reader: reader)
+    let loss = head.loss(states, targets.tokens, scale: scale, right, w.head, gradient: d, reader: reader)
     guard let da = rightward.beginGradient(first, right, w.rightward), let db = leftward.beginGradient(second, left, w.leftward) else { return loss }
     // Each state stands in one row of the pairs at most.
     forEachNeighbour(first, second) { row, before, after in

@@ -1,4 +1,4 @@
-/// q(δ): how often each distance of a target is asked for.
+/// q(δ): the distribution of the offset of a target.
 public enum OffsetDistribution: String, Codable, Sendable, CaseIterable {
   /// All offsets alike.
   case uniform
@@ -13,7 +13,7 @@ public enum OffsetDistribution: String, Codable, Sendable, CaseIterable {
     }
   }
 
-  /// The offset in 1…m at which the cumulated law passes `uniform` ∈ [0, 1).
+  /// The offset in 1…m at which the cumulative distribution passes `uniform` ∈ [0, 1).
   public func draw(_ uniform: Double, of largest: Int) -> Int {
     let total = (1...largest).reduce(0) { $0 + weight($1) }
     var rest = uniform * total

@@ -4,7 +4,7 @@ import Testing
 @testable import Tokenizers
 
 @Suite("Damaged files end in a sentence")
-struct HostileInputTests {
+struct MalformedInputTests {
   private static let model = #""type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]]"#
   private static let level = #"{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}"#
 
