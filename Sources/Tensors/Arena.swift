@@ -3,7 +3,7 @@ import Glibc
 
 /// Memory of one owner, taken once: layers ask for their matrices before the first step and keep them.
 ///
-/// The same code asks twice: a counting arena adds up the sizes, then a real one of that size is filled.
+/// `Arena.sized` runs the code that asks twice: first to add up the sizes, then in an arena of that size.
 ///
 /// Invariant: `memory` is one allocation of `capacity` floats, 64-byte aligned, freed in `deinit`;
 /// matrices never overlap and start on 64-byte boundaries.
@@ -15,10 +15,23 @@ public final class Arena {
   private let memory: UnsafeMutablePointer<Float>
   private let mapped: Int
 
-  /// An arena that only counts: its matrices must not be touched.
-  public static func counting() -> Arena { Arena(capacity: nil) }
-
   public convenience init(floats: Int) { self.init(capacity: floats) }
+
+  /// An arena of exactly the size that `build` asks for, and what `build` made in it. The value's views are valid as long as the arena.
+  ///
+  /// - Parameter build: takes its matrices from the arena, without touching them. It runs twice, and the first result is dropped.
+  public static func sized<Value>(_ build: (Arena) -> Value) -> (arena: Arena, value: Value) {
+    let arena = Arena(floats: floats(of: build))
+    return (arena, build(arena))
+  }
+
+  /// How many floats `build` asks for, padding included.
+  /// - Parameter build: takes its matrices from the arena, without touching them.
+  public static func floats<Value>(of build: (Arena) -> Value) -> Int {
+    let counting = Arena(capacity: nil)
+    _ = build(counting)
+    return counting.used
+  }
 
   private init(capacity: Int?) {
     self.capacity = capacity
