@@ -38,7 +38,7 @@ public struct RegressionHead: Sendable {
 
   /// The weighted loss sum of m distinct rows. With a sink, scale · d(loss)/d(hidden) is added to `gradient`.
   ///
-  /// - Parameter loss: scores the prediction [m, k] and, where asked, puts scale · d(loss)/d(prediction) in its place.
+  /// - Parameter loss: scores the prediction [m, k] and, if its second argument is true, replaces it by scale · d(loss)/d(prediction).
   /// - Complexity: 6·m·C·k flops with a sink.
   public func loss(
     _ hidden: TensorView, rows: [Int], weights: [Float], _ pass: Pass, _ s: Saved, gradient: TensorView?,
@@ -60,11 +60,11 @@ public struct RegressionHead: Sendable {
 
   /// The same with a regression loss.
   public func loss(
-    _ kind: RegressionLoss, _ hidden: TensorView, rows: [Int], _ targets: RegressionTargets, beta: Double = 1, scale: Float, _ pass: Pass,
-    _ s: Saved, gradient: TensorView?
+    _ kind: RegressionLoss, _ hidden: TensorView, rows: [Int], _ targets: RegressionTargets, scale: Float, _ pass: Pass, _ s: Saved,
+    gradient: TensorView?
   ) -> Double {
     loss(hidden, rows: rows, weights: targets.weights, pass, s, gradient: gradient) {
-      regressionLoss(kind, $0, targets, beta: beta, scale: scale, gradient: $1, rowLosses: $2)
+      regressionLoss(kind, $0, targets, scale: scale, gradient: $1, rowLosses: $2)
     }
   }
 }
