@@ -66,18 +66,42 @@ public func gemm(
     k == k2 && c.rows == m && c.columns == n,
     "cannot multiply [\(m), \(k)] by [\(k2), \(n)] into [\(c.rows), \(c.columns)]")
   gemm(
-    transposeA, transposeB, m, n, k, alpha, a.base, a.columns, b.base, b.columns, beta, c.base, c.columns)
+    Submatrix(a), Submatrix(b), transposeA: transposeA, transposeB: transposeB, into: Submatrix(c), alpha: alpha, beta: beta)
 }
 
-/// The product on raw pointers with leading dimensions, for blocks inside wider matrices.
+/// A block of a wider row-major matrix: element (i, j) is base[i · stride + j].
+struct Submatrix {
+  let base: UnsafeMutablePointer<Float>
+  let rows: Int
+  let columns: Int
+  /// Floats between the starts of two rows: BLAS's leading dimension.
+  let stride: Int
+
+  @inline(__always) init(base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int) {
+    (self.base, self.rows, self.columns, self.stride) = (base, rows, columns, stride)
+  }
+
+  @inline(__always) init(_ matrix: TensorView) {
+    self.init(base: matrix.base, rows: matrix.rows, columns: matrix.columns, stride: matrix.columns)
+  }
+
+  /// Columns column ..< column + columns of some rows of `matrix`.
+  @inline(__always) init(of matrix: TensorView, rows: Range<Int>, column: Int, columns: Int) {
+    self.init(
+      base: matrix.base + rows.lowerBound * matrix.columns + column, rows: rows.count, columns: columns, stride: matrix.columns)
+  }
+}
+
+/// C ← α · op(A) · op(B) + β · C for blocks of wider matrices, which must have fitting shapes.
 @inline(__always) func gemm(
-  _ transposeA: Bool, _ transposeB: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Float, _ a: UnsafePointer<Float>, _ lda: Int,
-  _ b: UnsafePointer<Float>, _ ldb: Int, _ beta: Float, _ c: UnsafeMutablePointer<Float>, _ ldc: Int
+  _ a: Submatrix, _ b: Submatrix, transposeA: Bool = false, transposeB: Bool = false, into c: Submatrix, alpha: Float = 1,
+  beta: Float = 0
 ) {
-  guard m > 0, n > 0 else { return }
+  guard c.rows > 0, c.columns > 0 else { return }
   cblas_sgemm(
-    CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasCount(m), blasCount(n),
-    blasCount(k), alpha, a, blasCount(lda), b, blasCount(ldb), beta, c, blasCount(ldc))
+    CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasCount(c.rows),
+    blasCount(c.columns), blasCount(transposeA ? a.rows : a.columns), alpha, a.base, blasCount(a.stride), b.base, blasCount(b.stride),
+    beta, c.base, blasCount(c.stride))
 }
 
 @inline(__always) private func blasCount(_ value: Int) -> Int32 {

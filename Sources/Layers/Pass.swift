@@ -83,6 +83,15 @@ public struct Pass {
       x, rate: rate, rowsPerSample: input.length, sampleIDs: input.sampleIDs, site: site &+ siteOffset, dropout)
   }
 
+  /// The gradient of a dropped tensor from the gradient `d` of what dropout made of it: `d` itself without dropout, else `copy`, which
+  /// receives d times the mask.
+  func dropped(_ d: TensorView, copy: TensorView, rate: Float, _ input: SequenceInput, site: UInt32) -> TensorView {
+    guard dropout != nil, rate > 0 else { return d }
+    copy.copy(from: d)
+    drop(copy, rate: rate, input, site: site)
+    return copy
+  }
+
   func attentionDropout(rate: Float, _ input: SequenceInput, site: UInt32) -> AttentionDropout? {
     guard let dropout, rate > 0 else { return nil }
     return AttentionDropout(rate: rate, sampleIDs: input.sampleIDs, site: site &+ siteOffset, random: dropout)
