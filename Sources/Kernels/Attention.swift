@@ -36,6 +36,14 @@ public struct AttentionResult {
   public let statistics: TensorView
 
   public init(context: TensorView, statistics: TensorView) { (self.context, self.statistics) = (context, statistics) }
+
+  /// Memory for up to `rows` queries. - Parameter size: C.
+  public init(rows: Int, heads: Int, size: Int, _ arena: Arena) {
+    self.init(context: arena.matrix(rows, size), statistics: arena.matrix(rows * heads, 2))
+  }
+
+  /// The result of the first `count` queries.
+  public func first(_ count: Int) -> AttentionResult { AttentionResult(context: context.first(count), statistics: statistics) }
 }
 
 /// Which keys each query sees.

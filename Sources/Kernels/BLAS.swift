@@ -2,7 +2,7 @@ import COpenBLAS
 import Glibc
 import Tensors
 
-/// The library that multiplies, as it describes itself.
+/// The BLAS library's own description.
 public struct BLASIdentity: Sendable, Equatable {
   /// Version and build options, such as `OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH …`.
   public let configuration: String
@@ -14,8 +14,8 @@ public struct BLASIdentity: Sendable, Equatable {
   /// Whether OpenBLAS chooses its kernel when it is loaded; else it was built for one.
   public var isDynamic: Bool { configuration.contains("DYNAMIC_ARCH") }
 
-  /// How many threads may call OpenBLAS at the same time: it has two buffers for each of the `MAX_THREADS` it was built for, and
-  /// ends the program some way beyond them. `Int.max` where it does not tell.
+  /// How many threads may call OpenBLAS at the same time. It has two buffers for each of the `MAX_THREADS` it was built for, and ends
+  /// the program when more are needed. `Int.max` where the description has no `MAX_THREADS`.
   public var mostCallers: Int {
     let prefix = "MAX_THREADS="
     let word = configuration.split(separator: " ").first { $0.hasPrefix(prefix) }
@@ -28,7 +28,7 @@ public enum BLAS {
   /// Call once before the first product.
   public static func useOneThread() { openblas_set_num_threads(1) }
 
-  /// Asked once: OpenBLAS composes its description in a static buffer, and callers at the same time would read each other's halves.
+  /// Read once, because OpenBLAS writes its description into a static buffer, which concurrent calls would corrupt.
   public static let identity = BLASIdentity(
     configuration: String(cString: openblas_get_config()).split(separator: " ").joined(separator: " "),
     coreName: String(cString: openblas_get_corename()))
@@ -40,10 +40,10 @@ public enum BLAS {
     return names.isEmpty ? nil : Set(names)
   }()
 
-  /// Address space that OpenBLAS takes for each thread at its first product, and never gives back.
+  /// Address space that OpenBLAS allocates for each thread at its first product and never frees.
   public static let bytesPerThread = 128 << 20
 
-  /// Whether the system would give OpenBLAS what so many threads need. Where it does not, OpenBLAS tries for ever.
+  /// Whether the system can allocate the buffers of `threads` threads. If it cannot, OpenBLAS retries without end.
   public static func fits(threads: Int) -> Bool {
     let pieces = (0..<threads).map { _ in mmap(nil, bytesPerThread, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) }
     let given = pieces.filter { $0 != nil && $0 != MAP_FAILED }

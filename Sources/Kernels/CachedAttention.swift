@@ -1,6 +1,6 @@
 import Tensors
 
-/// Keys and values of the positions a decoder has read, for one layer.
+/// The key-value cache of one layer of a decoder.
 public final class KeyValueCache {
   public let keys: TensorView
   public let values: TensorView
@@ -8,8 +8,8 @@ public final class KeyValueCache {
   public private(set) var count = 0
 
   /// - Parameters:
-  ///   - context: the most positions it can hold.
-  ///   - width: C, all heads together.
+  ///   - context: the largest number of positions.
+  ///   - width: C, the sum over heads.
   public init(context: Int, width: Int, _ arena: Arena) {
     keys = arena.matrix(context, width)
     values = arena.matrix(context, width)

@@ -1,3 +1,19 @@
+/// The softmax of one row z [n]: its largest element m, and Σ exp(z - m).
+///
+/// - Parameter replacing: whether z becomes exp(z - m).
+@inline(__always) func softmaxSum(_ z: UnsafeMutablePointer<Float>, _ n: Int, replacing: Bool) -> (largest: Float, sum: Float) {
+  var peak = Lanes(repeating: -.infinity)
+  for i in stride(from: 0, to: n, by: 16) { peak = maximum(peak, load(z, i, n, fill: -.infinity)) }
+  let largest = maximum(peak)
+  var total = Lanes.zero
+  for i in stride(from: 0, to: n, by: 16) {
+    let e = exp(load(z, i, n, fill: -.infinity) - largest)
+    total += e
+    if replacing { store(e, z, i, n) }
+  }
+  return (largest, sum(total))
+}
+
 // The softmax of one row of attention scores: P = exp(scale · S - m) / Σ exp(scale · S - m) over the visible keys, m the largest scaled score.
 
 /// Scores p [n] ← exp(scale · p - m), zero for hidden keys.

@@ -57,19 +57,14 @@ public struct CrossAttention: Sendable {
     let q: TensorView
     /// Keys and values [rows, 2C].
     let kv: TensorView
-    /// [rows, C].
-    let attentionContext: TensorView
-    /// [rows·H, 2].
-    let statistics: TensorView
+    /// Attention context [rows, C] and statistics [rows·H, 2].
+    let result: AttentionResult
 
     public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
       q = arena.matrix(rows, c.hiddenSize)
       kv = arena.matrix(rows, 2 * c.hiddenSize)
-      attentionContext = arena.matrix(rows, c.hiddenSize)
-      statistics = arena.matrix(rows * c.numHeads, 2)
+      result = AttentionResult(rows: rows, heads: c.numHeads, size: c.hiddenSize, arena)
     }
-
-    func result(_ n: Int) -> AttentionResult { AttentionResult(context: attentionContext.first(n), statistics: statistics) }
   }
 
   /// Memory of the kernels, and of gradients in backward.
@@ -92,7 +87,7 @@ public struct CrossAttention: Sendable {
 
   public func forward(_ inputs: Inputs, _ input: SequenceInput, _ pass: Pass, _ s: Saved, _ scratch: Scratch, into y: TensorView) {
     let (queries, pairs) = (s.q.first(inputs.x.rows), s.kv.first(inputs.rows.rows))
-    let result = s.result(inputs.x.rows)
+    let result = s.result.first(inputs.x.rows)
     q.forward(inputs.x, pass, into: queries)
     kv.forward(inputs.rows, pass, into: pairs)
     attention(
@@ -107,7 +102,7 @@ public struct CrossAttention: Sendable {
     into gradients: Gradients
   ) {
     let (n, m) = (inputs.x.rows, inputs.rows.rows)
-    let (result, dcontext, dq, dkv) = (s.result(n), scratch.dcontext.first(n), scratch.dq.first(n), scratch.dkv.first(m))
+    let (result, dcontext, dq, dkv) = (s.result.first(n), scratch.dcontext.first(n), scratch.dq.first(n), scratch.dkv.first(m))
     out.backward(x: result.context, dy: dy, pass, in: group, into: dcontext)
     attentionBackward(
       QueryKeyValue(q: s.q.first(n), kv: s.kv.first(m)), result, dout: dcontext, heads: heads, mask: .bits(inputs.visible),

@@ -33,18 +33,13 @@ public struct SelfAttention: Sendable {
   public struct Saved {
     /// Queries, keys and values, rotated [rows, 3C].
     let qkv: TensorView
-    /// [rows, C].
-    let attentionContext: TensorView
-    /// [rows·H, 2].
-    let statistics: TensorView
+    /// Attention context [rows, C] and statistics [rows·H, 2].
+    let result: AttentionResult
 
     public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
       qkv = arena.matrix(rows, 3 * c.hiddenSize)
-      attentionContext = arena.matrix(rows, c.hiddenSize)
-      statistics = arena.matrix(rows * c.numHeads, 2)
+      result = AttentionResult(rows: rows, heads: c.numHeads, size: c.hiddenSize, arena)
     }
-
-    func result(_ n: Int) -> AttentionResult { AttentionResult(context: attentionContext.first(n), statistics: statistics) }
   }
 
   /// Memory of the kernels, and of gradients in backward.
@@ -68,7 +63,7 @@ public struct SelfAttention: Sendable {
   public func forward(
     _ x: TensorView, _ input: SequenceInput, _ pass: Pass, cache: KeyValueCache? = nil, _ s: Saved, _ scratch: Scratch, into y: TensorView
   ) {
-    let (projected, result) = (s.qkv.first(x.rows), s.result(x.rows))
+    let (projected, result) = (s.qkv.first(x.rows), s.result.first(x.rows))
     qkv.forward(x, pass, into: projected)
     if let rotary { rotate(projected, heads: heads, positions: input.positionIDs, table: rotary) }
     if let cache {
@@ -87,7 +82,7 @@ public struct SelfAttention: Sendable {
     into dx: GradientTarget
   ) {
     let n = x.rows
-    let (result, dcontext, dqkv) = (s.result(n), scratch.dcontext.first(n), scratch.dqkv.first(n))
+    let (result, dcontext, dqkv) = (s.result.first(n), scratch.dcontext.first(n), scratch.dqkv.first(n))
     out.backward(x: result.context, dy: dy, pass, in: group, into: dcontext)
     attentionBackward(
       QueryKeyValue(qkv: s.qkv.first(n)), result, dout: dcontext, heads: heads, mask: .ranges(input.ranges),

@@ -26,7 +26,7 @@ public struct BagTargets {
 }
 
 extension VocabularyHead {
-  /// What a bag needs besides `Saved`.
+  /// Memory of `bagLoss` besides `Saved`.
   public struct BagSaved {
     let largest: TensorView, places: TensorView
 
@@ -61,7 +61,7 @@ extension VocabularyHead {
       let place = start..<start + bag.rows.count
       start = place.upperBound
       maxima(of: x.rows(place), pass, s, b)
-      total += note(targets.rows[bag.words], of: hidden, targets.weights[bag.words], pass) {
+      total += pass.loss(targets.rows[bag.words], of: hidden.rows, targets.weights[bag.words]) {
         bagCrossEntropy(
           logits: b.largest, targets: targets.ids[bag.words], weights: targets.weights[bag.words], scale: scale, gradient: dw != nil, losses: $0)
       }
