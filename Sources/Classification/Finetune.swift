@@ -220,10 +220,7 @@ private final class ScoringMemory {
   private let arena: Arena
 
   init(_ objective: TextClassification, samples: Int, length: Int) {
-    let counting = Arena.counting()
-    _ = objective.workspace(samples: samples, length: length, forBackward: false, counting)
-    arena = Arena(floats: counting.used)
-    workspace = objective.workspace(samples: samples, length: length, forBackward: false, arena)
+    (arena, workspace) = Arena.sized { objective.workspace(samples: samples, length: length, forBackward: false, $0) }
   }
 }
 

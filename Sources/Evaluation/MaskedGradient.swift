@@ -81,13 +81,7 @@ struct MaskedGradient: Sendable {
 
     fileprivate init(_ gradient: MaskedGradient) {
       let encoder = gradient.encoder
-      func build(_ arena: Arena) -> Transformer.Workspace {
-        Transformer.Workspace(encoder, samples: 1, length: encoder.configuration.maxPosition, arena)
-      }
-      let counting = Arena.counting()
-      _ = build(counting)
-      arena = Arena(floats: counting.used)
-      transformer = build(arena)
+      (arena, transformer) = Arena.sized { Transformer.Workspace(encoder, samples: 1, length: encoder.configuration.maxPosition, $0) }
       sink = DoubleGradientSink(gradient.parameters.layout, sketch: gradient.sketch)
     }
   }

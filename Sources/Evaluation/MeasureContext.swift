@@ -91,12 +91,6 @@ public final class ForwardWorkspace {
 
   /// - Parameter samples: the most samples in one pass, each of up to `length` rows.
   public init(_ model: Transformer, samples: Int, length: Int) {
-    func build(_ arena: Arena) -> Transformer.Workspace {
-      Transformer.Workspace(model, samples: samples, length: length, forBackward: false, arena)
-    }
-    let counting = Arena.counting()
-    _ = build(counting)
-    arena = Arena(floats: counting.used)
-    transformer = build(arena)
+    (arena, transformer) = Arena.sized { Transformer.Workspace(model, samples: samples, length: length, forBackward: false, $0) }
   }
 }

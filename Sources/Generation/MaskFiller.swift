@@ -34,13 +34,8 @@ public struct MaskFiller {
     guard tokens.count <= context else {
       throw DataError("the text", "has \(tokens.count) tokens, the model reads \(context).", remedy: "Shorten it.")
     }
-    func build(_ arena: Arena) -> Transformer.Workspace {
-      Transformer.Workspace(model, samples: 1, length: tokens.count, forBackward: false, arena)
-    }
-    let counting = Arena.counting()
-    _ = build(counting)
-    let arena = Arena(floats: counting.used)
-    let workspace = build(arena)
+    let (arena, workspace) = Arena.sized { Transformer.Workspace(model, samples: 1, length: tokens.count, forBackward: false, $0) }
+    defer { withExtendedLifetime(arena) {} }
     let pass = Pass(parameters)
     let input = SequenceInput(
       sampleIDs: [0], length: tokens.count, tokens: tokens,

@@ -38,13 +38,8 @@ public struct MaskedTextGenerator {
     guard tokens.count <= model.configuration.maxPosition else {
       throw DataError("the text", "has \(tokens.count) tokens, the model reads \(model.configuration.maxPosition).", remedy: "Request fewer tokens.")
     }
-    func build(_ arena: Arena) -> Transformer.Workspace {
-      Transformer.Workspace(model, samples: 1, length: tokens.count, forBackward: false, arena)
-    }
-    let counting = Arena.counting()
-    _ = build(counting)
-    let arena = Arena(floats: counting.used)
-    let workspace = build(arena)
+    let (arena, workspace) = Arena.sized { Transformer.Workspace(model, samples: 1, length: tokens.count, forBackward: false, $0) }
+    defer { withExtendedLifetime(arena) {} }
     let total = order == .confidence && passes > 0 ? min(passes, unknown.count) : unknown.count
     var (text, left, chosen) = (tokens, unknown, 0)
     for pass in 1...total {

@@ -15,17 +15,13 @@ public final class TextGenerator {
   public init(_ model: Transformer, _ parameters: ParameterStore) {
     self.model = model
     self.parameters = parameters
-    func build(_ arena: Arena) -> (Transformer.Workspace, [KeyValueCache]) {
-      let c = model.configuration
-      return (
+    let c = model.configuration
+    (arena, (workspace, caches)) = Arena.sized { arena in
+      (
         Transformer.Workspace(model, samples: 1, length: c.maxPosition, forBackward: false, arena),
         (0..<c.numLayers).map { _ in KeyValueCache(context: c.maxPosition, width: c.hiddenSize, arena) }
       )
     }
-    let counting = Arena.counting()
-    _ = build(counting)
-    arena = Arena(floats: counting.used)
-    (workspace, caches) = build(arena)
   }
 
   /// Appends up to `count` tokens to `prompt`.

@@ -45,6 +45,28 @@ public struct AdamWFactors: Sendable {
   }
 }
 
+/// A range of one tensor and of its moments, as an AdamW step updates them.
+public struct AdamWSlice {
+  /// p.
+  public let parameters: UnsafeMutablePointer<Float>
+  /// m.
+  public let firstMoment: UnsafeMutablePointer<Float>
+  /// v.
+  public let secondMoment: UnsafeMutablePointer<Float>
+  /// Elements of each.
+  public let count: Int
+  /// The decoupled weight decay of this tensor.
+  public let decay: Float
+
+  public init(
+    parameters: UnsafeMutablePointer<Float>, firstMoment: UnsafeMutablePointer<Float>, secondMoment: UnsafeMutablePointer<Float>,
+    count: Int, decay: Float
+  ) {
+    (self.parameters, self.firstMoment, self.secondMoment) = (parameters, firstMoment, secondMoment)
+    (self.count, self.decay) = (count, decay)
+  }
+}
+
 /// Hashes of the moments as a step read them.
 public struct MomentHashes: Sendable, Equatable {
   public var first: UInt64
@@ -53,43 +75,41 @@ public struct MomentHashes: Sendable, Equatable {
   public init(first: UInt64, second: UInt64) { (self.first, self.second) = (first, second) }
 }
 
-/// One AdamW step over a range of one tensor, reading the gradient from the exact sum and leaving the sum zero:
+/// One AdamW step over a slice, which reads the gradient from the exact sum and sets the sum to zero:
 ///
 /// g = float(sum · inverse) · factor, m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g²,
 /// p ← p - (lr·decay·p + lr · (m / c₁) / (√(v / c₂) + ε)).
 ///
 /// Small numbers beside 1 (1 - β, lr·decay) are never the difference of two floats.
 ///
-/// - Parameter hashing: whether m and v are hashed on the way.
+/// - Parameter hashing: whether m and v are hashed in the same pass.
 /// - Returns: hashes of m and v as they were before; those of nothing without `hashing`.
-/// - Complexity: 40 bytes of traffic an element: the floor is the memory's bandwidth.
+/// - Complexity: 40 bytes of traffic per element; memory bandwidth is the limit.
 /// Reference: Loshchilov, Hutter, "Decoupled weight decay regularization", 2017, arXiv 1711.05101, algorithm 2.
 @discardableResult public func adamWUpdate(
-  parameters p: UnsafeMutablePointer<Float>, firstMoment m: UnsafeMutablePointer<Float>, secondMoment v: UnsafeMutablePointer<Float>,
-  exactSum sum: UnsafeMutablePointer<Int64>, count: Int, inverse: Double, decay: Float, hashing: Bool = true, _ f: AdamWFactors
+  _ slice: AdamWSlice, exactSum sum: UnsafeMutablePointer<Int64>, inverse: Double, hashing: Bool = true, _ f: AdamWFactors
 ) -> MomentHashes {
-  defer { sum.update(repeating: 0, count: count) }
+  defer { sum.update(repeating: 0, count: slice.count) }
   // Two copies of the loop, each with its own constant.
   return hashing
-    ? update(p, m, v, count, decay: decay, true, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
-    : update(p, m, v, count, decay: decay, false, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
+    ? update(slice, hashing: true, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
+    : update(slice, hashing: false, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
 }
 
-/// The same step from gradients that are floats already; they are left as they are.
+/// The same step from gradients that are floats already and stay unchanged.
 @discardableResult public func adamWUpdate(
-  parameters p: UnsafeMutablePointer<Float>, firstMoment m: UnsafeMutablePointer<Float>, secondMoment v: UnsafeMutablePointer<Float>,
-  gradient: UnsafePointer<Float>, count: Int, decay: Float, hashing: Bool = true, _ f: AdamWFactors
+  _ slice: AdamWSlice, gradient: UnsafePointer<Float>, hashing: Bool = true, _ f: AdamWFactors
 ) -> MomentHashes {
   hashing
-    ? update(p, m, v, count, decay: decay, true, f, eight: { load8(gradient + $0) }, one: { gradient[$0] })
-    : update(p, m, v, count, decay: decay, false, f, eight: { load8(gradient + $0) }, one: { gradient[$0] })
+    ? update(slice, hashing: true, f, eight: { load8(gradient + $0) }, one: { gradient[$0] })
+    : update(slice, hashing: false, f, eight: { load8(gradient + $0) }, one: { gradient[$0] })
 }
 
 @inline(__always) private func update(
-  _ p: UnsafeMutablePointer<Float>, _ m: UnsafeMutablePointer<Float>, _ v: UnsafeMutablePointer<Float>, _ count: Int, decay: Float,
-  _ hashing: Bool, _ f: AdamWFactors, eight: (Int) -> SIMD8<Float>, one: (Int) -> Float
+  _ slice: AdamWSlice, hashing: Bool, _ f: AdamWFactors, eight: (Int) -> SIMD8<Float>, one: (Int) -> Float
 ) -> MomentHashes {
-  let fade = f.learningRate * decay
+  let (p, m, v, count) = (slice.parameters, slice.firstMoment, slice.secondMoment, slice.count)
+  let fade = f.learningRate * slice.decay
   let rate = f.learningRate / f.correction1
   let root = 1 / f.correction2.squareRoot()
   var (hash1, hash2) = (ReplicaHash(), ReplicaHash())

@@ -2,7 +2,7 @@ import COpenBLAS
 import Glibc
 import Tensors
 
-/// The library that multiplies, as it describes itself.
+/// The BLAS library's own description.
 public struct BLASIdentity: Sendable, Equatable {
   /// Version and build options, such as `OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH …`.
   public let configuration: String
@@ -14,8 +14,8 @@ public struct BLASIdentity: Sendable, Equatable {
   /// Whether OpenBLAS chooses its kernel when it is loaded; else it was built for one.
   public var isDynamic: Bool { configuration.contains("DYNAMIC_ARCH") }
 
-  /// How many threads may call OpenBLAS at the same time: it has two buffers for each of the `MAX_THREADS` it was built for, and
-  /// ends the program some way beyond them. `Int.max` where it does not tell.
+  /// How many threads may call OpenBLAS at the same time. It has two buffers for each of the `MAX_THREADS` it was built for, and ends
+  /// the program when more are needed. `Int.max` where the description has no `MAX_THREADS`.
   public var mostCallers: Int {
     let prefix = "MAX_THREADS="
     let word = configuration.split(separator: " ").first { $0.hasPrefix(prefix) }
@@ -28,7 +28,7 @@ public enum BLAS {
   /// Call once before the first product.
   public static func useOneThread() { openblas_set_num_threads(1) }
 
-  /// Asked once: OpenBLAS composes its description in a static buffer, and callers at the same time would read each other's halves.
+  /// Read once, because OpenBLAS writes its description into a static buffer, which concurrent calls would corrupt.
   public static let identity = BLASIdentity(
     configuration: String(cString: openblas_get_config()).split(separator: " ").joined(separator: " "),
     coreName: String(cString: openblas_get_corename()))
@@ -40,10 +40,10 @@ public enum BLAS {
     return names.isEmpty ? nil : Set(names)
   }()
 
-  /// Address space that OpenBLAS takes for each thread at its first product, and never gives back.
+  /// Address space that OpenBLAS allocates for each thread at its first product and never frees.
   public static let bytesPerThread = 128 << 20
 
-  /// Whether the system would give OpenBLAS what so many threads need. Where it does not, OpenBLAS tries for ever.
+  /// Whether the system can allocate the buffers of `threads` threads. If it cannot, OpenBLAS retries without end.
   public static func fits(threads: Int) -> Bool {
     let pieces = (0..<threads).map { _ in mmap(nil, bytesPerThread, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) }
     let given = pieces.filter { $0 != nil && $0 != MAP_FAILED }
@@ -66,18 +66,42 @@ public func gemm(
     k == k2 && c.rows == m && c.columns == n,
     "cannot multiply [\(m), \(k)] by [\(k2), \(n)] into [\(c.rows), \(c.columns)]")
   gemm(
-    transposeA, transposeB, m, n, k, alpha, a.base, a.columns, b.base, b.columns, beta, c.base, c.columns)
+    Submatrix(a), Submatrix(b), transposeA: transposeA, transposeB: transposeB, into: Submatrix(c), alpha: alpha, beta: beta)
 }
 
-/// The product on raw pointers with leading dimensions, for blocks inside wider matrices.
+/// A block of a wider row-major matrix: element (i, j) is base[i · stride + j].
+struct Submatrix {
+  let base: UnsafeMutablePointer<Float>
+  let rows: Int
+  let columns: Int
+  /// Floats between the starts of two rows: BLAS's leading dimension.
+  let stride: Int
+
+  @inline(__always) init(base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int) {
+    (self.base, self.rows, self.columns, self.stride) = (base, rows, columns, stride)
+  }
+
+  @inline(__always) init(_ matrix: TensorView) {
+    self.init(base: matrix.base, rows: matrix.rows, columns: matrix.columns, stride: matrix.columns)
+  }
+
+  /// Columns column ..< column + columns of some rows of `matrix`.
+  @inline(__always) init(of matrix: TensorView, rows: Range<Int>, column: Int, columns: Int) {
+    self.init(
+      base: matrix.base + rows.lowerBound * matrix.columns + column, rows: rows.count, columns: columns, stride: matrix.columns)
+  }
+}
+
+/// C ← α · op(A) · op(B) + β · C for blocks of wider matrices, which must have fitting shapes.
 @inline(__always) func gemm(
-  _ transposeA: Bool, _ transposeB: Bool, _ m: Int, _ n: Int, _ k: Int, _ alpha: Float, _ a: UnsafePointer<Float>, _ lda: Int,
-  _ b: UnsafePointer<Float>, _ ldb: Int, _ beta: Float, _ c: UnsafeMutablePointer<Float>, _ ldc: Int
+  _ a: Submatrix, _ b: Submatrix, transposeA: Bool = false, transposeB: Bool = false, into c: Submatrix, alpha: Float = 1,
+  beta: Float = 0
 ) {
-  guard m > 0, n > 0 else { return }
+  guard c.rows > 0, c.columns > 0 else { return }
   cblas_sgemm(
-    CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasCount(m), blasCount(n),
-    blasCount(k), alpha, a, blasCount(lda), b, blasCount(ldb), beta, c, blasCount(ldc))
+    CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasCount(c.rows),
+    blasCount(c.columns), blasCount(transposeA ? a.rows : a.columns), alpha, a.base, blasCount(a.stride), b.base, blasCount(b.stride),
+    beta, c.base, blasCount(c.stride))
 }
 
 @inline(__always) private func blasCount(_ value: Int) -> Int32 {

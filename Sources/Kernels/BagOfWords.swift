@@ -1,15 +1,15 @@
 import Tensors
 
-// Legend: n rows, V vocabulary, C width. A bag asks one distribution, made of the largest logit of each column over some rows,
-// for several words at once.
+// Legend: n rows, V vocabulary size, C hidden size. A bag scores several target words with one distribution: the softmax of the largest
+// logit of each column over some rows.
 
-/// Where a row of `z` [n, V] exceeds `largest` [V], it takes its place, and `places` [V] the row's number, `firstRow` + r. Rows come in
-/// rising order, so that of equal logits the lowest row keeps the place.
+/// Running maxima of columns: `largest` [V] ← max(largest, rows of `z` [n, V]), and `places` [V] ← the number `firstRow` + r of the row
+/// that has the maximum. Rows are read in rising order; of equal logits the lowest row is kept.
 ///
-/// Row numbers stand in floats, which hold them exactly below 2²⁴.
+/// Row numbers are stored as floats, which are exact below 2²⁴.
 public func raiseMaxima(_ z: TensorView, firstRow: Int, largest: TensorView, places: TensorView) {
   let v = z.columns
-  precondition(largest.count == v && places.count == v, "one maximum and one place a column of \(v)")
+  precondition(largest.count == v && places.count == v, "one maximum and one place per column of \(v)")
   precondition(firstRow + z.rows < 1 << 24, "row \(firstRow + z.rows) is beyond what a float counts")
   for row in 0..<z.rows {
     let p = z.base + row * v
@@ -28,20 +28,15 @@ public func raiseMaxima(_ z: TensorView, firstRow: Int, largest: TensorView, pla
 /// - Parameters:
 ///   - logits: [1, V]; becomes its gradient scale · (Σ w · softmax(u) - Σₖ wₖ · onehot(tₖ)) when `gradient`.
 ///   - targets: ids in 0 ..< V; one that comes twice counts twice.
-///   - losses: places for the weighted loss of each word, the very numbers that are added.
+///   - losses: receives the weighted loss of each word, as it is added.
 /// - Returns: the loss, unscaled, added in order of the words in double precision.
 public func bagCrossEntropy(
   logits: TensorView, targets: ArraySlice<Int32>, weights: ArraySlice<Float>, scale: Float, gradient: Bool = true,
   losses: UnsafeMutablePointer<Double>? = nil
 ) -> Double {
   let (u, v) = (logits.base, logits.columns)
-  precondition(logits.rows == 1 && targets.count == weights.count, "one row of logits, and one weight a word")
-  var peak = Lanes(repeating: -.infinity)
-  for i in stride(from: 0, to: v, by: 16) { peak = maximum(peak, load(u, i, v, fill: -.infinity)) }
-  let top = maximum(peak)
-  var total = Lanes.zero
-  for i in stride(from: 0, to: v, by: 16) { total += exp(load(u, i, v, fill: -.infinity) - top) }
-  let denominator = sum(total)
+  precondition(logits.rows == 1 && targets.count == weights.count, "one row of logits, and one weight per word")
+  let (top, denominator) = softmaxSum(u, v, replacing: false)
   let logarithm = naturalLogarithm(Double(denominator))
   var (loss, weight): (Double, Float) = (0, 0)
   for (k, (target, w)) in zip(targets, weights).enumerated() {
@@ -58,8 +53,8 @@ public func bagCrossEntropy(
   return loss
 }
 
-/// The gradient of the column maxima of x·Wᵀ, which reaches the rows that have them alone: dx[p] += d · W[j] and dW[j] += d · x[p] with
-/// p the place of column j, columns in rising order.
+/// The gradient of the column maxima of x·Wᵀ: dx[p] += d · W[j] and dW[j] += d · x[p] for columns j in rising order, p the row that has
+/// the maximum of column j.
 ///
 /// Shapes: `d`, `places` [V]; `x`, `dx` [n, C]; `w`, `dw` [V, C].
 /// - Complexity: 4·V·C flops.

@@ -1,6 +1,6 @@
 import Tensors
 
-/// Keys and values of the positions a decoder has read, for one layer.
+/// The key-value cache of one layer of a decoder.
 public final class KeyValueCache {
   public let keys: TensorView
   public let values: TensorView
@@ -8,8 +8,8 @@ public final class KeyValueCache {
   public private(set) var count = 0
 
   /// - Parameters:
-  ///   - context: the most positions it can hold.
-  ///   - width: C, all heads together.
+  ///   - context: the largest number of positions.
+  ///   - width: C, the sum over heads.
   public init(context: Int, width: Int, _ arena: Arena) {
     keys = arena.matrix(context, width)
     values = arena.matrix(context, width)
@@ -29,9 +29,9 @@ public final class KeyValueCache {
   }
 }
 
-/// Causal attention of new positions over everything in the cache, which they join first.
+/// Causal attention of new positions over all positions in the cache, to which their keys and values are appended first.
 ///
-/// The bits differ from `attention`, whose products have other shapes: nothing compares the two bit for bit.
+/// The bits differ from those of `attention`, whose products have other shapes.
 /// - Parameters:
 ///   - qkv: [n, 3·C], queries, keys and values of the n next positions.
 ///   - out: [n, C].
@@ -46,21 +46,14 @@ public func cachedAttention(qkv: TensorView, heads: Int, cache: KeyValueCache, i
   let scale = 1 / Float(d).squareRoot()
   for row in 0..<qkv.rows {
     let visible = start + row + 1
+    let p = Submatrix(base: scratch.base, rows: 1, columns: visible, stride: visible)
     for head in 0..<heads {
-      let query = qkv.base + row * 3 * c + head * d
-      let p = scratch.base
-      gemm(false, true, 1, visible, d, scale, query, 3 * c, cache.keys.base + head * d, c, 0, p, visible)
-      var peak = Lanes(repeating: -.infinity)
-      for i in stride(from: 0, to: visible, by: 16) { peak = maximum(peak, load(p, i, visible, fill: -.infinity)) }
-      let top = maximum(peak)
-      var total = Lanes.zero
-      for i in stride(from: 0, to: visible, by: 16) {
-        let e = exp(load(p, i, visible, fill: -.infinity) - top)
-        total += e
-        store(e, p, i, visible)
+      func block(_ matrix: TensorView, _ rows: Range<Int>) -> Submatrix {
+        Submatrix(of: matrix, rows: rows, column: head * d, columns: d)
       }
-      gemm(
-        false, false, 1, d, visible, 1 / sum(total), p, visible, cache.values.base + head * d, c, 0, out.base + row * c + head * d, c)
+      gemm(block(qkv, row..<row + 1), block(cache.keys, 0..<visible), transposeB: true, into: p, alpha: scale)
+      let inverse = softmaxNumerators(p.base, visible, VisibleRange(first: 0, end: visible), scale: 1).inverse
+      gemm(p, block(cache.values, 0..<visible), into: block(out, row..<row + 1), alpha: inverse)
     }
   }
 }

@@ -10,7 +10,7 @@ public func broadcastRow(_ bias: TensorView, into y: TensorView) {
 public func sumRows(_ x: TensorView, into sums: TensorView) {
   precondition(sums.count == x.columns, "\(sums.count) sums for \(x.columns) columns")
   let n = x.columns
-  // Strips of four vectors stay in registers while all rows pass.
+  // The sums of four vectors of columns stay in registers over all rows.
   for start in stride(from: 0, to: n, by: 64) {
     var (a, b, c, d) = (Lanes.zero, Lanes.zero, Lanes.zero, Lanes.zero)
     for row in 0..<x.rows {

@@ -24,7 +24,7 @@ public func gatherRows(_ table: TensorView, _ ids: [Int32], into y: TensorView, 
 /// - Returns: the distinct ids in rising order, one for each row of `sums`.
 /// - Complexity: O(n log n) for sorting and n·C additions.
 public func scatterRows(_ ids: [Int32], dy: TensorView, into sums: TensorView) -> [Int32] {
-  precondition(dy.rows == ids.count && sums.columns == dy.columns, "one gradient row an id")
+  precondition(dy.rows == ids.count && sums.columns == dy.columns, "one gradient row per id")
   // A key holds the id above the row, so that sorting keys sorts by id and keeps the order of rows.
   var keys = [UInt64](unsafeUninitializedCapacity: ids.count) { buffer, count in
     for i in 0..<ids.count { buffer[i] = UInt64(UInt32(bitPattern: ids[i])) << 32 | UInt64(i) }

@@ -1,7 +1,7 @@
 import Tensors
 
-// Gradients meet as 64-bit integers: q = round(g · 2^e) with one exponent e a tensor. Integer addition is
-// associative, so the sum over micro-batches, threads and ranks has one value whatever the order.
+// Gradients are summed as 64-bit integers: q = round(g · 2^e) with one exponent e per tensor. Integer addition is
+// associative, so the sum over micro-batches, threads and ranks does not depend on the order.
 //
 // Rounding adds 1.5·2⁵², whose last bit is worth one: the low 52 bits of the sum are then the integer,
 // to nearest, ties to even. That holds for |g · 2^e| below 2⁵¹; `exactLimit` is the border callers check.
@@ -15,7 +15,7 @@ public let exactLimit = 0x1p51
 ///   - scale: a power of two.
 /// - Returns: the bit pattern of the largest |gradient|; a NaN or an infinity gives at least that of infinity,
 ///   and then, or when |gradient|·scale reaches `exactLimit`, the sum means nothing and the caller must drop it.
-/// - Complexity: 20 bytes of traffic an element.
+/// - Complexity: 20 bytes of traffic per element.
 public func accumulateExactly(_ gradient: TensorView, scale: Double, into sum: UnsafeMutablePointer<Int64>) -> UInt32 {
   let g = gradient.base
   let n = gradient.count
@@ -100,7 +100,7 @@ public func squaresOfFloats(_ sum: UnsafePointer<Float>, count: Int) -> (squares
 ///   - parts: `ranks` contributions of `count` integers each, one after the other.
 ///   - range: which of the `count` elements belong to the tensor with this `inverse`.
 ///   - gradient: element `range.lowerBound` of the result.
-/// - Complexity: 8 · ranks + 4 bytes of traffic an element.
+/// - Complexity: 8 · ranks + 4 bytes of traffic per element.
 public func roundExactSum(
   of parts: UnsafePointer<Int64>, ranks: Int, count: Int, range: Range<Int>, inverse: Double, into gradient: UnsafeMutablePointer<Float>
 ) {

@@ -26,7 +26,15 @@ public struct ProductCheck {
   public init(_ product: @escaping (Call) -> Void = ProductCheck.blas) { self.product = product }
 
   public static func blas(_ call: Call) {
-    gemm(call.transposeA, call.transposeB, call.m, call.n, call.k, 1, call.a, call.lda, call.b, call.ldb, call.beta, call.c, call.ldc)
+    func operand(_ base: UnsafePointer<Float>, _ rows: Int, _ columns: Int, _ stride: Int, transposed: Bool) -> Submatrix {
+      let base = UnsafeMutablePointer(mutating: base)
+      return transposed
+        ? Submatrix(base: base, rows: columns, columns: rows, stride: stride) : Submatrix(base: base, rows: rows, columns: columns, stride: stride)
+    }
+    gemm(
+      operand(call.a, call.m, call.k, call.lda, transposed: call.transposeA), operand(call.b, call.k, call.n, call.ldb, transposed: call.transposeB),
+      transposeA: call.transposeA, transposeB: call.transposeB,
+      into: Submatrix(base: call.c, rows: call.m, columns: call.n, stride: call.ldc), beta: call.beta)
   }
 
   /// The first product that is wrong, as a sentence; nil when all are right.

@@ -2,7 +2,7 @@ import Tensors
 
 // Legend: m rows, k numbers per row.
 
-/// How far a predicted row is from its target.
+/// The loss of a predicted row y against its target t.
 public enum RegressionLoss: String, Codable, Sendable, CaseIterable {
   /// (y - t)².
   case l2
@@ -14,7 +14,7 @@ public enum RegressionLoss: String, Codable, Sendable, CaseIterable {
   case cosine
 }
 
-/// What rows of numbers are compared with.
+/// Targets of predicted rows.
 public struct RegressionTargets {
   /// [m, k].
   public var values: [Float]
@@ -34,7 +34,7 @@ public struct RegressionTargets {
 /// - Parameters:
 ///   - y: [m, k]; overwritten where `gradient`.
 ///   - beta: of smooth-l1, above 0.
-///   - rowLosses: m places for the weighted loss of each row, the very numbers that are added.
+///   - rowLosses: receives the m weighted losses of the rows, as they are added.
 /// - Returns: the sum, unscaled, added in order in double precision.
 /// - Complexity: m·k operations in double precision.
 public func regressionLoss(

@@ -1,8 +1,8 @@
-/// A running hash of floats by their bits, cheap enough to ride along in a pass that reads them anyway.
+/// A running hash of the bits of floats, cheap enough to compute in a pass that reads them for another purpose.
 ///
 /// *Concretely:* element i goes to lane i mod 8; each lane keeps s₁ += x and s₂ += s₁ modulo 2³² (Fletcher's sums), so that
-/// any flipped bit changes s₁, and values that change places change s₂. `value` mixes the sixteen sums into 64 bits.
-/// It finds accidents, not adversaries.
+/// any flipped bit changes s₁, and exchanged values change s₂. `value` mixes the sixteen sums into 64 bits.
+/// It detects accidental errors and is not a cryptographic hash.
 public struct ReplicaHash: Sendable {
   @usableFromInline var first = SIMD8<UInt32>.zero
   @usableFromInline var second = SIMD8<UInt32>.zero
@@ -37,7 +37,7 @@ public func mixed(_ hash: UInt64, _ word: UInt64) -> UInt64 {
 
 /// The hash of `count` floats.
 ///
-/// - Complexity: one read of 4 bytes an element.
+/// - Complexity: one read of 4 bytes per element.
 public func replicaHash(_ values: UnsafePointer<Float>, count: Int) -> UInt64 {
   var hash = ReplicaHash()
   var i = 0

@@ -1,6 +1,6 @@
 import Tensors
 
-/// Cross-entropy of yes-or-no questions, in place: loss = Σ wᵢ · (ln(1 + exp zᵢ) - yᵢ·zᵢ) with zᵢ = logitᵢ + offsetᵢ, and the logits
+/// Binary cross-entropy with logits, in place: loss = Σ wᵢ · (ln(1 + exp zᵢ) - yᵢ·zᵢ) with zᵢ = logitᵢ + offsetᵢ, and the logits
 /// become their gradient scale · wᵢ · (σ(zᵢ) - yᵢ).
 ///
 /// - Parameters:
@@ -8,8 +8,8 @@ import Tensors
 ///   - targets: n labels in 0 ... 1.
 ///   - offsets: n constants added to the logits; none when empty.
 ///   - weights: n loss weights.
-///   - gradient: whether the logits become their gradient; otherwise they are left as they are.
-///   - rowLosses: n places for the weighted loss of each row, the very numbers that are added.
+///   - gradient: whether the logits become their gradient; otherwise they do not change.
+///   - rowLosses: receives the n weighted losses of the rows, as they are added.
 /// - Returns: the weighted sum of losses, unscaled, added in row order in double precision.
 public func sigmoidCrossEntropy(
   logits: TensorView, targets: [Float], offsets: [Float] = [], weights: [Float], scale: Float, gradient: Bool = true,

@@ -2,7 +2,7 @@ import Core
 import Kernels
 import Tensors
 
-/// Scores of classes from one vector a sample, in the form of a library's class for sequence classification.
+/// Class scores from one vector per sample, in the form of the `transformers` classes for sequence classification.
 ///
 /// *Concretely:* with x [n, C] and D dropout,
 /// - `linear`: W·D(x) + b;
@@ -10,7 +10,7 @@ import Tensors
 /// - `dense`: W·D(gelu(V·D(x) + c)) + b, as `ElectraForSequenceClassification` does;
 /// - `score`: W·x, as `GPT2ForSequenceClassification` and `LlamaForSequenceClassification` do from the last token.
 ///
-/// Shapes: W [classes, C], V [C, C]. V and c stand under `<name>.dense`, W and b under `<name>`.
+/// Shapes: W [classes, C], V [C, C]. V and c are named `<name>.dense`, W and b `<name>`.
 public struct ClassificationHead: Sendable {
   public enum Kind: String, Codable, Sendable, CaseIterable {
     case linear, pooler, dense, score
@@ -22,7 +22,7 @@ public struct ClassificationHead: Sendable {
   private let dropoutRate: Float
   private let group: Range<Int>
 
-  /// Dropout sites apart from those of the transformer.
+  /// Dropout sites different from those of the transformer.
   private static let (outputSite, inputSite): (UInt32, UInt32) = (8, 9)
 
   public init(_ name: String, _ kind: Kind, classes: Int, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
@@ -36,7 +36,7 @@ public struct ClassificationHead: Sendable {
     dropoutRate = c.dropout
   }
 
-  /// What the backward pass needs, [samples, C] each.
+  /// Activations for the backward pass, [samples, C] each.
   public struct Saved {
     let dense: TensorView, active: TensorView, scores: TensorView
 
@@ -49,7 +49,7 @@ public struct ClassificationHead: Sendable {
 
   private var activation: PointwiseActivation { kind == .pooler ? .tanh : .gelu }
 
-  /// The scores [n, classes]. `x` is overwritten by what dropout leaves of it.
+  /// The scores [n, classes]. `x` is overwritten by D(x).
   public func forward(_ x: TensorView, _ input: SequenceInput, _ pass: Pass, _ s: Saved) -> TensorView {
     let (n, scores) = (x.rows, s.scores.first(x.rows))
     if kind == .linear { drop(x, input, pass, Self.outputSite) }
@@ -65,7 +65,7 @@ public struct ClassificationHead: Sendable {
     return scores
   }
 
-  /// Reports the gradients of the head's parameters, and puts d(loss)/dx into `dx` [n, C].
+  /// Adds the gradients of the head's parameters to the sink, and writes d(loss)/dx to `dx` [n, C].
   /// - Parameter dScores: d(loss)/d(scores), [n, classes].
   public func backward(x: TensorView, dScores: TensorView, _ input: SequenceInput, _ pass: Pass, _ s: Saved, into dx: TensorView) {
     let n = x.rows
@@ -74,7 +74,7 @@ public struct ClassificationHead: Sendable {
       pass.gradients.add(group)
       return kind == .linear ? drop(dx, input, pass, Self.outputSite) : ()
     }
-    // Read for the weights' gradient first, then overwritten by its own.
+    // Read for the weights' gradient first, then overwritten by its own gradient.
     let (dense, active) = (s.dense.first(n), s.active.first(n))
     output.backward(x: active, dy: dScores, pass, in: group, into: active)
     drop(active, input, pass, Self.outputSite)

@@ -2,21 +2,24 @@ import Core
 import Kernels
 import Tensors
 
-/// Multi-head attention of queries over the rows of another sequence, each query seeing its own set of them:
+/// Multi-head attention of queries over the rows of another sequence, each query with its own set of visible rows:
 /// `y = Attention(x·W_q + b_q, r·W_kv + b_kv) · W_out + b_out`.
 ///
-/// Shapes: x, y [n, C], rows r [m, C]; `q` [n, C]; `kv` [m, 2C], keys first; `mixed` [n, C]; `statistics` [n·H, 2].
-/// Saved for backward: x, r, q, kv, mixed, statistics.
+/// Shapes: x, y [n, C]; rows r [m, C].
 public struct CrossAttention: Sendable {
   public let q: Linear
   public let kv: Linear
   public let out: Linear
   public let heads: Int
   public let dropout: Float
+  /// Dropout site of the attention weights.
+  public let site: UInt32
 
-  public init(_ name: String, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
+  /// Appends `name.out`, `name.q` and `name.kv` to the layout.
+  public init(_ name: String, _ c: ModelConfiguration, site: UInt32, into layout: inout ParameterLayout) {
     heads = c.numHeads
     dropout = c.attentionDropout
+    self.site = site
     func linear(_ part: String, _ outputs: Int) -> Linear {
       Linear(
         "\(name).\(part)", inputs: c.hiddenSize, outputs: outputs, bias: c.bias, inputMajor: false, deviation: c.initializerRange, into: &layout)
@@ -26,33 +29,85 @@ public struct CrossAttention: Sendable {
     kv = linear("kv", 2 * c.hiddenSize)
   }
 
-  public func forward(
-    _ x: TensorView, rows: TensorView, _ input: SequenceInput, visible: AttentionBitmask, _ pass: Pass, site: UInt32, q projected: TensorView,
-    kv pairs: TensorView, mixed: TensorView, statistics: TensorView, scratch: TensorView, into y: TensorView
-  ) {
-    q.forward(x, pass, into: projected)
-    kv.forward(rows, pass, into: pairs)
-    maskedAttention(
-      q: projected, kv: pairs, heads: heads, visible: visible, dropout: pass.attentionDropout(rate: dropout, input, site: site),
-      into: mixed, statistics: statistics, scratch: scratch)
-    out.forward(mixed, pass, into: y)
+  /// What the layer reads; it must stay unchanged until backward.
+  public struct Inputs {
+    /// What queries are made of [n, C].
+    public var x: TensorView
+    /// What keys and values are made of [m, C].
+    public var rows: TensorView
+    /// Which rows each query sees.
+    public var visible: AttentionBitmask
+
+    public init(x: TensorView, rows: TensorView, visible: AttentionBitmask) { (self.x, self.rows, self.visible) = (x, rows, visible) }
   }
 
-  /// - Parameters:
-  ///   - dmixed, dq: scratch [n, C]; neither may be `dy`.
-  ///   - dkv: scratch [m, 2C].
-  ///   - dx: receives the gradient of x, added.
-  ///   - drows: receives the gradient of the rows.
+  /// Where the gradients of the inputs go.
+  public struct Gradients {
+    /// [n, C]: the gradient of x is added.
+    public var addingTo: TensorView
+    /// [m, C]: the gradient of the rows is written.
+    public var rows: TensorView
+
+    public init(addingTo: TensorView, rows: TensorView) { (self.addingTo, self.rows) = (addingTo, rows) }
+  }
+
+  /// What backward reads besides the inputs, for up to `rows` queries and as many keys.
+  public struct Saved {
+    /// [rows, C].
+    let q: TensorView
+    /// Keys and values [rows, 2C].
+    let kv: TensorView
+    /// Attention context [rows, C] and statistics [rows·H, 2].
+    let result: AttentionResult
+
+    public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
+      q = arena.matrix(rows, c.hiddenSize)
+      kv = arena.matrix(rows, 2 * c.hiddenSize)
+      result = AttentionResult(rows: rows, heads: c.numHeads, size: c.hiddenSize, arena)
+    }
+  }
+
+  /// Memory of the kernels, and of gradients in backward.
+  public struct Scratch {
+    /// Gradient of the attention context [rows, C].
+    let dcontext: TensorView
+    let dq: TensorView
+    let dkv: TensorView
+    let kernel: TensorView
+
+    /// - Parameter dcontext: [rows, C]; may be shared with other layers, but is not the `dy` or a gradient of a backward pass.
+    public init(_ c: ModelConfiguration, rows: Int, sharing dcontext: TensorView, _ arena: Arena) {
+      self.dcontext = dcontext
+      dq = arena.matrix(rows, c.hiddenSize)
+      dkv = arena.matrix(rows, 2 * c.hiddenSize)
+      let size = attentionScratch(length: c.maxPosition)
+      kernel = arena.matrix(size.rows, size.columns)
+    }
+  }
+
+  public func forward(_ inputs: Inputs, _ input: SequenceInput, _ pass: Pass, _ s: Saved, _ scratch: Scratch, into y: TensorView) {
+    let (queries, pairs) = (s.q.first(inputs.x.rows), s.kv.first(inputs.rows.rows))
+    let result = s.result.first(inputs.x.rows)
+    q.forward(inputs.x, pass, into: queries)
+    kv.forward(inputs.rows, pass, into: pairs)
+    attention(
+      QueryKeyValue(q: queries, kv: pairs), heads: heads, mask: .bits(inputs.visible),
+      dropout: pass.attentionDropout(rate: dropout, input, site: site), into: result, scratch: scratch.kernel)
+    out.forward(result.context, pass, into: y)
+  }
+
+  /// The gradients of the inputs from `dy` [n, C], which may be the view that they are added to.
   public func backward(
-    x: TensorView, rows: TensorView, q projected: TensorView, kv pairs: TensorView, mixed: TensorView, statistics: TensorView,
-    dy: TensorView, _ input: SequenceInput, visible: AttentionBitmask, _ pass: Pass, site: UInt32, in group: Range<Int>, dmixed: TensorView,
-    dq: TensorView, dkv: TensorView, scratch: TensorView, addingTo dx: TensorView, into drows: TensorView
+    _ inputs: Inputs, _ s: Saved, dy: TensorView, _ input: SequenceInput, _ pass: Pass, in group: Range<Int>, _ scratch: Scratch,
+    into gradients: Gradients
   ) {
-    out.backward(x: mixed, dy: dy, pass, in: group, into: dmixed)
-    maskedAttentionBackward(
-      q: projected, kv: pairs, out: mixed, dout: dmixed, heads: heads, visible: visible,
-      dropout: pass.attentionDropout(rate: dropout, input, site: site), statistics: statistics, into: dq, dkv: dkv, scratch: scratch)
-    q.backward(x: x, dy: dq, pass, in: group, into: dx, accumulate: true)
-    kv.backward(x: rows, dy: dkv, pass, in: group, into: drows)
+    let (n, m) = (inputs.x.rows, inputs.rows.rows)
+    let (result, dcontext, dq, dkv) = (s.result.first(n), scratch.dcontext.first(n), scratch.dq.first(n), scratch.dkv.first(m))
+    out.backward(x: result.context, dy: dy, pass, in: group, into: dcontext)
+    attentionBackward(
+      QueryKeyValue(q: s.q.first(n), kv: s.kv.first(m)), result, dout: dcontext, heads: heads, mask: .bits(inputs.visible),
+      dropout: pass.attentionDropout(rate: dropout, input, site: site), into: QueryKeyValue(q: dq, kv: dkv), scratch: scratch.kernel)
+    q.backward(x: inputs.x, dy: dq, pass, in: group, into: gradients.addingTo, accumulate: true)
+    kv.backward(x: inputs.rows, dy: dkv, pass, in: group, into: gradients.rows)
   }
 }

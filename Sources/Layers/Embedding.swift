@@ -2,11 +2,11 @@ import Core
 import Kernels
 import Tensors
 
-/// What stands at the bottom of a transformer: tokens or values become rows of width C, plus positions and token types,
-/// then BERT's norm for post-norm models, then dropout.
+/// The input layer of a transformer: embeds tokens or projects values to rows of width C, adds positions and token types, then applies
+/// BERT's norm (post-norm models) and dropout.
 ///
 /// *Concretely:* `x = E_token[id] (or values · W + b) + E_position[p] + E_type[0]`, in rows of `resolvedEmbeddingSize`.
-/// All gradients of this layer complete last, so its parameters stand at the end of the layout.
+/// The gradients of this layer complete last, so its parameters are at the end of the layout.
 public struct InputEmbedding: Sendable {
   public let token: Int?
   public let values: Linear?

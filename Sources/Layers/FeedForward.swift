@@ -4,7 +4,7 @@ import Tensors
 
 /// The position-wise feed-forward layer: `y = f(x·W_up + b_up) · W_down + b_down`, with f GELU, or SwiGLU over a doubled `up`.
 ///
-/// Shapes: x, y [n, C]; `up` [n, F] or [n, 2F] (gate first); `inner` [n, F]. Saved for backward: x, up, inner.
+/// Shapes: x, y [n, C].
 public struct FeedForward: Sendable {
   public let up: Linear
   public let down: Linear
@@ -21,7 +21,33 @@ public struct FeedForward: Sendable {
 
   public static func upWidth(_ c: ModelConfiguration) -> Int { c.activation == .swiglu ? 2 * c.intermediateSize : c.intermediateSize }
 
-  public func forward(_ x: TensorView, _ pass: Pass, up u: TensorView, inner: TensorView, into y: TensorView) {
+  /// What backward reads besides x, for up to `rows` rows.
+  public struct Saved {
+    /// x·W_up + b_up [rows, F], or [rows, 2F] with the gate first.
+    let up: TensorView
+    /// f(up) [rows, F].
+    let inner: TensorView
+
+    public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
+      up = arena.matrix(rows, upWidth(c))
+      inner = arena.matrix(rows, c.intermediateSize)
+    }
+  }
+
+  /// Gradients of what forward saves.
+  public struct Scratch {
+    let dinner: TensorView
+    let dup: TensorView
+
+    public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
+      dinner = arena.matrix(rows, c.intermediateSize)
+      // GELU's backward works in place.
+      dup = c.activation == .swiglu ? arena.matrix(rows, upWidth(c)) : dinner
+    }
+  }
+
+  public func forward(_ x: TensorView, _ pass: Pass, _ s: Saved, into y: TensorView) {
+    let (u, inner) = (s.up.first(x.rows), s.inner.first(x.rows))
     up.forward(x, pass, into: u)
     switch activation {
     case .geluTanh: activate(.geluTanh, u, into: inner)
@@ -31,20 +57,19 @@ public struct FeedForward: Sendable {
     down.forward(inner, pass, into: y)
   }
 
-  /// - Parameters:
-  ///   - dinner: scratch [n, F].
-  ///   - dup: scratch [n, up width]; may be `dinner` for GELU.
+  /// The gradient of x from `dy` [n, C]; parameter gradients go into the scratch of `group`. `dx` may add to `dy` itself.
   public func backward(
-    x: TensorView, up u: TensorView, inner: TensorView, dy: TensorView, _ pass: Pass, in group: Range<Int>, dinner: TensorView,
-    dup: TensorView, into dx: TensorView, accumulate: Bool
+    x: TensorView, _ s: Saved, dy: TensorView, _ pass: Pass, in group: Range<Int>, _ scratch: Scratch, into dx: GradientTarget
   ) {
+    let n = x.rows
+    let (u, inner, dup, dinner) = (s.up.first(n), s.inner.first(n), scratch.dup.first(n), scratch.dinner.first(n))
     down.backward(x: inner, dy: dy, pass, in: group, into: dinner)
     switch activation {
     case .geluTanh: activateBackward(.geluTanh, x: u, dy: dinner, into: dup)
     case .gelu: activateBackward(.gelu, x: u, dy: dinner, into: dup)
     case .swiglu: swigluBackward(x: u, dy: dinner, into: dup)
     }
-    up.backward(x: x, dy: dup, pass, in: group, into: dx, accumulate: accumulate)
+    up.backward(x: x, dy: dup, pass, in: group, into: dx.view, accumulate: dx.accumulate)
   }
 }
 

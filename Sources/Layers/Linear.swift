@@ -1,10 +1,8 @@
 import Kernels
 import Tensors
 
-/// An affine map of rows.
-///
-/// *Concretely:* `y = x · W + b` with `x` [n, in], `y` [n, out]. The weight is stored [out, in] as PyTorch's `Linear`, or
-/// [in, out] when `inputMajor`, as GPT-2's files have it; BLAS multiplies either without a copy.
+/// A linear layer: `y = x · W + b` with `x` [n, in], `y` [n, out]. The weight is stored [out, in] as PyTorch's `Linear`, or
+/// [in, out] when `inputMajor`, as in GPT-2's files; gemm reads either without a copy.
 /// Initial weights are normal with mean 0 and the given deviation, biases are zero.
 public struct Linear: Sendable {
   public let weight: Int

@@ -2,14 +2,14 @@ import Core
 import Kernels
 import Tensors
 
-/// What a network reads: tokens or rows of values, where each row stands and what it may attend to.
+/// The input of a network: tokens or rows of values, with the position of each row and the rows it attends to.
 ///
 /// Rows are [samples · length]. `length` may be smaller than the model's context: an encoder that sees only visible
-/// positions gets just those rows, with their own position ids.
+/// positions gets only those rows, with their own position ids.
 public struct SequenceInput: Sendable {
   /// Stream position of each sample, the key of its randomness.
   public var sampleIDs: [UInt64]
-  /// Rows a sample.
+  /// Rows per sample.
   public var length: Int
   /// [rows]; empty when the inputs are values.
   public var tokens: [Int32]
@@ -20,7 +20,7 @@ public struct SequenceInput: Sendable {
   /// [rows]: index into the position embedding, or the angle of rotary positions.
   public var positionIDs: [Int32]
   public var ranges: AttentionRanges
-  /// What each row sees of a decoder's keys, where that is no range; nil for none.
+  /// Which of a decoder's keys each row sees, where they are not a range; nil for none.
   public var visible: AttentionBitmask?
 
   public init(
@@ -43,7 +43,7 @@ public struct SequenceInput: Sendable {
   public var rows: Int { sampleIDs.count * length }
 }
 
-/// One forward and backward pass of a network over a micro-batch: everything a layer may ask for besides its tensors.
+/// One forward and backward pass of a network over a micro-batch: everything a layer reads besides its tensors.
 public struct Pass {
   public let parameters: ParameterStore
   /// Where gradients go; nil for a pass without backward.
@@ -52,7 +52,7 @@ public struct Pass {
   public let dropout: CounterGenerator?
   /// Added to every dropout site, so that two passes of one network over a sample differ.
   public let siteOffset: UInt32
-  /// Where a loss layer notes the losses of single samples, and under which term; nil for none.
+  /// Where a loss layer records the losses of single samples, and under which term; nil for none.
   public let losses: SampleLosses?
   public let term: Int
 
@@ -76,11 +76,30 @@ public struct Pass {
   /// The gradient of `entry`, to be written into the scratch of `group`.
   func gradient(_ entry: Int, in group: Range<Int>) -> TensorView { gradients.view(entry, in: group, parameters.layout) }
 
+  /// Runs `loss` over some rows of a network's output; where the pass records losses of single samples, those of the rows are recorded.
+  ///
+  /// - Parameter total: rows of the network's output.
+  func loss(
+    _ rows: ArraySlice<Int>, of total: Int, _ weights: ArraySlice<Float>, _ loss: (UnsafeMutablePointer<Double>?) -> Double
+  ) -> Double {
+    guard let losses else { return loss(nil) }
+    return losses.note(rows, of: total, weights, term: term, loss)
+  }
+
   /// Drops elements of `x`, rows of the samples of `input`, if dropout is on.
   func drop(_ x: TensorView, rate: Float, _ input: SequenceInput, site: UInt32) {
     guard let dropout, rate > 0 else { return }
     Kernels.dropout(
       x, rate: rate, rowsPerSample: input.length, sampleIDs: input.sampleIDs, site: site &+ siteOffset, dropout)
+  }
+
+  /// The gradient of a dropped tensor from the gradient `d` of what dropout made of it: `d` itself without dropout, else `copy`, which
+  /// receives d times the mask.
+  func dropped(_ d: TensorView, copy: TensorView, rate: Float, _ input: SequenceInput, site: UInt32) -> TensorView {
+    guard dropout != nil, rate > 0 else { return d }
+    copy.copy(from: d)
+    drop(copy, rate: rate, input, site: site)
+    return copy
   }
 
   func attentionDropout(rate: Float, _ input: SequenceInput, site: UInt32) -> AttentionDropout? {

@@ -4,7 +4,7 @@ import Tensors
 
 /// Predicts k numbers at given rows of the hidden states: y = h·W + b, scored by a `RegressionLoss`.
 ///
-/// Shapes: hidden [n, C]; W [k, C]. With a sink the gradient of the hidden states is added to what other heads gave.
+/// Shapes: hidden [n, C]; W [k, C]. With a sink the gradient of the hidden states is added to the gradients of other heads.
 public struct RegressionHead: Sendable {
   public let output: Linear
   /// k.
@@ -12,7 +12,7 @@ public struct RegressionHead: Sendable {
   private let width: Int
   private let group: Range<Int>
 
-  /// - Parameter size: numbers that are predicted at a row.
+  /// - Parameter size: numbers predicted per row.
   public init(_ name: String, _ c: ModelConfiguration, size: Int, into layout: inout ParameterLayout) {
     let start = layout.entries.count
     (self.size, width) = (size, c.hiddenSize)
@@ -28,7 +28,7 @@ public struct RegressionHead: Sendable {
     }
   }
 
-  /// What the head predicts at the rows, [m, k].
+  /// The predictions [m, k] at the given rows.
   public func predict(_ hidden: TensorView, rows: [Int], _ pass: Pass, _ s: Saved) -> TensorView {
     let (gathered, predicted) = (s.gathered.first(rows.count), s.predicted.first(rows.count))
     gatherRows(hidden, at: rows, into: gathered)
@@ -38,7 +38,7 @@ public struct RegressionHead: Sendable {
 
   /// The weighted loss sum of m distinct rows. With a sink, scale · d(loss)/d(hidden) is added to `gradient`.
   ///
-  /// - Parameter loss: scores the prediction [m, k] and, where asked, puts scale · d(loss)/d(prediction) in its place.
+  /// - Parameter loss: scores the prediction [m, k] and, if its second argument is true, replaces it by scale · d(loss)/d(prediction).
   /// - Complexity: 6·m·C·k flops with a sink.
   public func loss(
     _ hidden: TensorView, rows: [Int], weights: [Float], _ pass: Pass, _ s: Saved, gradient: TensorView?,
@@ -46,11 +46,9 @@ public struct RegressionHead: Sendable {
   ) -> Double {
     let predicted = predict(hidden, rows: rows, pass, s)
     let isTraining = pass.sink != nil
-    let total =
-      pass.losses.map { $0.note(rows[...], of: hidden.rows, weights[...], term: pass.term) { loss(predicted, isTraining, $0) } }
-      ?? loss(predicted, isTraining, nil)
+    let total = pass.loss(rows[...], of: hidden.rows, weights[...]) { loss(predicted, isTraining, $0) }
     guard isTraining, let gradient else { return total }
-    // The rows are read for the weights' gradient first, and then hold their own.
+    // The gathered rows are read for the weights' gradient first, and then overwritten by their own gradient.
     let gathered = s.gathered.first(rows.count)
     output.backward(x: gathered, dy: predicted, pass, in: group, into: gathered)
     pass.gradients.add(group)
@@ -60,11 +58,11 @@ public struct RegressionHead: Sendable {
 
   /// The same with a regression loss.
   public func loss(
-    _ kind: RegressionLoss, _ hidden: TensorView, rows: [Int], _ targets: RegressionTargets, beta: Double = 1, scale: Float, _ pass: Pass,
-    _ s: Saved, gradient: TensorView?
+    _ kind: RegressionLoss, _ hidden: TensorView, rows: [Int], _ targets: RegressionTargets, scale: Float, _ pass: Pass, _ s: Saved,
+    gradient: TensorView?
   ) -> Double {
     loss(hidden, rows: rows, weights: targets.weights, pass, s, gradient: gradient) {
-      regressionLoss(kind, $0, targets, beta: beta, scale: scale, gradient: $1, rowLosses: $2)
+      regressionLoss(kind, $0, targets, scale: scale, gradient: $1, rowLosses: $2)
     }
   }
 }

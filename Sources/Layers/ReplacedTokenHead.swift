@@ -2,7 +2,7 @@ import Core
 import Kernels
 import Tensors
 
-/// The head that tells replaced tokens from original ones: one logit a row, W₂·f(W₁·h + b₁) + b₂ with f GELU.
+/// The discriminator head: predicts which tokens were replaced, with one logit per row, z = W₂·f(W₁·h + b₁) + b₂ with f GELU.
 ///
 /// Shapes: hidden [n, C]; W₁ [C, C]; W₂ [1, C]. Both layers always have biases, as ELECTRA's class in `transformers` has them.
 /// Reference: Clark et al., "ELECTRA", 2020, arXiv 2003.10555.
@@ -61,15 +61,13 @@ public struct ReplacedTokenHead: Sendable {
   ) -> Double {
     let (m, backward) = (targets.rows.count, pass.sink != nil)
     let z = logits(hidden, rows: targets.rows, pass, s)
-    func score(_ rowLosses: UnsafeMutablePointer<Double>?) -> Double {
+    let loss = pass.loss(targets.rows[...], of: hidden.rows, targets.weights[...]) {
       sigmoidCrossEntropy(
-        logits: z, targets: targets.labels, offsets: targets.offsets, weights: targets.weights, scale: scale, gradient: backward,
-        rowLosses: rowLosses)
+        logits: z, targets: targets.labels, offsets: targets.offsets, weights: targets.weights, scale: scale, gradient: backward, rowLosses: $0)
     }
-    let loss = pass.losses.map { $0.note(targets.rows[...], of: hidden.rows, targets.weights[...], term: pass.term, score) } ?? score(nil)
     guard backward else { return loss }
-    guard let gradient else { preconditionFailure("backward through a head for replaced tokens needs a place for the gradient") }
-    // Each buffer is read for the weights' gradient first, and then holds its own.
+    guard let gradient else { preconditionFailure("backward through a replaced-token head needs the gradient of the hidden states") }
+    // Each buffer is read for the weights' gradient first, and then overwritten by its own gradient.
     output.backward(x: s.active.first(m), dy: z, pass, in: group, into: s.active.first(m))
     activateBackward(activation, x: s.dense.first(m), dy: s.active.first(m), into: s.dense.first(m))
     dense.backward(x: s.gathered.first(m), dy: s.dense.first(m), pass, in: group, into: s.gathered.first(m))

@@ -1,5 +1,5 @@
-/// Loss sums and counts of single samples, noted by the loss layers of one micro-batch: what a replay shows, and what the ordinary
-/// step does not ask for.
+/// Loss sums and counts of single samples, recorded by the loss layers of one micro-batch. A replay shows them; an ordinary step does
+/// not compute them.
 ///
 /// Invariant: one thread uses it, for one micro-batch at a time.
 public final class SampleLosses {
@@ -9,7 +9,7 @@ public final class SampleLosses {
   public private(set) var sums: [[Double]]
   /// Σ w, [samples][terms].
   public private(set) var counts: [[Double]]
-  /// Rows noted, by term. A term whose layer notes nothing has none.
+  /// Rows recorded, by term; 0 for a term whose layer records nothing.
   public private(set) var rows: [Int]
 
   public init(samples: Int, terms: Int) {
@@ -22,8 +22,9 @@ public final class SampleLosses {
   /// Runs `loss` with room for one number per row, and adds the numbers to the samples that the rows belong to.
   ///
   /// - Parameters:
-  ///   - rows: rows of the network's output; `total` is how many that has, equally many a sample.
-  ///   - loss: fills in the rows' weighted losses. - Returns: what it returns.
+  ///   - rows: rows of the network's output, which has `total` rows, equally many per sample.
+  ///   - loss: writes the weighted losses of the rows.
+  /// - Returns: the result of `loss`.
   public func note(
     _ rows: ArraySlice<Int>, of total: Int, _ weights: ArraySlice<Float>, term: Int, _ loss: (UnsafeMutablePointer<Double>?) -> Double
   ) -> Double {

@@ -2,18 +2,31 @@ import Core
 import Kernels
 import Tensors
 
-/// Words asked of some rows together: of the largest logit that any of the rows gives each id.
+/// Target words of some rows together, predicted from the largest logit that any of the rows gives each id.
 public struct Bag: Sendable, Equatable {
   /// Adjacent rows of hidden states; not empty.
   public var rows: Range<Int>
-  /// Which of the term's ids and weights belong to it.
+  /// The indices of its words in `BagTargets`.
   public var words: Range<Int>
 
   public init(rows: Range<Int>, words: Range<Int>) { (self.rows, self.words) = (rows, words) }
 }
 
+/// Bags and their target words, with one row, id and weight per word.
+public struct BagTargets {
+  public var bags: [Bag]
+  /// For each word a row of its sample, where its loss is noted.
+  public var rows: [Int]
+  public var ids: [Int32]
+  public var weights: [Float]
+
+  public init(bags: [Bag], rows: [Int], ids: [Int32], weights: [Float]) {
+    (self.bags, self.rows, self.ids, self.weights) = (bags, rows, ids, weights)
+  }
+}
+
 extension VocabularyHead {
-  /// What a bag needs besides `Saved`.
+  /// Memory of `bagLoss` besides `Saved`.
   public struct BagSaved {
     let largest: TensorView, places: TensorView
 
@@ -24,17 +37,15 @@ extension VocabularyHead {
   }
 
   /// The weighted loss sum of bags: Σ over bags and words of w · (log Σⱼ exp uⱼ - u at the word), u = max over the bag's rows of the
-  /// logits. Logits exist for `sliceRows` rows at a time; the gradient goes to the rows that have the maxima, of equal ones the lowest.
+  /// logits. Logits exist for `sliceRows` rows at a time. The gradient goes to the rows that have the maxima; of equal logits the lowest
+  /// row has it.
   ///
-  /// - Parameters:
-  ///   - rows: for each word a row of its sample, where its loss is noted; `words` and `weights` have one value for each.
-  ///   - gradient: [n, C], to which scale · d(loss)/d(hidden) is added; nil for the loss alone.
-  /// - Complexity: 2·m·V·C flops for m rows, and 4·V·C a bag backward.
+  /// - Parameter gradient: [n, C], to which scale · d(loss)/d(hidden) is added; nil for the loss alone.
+  /// - Complexity: 2·m·V·C flops for m rows, and 4·V·C per bag in backward.
   public func bagLoss(
-    _ hidden: TensorView, _ bags: [Bag], rows: [Int], words: [Int32], weights: [Float], scale: Float, _ pass: Pass, _ s: Saved,
-    _ b: BagSaved, gradient: TensorView?
+    _ hidden: TensorView, _ targets: BagTargets, scale: Float, _ pass: Pass, _ s: Saved, _ b: BagSaved, gradient: TensorView?
   ) -> Double {
-    let all = bags.flatMap { Array($0.rows) }
+    let all = targets.bags.flatMap { Array($0.rows) }
     let x = features(hidden, all, pass, s)
     let dx = s.gradient.first(all.count)
     let weightGroup = weight..<weight + 1
@@ -46,13 +57,13 @@ extension VocabularyHead {
       s.biasSum.fill(0)
     }
     var (total, start) = (0.0, 0)
-    for bag in bags {
+    for bag in targets.bags {
       let place = start..<start + bag.rows.count
       start = place.upperBound
       maxima(of: x.rows(place), pass, s, b)
-      total += note(rows[bag.words], of: hidden, weights[bag.words], pass) {
+      total += pass.loss(targets.rows[bag.words], of: hidden.rows, targets.weights[bag.words]) {
         bagCrossEntropy(
-          logits: b.largest, targets: words[bag.words], weights: weights[bag.words], scale: scale, gradient: dw != nil, losses: $0)
+          logits: b.largest, targets: targets.ids[bag.words], weights: targets.weights[bag.words], scale: scale, gradient: dw != nil, losses: $0)
       }
       guard let dw else { continue }
       scatterMaxima(b.largest, places: b.places, x: x.rows(place), w: w, into: dx.rows(place), dw)

@@ -5,8 +5,8 @@ import Tensors
 /// The loss term of token prediction: projection to the vocabulary, softmax cross-entropy and both gradients.
 ///
 /// *Concretely:* for each row with a loss weight, z = T(h)·Wᵀ (+ b) with T the identity or BERT's transform (dense,
-/// activation, norm), loss = Σ wᵢ · CE(zᵢ, tᵢ). Logits exist for `sliceRows` rows at a time only, and for no other position.
-/// W [V, E] is the token embedding when tied; its width E is C but for models with narrower embeddings, which need a transform.
+/// activation, norm), loss = Σ wᵢ · CE(zᵢ, tᵢ). Logits are computed for these rows only, `sliceRows` rows at a time.
+/// W [V, E] is the token embedding when tied; its width E is C except in models with narrower embeddings, which need a transform.
 public struct VocabularyHead: Sendable {
   public let weight: Int
   /// The head's own entries, all adjacent: bias, transform, norm, and the weight if untied.
@@ -34,13 +34,13 @@ public struct VocabularyHead: Sendable {
     biasGroup = layout.group(from: start)
     weight =
       tied ? -1 : layout.append(ParameterSpec("\(name).weight", [c.vocabSize, c.resolvedEmbeddingSize], decay: true, .normal(c.initializerRange)))
-    let second = layout.entries.count
+    let transformStart = layout.entries.count
     norm = c.headTransform ? Norm("\(name).norm", width: c.resolvedEmbeddingSize, kind: c.norm, epsilon: c.normEps, into: &layout) : nil
     transform =
       c.headTransform
       ? Linear("\(name).transform", inputs: width, outputs: c.resolvedEmbeddingSize, bias: c.bias, inputMajor: false, deviation: c.initializerRange, into: &layout)
       : nil
-    transformGroup = layout.group(from: second)
+    transformGroup = layout.group(from: transformStart)
     group = start..<layout.entries.count
   }
 
@@ -50,7 +50,7 @@ public struct VocabularyHead: Sendable {
     (transformGroup, activation) = (head.transformGroup, head.activation)
   }
 
-  /// The same head with its weight found: the embedding's entry when tied.
+  /// This head with the index of its weight: the embedding's entry when tied.
   public func tie(to token: Int?, in layout: inout ParameterLayout) -> VocabularyHead {
     guard tied else {
       layout.group(weight..<weight + 1)
@@ -61,7 +61,7 @@ public struct VocabularyHead: Sendable {
     return VocabularyHead(tying: self, to: token)
   }
 
-  /// Rows of logits in memory at a time: about 8 MiB of them. A part of the arithmetic, a function of the vocabulary alone.
+  /// Rows of logits in memory at a time, about 8 MiB. They decide the order of sums, and depend on the vocabulary size alone.
   public var sliceRows: Int { max(16, min(512, (2 << 20) / max(vocabulary, 1) & ~15)) }
 
   public struct Saved {
@@ -82,7 +82,7 @@ public struct VocabularyHead: Sendable {
     }
   }
 
-  /// The hidden states as the projection sees them: gathered rows, transformed if the head has a transform.
+  /// The input of the projection: the gathered rows of hidden states, transformed if the head has a transform.
   func features(_ hidden: TensorView, _ rows: [Int], _ pass: Pass, _ s: Saved) -> TensorView {
     let m = rows.count
     let gathered = s.gathered.first(m)
@@ -107,7 +107,7 @@ public struct VocabularyHead: Sendable {
     gemm(features, pass.parameters.view(weight), transposeB: true, into: logits, beta: bias == nil ? 0 : 1)
   }
 
-  /// What sees logits before they are scored: the indices of their rows among the rows asked for, and the logits.
+  /// Reads logits before the loss overwrites them: the indices of their rows among the target rows, and the logits.
   public typealias LogitReader = (Range<Int>, TensorView) -> Void
 
   /// Targets for m distinct rows of the hidden states.
@@ -122,9 +122,9 @@ public struct VocabularyHead: Sendable {
   /// The weighted loss sum. With a sink, scale · d(loss)/d(hidden) is added to `gradient`.
   ///
   /// - Parameters:
-  ///   - hidden: [n, C], as they stay.
+  ///   - hidden: [n, C]; not changed.
   ///   - scale: λ / (count over the whole batch).
-  ///   - gradient: [n, C]; needed where the pass has a sink.
+  ///   - gradient: [n, C]; required where the pass has a sink.
   /// - Complexity: 6·m·V·C flops with a sink, else 2·m·V·C.
   public func loss(
     _ hidden: TensorView, _ targets: Targets, scale: Float = 0, _ pass: Pass, _ s: Saved, gradient: TensorView? = nil,
@@ -147,14 +147,14 @@ public struct VocabularyHead: Sendable {
       project(x.rows(slice), pass, into: z)
       reader?(slice, z)
       return total
-        + note(targets.rows[slice], of: hidden, targets.weights[slice], pass) {
+        + pass.loss(targets.rows[slice], of: hidden.rows, targets.weights[slice]) {
           softmaxCrossEntropy(
             logits: z, targets: targets.ids[slice], weights: targets.weights[slice], scale: 0, gradient: false, rowLosses: $0)
         }
     }
   }
 
-  /// Hands over the gradients of projection and bias, and puts that of the features into `dx`.
+  /// Adds the gradients of projection and bias to the sink, and writes the gradient of the features to `dx`.
   private func lossAndGradient(
     _ x: TensorView, into dx: TensorView, _ hidden: TensorView, _ targets: Targets, _ scale: Float, _ pass: Pass, _ s: Saved,
     _ reader: LogitReader?
@@ -170,7 +170,7 @@ public struct VocabularyHead: Sendable {
       let z = s.logits.first(slice.count)
       project(x.rows(slice), pass, into: z)
       reader?(slice, z)
-      total += note(targets.rows[slice], of: hidden, targets.weights[slice], pass) {
+      total += pass.loss(targets.rows[slice], of: hidden.rows, targets.weights[slice]) {
         softmaxCrossEntropy(logits: z, targets: targets.ids[slice], weights: targets.weights[slice], scale: scale, rowLosses: $0)
       }
       let first = slice.lowerBound == 0
@@ -189,25 +189,16 @@ public struct VocabularyHead: Sendable {
     return total
   }
 
-  /// The gradient of the gathered rows from that of the features, `d`.
+  /// The gradient of the gathered rows from the gradient `d` of the features.
   func backwardTransform(_ d: TensorView, _ pass: Pass, _ s: Saved) -> TensorView {
     guard let transform, let norm else { return d }
     let m = d.rows
     norm.backward(x: s.active.first(m), dy: d, statistics: s.statistics, pass, in: transformGroup, into: d)
     activateBackward(activation, x: s.dense.first(m), dy: d, into: d)
-    // The rows are read for the weights' gradient first, and then hold their own.
+    // The gathered rows are read for the weights' gradient first, and then overwritten by their own gradient.
     transform.backward(x: s.gathered.first(m), dy: d, pass, in: transformGroup, into: s.gathered.first(m))
     pass.gradients.add(transformGroup)
     return s.gathered.first(m)
-  }
-
-  /// Runs `loss`, and where the pass asks for losses of single samples, notes those of its rows.
-  func note(
-    _ rows: ArraySlice<Int>, of hidden: TensorView, _ weights: ArraySlice<Float>, _ pass: Pass,
-    _ loss: (UnsafeMutablePointer<Double>?) -> Double
-  ) -> Double {
-    guard let losses = pass.losses else { return loss(nil) }
-    return losses.note(rows, of: hidden.rows, weights, term: pass.term, loss)
   }
 
   func slices(_ rows: Int) -> [Range<Int>] {

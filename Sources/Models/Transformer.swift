@@ -5,8 +5,8 @@ import Tensors
 
 /// A transformer: embedding, blocks and, for pre-norm models, a final norm; optionally a head.
 ///
-/// The same assembly is exactly GPT-2, BERT, ELECTRA or Llama, or any other combination of the switches of `ModelConfiguration`.
-/// It only knows where its parameters are; their values come with each `Pass`.
+/// It is GPT-2, BERT, ELECTRA, Llama or another combination of the switches of `ModelConfiguration`. It holds the indices of its
+/// parameters; a `Pass` has their values.
 public struct Transformer: Sendable {
   public let configuration: ModelConfiguration
   public let head: VocabularyHead?
@@ -84,7 +84,7 @@ public struct Transformer: Sendable {
     let embedding: InputEmbedding.Saved
     /// The embedding's rows where a projection reads them.
     let embedded: TensorView
-    /// The stream before each block, and after the last.
+    /// The input of each block, and the output of the last [rows, C].
     let stream: [TensorView]
     let blocks: [TransformerBlock.Saved]
     let scratch: TransformerBlock.Scratch
@@ -124,10 +124,10 @@ public struct Transformer: Sendable {
   }
 
   /// The hidden states [rows, C] of the last layer, in the workspace.
-  /// - Complexity: 2 flops a matrix parameter and row, and attention.
+  /// - Complexity: 2 flops per matrix parameter and row, and attention.
   ///
-  /// With `caches`, one a block, the rows are the next positions of one sequence (generation).
-  /// With `rows` [n, inputSize] those are read in place of the input's values: a decoder on top of an encoder.
+  /// With `caches`, one per block, the rows are the next positions of one sequence (generation).
+  /// With `rows` [n, inputSize], the embedding reads them in place of the input's values: a decoder on top of an encoder.
   @discardableResult
   public func forward(
     _ input: SequenceInput, _ pass: Pass, caches: [KeyValueCache]? = nil, rows: TensorView? = nil, _ w: Workspace
@@ -163,7 +163,7 @@ public struct Transformer: Sendable {
     return gradient
   }
 
-  /// Gradients of all parameters below the heads, from the gradient of the hidden states in `w.gradient`, which is used up.
+  /// Gradients of all parameters below the heads, from the gradient of the hidden states in `w.gradient`, which is overwritten.
   ///
   /// - Parameters:
   ///   - drows: receives the gradient of the rows that were read.
@@ -182,7 +182,7 @@ public struct Transformer: Sendable {
       blocks[i].backward(x: w.stream[i].first(n), d: d, input, pass, w.blocks[i], w.scratch)
     }
     guard let projection, let sink = pass.sink else { return embedding.backward(input, d: d, pass, w.embedding, drows: drows) }
-    // The rows are read for the weights' gradient first, and then hold their own.
+    // The rows are read for the weights' gradient first, and then overwritten by their own gradient.
     let embedded = w.embedded.first(n)
     projection.backward(x: embedded, dy: d, pass, in: projectionGroup, into: embedded)
     sink.add(projectionGroup)
@@ -191,8 +191,8 @@ public struct Transformer: Sendable {
 }
 
 extension ModelConfiguration {
-  /// Required flops of one training step over a token: six for each matrix parameter that a token uses, plus attention
-  /// (12·C·T a layer, half of it when causal). `headFraction` is the share of positions whose logits are computed.
+  /// Required flops of training per token: six for each matrix parameter that a token uses, plus attention
+  /// (12·C·T per layer, half of it when causal). `headFraction` is the share of positions whose logits are computed.
   public func trainingFlopsPerToken(length: Int, headFraction: Double) -> Double {
     let c = Double(hiddenSize)
     let inner = Double(intermediateSize) * (activation == .swiglu ? 3 : 2)

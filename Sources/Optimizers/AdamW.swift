@@ -134,23 +134,20 @@ public final class AdamW: Sendable {
   ) -> MomentHashes {
     let decay = parameters.layout.entries[slice.entry].spec.decay ? Float(options.weightDecay) : 0
     let (start, count) = (slice.range.lowerBound, slice.range.count)
-    let (p, m, v) = (parameters.memory + start, firstMoment.memory + start, secondMoment.memory + start)
+    let p = parameters.memory + start
     guard parameters.layout.entries[slice.entry].spec.role == .trained else {
       if parameters.layout.entries[slice.entry].spec.role == .statistic { take(slice, gradients, into: p) }
       return MomentHashes(first: 0, second: 0)
     }
+    let tensors = AdamWSlice(
+      parameters: p, firstMoment: firstMoment.memory + start, secondMoment: secondMoment.memory + start, count: count, decay: decay)
     switch gradients {
     case .exact(let sum, let inverse):
-      return adamWUpdate(
-        parameters: p, firstMoment: m, secondMoment: v, exactSum: sum + start, count: count, inverse: inverse[slice.entry],
-        decay: decay, hashing: hashing, factors)
-    case .rounded(let sum):
-      return adamWUpdate(
-        parameters: p, firstMoment: m, secondMoment: v, gradient: sum + start, count: count, decay: decay, hashing: hashing, factors)
+      return adamWUpdate(tensors, exactSum: sum + start, inverse: inverse[slice.entry], hashing: hashing, factors)
+    case .rounded(let sum): return adamWUpdate(tensors, gradient: sum + start, hashing: hashing, factors)
     case .float(let sum):
       defer { (sum + start).update(repeating: 0, count: count) }
-      return adamWUpdate(
-        parameters: p, firstMoment: m, secondMoment: v, gradient: sum + start, count: count, decay: decay, hashing: hashing, factors)
+      return adamWUpdate(tensors, gradient: sum + start, hashing: hashing, factors)
     }
   }
 }

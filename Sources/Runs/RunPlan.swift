@@ -29,14 +29,13 @@ public struct RunPlan: Sendable {
     let model = TrainingRun.model(configuration, inputs.data)
     let objective = try TrainingRun.objective(configuration, model: model, data: inputs.data)
     let layout = objective.networks.trained
-    let counting = Arena.counting()
-    _ = objective.workspace(samples: configuration.microBatch, length: model.maxPosition, counting)
+    let workspace = Arena.floats { objective.workspace(samples: configuration.microBatch, length: model.maxPosition, $0) }
     let auxiliary = objective.networks.auxiliaries.reduce(0) { $0 + $1.layout.parameterCount }
     self.model = objective.exported
     self.threads = threads
     steps = try configuration.steps(samplesPerEpoch: training.samplesPerEpoch, tokensPerSample: model.maxPosition)
     parameters = layout.parameterCount
-    workspaceBytes = threads * 4 * (counting.used + layout.largestGroup)
+    workspaceBytes = threads * 4 * (workspace + layout.largestGroup)
     memoryBytes = (ranks > 1 ? 24 : 20) * parameters + 4 * auxiliary + workspaceBytes + 64_000_000
       + (ranks > 1 ? Int(2 * configuration.machine.bucketMegabytes * 1_048_576) : 0)
     checkpointBytes = 12 * parameters + 4 * auxiliary

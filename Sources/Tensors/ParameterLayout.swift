@@ -1,4 +1,4 @@
-/// How a parameter's first values are drawn.
+/// How a parameter is initialised.
 public enum Initializer: Sendable, Equatable {
   case zeros
   case ones
@@ -47,8 +47,8 @@ public struct ParameterSpec: Sendable, Equatable {
   public var count: Int { shape.reduce(1, *) }
 }
 
-/// Names to ranges of one flat array, ordered by completion in backward: the last layer first, the
-/// embedding last. Ranges start on 64-byte lines; what lies between is zero and stays zero.
+/// Maps parameter names to ranges of one flat array, ordered by completion in backward: the last layer first, the
+/// embedding last. Ranges start on 64-byte lines; the padding between them is zero and stays zero.
 ///
 /// Parameters, gradient sums and moments share one layout.
 public struct ParameterLayout: Sendable, Equatable {

@@ -16,10 +16,7 @@ public final class Worker: @unchecked Sendable {
 
   /// - Parameter sum: nil for a worker that only evaluates.
   init(_ objective: any Objective, samples: Int, length: Int, sum: GradientSum?) {
-    let counting = Arena.counting()
-    _ = objective.workspace(samples: samples, length: length, counting)
-    arena = Arena(floats: counting.used)
-    workspace = objective.workspace(samples: samples, length: length, arena)
+    (arena, workspace) = Arena.sized { objective.workspace(samples: samples, length: length, $0) }
     sink = sum?.makeSink(passes: objective.networks.passes)
   }
 }

@@ -51,10 +51,7 @@ import Testing
 
     let gradients = GradientRecorder(objective.networks.trained)
     let (example, proposed) = example(record)
-    let counting = Arena.counting()
-    _ = objective.workspace(samples: record.samples, length: record.length, counting)
-    let arena = Arena(floats: counting.used)
-    let workspace = objective.workspace(samples: record.samples, length: record.length, arena)
+    let (arena, workspace) = Arena.sized { objective.workspace(samples: record.samples, length: record.length, $0) }
     arena.fill(.nan)
     let scales = [Float(1 / example.counts[0]), Float(record.discriminatorWeight / example.counts[1])]
     let sums = objective.lossAndGradient(

@@ -28,11 +28,8 @@ struct ModelParityTests {
       gradients = GradientRecorder(layout)
       let all = 0..<golden.record.samples
       let input = golden.input(all, configuration.attentionMask)
-      let counting = Arena.counting()
-      _ = Transformer.Workspace(model, samples: all.count, length: input.length, counting)
-      let arena = Arena(floats: counting.used)
+      let (arena, workspace) = Arena.sized { Transformer.Workspace(model, samples: all.count, length: input.length, $0) }
       arena.fill(.nan)
-      let workspace = Transformer.Workspace(model, samples: all.count, length: input.length, arena)
       let pass = Pass(parameters, sink: gradients)
       let hidden = model.forward(input, pass, workspace)
       let (head, saved) = (try #require(model.head), try #require(workspace.head))

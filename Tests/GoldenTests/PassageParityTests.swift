@@ -105,10 +105,7 @@ struct PassageParityTests {
     for entry in decoder { try expected.read(entry.name, into: parameters.trained.view(entry.index)) }
     let sink = GradientRecorder(parameters.trained.layout)
     let (samples, length, example) = (golden.record.samples, golden.record.length, golden.example)
-    let counting = Arena.counting()
-    _ = objective.workspace(samples: samples, length: length, counting)
-    let arena = Arena(floats: counting.used)
-    let workspace = objective.workspace(samples: samples, length: length, arena)
+    let (arena, workspace) = Arena.sized { objective.workspace(samples: samples, length: length, $0) }
     arena.fill(.nan)
     let scales = zip(golden.record.weights, golden.record.counts).map { Float($0 / $1) }
     let sums = withExtendedLifetime(arena) {

@@ -14,6 +14,7 @@ import Testing
     second.fill(0)
     var reference = (p: p.doubles, m: [Double](repeating: 0, count: n), v: [Double](repeating: 0, count: n))
     let (rate, beta1, beta2, epsilon, decay, clip) = (0.01, 0.9, 0.95, 1e-8, 0.1, 0.5)
+    let slice = AdamWSlice(parameters: p.base, firstMoment: first.base, secondMoment: second.base, count: n, decay: Float(decay))
     for step in 1...5 {
       let g = m.normal(1, n)
       var factors = AdamWFactors(
@@ -24,15 +25,12 @@ import Testing
         var sums = g.array.map { Int64((Double($0) * 0x1p40).rounded()) }
         sums.withUnsafeMutableBufferPointer { buffer in
           guard let base = buffer.baseAddress else { return }
-          adamWUpdate(
-            parameters: p.base, firstMoment: first.base, secondMoment: second.base, exactSum: base, count: n, inverse: 0x1p-40,
-            decay: Float(decay), factors)
+          adamWUpdate(slice, exactSum: base, inverse: 0x1p-40, factors)
         }
         #expect(sums.allSatisfy { $0 == 0 })
       } else {
         let copy = m.with(g.array, 1, n)
-        adamWUpdate(
-          parameters: p.base, firstMoment: first.base, secondMoment: second.base, gradient: copy.base, count: n, decay: Float(decay), factors)
+        adamWUpdate(slice, gradient: copy.base, factors)
       }
       for i in 0..<n {
         let gradient = clip * Double(g[i])
@@ -57,11 +55,12 @@ import Testing
     for view in [p, first, second] { view.fill(0) }
     var reference = (p: [Double](repeating: 0, count: n), m: [Double](repeating: 0, count: n), v: [Double](repeating: 0, count: n))
     let (rate, epsilon, g) = (0x1p-10, 1e-8, m.normal(64, n))
+    let slice = AdamWSlice(parameters: p.base, firstMoment: first.base, secondMoment: second.base, count: n, decay: 0)
     for step in 1...steps {
       let row = g.rows(step % 64..<step % 64 + 1)
       let (c1, c2) = (1 - pow(betas.first, Double(step)), 1 - pow(betas.second, Double(step)))
       adamWUpdate(
-        parameters: p.base, firstMoment: first.base, secondMoment: second.base, gradient: row.base, count: n, decay: 0,
+        slice, gradient: row.base,
         AdamWFactors(
           learningRate: Float(rate), beta1: betas.first, beta2: betas.second, epsilon: Float(epsilon), correction1: Float(c1),
           correction2: Float(c2), gradientFactor: 1))
@@ -86,7 +85,8 @@ import Testing
     p.fill(1.5)
     for view in [first, second, g] { view.fill(0) }
     let factors = AdamWFactors(learningRate: 1e-5, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, correction1: 1, correction2: 1, gradientFactor: 1)
-    adamWUpdate(parameters: p.base, firstMoment: first.base, secondMoment: second.base, gradient: g.base, count: n, decay: 0.0125, factors)
+    let slice = AdamWSlice(parameters: p.base, firstMoment: first.base, secondMoment: second.base, count: n, decay: 0.0125)
+    adamWUpdate(slice, gradient: g.base, factors)
     // 1.25e-7 of 1.5 is more than half a unit of it, and 1 - 1.25e-7 is not a float.
     #expect(mismatch("p", p.array, [Double](repeating: 1.5 - 1.5 * 1.25e-7, count: n), tolerance: 0.5 * Tolerance.ulp) == nil)
   }

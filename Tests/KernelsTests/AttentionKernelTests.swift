@@ -34,10 +34,12 @@ import Testing
     let scratch = m.empty(size.rows, size.columns)
     let ranges = AttentionRanges(
       samples: 1, length: t, documentIDs: [Int32](repeating: 0, count: t), causal: causal, documentMasking: false)
-    attention(qkv: qkv, heads: heads, ranges: ranges, dropout: nil, into: out, statistics: statistics, scratch: scratch)
+    let result = AttentionResult(context: out, statistics: statistics)
+    attention(QueryKeyValue(qkv: qkv), heads: heads, mask: .ranges(ranges), dropout: nil, into: result, scratch: scratch)
     scratch.fill(.nan)
     attentionBackward(
-      qkv: qkv, out: out, dout: dout, heads: heads, ranges: ranges, dropout: nil, statistics: statistics, into: dqkv, scratch: scratch)
+      QueryKeyValue(qkv: qkv), result, dout: dout, heads: heads, mask: .ranges(ranges), dropout: nil, into: QueryKeyValue(qkv: dqkv),
+      scratch: scratch)
 
     let tape = Tape()
     let scope = Scope(tape, ParameterLayout(), [])
@@ -64,7 +66,8 @@ import Testing
     let size = attentionScratch(length: t)
     let scratch = m.empty(size.rows, size.columns)
     let ranges = AttentionRanges(samples: 1, length: t, documentIDs: [Int32](repeating: 0, count: t), causal: true, documentMasking: false)
-    attention(qkv: qkv, heads: heads, ranges: ranges, dropout: nil, into: out, statistics: statistics, scratch: scratch)
+    let result = AttentionResult(context: out, statistics: statistics)
+    attention(QueryKeyValue(qkv: qkv), heads: heads, mask: .ranges(ranges), dropout: nil, into: result, scratch: scratch)
     let arena = Arena(floats: 1 << 12)
     let cache = KeyValueCache(context: t, width: c, arena)
     for _ in 0..<2 {

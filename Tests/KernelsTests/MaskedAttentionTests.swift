@@ -29,12 +29,11 @@ import Testing
       let (out, dq, dkv, statistics) = (m.empty(q.rows, 6), m.empty(q.rows, 6), m.empty(kv.rows, 12), m.empty(q.rows * heads, 2))
       let size = attentionScratch(length: keys)
       let scratch = m.empty(size.rows, size.columns)
-      maskedAttention(
-        q: q, kv: kv, heads: heads, visible: visible, dropout: dropout, into: out, statistics: statistics, scratch: scratch)
+      let (x, result) = (QueryKeyValue(q: q, kv: kv), AttentionResult(context: out, statistics: statistics))
+      attention(x, heads: heads, mask: .bits(visible), dropout: dropout, into: result, scratch: scratch)
       scratch.fill(.nan)
-      maskedAttentionBackward(
-        q: q, kv: kv, out: out, dout: dout, heads: heads, visible: visible, dropout: dropout, statistics: statistics, into: dq, dkv: dkv,
-        scratch: scratch)
+      attentionBackward(
+        x, result, dout: dout, heads: heads, mask: .bits(visible), dropout: dropout, into: QueryKeyValue(q: dq, kv: dkv), scratch: scratch)
       return (out.array, dq.array, dkv.array, statistics.array)
     }
 
@@ -104,7 +103,7 @@ import Testing
     #expect(before.out != Case(queries: 9, keys: 20).run().out, "the rows did see the key before")
   }
 
-  /// With ranges' attentionMask the numbers are those of the attention that knows ranges, dropout included.
+  /// With the same visible keys, bits and ranges give the same context, dropout included.
   @Test func agreesWithRanges() {
     let (t, heads, c) = (40, 2, 6)
     let m = Matrices()
@@ -114,7 +113,9 @@ import Testing
     let scratch = m.empty(size.rows, size.columns)
     let ranges = AttentionRanges(samples: 1, length: t, documentIDs: [Int32](repeating: 0, count: t), causal: true, documentMasking: false)
     let dropout = AttentionDropout(rate: 0.25, sampleIDs: [7], site: 3, random: CounterGenerator(seed: 1, purpose: .dropout))
-    attention(qkv: qkv, heads: heads, ranges: ranges, dropout: dropout, into: out, statistics: statistics, scratch: scratch)
+    attention(
+      QueryKeyValue(qkv: qkv), heads: heads, mask: .ranges(ranges), dropout: dropout,
+      into: AttentionResult(context: out, statistics: statistics), scratch: scratch)
     var visible = AttentionBitmask(samples: 1, queries: t, keys: t)
     for query in 0..<t { for key in 0...query { visible[0, query, key] = true } }
     let (q, kv, other) = (m.empty(t, c), m.empty(t, 2 * c), m.empty(t, c))
@@ -122,7 +123,9 @@ import Testing
       for k in 0..<c { q[row, k] = qkv[row, k] }
       for k in 0..<2 * c { kv[row, k] = qkv[row, c + k] }
     }
-    maskedAttention(q: q, kv: kv, heads: heads, visible: visible, dropout: dropout, into: other, statistics: statistics, scratch: scratch)
+    attention(
+      QueryKeyValue(q: q, kv: kv), heads: heads, mask: .bits(visible), dropout: dropout,
+      into: AttentionResult(context: other, statistics: statistics), scratch: scratch)
     #expect(mismatch("out", other.array, out.doubles, tolerance: Tolerance.float(sum: t)) == nil)
   }
 

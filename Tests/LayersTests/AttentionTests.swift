@@ -12,7 +12,7 @@ import Testing
   ) -> [String] {
     var layout = ParameterLayout()
     let rotary = c.positionEmbedding == .rotary ? RotaryTable(context: c.maxPosition, headDim: c.headDim, base: c.ropeTheta) : nil
-    let attention = SelfAttention("a", c, inputMajor: inputMajor, rotary: rotary, into: &layout)
+    let attention = SelfAttention("a", c, site: 16, inputMajor: inputMajor, rotary: rotary, into: &layout)
     let group = layout.group(from: 0)
     let input = documents.input()
     let n = input.rows
@@ -27,18 +27,12 @@ import Testing
       },
       layer: { pass, x, dy, arena in
         let pass = Pass(pass.parameters, sink: pass.sink, dropout: pass.dropout, siteOffset: siteOffset)
-        let (qkv, dqkv) = (arena.matrix(n, 3 * c.hiddenSize), arena.matrix(n, 3 * c.hiddenSize))
-        let (mixed, dmixed) = (arena.matrix(n, c.hiddenSize), arena.matrix(n, c.hiddenSize))
         let (y, dx) = (arena.matrix(n, c.hiddenSize), arena.matrix(n, c.hiddenSize))
-        let statistics = arena.matrix(n * c.numHeads, 2)
-        let size = attentionScratch(length: input.length)
-        let scratch = arena.matrix(size.rows, size.columns)
-        attention.forward(x, input, pass, site: 16, qkv: qkv, mixed: mixed, statistics: statistics, scratch: scratch, into: y)
-        // What forward left in the scratch must not matter.
-        scratch.fill(.nan)
-        attention.backward(
-          x: x, qkv: qkv, mixed: mixed, statistics: statistics, dy: dy, input, pass, site: 16, in: group, dmixed: dmixed, dqkv: dqkv,
-          scratch: scratch, into: dx, accumulate: false)
+        let saved = SelfAttention.Saved(c, rows: n + 2, arena)
+        let scratches = (0..<2).map { _ in SelfAttention.Scratch(c, rows: n + 2, sharing: arena.matrix(n + 2, c.hiddenSize), arena) }
+        attention.forward(x, input, pass, saved, scratches[0], into: y)
+        // Other scratch, because backward must not depend on what forward left there.
+        attention.backward(x: x, saved, dy: dy, input, pass, in: group, scratches[1], into: .overwriting(dx))
         pass.sink?.add(group)
         return (y.array.map(Double.init), dx.array)
       })

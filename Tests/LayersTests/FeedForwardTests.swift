@@ -19,13 +19,10 @@ import Testing
       "FeedForward \(activation)", layout, input: (n, c.hiddenSize), output: (n, c.hiddenSize), longestSum: 2 * c.intermediateSize, depth: 2,
       reference: { $0.feedForward("f", $1, c, inputMajor: inputMajor) },
       layer: { pass, x, dy, arena in
-        let (up, inner) = (arena.matrix(n, FeedForward.upWidth(c)), arena.matrix(n, c.intermediateSize))
-        let (dup, dinner) = (arena.matrix(n, FeedForward.upWidth(c)), arena.matrix(n, c.intermediateSize))
+        let (saved, scratch) = (FeedForward.Saved(c, rows: n + 2, arena), FeedForward.Scratch(c, rows: n + 2, arena))
         let (y, dx) = (arena.matrix(n, c.hiddenSize), arena.matrix(n, c.hiddenSize))
-        feedForward.forward(x, pass, up: up, inner: inner, into: y)
-        feedForward.backward(
-          x: x, up: up, inner: inner, dy: dy, pass, in: group, dinner: dinner, dup: activation == .swiglu ? dup : dinner, into: dx,
-          accumulate: false)
+        feedForward.forward(x, pass, saved, into: y)
+        feedForward.backward(x: x, saved, dy: dy, pass, in: group, scratch, into: .overwriting(dx))
         pass.sink?.add(group)
         return (y.array.map(Double.init), dx.array)
       })

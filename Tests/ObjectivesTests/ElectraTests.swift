@@ -50,10 +50,7 @@ import Testing
     parameters.initialize(seed: 3)
     edit(parameters)
     let samples = example.inputs[0].sampleIDs.count
-    let counting = Arena.counting()
-    _ = objective.workspace(samples: samples, length: Self.length, counting)
-    let arena = Arena(floats: counting.used)
-    let workspace = objective.workspace(samples: samples, length: Self.length, arena)
+    let (arena, workspace) = Arena.sized { objective.workspace(samples: samples, length: Self.length, $0) }
     arena.fill(.nan)
     let sink = RecordingSink(objective.networks.trained)
     let losses = withExtendedLifetime(arena) {

@@ -32,10 +32,7 @@ import Testing
     fillForCheck(parameters.trained, seed: 4)
     var example = objective.corrupt(batch(tokens), context)
     example.targets[0] = TermTargets(rows: [row], ids: [6])
-    let counting = Arena.counting()
-    _ = objective.workspace(samples: 1, length: length, counting)
-    let arena = Arena(floats: counting.used)
-    let workspace = TwoTowers.Workspace(objective.generator, samples: 1, length: length, arena)
+    let (arena, workspace) = Arena.sized { TwoTowers.Workspace(objective.generator, samples: 1, length: length, $0) }
     arena.fill(.nan)
     return withExtendedLifetime(arena) {
       objective.generator.loss(example, example.targets[0], ObjectivePass(parameters, sink: nil, dropout: nil), scale: 0, workspace) { _, _ in }

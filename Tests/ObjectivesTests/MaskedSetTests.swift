@@ -87,10 +87,7 @@ import Testing
     let parameters = ParameterSet(objective.networks)
     fillForCheck(parameters.trained, seed: 2)
     func hidden(_ input: SequenceInput) -> [Float] {
-      let counting = Arena.counting()
-      _ = Transformer.Workspace(objective.encoder, samples: 3, length: length, counting)
-      let arena = Arena(floats: counting.used)
-      let workspace = Transformer.Workspace(objective.encoder, samples: 3, length: length, arena)
+      let (arena, workspace) = Arena.sized { Transformer.Workspace(objective.encoder, samples: 3, length: length, $0) }
       arena.fill(.nan)
       return withExtendedLifetime(arena) { objective.encoder.forward(input, Pass(parameters.trained), workspace).array }
     }

@@ -104,10 +104,7 @@ import Testing
     let parameters = ParameterSet(objective.networks)
     fillForCheck(parameters.trained, seed: 5)
     fill(parameters)
-    let counting = Arena.counting()
-    _ = objective.workspace(samples: example.inputs[0].sampleIDs.count, length: 30, counting)
-    let arena = Arena(floats: counting.used)
-    let workspace = objective.workspace(samples: example.inputs[0].sampleIDs.count, length: 30, arena)
+    let (arena, workspace) = Arena.sized { objective.workspace(samples: example.inputs[0].sampleIDs.count, length: 30, $0) }
     arena.fill(.nan)
     let sink = RecordingSink(objective.networks.trained)
     let pass = ObjectivePass(parameters, sink: sink, dropout: nil)

@@ -2,15 +2,12 @@ import Tensors
 import Testing
 
 @Suite struct ArenaTests {
-  /// A counting arena and a real one hand out the same sizes.
-  @Test func countingForetellsTheSize() {
+  /// The counted size is the size that is used.
+  @Test func sized() {
     func ask(_ arena: Arena) -> [TensorView] { [(3, 5), (0, 7), (1, 16), (17, 1)].map { arena.matrix($0.0, $0.1) } }
-    let counting = Arena.counting()
-    _ = ask(counting)
-    #expect(counting.used == 16 + 0 + 16 + 32 && counting.capacity == nil)
-    let arena = Arena(floats: counting.used)
-    let views = ask(arena)
-    #expect(arena.used == counting.used)
+    #expect(Arena.floats(of: ask) == 16 + 0 + 16 + 32)
+    let (arena, views) = Arena.sized(ask)
+    #expect(arena.used == 16 + 0 + 16 + 32 && arena.capacity == arena.used)
     for view in views { #expect(Int(bitPattern: view.base) % 64 == 0) }
     for (i, view) in views.enumerated() { view.fill(Float(i + 1)) }
     for (i, view) in views.enumerated() { #expect(view.array.allSatisfy { $0 == Float(i + 1) }) }

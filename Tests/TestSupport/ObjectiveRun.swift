@@ -27,10 +27,7 @@ public final class ObjectiveRun {
 
   /// Fresh memory full of NaNs, as a first step would not have it.
   public func run(_ example: TrainingExample, scales: [Float], gradient: Bool = true, dropout: Bool = false) -> (losses: [Double], sink: RecordingSink) {
-    let counting = Arena.counting()
-    _ = objective.workspace(samples: samples, length: length, counting)
-    let arena = Arena(floats: counting.used)
-    let workspace = objective.workspace(samples: samples, length: length, arena)
+    let (arena, workspace) = Arena.sized { objective.workspace(samples: samples, length: length, $0) }
     arena.fill(.nan)
     let sink = RecordingSink(objective.networks.trained)
     let pass = ObjectivePass(parameters, sink: gradient ? sink : nil, dropout: dropout ? self.dropout : nil)
@@ -44,11 +41,8 @@ public final class ObjectiveRun {
 
   /// The hidden states of the main network, without dropout.
   func hidden(_ example: TrainingExample) -> [Float] {
-    let counting = Arena.counting()
     let (encoder, input) = (objective.encoder, example.inputs[0])
-    _ = Transformer.Workspace(encoder, samples: input.sampleIDs.count, length: input.length, counting)
-    let arena = Arena(floats: counting.used)
-    let workspace = Transformer.Workspace(encoder, samples: input.sampleIDs.count, length: input.length, arena)
+    let (arena, workspace) = Arena.sized { Transformer.Workspace(encoder, samples: input.sampleIDs.count, length: input.length, $0) }
     arena.fill(.nan)
     return withExtendedLifetime(arena) { encoder.forward(input, Pass(parameters.trained), workspace).array }
   }

@@ -81,10 +81,8 @@ private struct League: SampleSource {
     for i in stride(from: 0, to: seen.count, by: 2) { frequency[seen[i], default: [:]][seen[i + 1], default: 0] += 1 }
     let favourites = frequency.mapValues { $0.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key }
 
-    let counting = Arena.counting()
-    _ = Transformer.Workspace(objective.encoder, samples: 32, length: 11, counting)
-    let arena = Arena(floats: counting.used)
-    let workspace = Transformer.Workspace(objective.encoder, samples: 32, length: 11, arena)
+    let (arena, workspace) = Arena.sized { Transformer.Workspace(objective.encoder, samples: 32, length: 11, $0) }
+    defer { withExtendedLifetime(arena) {} }
     let (head, saved) = (try #require(objective.encoder.head), try #require(workspace.head))
     var (model, role, count) = (0, 0, 0)
     for start in stride(from: UInt64(0), to: 640, by: 32) {

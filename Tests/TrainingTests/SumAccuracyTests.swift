@@ -46,11 +46,8 @@ import Testing
     let parameters = ParameterSet(objective.networks)
     parameters.initialize(seed: 2)
     let layout = objective.networks.trained
-    let arena = Arena.counting()
-    _ = objective.workspace(samples: 2, length: 24, arena)
-    let memory = Arena(floats: arena.used)
-    defer { withExtendedLifetime(memory) {} }
-    let workspace = objective.workspace(samples: 2, length: 24, memory)
+    let (arena, workspace) = Arena.sized { objective.workspace(samples: 2, length: 24, $0) }
+    defer { withExtendedLifetime(arena) {} }
     let parts = (0..<Self.microBatches).map { index -> [Float] in
       let example = objective.corrupt(
         Zipf().samples(at: UInt64(2 * index)..<UInt64(2 * index + 2)), StepContext(seed: 1, step: 0, steps: 1))

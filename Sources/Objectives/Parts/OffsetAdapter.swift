@@ -36,19 +36,17 @@ struct OffsetAdapter: Sendable {
   }
 
   struct Saved {
-    fileprivate let sum: TensorView, normed: TensorView, statistics: TensorView, up: TensorView, inner: TensorView, output: TensorView
-    fileprivate let dinner: TensorView, dup: TensorView, scattered: TensorView
+    fileprivate let sum: TensorView, normed: TensorView, statistics: TensorView, output: TensorView, scattered: TensorView
+    fileprivate let feedForward: FeedForward.Saved, scratch: FeedForward.Scratch
 
     init(_ adapter: OffsetAdapter, rows: Int, _ arena: Arena) {
       let c = adapter.shape
       sum = arena.matrix(rows, c.hiddenSize)
       normed = arena.matrix(rows, c.hiddenSize)
       statistics = arena.matrix(rows, 2)
-      up = arena.matrix(rows, FeedForward.upWidth(c))
-      inner = arena.matrix(rows, c.intermediateSize)
+      feedForward = FeedForward.Saved(c, rows: rows, arena)
       output = arena.matrix(rows, c.hiddenSize)
-      dinner = arena.matrix(rows, c.intermediateSize)
-      dup = arena.matrix(rows, FeedForward.upWidth(c))
+      scratch = FeedForward.Scratch(c, rows: rows, arena)
       scattered = arena.matrix(adapter.rows, c.hiddenSize)
     }
   }
@@ -59,7 +57,7 @@ struct OffsetAdapter: Sendable {
     gatherRows(hidden, at: rows, into: s.sum.first(k))
     gatherRows(pass.parameters.view(embedding), offsets.map { Int32($0 - 2) }, into: s.sum.first(k), accumulate: true)
     norm.forward(s.sum.first(k), pass, into: s.normed.first(k), statistics: s.statistics)
-    feedForward.forward(s.normed.first(k), pass, up: s.up.first(k), inner: s.inner.first(k), into: s.output.first(k))
+    feedForward.forward(s.normed.first(k), pass, s.feedForward, into: s.output.first(k))
     return s.output.first(k)
   }
 
@@ -70,9 +68,7 @@ struct OffsetAdapter: Sendable {
     if k == 0 {
       for entry in group { sink.view(entry, in: group, pass.parameters.layout).fill(0) }
     } else {
-      feedForward.backward(
-        x: s.normed.first(k), up: s.up.first(k), inner: s.inner.first(k), dy: d, pass, in: group, dinner: s.dinner.first(k),
-        dup: s.dup.first(k), into: dx, accumulate: false)
+      feedForward.backward(x: s.normed.first(k), s.feedForward, dy: d, pass, in: group, s.scratch, into: .overwriting(dx))
       norm.backward(x: s.sum.first(k), dy: dx, statistics: s.statistics, pass, in: group, into: dx)
     }
     sink.add(group)

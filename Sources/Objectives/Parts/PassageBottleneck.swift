@@ -180,7 +180,7 @@ public struct PassageBottleneck: Sendable {
     guard hasBag, let head = encoder.head, let saved = w.encoder.head, let own = w.bag else { return [] }
     let (input, targets) = (example.inputs[0], example.targets[2])
     let loss = head.bagLoss(
-      hidden, bags(targets, input), rows: targets.rows, words: targets.ids, weights: targets.weights, scale: scales[2],
+      hidden, BagTargets(bags: bags(targets, input), rows: targets.rows, ids: targets.ids, weights: targets.weights), scale: scales[2],
       pass.trained(0, term: 2), saved, own, gradient: gradient)
     return [loss]
   }

@@ -1,15 +1,16 @@
-/// Which keys each query of a sample sees, a bit a pair: for attention whose rows differ without any order.
+/// Which keys each query of a sample sees, one bit per pair: for attention whose rows see keys in no order.
 ///
 /// A row that sees nothing is allowed; attention gives zeros for it.
 public struct AttentionBitmask: Sendable, Equatable {
   public let samples: Int
-  /// Queries and keys a sample.
+  /// Queries per sample.
   public let queries: Int
+  /// Keys per sample.
   public let keys: Int
   /// Rows of ⌈keys / 32⌉ words, key j in bit j mod 32 of word j / 32; bits past the last key are zero.
   public private(set) var words: [UInt32]
 
-  /// Nothing is visible yet.
+  /// A mask that hides every key.
   public init(samples: Int, queries: Int, keys: Int) {
     precondition(samples >= 0 && queries >= 1 && keys >= 1, "a matrix of \(samples) samples, \(queries) queries and \(keys) keys")
     (self.samples, self.queries, self.keys) = (samples, queries, keys)
@@ -32,12 +33,27 @@ public struct AttentionBitmask: Sendable, Equatable {
       "(\(sample), \(query), \(key)) is outside [\(samples), \(queries), \(keys)]")
     return (sample * queries + query) * wordsPerRow + key / 32
   }
+
+  /// Runs `body` with the mask as the attention kernels read it; not at all where there are no samples.
+  func withVisibleKeys(_ body: (BitmaskKeys) -> Void) {
+    words.withUnsafeBufferPointer { words in
+      guard samples > 0, let base = words.baseAddress else { return }
+      body(BitmaskKeys(samples: samples, queries: queries, keys: keys, words: base))
+    }
+  }
 }
 
-/// Which of keys i ..< i + 16 a row does not see; i is a multiple of 16.
-@inline(__always) func hiddenLanes(_ row: UnsafePointer<UInt32>, _ i: Int) -> SIMDMask<SIMD16<Int32>> {
-  let bits = Int32(truncatingIfNeeded: row[i &>> 5] &>> UInt32(truncatingIfNeeded: i & 31))
-  return (SIMD16<Int32>(repeating: bits) & laneBits) .== 0
-}
+/// An `AttentionBitmask` whose words are borrowed.
+struct BitmaskKeys: VisibleKeys {
+  let samples: Int
+  let queries: Int
+  let keys: Int
+  let words: UnsafePointer<UInt32>
 
-private let laneBits = SIMD16<Int32>(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768)
+  /// All keys: every product has the shape of its block whatever is visible.
+  func keys(of queries: Range<Int>, sample: Int) -> Range<Int> { 0..<keys }
+
+  @inline(__always) func row(_ query: Int, sample: Int, firstKey: Int) -> VisibleBits {
+    VisibleBits(words: words + (sample * queries + query) * ((keys + 31) / 32), end: keys)
+  }
+}

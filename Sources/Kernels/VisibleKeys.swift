@@ -1,0 +1,54 @@
+/// Which keys the queries of a micro-batch see. Attention is generic over it, so that each kind of mask has its own specialised loops.
+protocol VisibleKeys {
+  associatedtype Row: VisibleRow
+
+  var samples: Int { get }
+  /// Queries per sample.
+  var queries: Int { get }
+  /// Keys per sample.
+  var keys: Int { get }
+
+  /// A range of keys that holds all keys that any of these queries of a sample sees. It starts at a multiple of `maskGroup`, so that
+  /// the groups of dropout start at its first key.
+  func keys(of queries: Range<Int>, sample: Int) -> Range<Int>
+
+  /// The keys that one query of a sample sees, numbered from `firstKey`.
+  func row(_ query: Int, sample: Int, firstKey: Int) -> Row
+}
+
+/// The keys that one query sees.
+protocol VisibleRow {
+  /// Whether a query may see no key. Its weights are then zero.
+  static var mayBeEmpty: Bool { get }
+
+  /// All visible keys lie in first ..< end.
+  var first: Int { get }
+  var end: Int { get }
+
+  /// The scores of keys first + i ..< first + i + 16 with -∞ for hidden keys; i is a multiple of 16.
+  func masked(_ scores: Lanes, _ i: Int) -> Lanes
+}
+
+/// A query that sees every key of first ..< end, at least one.
+struct VisibleRange: VisibleRow {
+  static var mayBeEmpty: Bool { false }
+  let first: Int
+  let end: Int
+
+  @inline(__always) func masked(_ scores: Lanes, _ i: Int) -> Lanes { scores }
+}
+
+/// A query that sees key j of 0 ..< end if bit j mod 32 of word j / 32 is set.
+struct VisibleBits: VisibleRow {
+  static var mayBeEmpty: Bool { true }
+  let words: UnsafePointer<UInt32>
+  let end: Int
+  var first: Int { 0 }
+
+  @inline(__always) func masked(_ scores: Lanes, _ i: Int) -> Lanes {
+    let bits = Int32(truncatingIfNeeded: words[i &>> 5] &>> UInt32(truncatingIfNeeded: i & 31))
+    return scores.replacing(with: -.infinity, where: (SIMD16<Int32>(repeating: bits) & laneBits) .== 0)
+  }
+}
+
+private let laneBits = SIMD16<Int32>(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768)
