@@ -164,7 +164,7 @@ import Testing
     #expect(sentence { try CheckpointExport.export(checkpoint, to: scratch.path + "/x") }.contains("which needs position_embedding = learned."))
   }
 
-  /// `LOCKSTEP_HF_PYTHON=<python with transformers>` lets the reference itself load what was written.
+  /// `LOCKSTEP_HF_PYTHON=<python with transformers>` lets the reference itself load what was written; `scripts/check-references` sets it.
   @Test(.enabled(if: ProcessInfo.processInfo.environment["LOCKSTEP_HF_PYTHON"] != nil)) func transformersLoadsWhatWasWritten() throws {
     let scratch = try Scratch()
     var folders: [String] = []

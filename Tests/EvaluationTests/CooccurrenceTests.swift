@@ -188,8 +188,12 @@ import Testing
       if report.targetsPerCondition == 1 { #expect(abs(report.collision - 0.25) < 0.01) }
       #expect(report.collisionRate == report.collision * report.targetsPerCondition)
     }
-    let aside = try PairSampler(documents, .ahead(offsets: 1), options { ($0.pairs, $0.window) = (60, 20) }).counts(0..<60)
-    #expect(abs(aside.collision - 0.25) < 0.25)
+    // With three pairs a shape one estimate is off by a tenth, the mean of 100 by a hundredth.
+    let mean = try (1...100).reduce(0.0) { total, seed in
+      let few = try PairSampler(documents, .ahead(offsets: 1), options { ($0.pairs, $0.window, $0.seed) = (60, 20, UInt64(seed)) })
+      return total + (try few.counts(0..<60).collision) / 100
+    }
+    #expect(abs(mean - 0.25) < 0.03)
   }
 
   @Test func errors() {

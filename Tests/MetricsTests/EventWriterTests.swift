@@ -78,7 +78,7 @@ import Testing
       ])
   }
 
-  /// `LOCKSTEP_TENSORBOARD_PYTHON=<python with tensorboard>` lets the reference itself read a run and its resume.
+  /// `LOCKSTEP_TENSORBOARD_PYTHON=<python with tensorboard>` lets the reference itself read a run and its resume; `scripts/check-references` sets it.
   @Test(.enabled(if: ProcessInfo.processInfo.environment["LOCKSTEP_TENSORBOARD_PYTHON"] != nil)) func tensorBoardReadsARunAndItsResume() throws {
     let scratch = try Scratch()
     let first = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_000, resumedStep: 0)

@@ -53,8 +53,12 @@ import Testing
   @Test func theFileIsMadeFromTheLog() throws {
     let scratch = try Scratch()
     let log = try MetricsLog(scratch.path + "/metrics.jsonl", resumedStep: 0)
-    for step in 1...20 { try log.append(record(step)) }
+    let records = (1...20).map { record($0, validation: $0 % 10 == 0 ? 0.4 : nil) }
+    for record in records { try log.append(record) }
     try LearningCurve.write(metrics: log.path, to: scratch.path + "/curve.svg", options: .init(logarithmicSteps: true))
-    #expect(try text(of: scratch.path + "/curve.svg").contains("step (logarithmic)"))
+    let svg = try text(of: scratch.path + "/curve.svg")
+    #expect(svg.contains("step (logarithmic)"))
+    #expect(svg.components(separatedBy: "<circle").count == 3)
+    #expect(svg == LearningCurve(records).svg(.init(logarithmicSteps: true)))
   }
 }
