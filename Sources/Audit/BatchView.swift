@@ -32,11 +32,6 @@ public struct BatchView: Codable, Sendable {
     public var seesFrom: Int32
     public var seesUntil: Int32
     public var seesCount: Int
-
-    private enum CodingKeys: String, CodingKey {
-      case position, token, values, seesFrom, seesUntil, seesCount
-      case role = "companion"
-    }
   }
 
   /// The target of one term at a row.
@@ -55,11 +50,6 @@ public struct BatchView: Codable, Sendable {
     public var targets: [Target]
     /// The token that a generator of the objective put here, which the main network reads instead.
     public var proposed: Token?
-
-    private enum CodingKeys: String, CodingKey {
-      case reads, proposed
-      case targets = "asked"
-    }
   }
 
   public struct Sample: Codable, Sendable {

@@ -10,13 +10,21 @@ import Training
 
 /// What `lockstep benchmark overheads` measures: what the promise costs.
 public struct OverheadResult: Codable, Sendable {
+  /// Trained parameters.
   public var params: Int
+  /// MPI ranks of the job.
   public var ranks: Int
+  /// Computing threads of each rank.
   public var threads: Int
+  /// Name in the registry.
   public var objective: String
+  /// Samples of a step, over all ranks.
   public var batch: Int
+  /// Samples of a micro-batch.
   public var microBatch: Int
+  /// Positions of a sample.
   public var context: Int
+  /// Steps that each variant took.
   public var pairs: Int
   /// Median seconds of a step as it is in a run: exact sum, replicas compared.
   public var stepSMedian: Double
@@ -26,13 +34,16 @@ public struct OverheadResult: Codable, Sendable {
   public var exactSumOverheadQuartiles: [Double]
   /// Median over pairs of t(replicas compared) / t(not compared) - 1; 0 for one rank, which has nothing to compare.
   public var replicaHashOverhead: Double
+  /// Its quartiles over pairs.
   public var replicaHashOverheadQuartiles: [Double]
 }
 
 /// Times the same step with and without what makes runs reproducible, alternately, so that a neighbour on the
 /// machine slows both alike.
 public struct OverheadBenchmark {
+  /// Steps of each variant that are measured.
   public var pairs = 15
+  /// Steps before them that are not.
   public var warmup = 2
 
   public init() {}

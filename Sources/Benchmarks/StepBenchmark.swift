@@ -11,38 +11,57 @@ import Training
 
 /// What `lockstep benchmark step` measures.
 public struct StepBenchmarkResult: Codable, Sendable {
+  /// Trained parameters.
   public var params: Int
+  /// MPI ranks of the job.
   public var ranks: Int
+  /// Computing threads of each rank.
   public var threads: Int
+  /// Name in the registry.
   public var objective: String
+  /// Positions a second of the whole job, at the median step.
   public var tokensPerS: Double
+  /// Median seconds of a measured step.
   public var stepSMedian: Double
+  /// Seconds of the fastest step.
   public var stepSMin: Double
+  /// Seconds of the slowest step.
   public var stepSMax: Double
   /// OpenBLAS's kernels that ran, and the best ones of this CPU.
   public var kernel: String
+  /// OpenBLAS core whose kernels are the best of this CPU.
   public var bestKernel: String
   /// The whole job's sgemm rate, measured before and after the steps, and with the best kernels.
   public var sgemmGflops: Double
+  /// GFLOP/s of the whole job with the best kernels.
   public var bestSgemmGflops: Double
   /// Required flops over what the best kernels could do in the time.
   public var mfu: Double
+  /// Median seconds of a step in which a rank waited for the sum over ranks.
   public var exposedCommS: Double
+  /// Largest resident memory of any rank.
   public var peakRssBytes: Int
   /// Activations, scratch and gradients of one layer, for all threads of a rank.
   public var workspaceBytes: Int
   /// What the memory rule of the documentation allows: 20 bytes per parameter (24 in several ranks), the workspaces, and 64 MB.
   public var allowedRssBytes: Int
+  /// Measured steps.
   public var steps: Int
+  /// Samples of a step, over all ranks.
   public var batch: Int
+  /// Samples of a micro-batch.
   public var microBatch: Int
+  /// Positions of a sample.
   public var context: Int
+  /// Mean seconds of each phase of a step.
   public var phases: [String: Double]
 }
 
 /// Times optimiser steps on random samples.
 public struct StepBenchmark {
+  /// Steps that are measured.
   public var steps = 12
+  /// Steps before them that are not.
   public var warmup = 3
 
   public init() {}

@@ -21,11 +21,6 @@ public struct ArmPlan: Codable, Sendable, Equatable {
   public var lossIdentity: String
   /// Digest of its tokeniser: figures by the token compare only where it is the same.
   public var tokenizer: String
-
-  private enum CodingKeys: String, CodingKey {
-    case arm, objective, steps, tokens, predictions, flops, parameters, epochs, tokenizer
-    case lossIdentity = "lossQuestion"
-  }
 }
 
 extension ComparisonFile {

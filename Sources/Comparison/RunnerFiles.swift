@@ -83,11 +83,6 @@ struct StoredResult: Codable {
   var unsupportedReason: String?
   var result: MeasureResult?
 
-  private enum CodingKeys: String, CodingKey {
-    case key, result
-    case unsupportedReason = "obstacle"
-  }
-
   /// nil where there is none, or none that this version wrote: it is then measured again.
   /// - Throws: `FileError` when there is a file and it cannot be read.
   static func read(_ path: String) throws -> StoredResult? {

@@ -123,10 +123,10 @@ public struct OutputFolder {
 
   private static func isPart(_ name: String) -> Bool {
     if [CorpusManifest.fileName, Corpus.tokenizerFile, Corpus.tokenizerConfigFile].contains(name) { return true }
-    guard name.hasSuffix(".shard"), let side = CorpusSplit.allCases.first(where: { name.hasPrefix($0.rawValue + "-") }) else {
+    guard let ending = [".shard", ".safetensors"].first(where: name.hasSuffix), let side = CorpusSplit.allCases.first(where: { name.hasPrefix($0.rawValue + "-") }) else {
       return false
     }
-    let digits = name.dropFirst(side.rawValue.count + 1).dropLast(".shard".count)
+    let digits = name.dropFirst(side.rawValue.count + 1).dropLast(ending.count)
     return digits.utf8.count >= 5 && digits.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
   }
 }

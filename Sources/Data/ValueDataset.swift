@@ -5,6 +5,7 @@ import Core
 /// A sample is a pure function of (corpus, grid, order, position): the same on every rank, after every restart. Numbers that were not
 /// measured are 0, the mean.
 public struct ValueDataset: SampleSource {
+  /// What the samples are.
   public let shape: DataShape
   private let grid: GridShape
   private let records: ValueRecords
@@ -80,6 +81,7 @@ public struct ValueDataset: SampleSource {
 
 /// Normal numbers and random labels in the shape of a corpus, for measurements that need no data. Every position is a sample of its own.
 public struct SyntheticValues: SampleSource {
+  /// What the samples are.
   public let shape: DataShape
   public let samplesPerEpoch: Int
   private let grid: GridShape

@@ -2,9 +2,13 @@ import Core
 
 /// What one record of a corpus of numbers is: the shape [channels, extent…], what its positions are called, and the fields beside it.
 public struct ValueRecords: Codable, Sendable, Equatable {
+  /// Channels of a record, 1 … 65,536.
   public var channels: Int
+  /// Sizes of the axes behind the channels, at most three.
   public var extent: [Int]
+  /// What a position is called in reports.
   public var unit: DataShape.Unit
+  /// Arrays beside the numbers, such as labels, sorted by name.
   public var fields: [FieldShape]
   /// Whether records say which of their numbers were measured.
   public var hasObserved: Bool

@@ -51,7 +51,7 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     let (a, b) = (try run(two, 0..<1), try run(four, 0..<1))
     #expect(abs(a[0].loss - b[0].loss) < 1e-5)
     #expect(abs(a[0].gradNorm / b[0].gradNorm - 1) < 1e-5)
-    #expect(two.bank.trained.all.array != four.bank.trained.all.array)
+    #expect(two.parameters.trained.all.array != four.parameters.trained.all.array)
   }
 
   @Test func stoppedAndContinuedIsUnbroken() throws {
