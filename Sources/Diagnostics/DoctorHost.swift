@@ -32,7 +32,7 @@ struct BLASCheck: DoctorCheck {
         remedy: "Install another version of OpenBLAS.", of: .rank)
     }
     switch kernel.reason {
-    case .asked where !kernel.isBest:
+    case .requested where !kernel.isBest:
       findings.append(
         .warning(
           "BLAS", "OPENBLAS_CORETYPE pins OpenBLAS to its \(kernel.core) kernels; \(kernel.best) are faster on this CPU.",

@@ -7,7 +7,7 @@ public struct BLASCoreChoice: Sendable, Equatable {
     /// The best one of this CPU.
     case best
     /// `OPENBLAS_CORETYPE` names it.
-    case asked
+    case requested
     /// The run that goes on was computed with it.
     case run
     /// This OpenBLAS holds no other one.
@@ -24,18 +24,18 @@ public struct BLASCoreChoice: Sendable, Equatable {
     /// Whether OpenBLAS chooses when it is loaded; else it was built for one core.
     public var isDynamic: Bool
     /// What `OPENBLAS_CORETYPE` named before this program set it; nil where it was not set.
-    public var asked: String?
+    public var requested: String?
     /// The core of the run that goes on.
     public var run: String?
     /// Cores that compute wrong products here, or that OpenBLAS did not take.
     public var rejected: [String]
 
     public init(
-      cpu: CPU, reported: String, available: Set<String>? = nil, isDynamic: Bool = true, asked: String? = nil, run: String? = nil,
+      cpu: CPU, reported: String, available: Set<String>? = nil, isDynamic: Bool = true, requested: String? = nil, run: String? = nil,
       rejected: [String] = []
     ) {
       (self.cpu, self.reported, self.available, self.isDynamic) = (cpu, reported, available, isDynamic)
-      (self.asked, self.run, self.rejected) = (asked, run, rejected)
+      (self.requested, self.run, self.rejected) = (requested, run, rejected)
     }
   }
 
@@ -51,15 +51,15 @@ public struct BLASCoreChoice: Sendable, Equatable {
     (self.core, self.best, self.reason, self.remark) = (core, best, reason, remark)
   }
 
-  /// - Throws: `ConfigurationError` when a core was asked for that OpenBLAS does not have or this CPU cannot run.
+  /// - Throws: `ConfigurationError` when a core was requested for that OpenBLAS does not have or this CPU cannot run.
   public init(_ facts: Facts) throws(ConfigurationError) {
     let best = facts.best
-    if let asked = facts.asked {
-      try facts.require(asked)
-      self.init(core: facts.reported, best: best, reason: .asked)
+    if let requested = facts.requested {
+      try facts.require(requested)
+      self.init(core: facts.reported, best: best, reason: .requested)
     } else if let run = facts.run, run != best {
-      let obstacle = facts.obstacle(run)
-      self.init(core: obstacle == nil ? run : best, best: best, reason: obstacle == nil ? .run : .best, remark: obstacle)
+      let problem = facts.problem(run)
+      self.init(core: problem == nil ? run : best, best: best, reason: problem == nil ? .run : .best, remark: problem)
     } else {
       self.init(core: best, best: best, reason: facts.isDynamic ? .best : .only)
     }
@@ -83,11 +83,11 @@ extension BLASCoreChoice.Facts {
     if let own = usable.first(where: { $0.isCalled(reported) }) { return cpu.step(own) == cpu.step(first) ? own.name : first.name }
     // A name that is not in the table is of a newer OpenBLAS, which has chosen it for this CPU.
     let isNewer = core(reported) == nil && !reported.isEmpty && reported.lowercased() != "unknown"
-    return isNewer && asked == nil && !isRejected(reported) ? reported : first.name
+    return isNewer && requested == nil && !isRejected(reported) ? reported : first.name
   }
 
   /// Why `name` cannot be used here; nil where it can.
-  fileprivate func obstacle(_ name: String) -> String? {
+  fileprivate func problem(_ name: String) -> String? {
     let isReported = name.lowercased() == reported.lowercased()
     if isRejected(name) { return "its products are wrong on this CPU (\(cpu.name))" }
     guard isDynamic else { return isReported ? nil : "this OpenBLAS was built for \(reported) alone" }
@@ -96,13 +96,13 @@ extension BLASCoreChoice.Facts {
     return missing.isEmpty ? nil : "this CPU (\(cpu.name)) lacks \(missing.joined(separator: ", "))"
   }
 
-  fileprivate func require(_ asked: String) throws(ConfigurationError) {
-    var obstacle = obstacle(asked)
-    if obstacle == nil, asked.lowercased() != reported.lowercased() { obstacle = "this OpenBLAS did not take it and uses \(reported)" }
-    guard let obstacle else { return }
+  fileprivate func require(_ requested: String) throws(ConfigurationError) {
+    var problem = problem(requested)
+    if problem == nil, requested.lowercased() != reported.lowercased() { problem = "this OpenBLAS did not take it and uses \(reported)" }
+    guard let problem else { return }
     let names = usable.isEmpty ? [reported] : usable.map(\.name)
     throw ConfigurationError(
-      "OPENBLAS_CORETYPE", is: "\"\(asked)\"",
-      rule: "it must name a core that OpenBLAS has and this CPU can run, but \(obstacle). Those are, best first: \(names.joined(separator: ", ")). Without the variable lockstep takes the best one.")
+      "OPENBLAS_CORETYPE", is: "\"\(requested)\"",
+      rule: "it must name a core that OpenBLAS has and this CPU can run, but \(problem). Those are, best first: \(names.joined(separator: ", ")). Without the variable lockstep takes the best one.")
   }
 }

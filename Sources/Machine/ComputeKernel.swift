@@ -21,12 +21,12 @@ public struct ComputeKernel: Codable, Sendable, Equatable {
     let note = StartNote.own
     let facts = ComputeKernel.facts(rejected: note?.rejected ?? [])
     if let note { return ComputeKernel(core: facts.reported, best: note.best, reason: note.reason, rejected: note.rejected) }
-    let best = facts.asked == nil ? nil : facts.usable.first?.name
+    let best = facts.requested == nil ? nil : facts.usable.first?.name
     if let choice = try? BLASCoreChoice(facts) {
       // Not restarted: a core that was not requested is the one OpenBLAS took itself.
       return ComputeKernel(core: facts.reported, best: choice.best, reason: choice.reason, rejected: [])
     }
-    return ComputeKernel(core: facts.reported, best: best ?? facts.reported, reason: .asked, rejected: [])
+    return ComputeKernel(core: facts.reported, best: best ?? facts.reported, reason: .requested, rejected: [])
   }()
 
   /// What this host and its OpenBLAS are.
@@ -34,7 +34,7 @@ public struct ComputeKernel: Codable, Sendable, Equatable {
     let identity = BLAS.identity
     return BLASCoreChoice.Facts(
       cpu: .current, reported: identity.coreName, available: BLAS.availableCores, isDynamic: identity.isDynamic,
-      asked: StartNote.requested, run: run, rejected: rejected)
+      requested: StartNote.requested, run: run, rejected: rejected)
   }
 
   /// The cores that this host can use, best first, for a choice among hosts.
@@ -110,7 +110,7 @@ public enum KernelStart {
     let kernel = ComputeKernel.current
     guard !kernel.isBest else { return }
     switch kernel.reason {
-    case .asked:
+    case .requested:
       warn("OPENBLAS_CORETYPE asks for OpenBLAS's \(kernel.core) kernels, and its \(kernel.best) kernels are faster on this CPU. Leave the variable (launch/run --core) out, unless other hosts of the job or the run so far need it.")
     case .run:
       warn("\(run()?.folder ?? "the run") resumes with the \(kernel.core) kernels it was computed with, and OpenBLAS's \(kernel.best) kernels are faster on this CPU. OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on.")

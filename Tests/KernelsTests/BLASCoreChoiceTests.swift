@@ -3,9 +3,9 @@ import Kernels
 import Testing
 
 @Suite struct BLASCoreChoiceTests {
-  private func facts(_ part: String, reported: String, asked: String? = nil, run: String? = nil, rejected: [String] = []) -> BLASCoreChoice.Facts {
+  private func facts(_ part: String, reported: String, requested: String? = nil, run: String? = nil, rejected: [String] = []) -> BLASCoreChoice.Facts {
     BLASCoreChoice.Facts(
-      cpu: RecordedCPUs.named(part), reported: reported, available: RecordedCPUs.debianX86, asked: asked, run: run, rejected: rejected)
+      cpu: RecordedCPUs.named(part), reported: reported, available: RecordedCPUs.debianX86, requested: requested, run: run, rejected: rejected)
   }
 
   @Test(arguments: RecordedCPUs.all.indices) func everyRecordedCPUGetsItsBestCore(index: Int) throws {
@@ -50,25 +50,25 @@ import Testing
   // MARK: - Asked
 
   @Test func whatIsAskedForWins() throws {
-    let choice = try BLASCoreChoice(facts("8488C", reported: "Haswell", asked: "HASWELL", run: "SkylakeX"))
-    #expect(choice == BLASCoreChoice(core: "Haswell", best: "SkylakeX", reason: .asked))
+    let choice = try BLASCoreChoice(facts("8488C", reported: "Haswell", requested: "HASWELL", run: "SkylakeX"))
+    #expect(choice == BLASCoreChoice(core: "Haswell", best: "SkylakeX", reason: .requested))
   }
 
   @Test(arguments: [("Foo", "this OpenBLAS does not have it"), ("SapphireRapids", "this OpenBLAS does not have it"), ("", "this OpenBLAS does not have it")])
-  func anUnknownCoreListsTheKnownOnes(asked: String, reason: String) {
-    let error = #expect(throws: ConfigurationError.self) { try BLASCoreChoice(facts("8488C", reported: "Prescott", asked: asked)) }
+  func anUnknownCoreListsTheKnownOnes(requested: String, reason: String) {
+    let error = #expect(throws: ConfigurationError.self) { try BLASCoreChoice(facts("8488C", reported: "Prescott", requested: requested)) }
     let text = error?.description ?? ""
-    #expect(text.hasPrefix("OPENBLAS_CORETYPE is \"\(asked)\"; ") && text.contains(reason) && text.contains("SkylakeX, Cooperlake, Haswell, Zen, Sandybridge"), "\(text)")
+    #expect(text.hasPrefix("OPENBLAS_CORETYPE is \"\(requested)\"; ") && text.contains(reason) && text.contains("SkylakeX, Cooperlake, Haswell, Zen, Sandybridge"), "\(text)")
     #expect(error?.exitCode == .usage)
   }
 
   @Test func aCoreTheCPUCannotRunIsRefused() {
-    let error = #expect(throws: ConfigurationError.self) { try BLASCoreChoice(facts("E5-2680 v3", reported: "SkylakeX", asked: "SkylakeX")) }
+    let error = #expect(throws: ConfigurationError.self) { try BLASCoreChoice(facts("E5-2680 v3", reported: "SkylakeX", requested: "SkylakeX")) }
     #expect(error?.description.contains("this CPU (Intel(R) Xeon(R) CPU E5-2680 v3) lacks avx512f") == true, "\(error.map { "\($0)" } ?? "")")
   }
 
   @Test func aLibraryOfOneCoreRefusesOthers() {
-    var facts = facts("8488C", reported: "Haswell", asked: "SkylakeX")
+    var facts = facts("8488C", reported: "Haswell", requested: "SkylakeX")
     facts.isDynamic = false
     let error = #expect(throws: ConfigurationError.self) { try BLASCoreChoice(facts) }
     #expect(error?.description.contains("was built for Haswell alone") == true)

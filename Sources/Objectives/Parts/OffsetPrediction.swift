@@ -105,7 +105,7 @@ public struct OffsetPrediction: Sendable {
     let loss =
       offsetConditioning == .heads
       ? scoreByHeads(hidden, targets, own, scale, pass, gradient, saved)
-      : scoreBySlots(hidden, targets, length: input.length, own, scale, pass, w, gradient)
+      : scoreByOffset(hidden, targets, length: input.length, own, scale, pass, w, gradient)
     if pass.sink != nil { transformer.backward(input, pass, w.transformer) }
     return loss
   }
@@ -122,7 +122,7 @@ public struct OffsetPrediction: Sendable {
   }
 
   /// All offsets by the model's head, which reads a slot for each.
-  private func scoreBySlots(
+  private func scoreByOffset(
     _ hidden: TensorView, _ targets: TermTargets, length: Int, _ own: VocabularyHead, _ scale: Float, _ pass: Pass, _ w: Workspace,
     _ gradient: TensorView?
   ) -> Double {
