@@ -55,7 +55,8 @@ struct ValuePreparationTests {
     ([("values", "F32", [0, 1, 1], 0)], "has no tensor values"),
     ([("values", "F32", [1, 1, 1, 1, 1, 1], 4)], "4 axes"),
     ([("values", "F32", [1, 1, 1], 4), ("label", "F32", [2], 8)], "tensor label"),
-    ([("values", "F32", [1, 1, 1], 4), ("observed", "U8", [1, 1, 2], 2)], "no tensor observed"),
+    ([("values", "F32", [1, 1, 1], 4), ("observed", "U8", [1, 1, 2], 2)], "a tensor observed of shape [1, 1, 2]"),
+    ([("values", "F32", [1, 1, 1], 4), ("label", "U8", [1, 1, 1], 1)], "tensor label"),
   ] as [([(String, String, [Int], Int)], String)])
   func whatIsNoRecordIsRefused(tensors: [(String, String, [Int], Int)], sentence: String) throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -63,6 +64,21 @@ struct ValuePreparationTests {
     let error = #expect(throws: DataError.self) { try prepare(path) }
     #expect(error?.description.contains(sentence) == true, "\(String(describing: error))")
     #expect(!FileManager.default.fileExists(atPath: "\(folder)/corpus"))
+  }
+
+  @Test func idsOfAFieldAreThoseOfTheTrainingFile() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    func file(_ id: UInt8, _ name: String) throws -> String {
+      try write([("values", "F32", [1, 1], floats([1])), ("label", "I8", [1], [id])], to: name)
+    }
+    let training = try file(1, "a.safetensors")
+    for (id, sentence) in [(2, "id 2 in label"), (255, "id -1 in label")] as [(UInt8, String)] {
+      let error = #expect(throws: DataError.self) {
+        try ValuePreparation(training: training, validation: try file(id, "b.safetensors"), target: "\(folder)/corpus", unit: .patches).run()
+      }
+      #expect(error?.description.contains(sentence) == true)
+    }
+    #expect(throws: DataError.self) { try prepare(try file(200, "c.safetensors")) }
   }
 
   @Test func numbersMustBeFiniteWhereTheyWereMeasured() throws {
