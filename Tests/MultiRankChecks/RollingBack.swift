@@ -58,7 +58,7 @@ private final class Target: @unchecked Sendable {
     toml: """
       name = "run"
       data.corpus = "memory"
-      model = { context = 8, width = 16, layers = 1, heads = 2, dropout = 0.1 }
+      model = { max_position = 8, hidden_size = 16, num_layers = 1, num_heads = 2, dropout = 0.1 }
       batch = { samples = 6, micro_batch = 2 }
       duration.steps = 15
       [machine]
