@@ -57,7 +57,8 @@ struct Benchmark: ParsableCommand {
       }
       let requirements = entry.defaultRequirements
       guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
-      let data = requirements.input == .values ? try records() : .syntheticTokens(vocabSize)
+      let records = try shapeOfRecords()
+      let data = requirements.input == .values ? records : .syntheticTokens(vocabSize)
       let model = requirements.model(
         data, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads, maxPosition: maxPosition, dropout: dropout)
       problems += model.problems(prefix: "-").map { .init(key: $0.key.replacing("-.", with: "--").replacing("_", with: "-"), sentence: $0.sentence) }
@@ -67,7 +68,7 @@ struct Benchmark: ParsableCommand {
         plan: BatchPlan(batch: batch, microBatch: microBatch, ranks: ranks, threads: threads))
     }
 
-    private func records() throws(ConfigurationError) -> DataShape {
+    private func shapeOfRecords() throws(ConfigurationError) -> DataShape {
       func numbers(_ option: String, _ text: String) throws(ConfigurationError) -> [Int] {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
         guard parts.allSatisfy({ $0 != nil }) else { throw ConfigurationError(option, is: text, rule: "it must be whole numbers with commas, such as 3,32,32.") }
