@@ -8,16 +8,8 @@ import Objectives
 /// occurs), or their counts, or 1 + ln count. Words of fewer than `minTexts` training texts, and words that only test texts have,
 /// are left out. The whole text is read, whatever the model's context. Then as `probe`, without standardisation.
 /// Reference: Pang, Lee, Vaithyanathan, "Thumbs up?", 2002, arXiv cs/0205070 (presence beats frequency for sentiment).
-public struct BagOfWordsMeasure: Measure {
-  public struct Options: LabelledTextOptions {
-    public var train = ""
-    public var test = ""
-    public var textColumn = "text"
-    public var labelColumn = "label"
-    public var header = true
-    public var separator = ""
-    public var trainExamples = 0
-    public var testExamples = 0
+public struct BagOfWordsMeasure: LabelledTextMeasure {
+  public struct OwnOptions: MeasureOptions {
     /// binary, count or log.
     public var weighting = "binary"
     /// Training texts a word must occur in.
@@ -25,6 +17,8 @@ public struct BagOfWordsMeasure: Measure {
 
     public init() {}
   }
+
+  public typealias Options = CombinedOptions<LabelledTextOptions, OwnOptions>
 
   enum Weighting: String, CaseIterable {
     case binary, count, log
@@ -43,11 +37,11 @@ public struct BagOfWordsMeasure: Measure {
 
   public static let readsModel = false
 
-  private let options: Options
+  public let options: Options
   private let weighting: Weighting
 
   public init(_ options: Options) throws(ConfigurationError) {
-    var problems = options.problems(Self.name)
+    var problems = options.shared.problems(Self.name)
     if Weighting(rawValue: options.weighting) == nil {
       let choices = Weighting.allCases.map(\.rawValue).joined(separator: ", ")
       problems.append(.init(key: "measures.bag-of-words.weighting", sentence: "is \(options.weighting); it must be one of \(choices)."))
@@ -60,14 +54,10 @@ public struct BagOfWordsMeasure: Measure {
     weighting = Weighting(rawValue: options.weighting) ?? .binary
   }
 
-  public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
-
-  public var labelledData: String? { options.examples }
-
   public func unsupportedReason(_ model: MeasuredModel) -> String? { nil }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    let data = try LabelledText.read(options, seed: context.seed, context.communicator)
+    let data = try LabelledText.read(options.shared, seed: context.seed, context.communicator)
     return try Self.measure(data, weighting, minTexts: options.minTexts, place: options.train, context)
   }
 
@@ -121,11 +111,11 @@ public struct BagOfWordsMeasure: Measure {
   private static func counts(_ words: [String]) -> [String: Int] { words.reduce(into: [:]) { $0[$1, default: 0] += 1 } }
 }
 
-extension BagOfWordsMeasure.Options {
+extension BagOfWordsMeasure.OwnOptions {
   public static var sentences: [String: String] {
-    shared.merging([
+    [
       "weighting": "What a word that comes c times weighs: binary 1, count c, log 1 + ln c.",
       "min_texts": "Training texts a word must occur in.",
-    ]) { $1 }
+    ]
   }
 }

@@ -21,16 +21,8 @@ import Training
 /// their own (`MeasureContext.classifierFolder`); then the feature and the head are those of the `…ForSequenceClassification` class
 /// that opens it.
 /// Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805, section 4.1.
-public struct FinetuneMeasure: Measure {
-  public struct Options: LabelledTextOptions {
-    public var train = ""
-    public var test = ""
-    public var textColumn = "text"
-    public var labelColumn = "label"
-    public var header = true
-    public var separator = ""
-    public var trainExamples = 0
-    public var testExamples = 0
+public struct FinetuneMeasure: LabelledTextMeasure {
+  public struct OwnOptions: MeasureOptions {
     /// cls, mean or last.
     public var feature = "mean"
     /// Random weights in place of the model's: training from scratch.
@@ -46,13 +38,15 @@ public struct FinetuneMeasure: Measure {
     public init() {}
   }
 
+  public typealias Options = CombinedOptions<LabelledTextOptions, OwnOptions>
+
   public static let name = "finetune"
   public static let summary = "Accuracy on labelled text after training all weights on it."
 
-  private let options: Options
+  public let options: Options
 
   public init(_ options: Options) throws(ConfigurationError) {
-    var problems = options.problems(Self.name)
+    var problems = options.shared.problems(Self.name)
     func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String) {
       if !holds { problems.append(.init(key: "measures.finetune.\(key)", sentence: "is \(value); \(rule)")) }
     }
@@ -66,10 +60,6 @@ public struct FinetuneMeasure: Measure {
     self.options = options
   }
 
-  public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
-
-  public var labelledData: String? { options.examples }
-
   public func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem] {
     guard options.batch % microBatch != 0 else { return [] }
     let sentence = "is \(options.batch); it must be a multiple of the samples computed together, \(microBatch) (--micro-batch; micro_batch in a comparison)."
@@ -81,7 +71,7 @@ public struct FinetuneMeasure: Measure {
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let problems = problems(microBatch: context.microBatch, context: context.model.configuration.maxPosition)
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
-    let data = try LabelledText.read(options, seed: context.seed, context.communicator)
+    let data = try LabelledText.read(options.shared, seed: context.seed, context.communicator)
     let tokenizer = try TokenizerLoader.load(context.model.path)
     let texts = try EncodedTexts((data.train + data.test).map(\.text), tokenizer, context.model)
     if let folder = context.classifierFolder, context.communicator.rank == 0 { try SequenceClassifier.check(target: folder) }
@@ -224,9 +214,9 @@ private final class ScoringMemory {
   }
 }
 
-extension FinetuneMeasure.Options {
+extension FinetuneMeasure.OwnOptions {
   public static var sentences: [String: String] {
-    shared.merging([
+    [
       "feature": "The state the classifier reads: cls, mean or last.",
       "untrained": "Random weights in place of the model's: training from scratch.",
       "epochs": "Passes over the training examples.",
@@ -234,6 +224,6 @@ extension FinetuneMeasure.Options {
       "batch": "Examples an optimiser step, a multiple of the command's --micro-batch.",
       "dropout": "Dropout of activations and attention while fine-tuning, from 0 and below 1.",
       "weight_decay": "Decoupled weight decay.",
-    ]) { $1 }
+    ]
   }
 }

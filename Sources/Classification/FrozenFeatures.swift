@@ -4,16 +4,27 @@ import Tensors
 import Tokenizers
 
 /// Options of measures that read features off a frozen network.
-protocol FrozenTextOptions: LabelledTextOptions {
+public protocol FrozenFeatureOptions: MeasureOptions {
   /// cls, mean, last, or all.
   var features: String { get }
   /// Random weights in place of the model's: the accuracy of the architecture alone.
   var untrained: Bool { get }
 }
 
-extension FrozenTextOptions {
-  func check(_ measure: String, _ more: [ConfigurationError.Problem] = []) throws(ConfigurationError) {
-    let problems = problems(measure) + TextFeature.problems(features, key: "measures.\(measure).features", several: true) + more
+extension FrozenFeatureOptions {
+  static var frozen: [String: String] {
+    [
+      "features": "The features of a text: cls, mean, last, or all for each of the three.",
+      "untrained": "Random weights in place of the model's: the accuracy of the architecture alone.",
+    ]
+  }
+
+  public static var sentences: [String: String] { frozen }
+}
+
+extension CombinedOptions where Shared == LabelledTextOptions, Own: FrozenFeatureOptions {
+  func checkFrozen(_ measure: String, _ more: [ConfigurationError.Problem] = []) throws(ConfigurationError) {
+    let problems = shared.problems(measure) + TextFeature.problems(own.features, key: "measures.\(measure).features", several: true) + more
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
   }
 }
@@ -29,7 +40,7 @@ struct FrozenFeatures {
   }
 
   /// Collective.
-  init(_ data: LabelledText, _ options: some FrozenTextOptions, _ measure: String, _ context: MeasureContext) throws {
+  init(_ data: LabelledText, _ options: some FrozenFeatureOptions, _ measure: String, _ context: MeasureContext) throws {
     let tokenizer = try TokenizerLoader.load(context.model.path)
     let texts = try EncodedTexts((data.train + data.test).map(\.text), tokenizer, context.model)
     features = try TextFeature.chosen(options.features, framed: texts.framed, measure: measure)

@@ -7,22 +7,47 @@ import Preparation
 import Storage
 
 /// Options that all measures on labelled text share.
-public protocol LabelledTextOptions: MeasureOptions {
+public struct LabelledTextOptions: MeasureOptions {
   /// A CSV or TSV file, or one with another separator, compressed or not, with one text and one label per row.
-  var train: String { get }
+  public var train = ""
   /// Another such file; empty to hold out a fifth of `train`.
-  var test: String { get }
+  public var test = ""
   /// Name of the text's column, or its number from 1; several with commas between them are joined by line ends.
-  var textColumn: String { get }
+  public var textColumn = "text"
   /// Name of the label's column, or its number from 1.
-  var labelColumn: String { get }
+  public var labelColumn = "label"
   /// The first row names the columns.
-  var header: Bool { get }
+  public var header = true
   /// What parts the columns: a name such as `tab` or `space`, or a character; empty for what the file's ending says.
-  var separator: String { get }
+  public var separator = ""
   /// At most so many examples, drawn by the seed; 0 for all.
-  var trainExamples: Int { get }
-  var testExamples: Int { get }
+  public var trainExamples = 0
+  public var testExamples = 0
+
+  public init() {}
+
+  public static let sentences = [
+    "train": "A file with one text and one label per row, .tsv or .csv, also .gz; it must be given.",
+    "test": "Another such file; empty to hold out a fifth of train.",
+    "text_column": "Name of the text's column, or its number from 1; several with commas between them are joined by line ends.",
+    "label_column": "Name of the label's column, or its number from 1.",
+    "header": "The first row names the columns.",
+    "separator": "Separator of the columns, where the file extension does not imply it.",
+    "train_examples": "At most so many training examples, drawn by the seed; 0 for all.",
+    "test_examples": "At most so many test examples, drawn by the seed; 0 for all.",
+  ]
+}
+
+/// A measure on labelled text: it predicts a class for each example.
+public protocol LabelledTextMeasure: Measure where Options == CombinedOptions<LabelledTextOptions, OwnOptions> {
+  associatedtype OwnOptions: MeasureOptions
+  var options: Options { get }
+}
+
+extension LabelledTextMeasure {
+  public func checkFiles() throws(ConfigurationError) { try options.shared.checkFiles(Self.name) }
+
+  public var labelledData: String? { options.shared.examples }
 }
 
 extension LabelledTextOptions {
@@ -123,14 +148,14 @@ public struct LabelledText: Sendable, Equatable {
   /// Reads the files on rank 0, which alone needs to have them, and sends the examples to all. Collective.
   ///
   /// - Throws: `DataError` naming file and line; `FileError`.
-  static func read(_ options: some LabelledTextOptions, seed: UInt64, _ communicator: any Communicator) throws -> LabelledText {
+  static func read(_ options: LabelledTextOptions, seed: UInt64, _ communicator: any Communicator) throws -> LabelledText {
     var bytes: [UInt8] = []
     if communicator.rank == 0 { bytes = [UInt8](try JSONEncoder.snakeCase().encode(Packed(try read(options, seed: seed)))) }
     bytes = try communicator.broadcast(bytes)
     return try JSONDecoder.snakeCase().decode(Packed.self, from: Data(bytes)).unpacked
   }
 
-  static func read(_ options: some LabelledTextOptions, seed: UInt64) throws -> LabelledText {
+  static func read(_ options: LabelledTextOptions, seed: UInt64) throws -> LabelledText {
     let (all, trainNotes) = try rows(options.train, options)
     var notes = trainNotes
     let drawn = KeyedPermutation(count: all.count, seed: seed, epoch: 0)
@@ -161,7 +186,7 @@ public struct LabelledText: Sendable, Equatable {
     let line: Int
   }
 
-  private static func rows(_ path: String, _ options: some LabelledTextOptions) throws -> (rows: [Row], notes: [String]) {
+  private static func rows(_ path: String, _ options: LabelledTextOptions) throws -> (rows: [Row], notes: [String]) {
     let table = try options.table(path, options.textColumns + [TableColumn(options.labelColumn)], header: options.header)
     let rows = try table.rows.map { entry in
       let text = Array(entry.fields.dropLast().joined(separator: [UInt8(ascii: "\n")]))
@@ -185,7 +210,7 @@ public struct LabelledText: Sendable, Equatable {
     return (0..<count).map { order[$0] }.sorted().map { rows[$0] }
   }
 
-  private static func classes(of rows: [Row], _ options: some LabelledTextOptions) throws(DataError) -> [String] {
+  private static func classes(of rows: [Row], _ options: LabelledTextOptions) throws(DataError) -> [String] {
     let labels = Set(rows.map(\.label))
     let column = "column \(options.labelColumn)"
     guard labels.count >= 2 else {
@@ -290,26 +315,6 @@ public struct LabelledText: Sendable, Equatable {
       return LabelledText(classes: classes, train: Array(examples[..<trainCount]), test: Array(examples[trainCount...]), notes: notes)
     }
   }
-}
-
-extension LabelledTextOptions {
-  /// Of the options that all measures on labelled text share.
-  static var shared: [String: String] {
-    [
-      "train": "A file with one text and one label per row, .tsv or .csv, also .gz; it must be given.",
-      "test": "Another such file; empty to hold out a fifth of train.",
-      "text_column": "Name of the text's column, or its number from 1; several with commas between them are joined by line ends.",
-      "label_column": "Name of the label's column, or its number from 1.",
-      "header": "The first row names the columns.",
-      "separator": "Separator of the columns, where the file extension does not imply it.",
-      "train_examples": "At most so many training examples, drawn by the seed; 0 for all.",
-      "test_examples": "At most so many test examples, drawn by the seed; 0 for all.",
-      "features": "The features of a text: cls, mean, last, or all for each of the three.",
-      "untrained": "Random weights in place of the model's: the accuracy of the architecture alone.",
-    ]
-  }
-
-  public static var sentences: [String: String] { shared }
 }
 
 extension Predictions {

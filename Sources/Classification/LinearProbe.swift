@@ -52,16 +52,8 @@ struct LinearProbe {
 /// *Concretely:* each text's feature (the state of [CLS], the mean over its positions, or its last position), standardised with mean
 /// and deviation of the training examples, goes into `LinearProbe`. The network is not changed.
 /// Reference: Alain, Bengio, "Understanding intermediate layers using linear classifier probes", 2016, arXiv 1610.01644.
-public struct ProbeMeasure: Measure {
-  public struct Options: FrozenTextOptions {
-    public var train = ""
-    public var test = ""
-    public var textColumn = "text"
-    public var labelColumn = "label"
-    public var header = true
-    public var separator = ""
-    public var trainExamples = 0
-    public var testExamples = 0
+public struct ProbeMeasure: LabelledTextMeasure {
+  public struct OwnOptions: FrozenFeatureOptions {
     /// cls, mean, last, or all.
     public var features = "mean"
     /// Random weights in place of the model's: the accuracy of the architecture alone.
@@ -70,25 +62,23 @@ public struct ProbeMeasure: Measure {
     public init() {}
   }
 
+  public typealias Options = CombinedOptions<LabelledTextOptions, OwnOptions>
+
   public static let name = "probe"
   public static let summary = "Linear probe on labelled text: accuracy of logistic regression on frozen features."
 
-  private let options: Options
+  public let options: Options
 
   public init(_ options: Options) throws(ConfigurationError) {
-    try options.check(Self.name)
+    try options.checkFrozen(Self.name)
     self.options = options
   }
-
-  public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
-
-  public var labelledData: String? { options.examples }
 
   public func unsupportedReason(_ model: MeasuredModel) -> String? { model.textUnsupportedReason }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    let data = try LabelledText.read(options, seed: context.seed, context.communicator)
-    return try Self.measure(data, try FrozenFeatures(data, options, Self.name, context), place: options.train, context)
+    let data = try LabelledText.read(options.shared, seed: context.seed, context.communicator)
+    return try Self.measure(data, try FrozenFeatures(data, options.own, Self.name, context), place: options.train, context)
   }
 
   static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, place: String, _ context: MeasureContext) throws -> MeasureResult {

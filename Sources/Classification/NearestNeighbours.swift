@@ -7,16 +7,8 @@ import Evaluation
 /// with as many votes the one with the larger sum of cosines, then the first. Of equal cosines the earlier example is nearer.
 /// Nothing is fitted and nothing drawn. Reference: Wu et al., "Unsupervised feature learning via non-parametric instance
 /// discrimination", 2018, arXiv 1805.01978 (there with weighted votes).
-public struct NearestNeighboursMeasure: Measure {
-  public struct Options: FrozenTextOptions {
-    public var train = ""
-    public var test = ""
-    public var textColumn = "text"
-    public var labelColumn = "label"
-    public var header = true
-    public var separator = ""
-    public var trainExamples = 0
-    public var testExamples = 0
+public struct NearestNeighboursMeasure: LabelledTextMeasure {
+  public struct OwnOptions: FrozenFeatureOptions {
     /// cls, mean, last, or all.
     public var features = "mean"
     /// Random weights in place of the model's: the accuracy of the architecture alone.
@@ -27,28 +19,26 @@ public struct NearestNeighboursMeasure: Measure {
     public init() {}
   }
 
+  public typealias Options = CombinedOptions<LabelledTextOptions, OwnOptions>
+
   public static let name = "knn"
   public static let summary = "k nearest neighbours on labelled text: accuracy of a vote by cosine of frozen features."
 
-  private let options: Options
+  public let options: Options
 
   public init(_ options: Options) throws(ConfigurationError) {
     let valid = (1...10_000).contains(options.neighbours)
-    try options.check(
+    try options.checkFrozen(
       Self.name,
       valid ? [] : [.init(key: "measures.knn.neighbours", sentence: "is \(options.neighbours); it must lie in 1...10000.")])
     self.options = options
   }
 
-  public func checkFiles() throws(ConfigurationError) { try options.checkFiles(Self.name) }
-
-  public var labelledData: String? { options.examples }
-
   public func unsupportedReason(_ model: MeasuredModel) -> String? { model.textUnsupportedReason }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    let data = try LabelledText.read(options, seed: context.seed, context.communicator)
-    return try Self.measure(data, try FrozenFeatures(data, options, Self.name, context), neighbours: options.neighbours, context)
+    let data = try LabelledText.read(options.shared, seed: context.seed, context.communicator)
+    return try Self.measure(data, try FrozenFeatures(data, options.own, Self.name, context), neighbours: options.neighbours, context)
   }
 
   static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, neighbours: Int, _ context: MeasureContext) throws -> MeasureResult {
@@ -94,6 +84,6 @@ public struct NearestNeighboursMeasure: Measure {
   }
 }
 
-extension NearestNeighboursMeasure.Options {
-  public static var sentences: [String: String] { shared.merging(["neighbours": "Neighbours that vote, 1 … 10000."]) { $1 } }
+extension NearestNeighboursMeasure.OwnOptions {
+  public static var sentences: [String: String] { frozen.merging(["neighbours": "Neighbours that vote, 1 … 10000."]) { $1 } }
 }

@@ -173,9 +173,7 @@ struct Evaluate: ComputingCommand {
       Row(
         name: entry.name, summary: entry.summary,
         options: Dictionary(
-          uniqueKeysWithValues: Mirror(reflecting: entry.defaultOptions).children.compactMap { child in
-            child.label.map { ($0, optionText(child.value)) }
-          }))
+          uniqueKeysWithValues: optionProperties(entry.defaultOptions).map { (snakeCase($0.name), optionText($0.value)) }))
     }
     if json { return try StandardOutput.line(prettyJSON(rows)) }
     for row in rows {

@@ -25,9 +25,7 @@ struct Objectives: SerialCommand {
       Row(
         name: entry.name, summary: entry.summary, paper: entry.paper, attentionMask: entry.defaultRequirements.attentionMask.rawValue,
         options: Dictionary(
-          uniqueKeysWithValues: Mirror(reflecting: entry.defaultOptions).children.compactMap { child in
-            child.label.map { ($0, optionText(child.value)) }
-          }))
+          uniqueKeysWithValues: optionProperties(entry.defaultOptions).map { (snakeCase($0.name), optionText($0.value)) }))
     }
     if json { return try StandardOutput.line(prettyJSON(rows)) }
     for row in rows {

@@ -121,8 +121,7 @@ public final class ConfigurationReader {
   /// The values of a group of options by property, as the decoder of their type reads them.
   private func group(_ defaults: Any, _ section: String, _ path: String, _ sentences: [String: String]) -> JSONValue {
     .object(
-      Mirror(reflecting: defaults).children.compactMap { label, value in
-        guard let label else { return nil }
+      optionProperties(defaults).map { label, value in
         let name = snakeCase(label)
         return .init(label, option(value, "\(section).\(name)", path + name, sentences))
       })

@@ -202,7 +202,7 @@ public struct RunConfiguration: Sendable {
     guard key.hasPrefix("objective.") else { return nil }
     let option = String(key.dropFirst("objective.".count))
     let owners = ObjectiveRegistry.entries.filter { entry in
-      Mirror(reflecting: entry.defaultOptions).children.contains { $0.label.map(snakeCase) == option }
+      optionProperties(entry.defaultOptions).contains { snakeCase($0.name) == option }
     }
     guard !owners.isEmpty else { return nil }
     return "is not an option of \(objective), but of \(owners.map(\.name).joined(separator: ", "))."

@@ -42,11 +42,9 @@ extension Measure {
 }
 
 /// Options of a measure: Codable, with a default for everything.
-public protocol MeasureOptions: Codable, Sendable, Equatable {
-  init()
-  /// A sentence for each option, with the values allowed: what docs/configuration.md says of it.
-  static var sentences: [String: String] { get }
-}
+public protocol MeasureOptions: ConfigurableOptions {}
+
+extension CombinedOptions: MeasureOptions where Shared: MeasureOptions, Own: MeasureOptions {}
 
 /// What a measure found: named numbers, and whatever else is worth keeping.
 public struct MeasureResult: Codable, Sendable, Equatable {
@@ -111,8 +109,4 @@ public struct MeasuredTable: Codable, Sendable, Equatable {
   public var rows: [[Double]]
 
   public init(_ columns: [String], _ rows: [[Double]]) { (self.columns, self.rows) = (columns, rows) }
-}
-
-extension MeasureOptions {
-  public static var sentences: [String: String] { [:] }
 }

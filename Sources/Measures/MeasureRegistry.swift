@@ -19,7 +19,7 @@ public struct MeasureEntry: Sendable {
 
   public init<M: Measure>(_: M.Type) {
     (name, summary, readsModel, defaultOptions, optionSentences) = (M.name, M.summary, M.readsModel, M.Options(), M.Options.sentences)
-    classifies = M.Options.self is any LabelledTextOptions.Type
+    classifies = M.self is any LabelledTextMeasure.Type
     make = { options throws(ConfigurationError) in
       guard let options = options as? M.Options else { preconditionFailure("options of another measure than \(M.name)") }
       return try M(options)

@@ -12,16 +12,8 @@ import Tensors
 ///
 /// Reference: Xiao et al., "RetroMAE v2: duplex masked auto-encoder for pre-training retrieval-oriented language models", 2022,
 /// arXiv 2211.08769.
-public struct DupMAE: Objective {
-  public struct Options: ObjectiveOptions {
-    /// Share of eligible positions that the encoder predicts.
-    public var maskRatio = 0.3
-    /// Of those, the share shown as [MASK] …
-    public var maskReplaceProb = 0.8
-    /// … and the share shown as a random token.
-    public var randomReplaceProb = 0.1
-    /// Share of eligible positions that each row of the decoder does not see.
-    public var decoderMaskRatio = 0.5
+public struct DupMAE: PassageObjective {
+  public struct OwnOptions: ObjectiveOptions {
     /// How the decoder's queries are made of the [CLS] vector: raw or embedded.
     public var query = PassageBottleneck.Query.embedded
     /// λ of the bag of words.
@@ -30,10 +22,6 @@ public struct DupMAE: Objective {
     public var bagCounts = BagCounts.assigned
 
     public static let sentences = [
-      "mask_ratio": "Share of ordinary tokens that the encoder predicts, 0.01 … 0.9.",
-      "mask_replace_prob": "Share of hidden tokens shown as [MASK], 0 … 1.",
-      "random_replace_prob": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
-      "decoder_mask_ratio": "Share of ordinary tokens that each row of the decoder does not see, 0 … 1.",
       "query": "How the decoder's queries are made of the vector of [CLS]: as it is, or with embeddings added.",
       "bag_weight": "Weight of the bag of words, 0 … 100.",
       "bag_counts": "What a word that comes c times among n weighs: assigned 1/n, accumulated c/n.",
@@ -42,15 +30,15 @@ public struct DupMAE: Objective {
     public init() {}
   }
 
+  public typealias Options = CombinedOptions<PassageMaskOptions, OwnOptions>
+
   public enum BagCounts: String, Codable, Sendable, CaseIterable { case assigned, accumulated }
 
   public static let name = "dupmae"
   public static let summary = "retromae, and the bag of words of the passage from its ordinary tokens: for retrieval."
   public static let paper = "Xiao et al. 2022, RetroMAE v2: duplex masked auto-encoder, arXiv 2211.08769"
 
-  public static func requirements(_ options: Options) -> ObjectiveRequirements {
-    .bidirectional(samples: .framed, contextTargetPairs: .masked(share: options.maskRatio...options.maskRatio))
-  }
+  public static func requirements(_ options: Options) -> ObjectiveRequirements { options.shared.requirements }
 
   public let options: Options
   public let terms: [LossTerm]
@@ -59,9 +47,7 @@ public struct DupMAE: Objective {
 
   public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options
-    masks = try PassageMasks(
-      maskRatio: options.maskRatio, maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb,
-      decoderMaskRatio: options.decoderMaskRatio, data.vocabulary, objective: Self.name)
+    masks = try PassageMasks(options.shared, data.vocabulary, objective: Self.name)
     guard (0...100).contains(options.bagWeight) else {
       throw ConfigurationError("objective.bag_weight", is: options.bagWeight, rule: "it must lie in 0...100.")
     }
@@ -69,8 +55,6 @@ public struct DupMAE: Objective {
     bottleneck = try PassageBottleneck(model, query: options.query, bag: true, objective: Self.name)
   }
 
-  public var networks: NetworkSet { bottleneck.networks }
-  public var encoder: Transformer { bottleneck.encoder }
 
   /// Weights that add up to less than one make less than log V of the bag.
   public func trivialLoss(term: Int) -> Double? {
@@ -105,17 +89,5 @@ public struct DupMAE: Objective {
       for index in place.values { weights[index] /= Float(words.count) }
     }
     return TermTargets(rows: rows, ids: ids, weights: weights, count: samples)
-  }
-
-  public func trainingFlops(_ example: TrainingExample) -> Double { bottleneck.trainingFlops(example) }
-
-  public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
-    bottleneck.workspace(samples: samples, length: length, arena)
-  }
-
-  public func lossAndGradient(
-    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
-  ) -> [Double] {
-    bottleneck.lossAndGradient(example, pass, scales: scales, workspace)
   }
 }

@@ -18,49 +18,24 @@ import Tensors
 ///
 /// Reference: Clark et al., "ELECTRA: pre-training text encoders as discriminators rather than generators", 2020, arXiv 2003.10555.
 public struct Electra: Objective {
-  public struct Options: GeneratorOptions {
-    /// Share of eligible positions that are drawn.
-    public var maskRatio = 0.15
-    /// Of those, the share the generator sees as [MASK]; the others it sees as they are.
+  public struct OwnOptions: ObjectiveOptions {
+    /// Of the drawn positions, the share the generator sees as [MASK]; the others it sees as they are.
     public var maskReplaceProb = 0.85
-    /// Width, heads and feed-forward size of the generator as a share of the main model's.
-    public var generatorFraction = 0.25
-    /// The same sizes, and the number of layers, by themselves; 0 for the share, and for as many layers.
-    public var generatorHiddenSize = 0
-    public var generatorNumHeads = 0
-    public var generatorIntermediateSize = 0
-    public var generatorNumLayers = 0
-    /// Of the generator's softmax when it proposes.
-    public var temperature = 1.0
     /// The original token is never proposed.
     public var disallowCorrect = false
     /// Positions of the discriminator's loss: all real ones, or the drawn ones.
     public var discriminatorPositions = DiscriminatorPositions.all
-    /// λ of the generator's term …
-    public var generatorWeight = 1.0
-    /// … and of the discriminator's.
-    public var discriminatorWeight = 50.0
-    /// Attention stays inside documents.
-    public var documentMasking = false
 
     public static let sentences = [
-      "mask_ratio": "Share of ordinary tokens that are drawn, 0.01 … 0.9.",
-      "mask_replace_prob": "Of those, the share the generator sees as [MASK], 0 … 1; it sees the others as they are.",
-      "generator_fraction": "Width, heads and feed-forward size of the generator as a share of the main model's, 0.01 … 1.",
-      "generator_hidden_size": "Width of the generator; 0 for the share.",
-      "generator_num_heads": "Heads of the generator; 0 for the share.",
-      "generator_intermediate_size": "Feed-forward size of the generator; 0 for the share.",
-      "generator_num_layers": "Layers of the generator, 0 … 1000; 0 for as many as the main model has.",
-      "temperature": "Of the generator's softmax when it proposes, 0.01 … 100.",
+      "mask_replace_prob": "Of the drawn tokens, the share the generator sees as [MASK], 0 … 1; it sees the others as they are.",
       "disallow_correct": "The original token is never proposed.",
       "discriminator_positions": "Positions of the discriminator's loss: all real ones, or the drawn ones.",
-      "generator_weight": "Weight of the generator's loss, 0 … 10000.",
-      "discriminator_weight": "Weight of the discriminator's loss, 0 … 10000.",
-      "document_masking": "Attention stays inside documents.",
     ]
 
     public init() {}
   }
+
+  public typealias Options = CombinedOptions<GeneratorOptions, OwnOptions>
 
   public enum DiscriminatorPositions: String, Codable, Sendable, CaseIterable {
     /// All real positions.
@@ -88,11 +63,11 @@ public struct Electra: Objective {
     if !(0...1).contains(options.maskReplaceProb) {
       problems.append(.init(key: "objective.mask_replace_prob", sentence: "is \(options.maskReplaceProb); it must lie in 0...1."))
     }
-    let shape = try options.generatorShape(model, more: problems)
+    let shape = try options.shared.generatorShape(model, more: problems)
     tokens = try MaskableTokens(data.vocabulary, objective: Self.name)
     replacement = Replacement(maskReplaceProb: options.maskReplaceProb)
     self.options = options
-    terms = [LossTerm("generator", weight: options.generatorWeight), LossTerm("discriminator", weight: options.discriminatorWeight)]
+    terms = options.shared.terms
     var layout = ParameterLayout()
     let below = Transformer.Trunk(shape, prefix: "generator.", into: &layout)
     let above = Transformer.Trunk(model.discriminator, into: &layout)
@@ -109,23 +84,17 @@ public struct Electra: Objective {
   public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: term == 0 ? encoder.configuration.vocabSize : 2) }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
-    let original = input.tokens
-    var (drawn, classified) = ([Int](), [Int]())
+    let whole = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
+    var (masked, real) = (MaskedBatch(whole), MaskedBatch(whole))
     for sample in 0..<clean.count {
-      let (random, start) = (context.random(clean.sampleIDs[sample]), sample * clean.length)
+      let random = context.random(clean.sampleIDs[sample])
       let eligible = tokens.eligible(clean, sample)
-      let count = max(1, Int((options.maskRatio * Double(eligible.count)).rounded()))
-      let chosen = randomSubset(eligible, count: count, random)
-      for i in chosen { input.tokens[start + i] = replacement(original[start + i], at: i, tokens, random) }
-      drawn += chosen.map { start + $0 }
-      classified += (0..<clean.length).filter { clean.documentIDs[sample * clean.stride + $0] >= 0 }.map { start + $0 }
+      let drawn = randomSubset(eligible, count: maskCount(options.maskRatio, of: eligible.count), random)
+      masked.hide(drawn, of: sample) { replacement($0, at: $1, tokens, random) }
+      real.predict((0..<clean.length).filter { clean.documentIDs[sample * clean.stride + $0] >= 0 }, of: sample)
     }
-    if options.discriminatorPositions == .drawn { classified = drawn }
-    return TrainingExample(
-      inputs: [input],
-      targets: [TermTargets(rows: drawn, ids: drawn.map { original[$0] }), TermTargets(rows: classified, ids: classified.map { original[$0] })],
-      random: context.random(0))
+    let classified = options.discriminatorPositions == .drawn ? masked : real
+    return TrainingExample(inputs: [masked.input], targets: [masked.targets(), classified.targets()], random: context.random(0))
   }
 
   /// Both networks with their heads.
@@ -134,18 +103,9 @@ public struct Electra: Objective {
       + encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
   }
 
-  final class Workspace: ObjectiveWorkspace {
-    let generator: Transformer.Workspace
-    let encoder: Transformer.Workspace
-
-    init(_ objective: Electra, samples: Int, length: Int, _ arena: Arena) {
-      generator = Transformer.Workspace(objective.generator, samples: samples, length: length, arena)
-      encoder = Transformer.Workspace(objective.encoder, samples: samples, length: length, arena)
-    }
-  }
-
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
-    Workspace(self, samples: samples, length: length, arena)
+    let below = Transformer.Workspace(generator, samples: samples, length: length, arena)
+    return GeneratorWorkspace(below, Transformer.Workspace(encoder, samples: samples, length: length, arena))
   }
 
   public func lossAndGradient(
@@ -159,12 +119,12 @@ public struct Electra: Objective {
   func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace, proposed: [Int32]?
   ) -> [Double] {
-    guard let w = workspace as? Workspace, let head = generator.head, let saved = w.generator.head,
-      let replaced = encoder.replacedHead, let savedReplaced = w.encoder.replacedHead
-    else { preconditionFailure("electra needs its own workspace, a vocabulary head and a head for replaced tokens") }
+    guard let w = workspace as? GeneratorWorkspace<Transformer.Workspace>, let head = generator.head, let saved = w.generator.head else {
+      preconditionFailure("electra needs its own workspace and a vocabulary head")
+    }
     let (input, drawn, classified) = (example.inputs[0], example.targets[0], example.targets[1])
     // Two networks read one embedding: their dropout sites differ by the pass's index.
-    let (below, above) = (pass.trained(1, term: 0), pass.trained(0, term: 1))
+    let below = pass.trained(1, term: 0)
     var replacements = SampledReplacements(input, temperature: options.temperature, tokens, example.random)
     let propose: VocabularyHead.LogitReader = { slice, logits in
       for i in slice {
@@ -179,12 +139,8 @@ public struct Electra: Objective {
     let generatorLoss = head.loss(hidden, drawn.tokens, scale: scales[0], below, saved, gradient: dhidden, reader: propose)
     if pass.sink != nil { generator.backward(input, below, w.generator) }
     let labels: [Float] = zip(classified.rows, classified.ids).map { replacements.input.tokens[$0] == $1 ? 0 : 1 }
-    pass.drawn?.input = replacements.input
-    let states = encoder.forward(replacements.input, above, w.encoder)
-    let loss = replaced.loss(
-      states, .init(rows: classified.rows, labels: labels, weights: classified.weights), scale: scales[1], above, savedReplaced,
-      gradient: encoder.beginGradient(replacements.input, above, w.encoder))
-    if pass.sink != nil { encoder.backward(replacements.input, above, w.encoder) }
+    let loss = encoder.replacedTokenLoss(
+      replacements.input, .init(rows: classified.rows, labels: labels, weights: classified.weights), pass, scale: scales[1], w.encoder)
     return [generatorLoss, loss]
   }
 }

@@ -21,40 +21,7 @@ import Tensors
 ///
 /// Reference: Clark et al., "Pre-training transformers as energy-based cloze models", 2020, arXiv 2012.08561.
 public struct Electric: Objective {
-  public struct Options: GeneratorOptions {
-    /// Share of eligible positions that are drawn, and p.
-    public var maskRatio = 0.15
-    /// Width, heads and feed-forward size of each tower as a share of the main model's.
-    public var generatorFraction = 0.25
-    /// The same sizes, and the number of layers, by themselves; 0 for the share, and for as many layers.
-    public var generatorHiddenSize = 0
-    public var generatorNumHeads = 0
-    public var generatorIntermediateSize = 0
-    public var generatorNumLayers = 0
-    /// Of the generator's softmax when it proposes.
-    public var temperature = 1.0
-    /// λ of the generator's term …
-    public var generatorWeight = 1.0
-    /// … and of the discriminator's.
-    public var discriminatorWeight = 50.0
-    /// Attention stays inside documents.
-    public var documentMasking = false
-
-    public static let sentences = [
-      "mask_ratio": "Share of ordinary tokens that are drawn, 0.01 … 0.9.",
-      "generator_fraction": "Width, heads and feed-forward size of the generator as a share of the main model's, 0.01 … 1.",
-      "generator_hidden_size": "Width of the generator; 0 for the share.",
-      "generator_num_heads": "Heads of the generator; 0 for the share.",
-      "generator_intermediate_size": "Feed-forward size of the generator; 0 for the share.",
-      "generator_num_layers": "Layers of the generator, 0 … 1000; 0 for as many as the main model has.",
-      "temperature": "Of the generator's softmax when it proposes, 0.01 … 100.",
-      "generator_weight": "Weight of the generator's loss, 0 … 10000.",
-      "discriminator_weight": "Weight of the discriminator's loss, 0 … 10000.",
-      "document_masking": "Attention stays inside documents.",
-    ]
-
-    public init() {}
-  }
+  public typealias Options = GeneratorOptions
 
   public static let name = "electric"
   public static let summary = "Energy-based cloze model: noise-contrastive estimation against a two-tower generator."
@@ -75,7 +42,7 @@ public struct Electric: Objective {
     generatorShape = shape
     tokens = try MaskableTokens(data.vocabulary, objective: Self.name)
     self.options = options
-    terms = [LossTerm("generator", weight: options.generatorWeight), LossTerm("discriminator", weight: options.discriminatorWeight)]
+    terms = options.terms
     var layout = ParameterLayout()
     let below = TwoTowers.Trunk(shape, prefix: "generator.", into: &layout)
     let above = Transformer.Trunk(model.discriminator, into: &layout)
@@ -89,20 +56,21 @@ public struct Electric: Objective {
 
   /// `inputs[0]` shows the drawn positions as [MASK], which the main network never reads: a proposed token takes their place.
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
-    let original = input.tokens
-    var (rows, labels) = ([Int](), [Float]())
+    let whole = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
+    var (masked, all, labels) = (MaskedBatch(whole), MaskedBatch(whole), [Float]())
     for sample in 0..<clean.count {
-      let (start, eligible) = (sample * clean.length, tokens.eligible(clean, sample))
-      let count = max(1, Int((options.maskRatio * Double(eligible.count)).rounded()))
-      let drawn = Set(randomSubset(eligible, count: count, context.random(clean.sampleIDs[sample])))
-      for i in drawn { input.tokens[start + i] = tokens.mask }
-      rows += eligible.map { start + $0 }
-      labels += eligible.map { drawn.contains($0) ? 1 : 0 }
+      let eligible = tokens.eligible(clean, sample)
+      let drawn = randomSubset(
+        eligible, count: maskCount(options.maskRatio, of: eligible.count), context.random(clean.sampleIDs[sample]))
+      masked.hide(drawn, of: sample) { _, _ in tokens.mask }
+      all.predict(eligible, of: sample)
+      let isDrawn = Set(drawn)
+      labels += eligible.map { isDrawn.contains($0) ? 1 : 0 }
     }
+    let generated = all.targets()
     return TrainingExample(
-      inputs: [input] + TwoTowers.inputs(clean, documentMasking: options.documentMasking),
-      targets: [TermTargets(rows: rows, ids: rows.map { original[$0] }), TermTargets(rows: rows, values: labels)],
+      inputs: [masked.input] + TwoTowers.inputs(clean, documentMasking: options.documentMasking),
+      targets: [generated, TermTargets(rows: generated.rows, values: labels)],
       random: context.random(0))
   }
 
@@ -114,26 +82,15 @@ public struct Electric: Objective {
       + encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
   }
 
-  final class Workspace: ObjectiveWorkspace {
-    let generator: TwoTowers.Workspace
-    let encoder: Transformer.Workspace
-
-    init(_ objective: Electric, samples: Int, length: Int, _ arena: Arena) {
-      generator = TwoTowers.Workspace(objective.generator, samples: samples, length: length, arena)
-      encoder = Transformer.Workspace(objective.encoder, samples: samples, length: length, arena)
-    }
-  }
-
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
-    Workspace(self, samples: samples, length: length, arena)
+    let below = TwoTowers.Workspace(generator, samples: samples, length: length, arena)
+    return GeneratorWorkspace(below, Transformer.Workspace(encoder, samples: samples, length: length, arena))
   }
 
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double] {
-    guard let w = workspace as? Workspace, let replaced = encoder.replacedHead, let saved = w.encoder.replacedHead else {
-      preconditionFailure("electric needs its own workspace and a head for replaced tokens")
-    }
+    guard let w = workspace as? GeneratorWorkspace<TwoTowers.Workspace> else { preconditionFailure("electric needs its own workspace") }
     let (generated, classified) = (example.targets[0], example.targets[1])
     var replacements = SampledReplacements(example.inputs[0], temperature: options.temperature, tokens, example.random)
     var offsets = [Float](repeating: 0, count: generated.rows.count)
@@ -145,13 +102,9 @@ public struct Electric: Objective {
         offsets[i] = Float(logSoftmax(z, at: replacements.input.tokens[row]) + odds)
       }
     }
-    let above = pass.trained(0, term: 1)
-    pass.drawn?.input = replacements.input
-    let states = encoder.forward(replacements.input, above, w.encoder)
-    let loss = replaced.loss(
-      states, .init(rows: classified.rows, labels: classified.values, weights: classified.weights, offsets: offsets), scale: scales[1], above, saved,
-      gradient: encoder.beginGradient(replacements.input, above, w.encoder))
-    if pass.sink != nil { encoder.backward(replacements.input, above, w.encoder) }
+    let loss = encoder.replacedTokenLoss(
+      replacements.input, .init(rows: classified.rows, labels: classified.values, weights: classified.weights, offsets: offsets), pass,
+      scale: scales[1], w.encoder)
     return [generatorLoss, loss]
   }
 }

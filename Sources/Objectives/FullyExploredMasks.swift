@@ -97,23 +97,15 @@ public struct FullyExploredMasks: TokenObjective {
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
-    var (rows, ids, weights, samples) = ([Int](), [Int32](), [Float](), 0)
+    var masked = MaskedBatch(clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking))
     for sample in 0..<clean.count {
       let hidden = hidden(clean, sample, context)
       guard !hidden.isEmpty else { continue }
       let random = context.random(clean.sampleIDs[sample])
-      for i in hidden {
-        let row = sample * clean.length + i
-        rows.append(row)
-        ids.append(input.tokens[row])
-        input.tokens[row] = replacement(input.tokens[row], at: i, tokens, random)
-      }
-      weights += [Float](repeating: options.lossNormalization == .set ? 1 / Float(hidden.count) : 1, count: hidden.count)
-      samples += 1
+      let weight = options.lossNormalization == .set ? 1 / Float(hidden.count) : 1
+      masked.hide(hidden, of: sample, weight: weight) { replacement($0, at: $1, tokens, random) }
     }
-    let count = options.lossNormalization == .set ? Double(samples) : nil
-    return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, ids: ids, weights: weights, count: count)])
+    return masked.example(count: options.lossNormalization == .set ? Double(masked.samples) : nil)
   }
 
   /// The set of this visit.

@@ -109,21 +109,15 @@ public struct MaskedLanguageModel: TokenObjective {
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
-    var (rows, ids) = ([Int](), [Int32]())
+    var masked = MaskedBatch(clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking))
     let ratio = ratio(context)
     for sample in 0..<clean.count {
       let random = context.random(clean.sampleIDs[sample])
       let eligible = tokens.eligible(clean, sample)
-      let count = max(1, Int((ratio * Double(eligible.count)).rounded()))
-      for i in shape.choose(count, of: eligible, clean, sample, tokens, random) {
-        let row = sample * clean.length + i
-        rows.append(row)
-        ids.append(input.tokens[row])
-        input.tokens[row] = replacement(input.tokens[row], at: i, tokens, random)
-      }
+      let hidden = shape.choose(maskCount(ratio, of: eligible.count), of: eligible, clean, sample, tokens, random)
+      masked.hide(hidden, of: sample) { replacement($0, at: $1, tokens, random) }
     }
-    return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, ids: ids)])
+    return masked.example()
   }
 
   /// The share to hide: in evaluation the one the run ends with, so that losses of all steps are of equal masks.

@@ -63,20 +63,15 @@ public struct MaskedSetPrediction: TokenObjective {
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = options.roles ? paired(clean) : clean.input(attentionMask: .bidirectional, documentMasking: false)
+    var masked = MaskedBatch(options.roles ? paired(clean) : clean.input(attentionMask: .bidirectional, documentMasking: false))
     // Where an entity stands in the sample: behind its role.
     let unit = options.roles ? 2 : 1
-    var (rows, ids) = ([Int](), [Int32]())
     for sample in 0..<clean.count {
       let eligible = tokens.eligible(clean, sample).filter { $0 % unit == unit - 1 }.map { $0 / unit }
-      for i in randomSubset(eligible, count: count(of: eligible), context.random(clean.sampleIDs[sample])) {
-        let row = sample * input.length + i
-        rows.append(row)
-        ids.append(input.tokens[row])
-        input.tokens[row] = tokens.mask
-      }
+      let hidden = randomSubset(eligible, count: count(of: eligible), context.random(clean.sampleIDs[sample]))
+      masked.hide(hidden, of: sample) { _, _ in tokens.mask }
     }
-    return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, ids: ids)])
+    return masked.example()
   }
 
   private func count(of eligible: [Int]) -> Int {

@@ -102,11 +102,9 @@ public enum SampleForm: Sendable, Equatable {
 }
 
 /// Options of an objective: Codable, with a default for everything.
-public protocol ObjectiveOptions: Codable, Sendable, Equatable {
-  init()
-  /// A sentence for each option, with the values allowed: what docs/configuration.md says of it.
-  static var sentences: [String: String] { get }
-}
+public protocol ObjectiveOptions: ConfigurableOptions {}
+
+extension CombinedOptions: ObjectiveOptions where Shared: ObjectiveOptions, Own: ObjectiveOptions {}
 
 /// A part of the loss: λ · Σ w·ℓ / Σ w, the sums running over the whole batch.
 public struct LossTerm: Sendable, Equatable {

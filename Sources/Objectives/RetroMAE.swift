@@ -14,37 +14,25 @@ import Tensors
 /// anywhere, and each row of each sample has a draw of its own.
 ///
 /// Reference: Xiao et al., "RetroMAE: pre-training retrieval-oriented language models via masked auto-encoder", 2022, arXiv 2205.12035.
-public struct RetroMAE: Objective {
-  public struct Options: ObjectiveOptions {
-    /// Share of eligible positions that the encoder predicts.
-    public var maskRatio = 0.3
-    /// Of those, the share shown as [MASK] …
-    public var maskReplaceProb = 0.8
-    /// … and the share shown as a random token.
-    public var randomReplaceProb = 0.1
-    /// Share of eligible positions that each row of the decoder does not see.
-    public var decoderMaskRatio = 0.5
+public struct RetroMAE: PassageObjective {
+  public struct OwnOptions: ObjectiveOptions {
     /// How the decoder's queries are made of the [CLS] vector: raw or embedded.
     public var query = PassageBottleneck.Query.raw
 
     public static let sentences = [
-      "mask_ratio": "Share of ordinary tokens that the encoder predicts, 0.01 … 0.9.",
-      "mask_replace_prob": "Share of hidden tokens shown as [MASK], 0 … 1.",
-      "random_replace_prob": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
-      "decoder_mask_ratio": "Share of ordinary tokens that each row of the decoder does not see, 0 … 1.",
-      "query": "How the decoder's queries are made of the vector of [CLS]: as it is, or with embeddings added.",
+      "query": "How the decoder's queries are made of the vector of [CLS]: as it is, or with embeddings added."
     ]
 
     public init() {}
   }
 
+  public typealias Options = CombinedOptions<PassageMaskOptions, OwnOptions>
+
   public static let name = "retromae"
   public static let summary = "Masked language modelling, and reconstruction of the passage from [CLS] by a one-layer decoder: for retrieval."
   public static let paper = "Xiao et al. 2022, RetroMAE, arXiv 2205.12035"
 
-  public static func requirements(_ options: Options) -> ObjectiveRequirements {
-    .bidirectional(samples: .framed, contextTargetPairs: .masked(share: options.maskRatio...options.maskRatio))
-  }
+  public static func requirements(_ options: Options) -> ObjectiveRequirements { options.shared.requirements }
 
   public let options: Options
   public let terms = [LossTerm("encoder"), LossTerm("decoder")]
@@ -53,26 +41,10 @@ public struct RetroMAE: Objective {
 
   public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options
-    masks = try PassageMasks(
-      maskRatio: options.maskRatio, maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb,
-      decoderMaskRatio: options.decoderMaskRatio, data.vocabulary, objective: Self.name)
+    masks = try PassageMasks(options.shared, data.vocabulary, objective: Self.name)
     bottleneck = try PassageBottleneck(model, query: options.query, bag: false, objective: Self.name)
   }
 
-  public var networks: NetworkSet { bottleneck.networks }
-  public var encoder: Transformer { bottleneck.encoder }
   public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: encoder.configuration.vocabSize) }
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample { masks.corrupt(clean, context) }
-
-  public func trainingFlops(_ example: TrainingExample) -> Double { bottleneck.trainingFlops(example) }
-
-  public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
-    bottleneck.workspace(samples: samples, length: length, arena)
-  }
-
-  public func lossAndGradient(
-    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
-  ) -> [Double] {
-    bottleneck.lossAndGradient(example, pass, scales: scales, workspace)
-  }
 }

@@ -5,7 +5,7 @@ import Tensors
 /// `mlm-varlen`: masked language modelling in which the number of hidden tokens is drawn anew for every sample.
 ///
 /// *Concretely:* of the L eligible positions of a sample (real and not special), n are shown as [MASK], always, and predicted; n may be
-/// L. `MaskCountDistribution`, `MaskingStrategy` and `LossNormalization` say how n is drawn, which n are hidden, and what is divided by what. With the defaults the
+/// L. `MaskCount.Distribution`, `MaskingStrategy` and `LossNormalization` say how n is drawn, which n are hidden, and what is divided by what. With the defaults the
 /// loss is an upper bound on the negative log-likelihood of a token: the mean over all orders in which a sample could be generated.
 ///
 /// Reference: Zhang et al., "Look ahead or look around?", 2024, arXiv 2407.00935. The paper's own distribution was not available; the distributions here are those
@@ -13,7 +13,7 @@ import Tensors
 public struct VariableLengthMasks: TokenObjective {
   public struct Options: ObjectiveOptions {
     /// How many are hidden.
-    public var maskCountDistribution = MaskCountDistribution.uniformCount
+    public var maskCountDistribution = MaskCount.Distribution.uniformCount
     /// Bounds of the share under `uniform-ratio` …
     public var lowRatio = 0.15
     public var highRatio = 1.0
@@ -40,17 +40,6 @@ public struct VariableLengthMasks: TokenObjective {
     ]
 
     public init() {}
-  }
-
-  public enum MaskCountDistribution: String, Codable, Sendable, CaseIterable {
-    /// n ~ U{1 … L}.
-    case uniformCount = "uniform-count"
-    /// n = max(1, round(r · L)), r ~ U[lowRatio, highRatio].
-    case uniformRatio = "uniform-ratio"
-    /// n = ⌈L · cos(π·u/2)⌉, u ~ U[0, 1).
-    case cosine
-    /// n = max(1, round(fixedRatio · L)).
-    case fixed
   }
 
   public enum MaskingStrategy: String, Codable, Sendable, CaseIterable {
@@ -91,6 +80,7 @@ public struct VariableLengthMasks: TokenObjective {
   public let options: Options
   public let prediction: TokenPrediction
   private let tokens: MaskableTokens
+  private let count: MaskCount
 
   /// The generator's site for n and the coin of `mix`, apart from those of `randomSubset`.
   private static let countSite: UInt32 = 2
@@ -98,6 +88,8 @@ public struct VariableLengthMasks: TokenObjective {
   public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options
     tokens = try MaskableTokens(data.vocabulary, objective: Self.name, after: Self.problems(options))
+    count = MaskCount(
+      options.maskCountDistribution, ratios: options.lowRatio...options.highRatio, fixedRatio: options.fixedRatio)
     prediction = TokenPrediction(model)
   }
 
@@ -112,28 +104,19 @@ public struct VariableLengthMasks: TokenObjective {
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
-    var (rows, ids, weights, samples) = ([Int](), [Int32](), [Float](), 0)
+    var masked = MaskedBatch(clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking))
     for sample in 0..<clean.count {
       let eligible = tokens.eligible(clean, sample)
       guard !eligible.isEmpty else { continue }
       let hidden = choose(eligible, context, clean.sampleIDs[sample])
-      for i in hidden {
-        let row = sample * clean.length + i
-        rows.append(row)
-        ids.append(input.tokens[row])
-        input.tokens[row] = tokens.mask
-      }
-      weights += [Float](repeating: options.lossNormalization == .perSample ? 1 / Float(hidden.count) : 1, count: hidden.count)
-      samples += 1
+      masked.hide(hidden, of: sample, weight: options.lossNormalization == .perSample ? 1 / Float(hidden.count) : 1) { _, _ in tokens.mask }
     }
-    let count = options.lossNormalization == .perSample ? Double(samples) : nil
-    return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, ids: ids, weights: weights, count: count)])
+    return masked.example(count: options.lossNormalization == .perSample ? Double(masked.samples) : nil)
   }
 
   private func choose(_ eligible: [Int], _ context: StepContext, _ position: UInt64) -> [Int] {
     let random = context.random(position, site: Self.countSite)
-    let n = count(eligible.count, random)
+    let n = count(of: eligible.count, random)
     let hidesEnd =
       switch options.maskingStrategy {
       case .randomSubset: false
@@ -142,23 +125,4 @@ public struct VariableLengthMasks: TokenObjective {
       }
     return hidesEnd ? eligible.suffix(n) : randomSubset(eligible, count: n, context.random(position))
   }
-
-  /// 1 … length.
-  private func count(_ length: Int, _ random: CounterGenerator) -> Int {
-    func share(_ r: Double) -> Int { max(1, Int((r * Double(length)).rounded())) }
-    switch options.maskCountDistribution {
-    case .uniformCount: return 1 + random.below(length, 0)
-    case .uniformRatio: return share(options.lowRatio + (options.highRatio - options.lowRatio) * random.uniformDouble(0))
-    case .cosine: return min(length, max(1, Int((Double(length) * cosineOfQuarterTurn(random.uniformDouble(0))).rounded(.up))))
-    case .fixed: return share(options.fixedRatio)
-    }
-  }
-}
-
-/// cos(π·u/2) for u in [0, 1], by its series: products and sums alone, so that no library's rounding can change a count.
-///
-/// - Note: the first term left out is below 10⁻¹⁹.
-func cosineOfQuarterTurn(_ u: Double) -> Double {
-  let x = u * (Double.pi / 2)
-  return stride(from: 22, to: 0, by: -2).reduce(1.0) { 1 - $0 * x * x / Double($1 * ($1 - 1)) }
 }

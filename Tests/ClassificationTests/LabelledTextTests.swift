@@ -17,8 +17,8 @@ import Testing
     return path
   }
 
-  private func options(_ train: String, _ change: (inout BagOfWordsMeasure.Options) -> Void = { _ in }) -> BagOfWordsMeasure.Options {
-    var options = BagOfWordsMeasure.Options()
+  private func options(_ train: String, _ change: (inout LabelledTextOptions) -> Void = { _ in }) -> LabelledTextOptions {
+    var options = LabelledTextOptions()
     options.train = train
     change(&options)
     return options
@@ -88,7 +88,7 @@ import Testing
   }
 
   @Test func otherMistakes() throws {
-    func sentence(_ options: BagOfWordsMeasure.Options) -> String {
+    func sentence(_ options: LabelledTextOptions) -> String {
       do { return "\(try LabelledText.read(options, seed: 1))" } catch { return "\(error)" }
     }
     let good = try file("good.tsv", "text\tlabel\na\t1\nb\t2\n")
@@ -149,7 +149,8 @@ import Testing
       keys { () throws(ConfigurationError) in try NearestNeighboursMeasure(knn) } == [
         "measures.knn.text_column", "measures.knn.label_column", "measures.knn.neighbours",
       ])
-    var bag = options("a.csv")
+    var bag = BagOfWordsMeasure.Options()
+    bag.shared = options("a.csv")
     (bag.weighting, bag.minTexts) = ("tfidf", 0)
     #expect(
       keys { () throws(ConfigurationError) in try BagOfWordsMeasure(bag) } == ["measures.bag-of-words.weighting", "measures.bag-of-words.min_texts"])

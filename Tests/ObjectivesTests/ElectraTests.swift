@@ -192,16 +192,16 @@ import Testing
   @Test func shapesOfTheGenerator() throws {
     let options = Electra.Options()
     let base = ModelConfiguration.bert(vocabSize: 50, maxPosition: 16, hiddenSize: 768, numLayers: 12, numHeads: 12)
-    let small = try options.generatorShape(base, more: [])
+    let small = try options.shared.generatorShape(base, more: [])
     #expect([small.hiddenSize, small.numHeads, small.intermediateSize, small.numLayers, small.resolvedEmbeddingSize] == [192, 3, 768, 12, 768])
     #expect(try Electra(options, model: base, vocabulary: vocabulary).exportedNetworks.map(\.family) == ["electra-generator"])
     var own = options
     (own.generatorHiddenSize, own.generatorNumHeads, own.generatorIntermediateSize, own.generatorNumLayers) = (64, 4, 100, 3)
-    let given = try own.generatorShape(base, more: [])
+    let given = try own.shared.generatorShape(base, more: [])
     #expect([given.hiddenSize, given.numHeads, given.intermediateSize, given.numLayers] == [64, 4, 100, 3])
     own = options
     own.generatorFraction = 1
-    #expect(try own.generatorShape(base, more: []).embeddingSize == 0)
+    #expect(try own.shared.generatorShape(base, more: []).embeddingSize == 0)
     #expect(try Electra(own, model: base, vocabulary: vocabulary).exported.head == .replaced)
   }
 

@@ -53,18 +53,12 @@ public struct ToyCodebook: ReferencedObjective {
   public func trivialLoss(term: Int) -> Double? { SeededNumbers.naturalLogarithm(options.codes) }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: .bidirectional, documentMasking: false)
-    let (length, size) = (clean.length, clean.valueSize)
-    var (rows, values) = ([Int](), [Float]())
-    for sample in 0..<clean.count where clean.documentIDs[sample * length] >= 0 {
-      for i in chosen(max(1, Int(options.maskRatio * Double(length))), of: Array(0..<length), context.random(clean.sampleIDs[sample])) {
-        let numbers = (sample * length + i) * size..<(sample * length + i + 1) * size
-        rows.append(sample * length + i)
-        values += clean.values[numbers]
-        input.values.replaceSubrange(numbers, with: repeatElement(0, count: size))
-      }
+    var masked = MaskedBatch(clean.input(attentionMask: .bidirectional, documentMasking: false))
+    for sample in 0..<clean.count where clean.documentIDs[sample * clean.length] >= 0 {
+      let count = max(1, Int(options.maskRatio * Double(clean.length)))
+      masked.hide(randomSubset(Array(0..<clean.length), count: count, context.random(clean.sampleIDs[sample])), of: sample, in: clean)
     }
-    return TrainingExample(inputs: [input], targets: [TermTargets(rows: rows, values: values)])
+    return masked.example()
   }
 
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {

@@ -45,23 +45,12 @@ public struct ToySeries: ReferencedObjective {
   public func trivialLoss(term: Int) -> Double? { nil }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: .bidirectional, documentMasking: false)
-    let (length, size) = (clean.length, clean.valueSize)
-    var (rows, values, weights) = ([Int](), [Float](), [Float]())
-    for sample in 0..<clean.count where clean.documentIDs[sample * length] >= 0 {
-      for i in chosen(max(1, Int(options.maskRatio * Double(length))), of: Array(0..<length), context.random(clean.sampleIDs[sample])) {
-        let numbers = (sample * length + i) * size..<(sample * length + i + 1) * size
-        let measured = numbers.map { clean.observed.isEmpty || clean.observed[$0] }
-        if measured.contains(true) {
-          rows.append(sample * length + i)
-          values += clean.values[numbers]
-          weights += measured.map { $0 ? 1 / Float(size) : 0 }
-        }
-        input.values.replaceSubrange(numbers, with: repeatElement(0, count: size))
-      }
+    var masked = MaskedBatch(clean.input(attentionMask: .bidirectional, documentMasking: false))
+    for sample in 0..<clean.count where clean.documentIDs[sample * clean.length] >= 0 {
+      let count = max(1, Int(options.maskRatio * Double(clean.length)))
+      masked.hide(randomSubset(Array(0..<clean.length), count: count, context.random(clean.sampleIDs[sample])), of: sample, in: clean)
     }
-    return TrainingExample(
-      inputs: [input], targets: [TermTargets(rows: rows, values: values, elementWeights: weights, count: weights.reduce(0) { $0 + Double($1) })])
+    return masked.example()
   }
 
   public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {

@@ -51,16 +51,12 @@ public struct ToyTwoTerms: ReferencedObjective {
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var input = clean.input(attentionMask: .bidirectional, documentMasking: true)
-    var (masked, ids, real, distances) = ([Int](), [Int32](), [Int](), [Float]())
+    var masked = MaskedBatch(clean.input(attentionMask: .bidirectional, documentMasking: true))
+    var (real, distances) = ([Int](), [Float]())
     for sample in 0..<clean.count {
       let positions = ordinaryPositions(clean, sample, vocabulary)
-      let count = max(1, Int((options.maskRatio * Double(positions.count)).rounded()))
-      for i in chosen(count, of: positions, context.random(clean.sampleIDs[sample])) {
-        masked.append(sample * clean.length + i)
-        ids.append(input.tokens[sample * clean.length + i])
-        input.tokens[sample * clean.length + i] = mask
-      }
+      let hidden = randomSubset(positions, count: maskCount(options.maskRatio, of: positions.count), context.random(clean.sampleIDs[sample]))
+      masked.hide(hidden, of: sample) { _, _ in mask }
       var (start, document) = (0, Int32(-1))
       for i in 0..<clean.length where clean.documentIDs[sample * clean.stride + i] >= 0 {
         if clean.documentIDs[sample * clean.stride + i] != document { (start, document) = (i, clean.documentIDs[sample * clean.stride + i]) }
@@ -69,7 +65,7 @@ public struct ToyTwoTerms: ReferencedObjective {
       }
     }
     return TrainingExample(
-      inputs: [input], targets: [TermTargets(rows: masked, ids: ids), TermTargets(rows: real, values: distances)])
+      inputs: [masked.input], targets: [masked.targets(), TermTargets(rows: real, values: distances)])
   }
 
   private typealias Parts = (transformer: Transformer.Workspace, distances: TensorView, gradient: TensorView)

@@ -1,19 +1,44 @@
 import Core
+import Layers
+import Models
 
-/// The options that objectives with a generator share, and the generator's shape.
-protocol GeneratorOptions: ObjectiveOptions {
-  var maskRatio: Double { get }
-  var generatorFraction: Double { get }
-  var generatorHiddenSize: Int { get }
-  var generatorNumHeads: Int { get }
-  var generatorIntermediateSize: Int { get }
-  var generatorNumLayers: Int { get }
-  var temperature: Double { get }
-  var generatorWeight: Double { get }
-  var discriminatorWeight: Double { get }
-}
+/// The options of objectives whose main network is a discriminator beside a generator, and the generator's shape.
+public struct GeneratorOptions: ObjectiveOptions {
+  /// Share of eligible positions that are drawn.
+  public var maskRatio = 0.15
+  /// Width, heads and feed-forward size of the generator as a share of the main model's.
+  public var generatorFraction = 0.25
+  /// The same sizes, and the number of layers, by themselves; 0 for the share, and for as many layers.
+  public var generatorHiddenSize = 0
+  public var generatorNumHeads = 0
+  public var generatorIntermediateSize = 0
+  public var generatorNumLayers = 0
+  /// Of the generator's softmax when it proposes.
+  public var temperature = 1.0
+  /// λ of the generator's term …
+  public var generatorWeight = 1.0
+  /// … and of the discriminator's.
+  public var discriminatorWeight = 50.0
+  /// Attention stays inside documents.
+  public var documentMasking = false
 
-extension GeneratorOptions {
+  public static let sentences = [
+    "mask_ratio": "Share of ordinary tokens that are drawn, 0.01 … 0.9.",
+    "generator_fraction": "Width, heads and feed-forward size of the generator as a share of the main model's, 0.01 … 1.",
+    "generator_hidden_size": "Width of the generator; 0 for the share.",
+    "generator_num_heads": "Heads of the generator; 0 for the share.",
+    "generator_intermediate_size": "Feed-forward size of the generator; 0 for the share.",
+    "generator_num_layers": "Layers of the generator, 0 … 1000; 0 for as many as the main model has.",
+    "temperature": "Of the generator's softmax when it proposes, 0.01 … 100.",
+    "generator_weight": "Weight of the generator's loss, 0 … 10000.",
+    "discriminator_weight": "Weight of the discriminator's loss, 0 … 10000.",
+    "document_masking": "Attention stays inside documents.",
+  ]
+
+  public init() {}
+
+  var terms: [LossTerm] { [LossTerm("generator", weight: generatorWeight), LossTerm("discriminator", weight: discriminatorWeight)] }
+
   /// The generator for a main model: a fraction of its width, heads and feed-forward layer, or the sizes given.
   ///
   /// - Throws: `ConfigurationError` naming every option that breaks its rule.
@@ -64,5 +89,28 @@ extension ModelConfiguration {
     (shape.head, shape.tieWordEmbeddings, shape.headTransform) = (.replaced, true, true)
     shape.embeddingSize = resolvedEmbeddingSize == hiddenSize ? 0 : resolvedEmbeddingSize
     return shape
+  }
+}
+
+/// Memory of an objective with a generator and a discriminator.
+final class GeneratorWorkspace<Generator>: ObjectiveWorkspace {
+  let generator: Generator
+  let encoder: Transformer.Workspace
+
+  init(_ generator: Generator, _ encoder: Transformer.Workspace) { (self.generator, self.encoder) = (generator, encoder) }
+}
+
+extension Transformer {
+  /// The loss of the discriminator on what the generator proposed, with its gradients: it is the pass's second network and its second term.
+  func replacedTokenLoss(
+    _ input: SequenceInput, _ targets: ReplacedTokenHead.Targets, _ pass: ObjectivePass, scale: Float, _ w: Transformer.Workspace
+  ) -> Double {
+    guard let head = replacedHead, let saved = w.replacedHead else { preconditionFailure("a discriminator needs a head for replaced tokens") }
+    let above = pass.trained(0, term: 1)
+    pass.drawn?.input = input
+    let states = forward(input, above, w)
+    let loss = head.loss(states, targets, scale: scale, above, saved, gradient: beginGradient(input, above, w))
+    if pass.sink != nil { backward(input, above, w) }
+    return loss
   }
 }

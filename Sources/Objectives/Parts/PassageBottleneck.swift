@@ -201,3 +201,25 @@ public struct PassageBottleneck: Sendable {
 extension TensorView {
   fileprivate func row(_ i: Int) -> TensorView { rows(i..<i + 1) }
 }
+
+/// An objective that is a `PassageBottleneck` behind a corruption of its own.
+public protocol PassageObjective: Objective {
+  var bottleneck: PassageBottleneck { get }
+}
+
+extension PassageObjective {
+  public var networks: NetworkSet { bottleneck.networks }
+  public var encoder: Transformer { bottleneck.encoder }
+
+  public func trainingFlops(_ example: TrainingExample) -> Double { bottleneck.trainingFlops(example) }
+
+  public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
+    bottleneck.workspace(samples: samples, length: length, arena)
+  }
+
+  public func lossAndGradient(
+    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
+  ) -> [Double] {
+    bottleneck.lossAndGradient(example, pass, scales: scales, workspace)
+  }
+}
