@@ -65,7 +65,7 @@ public struct BatchInspection {
   /// What the main network reads once the generator has drawn.
   private func proposals(_ example: TrainingExample, _ checkpoint: Checkpoint?) throws -> (tokens: [Int32], losses: [Double])? {
     BLAS.useOneThread()
-    let run = try TrainingRun(configuration, inputs, communicator: SingleRank(), threads: 1, keepsRecord: false)
+    let run = try TrainingRun(configuration, inputs, communicator: SingleRank(), threads: 1, .init(keepsRecord: false))
     _ = try run.load(checkpoint)
     let read = DrawnInput()
     let pass = ObjectivePass(

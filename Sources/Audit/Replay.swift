@@ -34,7 +34,7 @@ public final class Replay {
     warn: @escaping (String) -> Void = { _ in }, report: @escaping (String) -> Void = { _ in }, meters: WorkMeters? = nil
   ) throws {
     (self.past, self.communicator, self.warn, self.report, self.meters) = (past, communicator, warn, report, meters)
-    run = try TrainingRun(configuration, inputs, communicator: communicator, threads: threads, keepsRecord: false)
+    run = try TrainingRun(configuration, inputs, communicator: communicator, threads: threads, .init(keepsRecord: false))
   }
 
   /// Computes step `step` (the one that ends with so many finished steps) again. Collective.

@@ -52,8 +52,8 @@ struct Train: ComputingCommand {
         let inputs = try CorpusInputs.open(configuration, verify: communicator.localRank == 0)
         try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(.current, ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
         return try TrainingRun(
-          configuration, inputs, communicator: communicator, threads: threads, command: CommandLine.arguments,
-          version: Version.number, acceptArithmetic: acceptArithmetic)
+          configuration, inputs, communicator: communicator, threads: threads,
+          .init(command: CommandLine.arguments, version: Version.number, acceptArithmetic: acceptArithmetic))
       }
       let ending = try run.execute()
       try report(ending, run, communicator)

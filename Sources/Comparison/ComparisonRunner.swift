@@ -174,8 +174,8 @@ public final class ComparisonRunner {
   private func train(_ item: Item, _ communicator: any Communicator) throws {
     let inputs = try CorpusInputs.open(item.configuration)
     let run = try TrainingRun(
-      item.configuration, inputs, communicator: communicator, threads: threads, command: CommandLine.arguments, version: version,
-      remarksOnShape: false)
+      item.configuration, inputs, communicator: communicator, threads: threads,
+      .init(command: CommandLine.arguments, version: version, remarksOnShape: false))
     if let progress {
       let work = item.plan.flops / Double(communicator.size)
       run.onStep = { progress.step($0, of: item.plan.steps, work: work) }

@@ -77,34 +77,48 @@ public final class TrainingRun {
   let saver: CheckpointSaver
   /// Called after every step with the number of finished ones, for a caller of many runs who shows where all of them stand.
   public var onStep: ((Int) -> Void)?
-  private let command: [String]
-  private let version: String
-  private let acceptArithmetic: Bool
+  private let start: Start
   /// What the bits of the next checkpoint were computed with.
   private var arithmetic: Arithmetic?
   private var arithmeticBreaks: [ArithmeticBreak] = []
   /// How often the run has gone back to each step because replicas differed.
   var returns: [Int: Int] = [:]
 
+  /// How a start of a run is recorded.
+  public struct Start: Sendable {
+    /// The command line of the program.
+    public var command: [String]
+    /// The version of the program.
+    public var version: String
+    /// Whether a run whose checkpoint is of a different numerical environment goes on.
+    public var acceptArithmetic: Bool
+    /// False for a run that writes nothing, such as a replay.
+    public var keepsRecord: Bool
+    /// False for a caller of many runs, who says once what there is to say of their shape.
+    public var remarksOnShape: Bool
+
+    public init(
+      command: [String] = [], version: String = "", acceptArithmetic: Bool = false, keepsRecord: Bool = true, remarksOnShape: Bool = true
+    ) {
+      (self.command, self.version, self.acceptArithmetic) = (command, version, acceptArithmetic)
+      (self.keepsRecord, self.remarksOnShape) = (keepsRecord, remarksOnShape)
+    }
+  }
+
   /// Takes all memory and opens the run folder. Collective.
   ///
   /// - Parameters:
-  ///   - command, version: of the program, for the record of a start.
-  ///   - acceptArithmetic: go on with other arithmetic than the checkpoint's.
-  ///   - keepsRecord: false for a run that writes nothing, such as a replay.
-  ///   - remarksOnShape: false for a caller of many runs, who says once what there is to say of their shape.
+  ///   - start: how this start is recorded.
+  /// - Throws: `ConfigurationError`, and `DataError` or `FileError` for a folder that cannot be used.
   public init(
-    _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, command: [String] = [],
-    version: String = "", acceptArithmetic: Bool = false, keepsRecord: Bool = true, remarksOnShape: Bool = true
+    _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, _ start: Start = Start()
   ) throws {
     var inputs = inputs
     inputs.training = inputs.training(configuration)
     self.configuration = configuration
     self.inputs = inputs
     self.communicator = communicator
-    self.version = version
-    self.command = command
-    self.acceptArithmetic = acceptArithmetic
+    self.start = start
     let shape = Self.model(configuration, inputs.data)
     steps = try configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: shape.maxPosition)
     objective = try Self.objective(configuration, model: shape, data: inputs.data)
@@ -114,8 +128,10 @@ public final class TrainingRun {
     trainer = Trainer(
       objective, length: model.maxPosition, plan: plan, options: Self.options(configuration, steps: steps), communicator: communicator)
     accounting = SampleAccounting(communicator, samplesPerEpoch: inputs.training.samplesPerEpoch)
-    record = keepsRecord && communicator.rank == 0 ? try RunRecord(configuration, model: model, steps: steps, plan: plan, remarksOnShape: remarksOnShape) : nil
+    let keepsRecord = start.keepsRecord && communicator.rank == 0
+    record = keepsRecord ? try RunRecord(configuration, model: model, steps: steps, plan: plan, remarksOnShape: start.remarksOnShape) : nil
     record?.termNamesSource = objective.terms.map(\.name)
+    record?.unit = inputs.data.unit.abbreviation
     record?.validationSamples = inputs.validation.map { (SpreadSource.count(configuration.machine.validationSamples, of: $0), $0.samplesPerEpoch) }
     saver = CheckpointSaver(configuration.machine, communicator: communicator, pool: trainer.pool, record: record)
   }
@@ -219,7 +235,7 @@ public final class TrainingRun {
     let rate = try MachineRate.measure(trainer.pool, over: communicator)
     return LaunchRecord(
       step: step, ranks: communicator.size, threads: trainer.plan.threads, hosts: try LaunchRecord.hosts(over: communicator),
-      time: Date().timeIntervalSince1970, command: command, version: version, mpi: MPICommunicator.libraryVersion,
+      time: Date().timeIntervalSince1970, command: start.command, version: start.version, mpi: MPICommunicator.libraryVersion,
       processor: Processor.current(), arithmetic: arithmetic, arithmeticBreak: change, dataHash: inputs.dataHash,
       experimentHash: configuration.experimentHash, sgemmGflops: rate.running / 1e9,
       kernel: .current, bestSgemmGflops: rate.best / 1e9)
@@ -361,7 +377,7 @@ public final class TrainingRun {
     accounting.resume(state.account)
     try checkContinuation(of: state)
     arithmeticBreaks = state.arithmeticBreaks ?? []
-    if let arithmetic, let change = try record?.compare(arithmetic, with: state, accept: acceptArithmetic) { arithmeticBreaks.append(change) }
+    if let arithmetic, let change = try record?.compare(arithmetic, with: state, accept: start.acceptArithmetic) { arithmeticBreaks.append(change) }
     return state.step
   }
 

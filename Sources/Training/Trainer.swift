@@ -133,39 +133,38 @@ public final class Trainer {
     guard totals.contains(where: { $0 > 0 }) else { return try skip(step, examples, mine, totals, requests, timer) }
     skippedInARow = 0
     let scales = lossScales(totals)
-    var (repeats, repairs, exposed, repaired) = (0, 0, 0.0, [ReplicaFault]())
+    var (sums, repairs) = (StepSums(), 0)
     // Read with the exponents it was summed with; the next step's are set while it is still needed.
-    var (summed, rows) = (gradients, [[Double]]())
+    var summed = gradients
     while true {
       enter("forward and backward", step)
       forwardAndBackward(step, examples, first: mine.lowerBound, scales: scales)
       timer.mark("forward and backward")
       enter("sum over ranks", step)
       let outcome = try reducer.finish { replicas?.hashNextWeights() ?? false }
-      exposed += reducer.exposedSeconds
+      sums.exposedSeconds += reducer.exposedSeconds
       timer.mark("sum over ranks")
       enter("comparing replicas", step)
       summed = gradients
       measure(summed)
       let faults: [ReplicaFault]
-      (rows, faults) = try compare(step)
-      repaired += faults
+      (sums.losses, faults) = try compare(step)
+      sums.repaired += faults
       timer.mark("norm and replicas")
       if !faults.isEmpty { try checkRepairs(step, faults, &repairs) }
       // What a faulty replica gave is dropped before anything is concluded from it.
-      if faults.isEmpty, try accept(outcome, step: step, repeats: repeats), !sum.updateExponents(largest: statistics.largestByEntry) { break }
+      if faults.isEmpty, try accept(outcome, step: step, repeats: sums.repeats), !sum.updateExponents(largest: statistics.largestByEntry) { break }
       sum.clear()
-      repeats += 1
+      sums.repeats += 1
     }
     enter("optimizer", step)
     let rate = options.schedule.rate(step: step, of: options.steps, peak: options.optimizer.learningRate)
-    let norm = statistics.norm
-    update(optimizer.factors(step: step - skippedSteps, learningRate: rate, norm: norm), summed)
+    update(optimizer.factors(step: step - skippedSteps, learningRate: rate, norm: statistics.norm), summed)
     withFlushedDenormals { objective.afterStep(parameters.trained, context(step)) }
     parameters.afterStep(context(step)) { [pool] in pool.forEach($0, $1) }
     timer.mark("optimizer")
     enter("after the step", step)
-    return outcome(step, rows, totals, norm: norm, rate: rate, repeats: repeats, repaired: repaired, exposed: exposed, requests: requests, timer)
+    return outcome(step, sums, totals, rate: rate, requests, timer)
   }
 
   private func enter(_ phase: String, _ step: Int) { communicator.phase = Phase(step: step, phase) }
@@ -256,17 +255,25 @@ public final class Trainer {
   }
 
   private func outcome(
-    _ step: Int, _ rows: [[Double]], _ totals: [Double], norm: Double, rate: Double, repeats: Int,
-    repaired: [ReplicaFault], exposed: Double, requests: [Bool], _ timer: StepTimer
+    _ step: Int, _ sums: StepSums, _ totals: [Double], rate: Double, _ requests: [Bool], _ timer: StepTimer
   ) -> StepOutcome {
-    let sums = rows.reduce([Double](repeating: 0, count: totals.count)) { zip($0, $1).map { $0 + $1 } }
-    let terms = zip(sums, totals).map { $1 > 0 ? $0 / $1 : 0 }
+    let losses = sums.losses.reduce([Double](repeating: 0, count: totals.count)) { zip($0, $1).map { $0 + $1 } }
+    let terms = zip(losses, totals).map { $1 > 0 ? $0 / $1 : 0 }
     let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
     return StepOutcome(
-      step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: rows, gradNorm: norm, learningRate: rate,
-      repeats: repeats, repaired: repaired, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: exposed,
+      step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: sums.losses, gradNorm: statistics.norm, learningRate: rate,
+      repeats: sums.repeats, repaired: sums.repaired, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: sums.exposedSeconds,
       stopRequested: requests[0], saveRequested: requests[1], samples: workers.reduce(SampleDigest()) { $0 &+ $1.trained }, isSkipped: false)
   }
+}
+
+/// What the sums of a step gave, over all its repeats.
+private struct StepSums {
+  /// Of every micro-batch, by term.
+  var losses: [[Double]] = []
+  var repeats = 0
+  var exposedSeconds = 0.0
+  var repaired: [ReplicaFault] = []
 }
 
 /// Summed gradients on their way to threads that each read and clear their own slices.

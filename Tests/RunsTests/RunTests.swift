@@ -58,7 +58,7 @@ private final class Runs: Sendable {
   func run(steps: Int, _ machine: String = "", validationSteps: Int = 2, acceptArithmetic: Bool = false) throws -> TrainingRun {
     try TrainingRun(
       try configuration(steps: steps, machine, validationSteps: validationSteps), inputs, communicator: SingleRank(), threads: 1,
-      acceptArithmetic: acceptArithmetic)
+      .init(acceptArithmetic: acceptArithmetic))
   }
 
   var folder: RunFolder { RunFolder(path + "/run") }
