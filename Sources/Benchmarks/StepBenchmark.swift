@@ -21,6 +21,8 @@ public struct StepBenchmarkResult: Codable, Sendable {
   public var objective: String
   /// Positions a second of the whole job, at the median step.
   public var tokensPerS: Double
+  /// What positions are: tokens, patches and so on.
+  public var unit: String
   /// Median seconds of a measured step.
   public var stepSMedian: Double
   /// Seconds of the fastest step.
@@ -93,7 +95,9 @@ public struct StepBenchmark {
     // Read before the SGEMM baseline takes matrices of its own.
     let resident = try communicator.maximum(SGEMMBaseline.peakResidentBytes)
     let rate = try MachineRate.measure(trainer.pool, over: communicator, running: (before + SGEMMBaseline.sgemm(trainer.pool)) / 2, seconds: 0.3)
-    return summary(outcomes, trainer, model, flops: perStep, rate: rate, resident: resident)
+    var result = summary(outcomes, trainer, model, flops: perStep, rate: rate, resident: resident)
+    result.unit = data.unit.rawValue
+    return result
   }
 
   private func summary(
@@ -109,7 +113,7 @@ public struct StepBenchmark {
     for outcome in outcomes { for (phase, seconds) in outcome.seconds { phases[phase, default: 0] += seconds / Double(outcomes.count) } }
     return StepBenchmarkResult(
       params: parameters, ranks: communicator.size, threads: plan.threads, objective: type(of: trainer.objective).name,
-      tokensPerS: tokens / median, stepSMedian: median, stepSMin: times[0], stepSMax: times[times.count - 1],
+      tokensPerS: tokens / median, unit: DataShape.Unit.tokens.rawValue, stepSMedian: median, stepSMin: times[0], stepSMax: times[times.count - 1],
       kernel: ComputeKernel.current.core, bestKernel: ComputeKernel.current.best, sgemmGflops: rate.running / 1e9,
       bestSgemmGflops: rate.best / 1e9, mfu: flops / median / rate.best,
       exposedCommS: outcomes.map(\.exposedSeconds).sorted()[outcomes.count / 2],

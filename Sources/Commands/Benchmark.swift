@@ -115,10 +115,10 @@ struct Benchmark: ParsableCommand {
     }
 
     private func show(_ r: StepBenchmarkResult) throws {
-      func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 16, withPad: " ", startingAt: 0) + value) }
+      func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 24, withPad: " ", startingAt: 0) + value) }
       try row("objective", "\(r.objective), \(counted(r.params, "parameter")), \(counted(r.ranks, "rank")) × \(counted(r.threads, "thread"))")
       try row("step", String(format: "%.4f s median (%.4f to %.4f) of %d", r.stepSMedian, r.stepSMin, r.stepSMax, r.steps))
-      try row("tokens", String(format: "%.0f per second", r.tokensPerS))
+      try row(r.unit, String(format: "%.0f per second", r.tokensPerS))
       try row("kernels", r.kernel == r.bestKernel ? "\(r.kernel), the best of this CPU" : "\(r.kernel); the best of this CPU are \(r.bestKernel)")
       try row("sgemm", String(format: "%.1f GFLOP/s, measured before and after", r.sgemmGflops))
       if r.kernel != r.bestKernel { try row("", String(format: "%.1f GFLOP/s with %@", r.bestSgemmGflops, r.bestKernel)) }

@@ -6,6 +6,9 @@ public struct DataShape: Codable, Sendable, Equatable {
   /// What one position of a sample is, in words that reports use.
   public enum Unit: String, Codable, Sendable, CaseIterable {
     case tokens, patches, frames, steps, points, nodes
+
+    /// What a rate counts: `tok` of `tok/s`, `patches` of `patches/s`.
+    public var abbreviation: String { self == .tokens ? "tok" : rawValue }
   }
 
   /// Of token inputs; its size is 0 where there are none.

@@ -10,6 +10,8 @@ public struct ProgressSnapshot: Sendable, Equatable {
   public var validationStep: Int?
   public var learningRate: Double
   public var tokensPerS: Double
+  /// What the rate counts, as `tok/s` says it.
+  public var unit: String
   public var mfu: Double?
   /// Of this start of the run.
   public var elapsedSeconds: Double
@@ -18,7 +20,7 @@ public struct ProgressSnapshot: Sendable, Equatable {
 
   public init(
     step: Int, totalSteps: Int, loss: Double, validationLoss: Double? = nil, validationStep: Int? = nil, learningRate: Double,
-    tokensPerS: Double, mfu: Double? = nil, elapsedSeconds: Double, remainingSeconds: Double? = nil
+    tokensPerS: Double, unit: String = "tok", mfu: Double? = nil, elapsedSeconds: Double, remainingSeconds: Double? = nil
   ) {
     self.step = step
     self.totalSteps = totalSteps
@@ -27,6 +29,7 @@ public struct ProgressSnapshot: Sendable, Equatable {
     self.validationStep = validationStep
     self.learningRate = learningRate
     self.tokensPerS = tokensPerS
+    self.unit = unit
     self.mfu = mfu
     self.elapsedSeconds = elapsedSeconds
     self.remainingSeconds = remainingSeconds
@@ -40,13 +43,14 @@ extension ProgressSnapshot {
   ///   - startStep: the step this start went on after; steps before it took no time of it.
   ///   - validation: the latest loss and its step, which may be older than the record.
   public init(
-    _ record: StepRecord, totalSteps: Int, startStep: Int, elapsedSeconds: Double, validation: (loss: Double, step: Int)? = nil
+    _ record: StepRecord, totalSteps: Int, startStep: Int, elapsedSeconds: Double, validation: (loss: Double, step: Int)? = nil,
+    unit: String = "tok"
   ) {
     let done = record.step - startStep
     let validation = record.validationLoss.map { ($0, record.step) } ?? validation
     self.init(
       step: record.step, totalSteps: totalSteps, loss: record.loss, validationLoss: validation?.loss, validationStep: validation?.step,
-      learningRate: record.learningRate, tokensPerS: record.tokensPerS, mfu: record.mfu, elapsedSeconds: elapsedSeconds,
+      learningRate: record.learningRate, tokensPerS: record.tokensPerS, unit: unit, mfu: record.mfu, elapsedSeconds: elapsedSeconds,
       remainingSeconds: done > 0 ? elapsedSeconds / Double(done) * Double(max(0, totalSteps - record.step)) : nil)
   }
 }
@@ -67,7 +71,7 @@ public enum ProgressText {
       let place = at.validationStep.flatMap { $0 == at.step ? nil : "@\($0)" } ?? ""
       parts.append("val\(place) \(fixed(validation, 4))")
     }
-    parts += ["lr \(scientific(at.learningRate))", "\(rate(at.tokensPerS)) tok/s"]
+    parts += ["lr \(scientific(at.learningRate))", "\(rate(at.tokensPerS)) \(at.unit)/s"]
     if let mfu = at.mfu { parts.append("MFU \(fixed(mfu * 100, mfu < 0.1 ? 1 : 0)) %") }
     if !isOver { parts.append(duration(at.elapsedSeconds)) }
     return parts

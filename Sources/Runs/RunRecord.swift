@@ -261,6 +261,8 @@ final class RunRecord {
   }
 
   var termNamesSource: [String] = []
+  /// What a rate counts.
+  var unit = DataShape.Unit.tokens.abbreviation
   /// Required flops of the step over a token, as rank 0's examples have them.
   var flopsPerToken = 0.0
 
@@ -272,7 +274,7 @@ final class RunRecord {
     guard let last else { return }
     let elapsed = (ContinuousClock.now - started).inSeconds
     display.show(
-      ProgressSnapshot(last, totalSteps: steps, startStep: firstStep, elapsedSeconds: elapsed, validation: validation), now: elapsed)
+      ProgressSnapshot(last, totalSteps: steps, startStep: firstStep, elapsedSeconds: elapsed, validation: validation, unit: unit), now: elapsed)
     if last.validationLoss != nil { sayValidation() }
   }
 
@@ -282,8 +284,8 @@ final class RunRecord {
     saidValidation = true
     display.remark(
       used < all
-        ? "val is the loss over \(used) of the \(all) windows of the validation split, evenly spread; machine.validation_samples = 0 takes all"
-        : "val is the loss over all \(all) windows of the validation split")
+        ? "val is the loss over \(used) of the \(all) samples of the validation split, evenly spread; machine.validation_samples = 0 takes all"
+        : "val is the loss over all \(all) samples of the validation split")
   }
 
   /// Writes the last step to the logs. What fails is kept in memory and written with the next one.
