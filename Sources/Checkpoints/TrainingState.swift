@@ -134,7 +134,7 @@ struct StateDocument: Codable, Equatable {
     try Self.refuseOtherVersion(bytes, isIntact: isIntact, path)
     guard isIntact else { throw CheckpointError("read", path, "its digest does not match its content") }
     do { self = try JSONDecoder.snakeCase().decode(Self.self, from: Data(open + Array("}".utf8))) } catch {
-      throw CheckpointError("read", path, "it is not a training state: \(error)")
+      throw CheckpointError("read", path, "it is not a training state: \(decodingProblem(error))")
     }
     if let problem = training.problem { throw CheckpointError("read", path, "its \(problem)") }
   }

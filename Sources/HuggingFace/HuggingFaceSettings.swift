@@ -128,7 +128,7 @@ public struct HuggingFaceSettings: Sendable {
       let members = (document.members ?? []).filter { $0.name != "model_type" } + later.filter { document[$0.name] == nil }
       return try JSONDecoder.snakeCase().decode(ModelConfiguration.self, from: Data(JSONValue.object(members).compact.utf8))
     } catch {
-      throw CheckpointError("import", path, "it does not describe a model: \(error)")
+      throw CheckpointError("import", path, "it does not describe a model: \(decodingProblem(error))")
     }
   }
 }

@@ -1,4 +1,5 @@
 import Core
+import Storage
 
 /// Reads one string out of one JSON object (RFC 8259) without building the rest of it.
 ///
@@ -142,16 +143,13 @@ struct JSONObjectLine {
     guard let byte = peek else { throw problem }
     index += 1
     switch byte {
-    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
-    case UInt8(ascii: "b"): text.append(0x08)
-    case UInt8(ascii: "f"): text.append(0x0C)
-    case UInt8(ascii: "n"): text.append(0x0A)
-    case UInt8(ascii: "r"): text.append(0x0D)
-    case UInt8(ascii: "t"): text.append(0x09)
     case UInt8(ascii: "u"): text += Array(String(Character(try unicodeEscape())).utf8)
     default:
-      index -= 1
-      throw problem
+      guard let escaped = jsonEscapes[byte] else {
+        index -= 1
+        throw problem
+      }
+      text.append(escaped)
     }
   }
 

@@ -151,14 +151,10 @@ extension ByteJSONReader {
     let letter = next
     index += 1
     switch letter {
-    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): result.append(letter)
-    case UInt8(ascii: "b"): result.append(8)
-    case UInt8(ascii: "f"): result.append(12)
-    case UInt8(ascii: "n"): result.append(10)
-    case UInt8(ascii: "r"): result.append(13)
-    case UInt8(ascii: "t"): result.append(9)
     case UInt8(ascii: "u"): result += Array(String(try escapedScalar()).utf8)
-    default: throw fault("a string has an unknown escape")
+    default:
+      guard let byte = jsonEscapes[letter] else { throw fault("a string has an unknown escape") }
+      result.append(byte)
     }
   }
 
@@ -189,3 +185,9 @@ extension ByteJSONReader {
 
 /// The bytes behind U+FEFF, which some editors put before UTF-8 and which is no part of the text.
 public func withoutByteOrderMark(_ bytes: [UInt8]) -> ArraySlice<UInt8> { bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...] }
+
+/// What the letter behind a backslash stands for in a string of JSON, `u` left out. Reference: RFC 8259, section 7.
+public let jsonEscapes: [UInt8: UInt8] = [
+  UInt8(ascii: "\""): UInt8(ascii: "\""), UInt8(ascii: "\\"): UInt8(ascii: "\\"), UInt8(ascii: "/"): UInt8(ascii: "/"),
+  UInt8(ascii: "b"): 0x08, UInt8(ascii: "f"): 0x0C, UInt8(ascii: "n"): 0x0A, UInt8(ascii: "r"): 0x0D, UInt8(ascii: "t"): 0x09,
+]

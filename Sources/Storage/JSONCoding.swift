@@ -25,3 +25,16 @@ extension JSONDecoder {
     return decoder
   }
 }
+
+/// What is wrong with a document that is valid JSON and was not decoded, with the key as the file spells it.
+public func decodingProblem(_ error: any Error) -> String {
+  func name(_ path: [any CodingKey]) -> String {
+    path.map { $0.intValue.map { "[\($0)]" } ?? snakeCase($0.stringValue) }.joined(separator: ".").replacing(".[", with: "[")
+  }
+  return switch error as? DecodingError {
+  case .keyNotFound(let key, let context): "it has no \(name(context.codingPath + [key]))"
+  case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+    context.codingPath.isEmpty ? "it is not an object" : "\(name(context.codingPath)) has a value that it cannot have"
+  default: "\(error)"
+  }
+}

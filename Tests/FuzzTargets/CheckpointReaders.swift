@@ -68,6 +68,11 @@ enum Examples {
     body + Array((",\n\"sha256\":\"" + SHA256.of(body) + "\"}\n").utf8)
   }
 
+  /// The body of a `corpus.json`, without its closing brace, closed by its digest.
+  static let manifestWithChecksum: @Sendable ([UInt8]) -> [UInt8] = { body in
+    body + Array(",\n  \"sha256\" : \"\(SHA256.of(body))\"\n}\n".utf8)
+  }
+
   /// A shard whose header has the right digest.
   static let shardWithChecksum: @Sendable ([UInt8]) -> [UInt8] = { bytes in
     guard bytes.count >= 256 else { return bytes }

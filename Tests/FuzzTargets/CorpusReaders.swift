@@ -12,14 +12,32 @@ extension FileReader {
       if shard.tokenCount > 0 { _ = shard.documentIndex(ofToken: shard.tokenCount - 1) }
       try shard.verify()
     },
-    FileReader("manifest", place: "corpus") { bytes, scratch in
-      _ = try scratch.write(Array("{}".utf8), to: "corpus/tokenizer.json")
+    FileReader("manifest", place: "corpus", updateChecksum: Examples.manifestWithChecksum) { bytes, scratch in
+      let tokenizer = try scratch.write(Array("{}".utf8), to: "corpus/tokenizer.json")
+      _ = try scratch.write(Array("{}".utf8), to: "corpus/tokenizer_config.json")
+      let corpusPath = String(tokenizer.dropLast("/tokenizer.json".count))
+      let shard = try ShardWriter(
+        path: corpusPath + "/train-00000.shard", vocabularySize: 300, endOfDocument: 256, tokenizerHash: SHA256.of(Array("{}".utf8)))
+      for ids: [Int32] in [[5, 256], [6, 7, 256]] { try shard.append(ids[...], textBytes: ids.count) }
+      _ = try shard.finish()
       let path = try scratch.write(bytes, to: "corpus/corpus.json")
       let folder = String(path.dropLast("/corpus.json".count))
       _ = try CorpusInspection(folder, verify: true).lines
       let corpus = try Corpus(folder)
       _ = corpus.manifest.contentHash
       for split in CorpusSplit.allCases { _ = try corpus.shards(split) }
+    },
+    FileReader("values", place: "safetensors") { bytes, scratch in
+      scratch.clear("numbers")
+      let path = try scratch.write(bytes, to: "values.safetensors")
+      let folder = String(path.dropLast("/values.safetensors".count)) + "/numbers"
+      _ = try ValuePreparation(training: path, validation: nil, target: folder, unit: .patches).run()
+      let corpus = try Corpus(folder)
+      guard let records = corpus.manifest.values, records.count <= 1 << 16 else { return }
+      let dataset = try ValueDataset(
+        corpus, split: .train, shape: try records.shape(patch: records.extent.map { _ in 1 }), order: .sequential)
+      let batch = try dataset.samples(at: 0..<1)
+      try demand(batch.values.allSatisfy(\.isFinite), "a number that is not finite came out")
     },
   ]
 

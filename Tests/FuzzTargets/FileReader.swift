@@ -41,6 +41,11 @@ public struct FileReader: Sendable {
     }
   }
 
+  /// Reads bytes that are sound.
+  ///
+  /// - Throws: what the reader refuses them with.
+  public func accept(_ bytes: [UInt8], in scratch: ScratchFolder) throws { try read(updateChecksum(bytes), scratch) }
+
   /// Every reader of the project.
   public static let all: [FileReader] = checkpointReaders + importReaders + corpusReaders + documentReaders + tokenizerReaders + runReaders
 }
