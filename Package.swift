@@ -22,14 +22,19 @@ let mpiPackage = getenv("LOCKSTEP_MPI").map { String(cString: $0) } == "mpich" ?
   let cpuFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-fno-math-errno"])]
 #endif
 
-/// The program brings Swift's runtime with it, so that nodes of a cluster need nothing of Swift. The compiler alone would do
-/// with the first flag if every module, tests included, were compiled with it; tests need the shared runtime, so the libraries
-/// behind Foundation are named here. lld is part of Swift's toolchain and, unlike gold, links them without a warning.
-/// `LOCKSTEP_STDLIB=shared swift build` is for toolchains without static libraries.
+/// The program brings Swift's runtime with it, so that nodes of a cluster need nothing of Swift. The compiler alone
+/// would do with the first flag if every module, tests included, were compiled with it; tests need the shared runtime,
+/// so the libraries behind Foundation are named here. lld is part of Swift's toolchain and, unlike gold, links them
+/// without a warning. `LOCKSTEP_STDLIB=shared swift build` is for toolchains without static libraries.
 let staticRuntime: [LinkerSetting] =
   getenv("LOCKSTEP_STDLIB").map { String(cString: $0) } == "shared"
   ? []
-  : [.unsafeFlags(["-static-stdlib", "-lCoreFoundation", "-l_FoundationCShims", "-l_FoundationCollections", "-l_FoundationICU", "-use-ld=lld"])]
+  : [
+    .unsafeFlags([
+      "-static-stdlib", "-lCoreFoundation", "-l_FoundationCShims", "-l_FoundationCollections", "-l_FoundationICU",
+      "-use-ld=lld",
+    ])
+  ]
 
 // MARK: - One policy for every target
 
@@ -100,44 +105,59 @@ let package = Package(
     module("Machine", ["Core", "Storage", "Tensors", "Kernels", "Collectives", "CProcess"]),
     module(
       "Configuration",
-      ["Core", "Storage", "Objectives", "Optimizers", "Collectives", "HuggingFace", "Checkpoints", "Metrics", "TOMLKit"]),
-    module("Training", ["Core", "Tensors", "Kernels", "Objectives", "Optimizers", "Collectives", "Data", "Metrics", "Machine"]),
+      [
+        "Core", "Storage", "Objectives", "Optimizers", "Collectives", "HuggingFace", "Checkpoints", "Metrics",
+        "TOMLKit",
+      ]),
+    module(
+      "Training",
+      ["Core", "Tensors", "Kernels", "Objectives", "Optimizers", "Collectives", "Data", "Metrics", "Machine"]),
     module(
       "Runs",
       [
-        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Collectives", "Tokenizers", "Data", "Safetensors",
+        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Collectives", "Tokenizers",
+        "Data", "Safetensors",
         "HuggingFace", "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "CProcess",
       ]),
     module(
       "Audit",
       [
-        "Core", "Storage", "Tensors", "Kernels", "Layers", "Objectives", "Optimizers", "Collectives", "Tokenizers", "Data", "Safetensors",
+        "Core", "Storage", "Tensors", "Kernels", "Layers", "Objectives", "Optimizers", "Collectives", "Tokenizers",
+        "Data", "Safetensors",
         "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "Runs",
       ]),
     module(
-      "Benchmarks", ["Core", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Collectives", "Data", "Machine", "Training"]),
+      "Benchmarks",
+      [
+        "Core", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Collectives", "Data", "Machine",
+        "Training",
+      ]),
     module(
       "Diagnostics", ["Core", "Storage", "Kernels", "Collectives", "Machine", "Configuration", "Runs"]),
 
     // What a model is worth.
     module(
-      "Generation", ["Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Tokenizers", "HuggingFace", "Checkpoints"]),
+      "Generation",
+      ["Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Tokenizers", "HuggingFace", "Checkpoints"]),
     module(
       "Evaluation",
       [
-        "Core", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Collectives", "Tokenizers", "Data", "HuggingFace", "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "Runs", "Generation",
+        "Core", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Collectives", "Tokenizers", "Data",
+        "HuggingFace", "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "Runs", "Generation",
       ]),
     module(
       "Classification",
       [
-        "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Optimizers", "Collectives", "Tokenizers", "Data",
+        "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Optimizers", "Collectives",
+        "Tokenizers", "Data",
         "Preparation", "Safetensors", "HuggingFace", "Metrics", "Machine", "Training", "Evaluation",
       ]),
     module("Measures", ["Core", "Configuration", "Evaluation", "Classification"]),
     module(
       "Comparison",
       [
-        "Core", "Storage", "Tensors", "Objectives", "Collectives", "Data", "Safetensors", "HuggingFace", "Checkpoints", "Metrics", "Machine",
+        "Core", "Storage", "Tensors", "Objectives", "Collectives", "Data", "Safetensors", "HuggingFace", "Checkpoints",
+        "Metrics", "Machine",
         "Configuration", "Runs", "Evaluation", "Measures",
       ]),
 
@@ -145,30 +165,40 @@ let package = Package(
     module(
       "Commands",
       [
-        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Collectives", "Tokenizers", "Data", "Preparation",
-        "Safetensors", "HuggingFace", "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "Runs", "Audit", "Benchmarks",
+        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Collectives", "Tokenizers", "Data",
+        "Preparation",
+        "Safetensors", "HuggingFace", "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "Runs", "Audit",
+        "Benchmarks",
         "Diagnostics", "Generation", "Evaluation", "Classification", "Measures", "Comparison", argumentParser,
       ]),
-    .executableTarget(name: "lockstep", dependencies: ["Commands"], swiftSettings: policy + cpuFlags, linkerSettings: staticRuntime),
+    .executableTarget(
+      name: "lockstep", dependencies: ["Commands"], swiftSettings: policy + cpuFlags, linkerSettings: staticRuntime),
 
     // MARK: - Tests
     testModule(
       "FuzzTargets",
       [
-        "Core", "Storage", "Tokenizers", "Data", "Preparation", "Safetensors", "HuggingFace", "Checkpoints", "Metrics", "Configuration", ]),
+        "Core", "Storage", "Tokenizers", "Data", "Preparation", "Safetensors", "HuggingFace", "Checkpoints", "Metrics",
+        "Configuration",
+      ]),
     testModule("TestSupport", ["Core", "Tensors", "Kernels", "Layers", "Models", "Objectives"]),
     .executableTarget(
       name: "MultiRankChecks",
       dependencies: [
-        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Collectives", "Data", "Safetensors", "Checkpoints",
+        "Core", "Storage", "Tensors", "Kernels", "Models", "Objectives", "Optimizers", "Collectives", "Data",
+        "Safetensors", "Checkpoints",
         "Metrics", "Machine", "Configuration", "Training", "Runs", "Audit", "Evaluation", "TestSupport",
       ],
       path: "Tests/MultiRankChecks", swiftSettings: policy + cpuFlags),
     .executableTarget(
-      name: "ToyCommand", dependencies: ["Commands", "Objectives", "Safetensors", "Tensors", "TestSupport"], path: "Tests/ToyCommand",
+      name: "ToyCommand", dependencies: ["Commands", "Objectives", "Safetensors", "Tensors", "TestSupport"],
+      path: "Tests/ToyCommand",
       swiftSettings: policy + cpuFlags),
     .testTarget(
-      name: "FuzzTests", dependencies: ["FuzzTargets", "Core", "Storage", "Safetensors", "HuggingFace", "Checkpoints", "Configuration", "Data"],
+      name: "FuzzTests",
+      dependencies: [
+        "FuzzTargets", "Core", "Storage", "Safetensors", "HuggingFace", "Checkpoints", "Configuration", "Data",
+      ],
       exclude: ["Seeds"], swiftSettings: policy + cpuFlags),
     suite("CoreTests", ["Core"]),
     suite("StorageTests", ["Storage", "Core"]),
@@ -180,7 +210,8 @@ let package = Package(
     suite(
       "GoldenTests",
       [
-        "Safetensors", "HuggingFace", "Models", "Layers", "Objectives", "Kernels", "Tensors", "Storage", "Core", "Collectives",
+        "Safetensors", "HuggingFace", "Models", "Layers", "Objectives", "Kernels", "Tensors", "Storage", "Core",
+        "Collectives",
         "Optimizers", "Training", "Tokenizers",
       ]),
     suite("TokenizersTests", ["Tokenizers", "Storage", "Core"]),
@@ -189,7 +220,9 @@ let package = Package(
     suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),
     suite("SafetensorsTests", ["CheckpointSupport", "Safetensors", "Tensors", "Core"]),
     suite("HuggingFaceTests", ["CheckpointSupport", "HuggingFace", "Safetensors", "Storage", "Tensors", "Core"]),
-    suite("CheckpointsTests", ["CheckpointSupport", "Checkpoints", "HuggingFace", "Safetensors", "Storage", "Tensors", "Core"]),
+    suite(
+      "CheckpointsTests",
+      ["CheckpointSupport", "Checkpoints", "HuggingFace", "Safetensors", "Storage", "Tensors", "Core"]),
     suite("MetricsTests", ["Metrics", "Storage", "Core"]),
     suite(
       "MachineTests",
@@ -199,12 +232,15 @@ let package = Package(
     suite(
       "TrainingTests",
       [
-        "Training", "Runs", "Configuration", "Layers", "Kernels", "Models", "Objectives", "Data", "Collectives", "Optimizers", "Checkpoints", "Tensors", "Core", "TestSupport", "RunSupport", "HuggingFace", "Safetensors", ]),
+        "Training", "Runs", "Configuration", "Layers", "Kernels", "Models", "Objectives", "Data", "Collectives",
+        "Optimizers", "Checkpoints", "Tensors", "Core", "TestSupport", "RunSupport", "HuggingFace", "Safetensors",
+      ]),
     suite(
       "RunsTests",
       [
         "Runs", "Training", "Configuration", "Machine", "Objectives", "Data", "Collectives", "Safetensors",
-        "Checkpoints", "Metrics", "Tensors", "Core", "Storage", ]),
+        "Checkpoints", "Metrics", "Tensors", "Core", "Storage",
+      ]),
     suite(
       "AuditTests",
       [
@@ -230,7 +266,8 @@ let package = Package(
       "MeasuresTests",
       [
         "Measures", "Evaluation", "Runs", "Configuration", "Objectives",
-        "Data", "Core", ]),
+        "Data", "Core",
+      ]),
     suite(
       "ComparisonTests",
       ["Comparison", "Measures", "Evaluation", "Configuration", "Optimizers", "Core"]),
@@ -245,5 +282,7 @@ let package = Package(
 // `scripts/fuzz` alone sets this: the target has no main function of its own, libFuzzer brings one.
 if getenv("LOCKSTEP_FUZZ") != nil {
   package.products.append(.executable(name: "fuzz", targets: ["FuzzDriver"]))
-  package.targets.append(.executableTarget(name: "FuzzDriver", dependencies: ["FuzzTargets"], path: "Tests/FuzzDriver", swiftSettings: policy + cpuFlags))
+  package.targets.append(
+    .executableTarget(
+      name: "FuzzDriver", dependencies: ["FuzzTargets"], path: "Tests/FuzzDriver", swiftSettings: policy + cpuFlags))
 }

@@ -14,8 +14,10 @@ public struct BatchView: Codable, Sendable {
     init(_ id: Int32, _ tokenizer: any Tokenizer) {
       let bytes = tokenizer.decode([id], skipSpecial: false)
       self.id = id
-      text = String(validating: bytes, as: UTF8.self)
-        ?? bytes.map { (0x20..<0x7F).contains($0) ? String(Unicode.Scalar($0)) : "\\x" + String($0, radix: 16) }.joined()
+      text =
+        String(validating: bytes, as: UTF8.self)
+        ?? bytes.map { (0x20..<0x7F).contains($0) ? String(Unicode.Scalar($0)) : "\\x" + String($0, radix: 16) }
+        .joined()
     }
   }
 
@@ -75,9 +77,11 @@ public struct BatchView: Codable, Sendable {
   /// Why no proposals are shown.
   public var note: String?
 
-  /// - Parameter proposed: the tokens of the main network's input with proposals in it, [rows]; nil where there are none to show.
+  /// - Parameter proposed: the tokens of the main network's input with proposals in it, [rows]; nil where there are
+  ///   none to show.
   init(
-    step: Int, microBatch: Int, microBatchCount: Int, _ objective: any Objective, _ clean: SampleBatch, _ example: TrainingExample,
+    step: Int, microBatch: Int, microBatchCount: Int, _ objective: any Objective, _ clean: SampleBatch,
+    _ example: TrainingExample,
     proposed: [Int32]?, _ tokenizer: any Tokenizer
   ) {
     (self.step, self.microBatch, self.microBatchCount) = (step, microBatch, microBatchCount)
@@ -115,6 +119,7 @@ extension SequenceInput {
     return BatchView.Read(
       position: positionIDs[row], token: tokens.isEmpty ? nil : token(tokens[row]),
       role: roleIDs.isEmpty ? nil : token(roleIDs[row]),
-      values: width > 0 ? Array(values[row * width..<(row + 1) * width]) : nil, seesFrom: first, seesUntil: end, seesCount: count)
+      values: width > 0 ? Array(values[row * width..<(row + 1) * width]) : nil, seesFrom: first, seesUntil: end,
+      seesCount: count)
   }
 }

@@ -3,7 +3,8 @@ import Core
 import Data
 import Training
 
-/// Computes again which samples a run has to use, step by step, and sees that no epoch uses a sample twice, or oftener than a step repeats it.
+/// Computes again which samples a run has to use, step by step, and sees that no epoch uses a sample twice, or oftener
+/// than a step repeats it.
 struct ExpectedSamples {
   let plan: BatchPlan
   let stream: RepeatedStream
@@ -32,10 +33,11 @@ struct ExpectedSamples {
     let texts = samplesPerEpoch / stream.repetition.times
     precondition(texts > 0, "an epoch of no samples")
     let seed = configuration.seed
-    let order = order ?? { epoch in
-      let keyed = KeyedPermutation(count: texts, seed: seed, epoch: epoch)
-      return { keyed[$0] }
-    }
+    let order =
+      order ?? { epoch in
+        let keyed = KeyedPermutation(count: texts, seed: seed, epoch: epoch)
+        return { keyed[$0] }
+      }
     plan = BatchPlan(batch: configuration.batch, microBatch: configuration.microBatch, ranks: 1, threads: 1)
     (self.texts, self.tokens, self.order) = (texts, tokens, order)
     permutation = order(0)
@@ -65,7 +67,9 @@ struct ExpectedSamples {
       for k in 0..<plan.microBatchCount {
         let digest = plan.positions(step: steps, microBatch: k).reduce(into: SampleDigest()) { sum, position in
           let text = stream.text(at: position)
-          if stream.repetition.times > 1, !copies.insert(Copy(place: text.place, number: text.copy)).inserted { repeatedAt = repeatedAt ?? steps }
+          if stream.repetition.times > 1, !copies.insert(Copy(place: text.place, number: text.copy)).inserted {
+            repeatedAt = repeatedAt ?? steps
+          }
           let index = indices[Int(text.place - first)]
           sum &+= SampleDigest(position: position, index: UInt64(index), tokens: tokens?[index] ?? 0)
         }

@@ -11,7 +11,8 @@ struct LedgerChain {
   /// Where the account begins.
   let firstStep: Int
 
-  /// - Parameter first: where the checkpoints' account begins; nil when no checkpoint has one, and the first start decides.
+  /// - Parameter first: where the checkpoints' account begins; nil when no checkpoint has one, and the first start
+  ///   decides.
   init(_ ledger: Ledger, from first: Int? = nil) {
     var opening: Int?
     if case .start(let start)? = ledger.lines.first?.entry { opening = start.step }
@@ -50,10 +51,14 @@ struct LedgerChain {
   private mutating func begin(_ start: LedgerStart, _ number: Int) {
     while let last = live.last, last.firstStep >= start.step { live.removeLast() }
     if let last = live.last, last.endStep > start.step {
-      fail(last.firstStep, "line \(number) begins again at step \(start.step), inside steps \(last.firstStep)–\(last.endStep)")
+      fail(
+        last.firstStep,
+        "line \(number) begins again at step \(start.step), inside steps \(last.firstStep)–\(last.endStep)")
       live.removeLast()
     }
-    if start.step > endStep { fail(endStep, "line \(number) begins at step \(start.step), and steps \(endStep)–\(start.step) are missing") }
+    if start.step > endStep {
+      fail(endStep, "line \(number) begins at step \(start.step), and steps \(endStep)–\(start.step) are missing")
+    }
     if !launches.insert(start.launch).inserted { starts.removeAll { $0.launch == start.launch } }
     starts.append(start)
   }
@@ -62,12 +67,17 @@ struct LedgerChain {
     if steps.endStep <= steps.firstStep {
       return fail(steps.firstStep, "line \(number) goes from step \(steps.firstStep) to \(steps.endStep)")
     }
-    if steps.firstStep > endStep { fail(endStep, "steps \(endStep)–\(steps.firstStep) are missing before line \(number)") }
+    if steps.firstStep > endStep {
+      fail(endStep, "steps \(endStep)–\(steps.firstStep) are missing before line \(number)")
+    }
     if steps.firstStep < endStep {
-      fail(steps.firstStep, "line \(number) counts steps \(steps.firstStep)–\(min(steps.endStep, endStep)) a second time")
+      fail(
+        steps.firstStep, "line \(number) counts steps \(steps.firstStep)–\(min(steps.endStep, endStep)) a second time")
     }
     live.append(steps)
   }
 
-  private mutating func fail(_ step: Int, _ sentence: String) { failures.append(.init(step: step, sentence: "ledger.jsonl: \(sentence)")) }
+  private mutating func fail(_ step: Int, _ sentence: String) {
+    failures.append(.init(step: step, sentence: "ledger.jsonl: \(sentence)"))
+  }
 }

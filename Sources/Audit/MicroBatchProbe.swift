@@ -8,7 +8,8 @@ import Safetensors
 import Tensors
 import Training
 
-/// Computes one micro-batch at a time with a gradient sum of its own: the loss of each sample, and the norm of its part of the gradient.
+/// Computes one micro-batch at a time with a gradient sum of its own: the loss of each sample, and the norm of its part
+/// of the gradient.
 ///
 /// The loss sums are the bits of the step itself, because a micro-batch is computed alike everywhere.
 final class MicroBatchProbe {
@@ -65,8 +66,11 @@ final class MicroBatchProbe {
     sink.beginMicroBatch(isLast: true)
     defer { sink.endMicroBatch() }
     let pass = ObjectivePass(
-      trainer.parameters, sink: sink, dropout: CounterGenerator(seed: trainer.options.seed, purpose: .dropout), losses: samples)
-    return withFlushedDenormals { trainer.objective.lossAndGradient(example, pass, scales: scales, trainer.workers[0].workspace) }
+      trainer.parameters, sink: sink, dropout: CounterGenerator(seed: trainer.options.seed, purpose: .dropout),
+      losses: samples)
+    return withFlushedDenormals {
+      trainer.objective.lossAndGradient(example, pass, scales: scales, trainer.workers[0].workspace)
+    }
   }
 
   private var summed: SummedGradients {

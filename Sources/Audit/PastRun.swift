@@ -6,7 +6,8 @@ import Metrics
 import Runs
 import Storage
 
-/// What a run folder records of the steps of its run. Only reads: the run may still be in progress, and the folder may not be writable.
+/// What a run folder records of the steps of its run. Only reads: the run may still be in progress, and the folder may
+/// not be writable.
 public struct PastRun: Sendable {
   public let folder: RunFolder
   /// Logged steps, by the number of finished steps.
@@ -36,7 +37,8 @@ public struct PastRun: Sendable {
   public func require(_ step: Int?) throws(ConfigurationError) -> Int {
     if let step, (1...max(lastStep, 1)).contains(step), lastStep > 0 { return step }
     guard lastStep > 0 else { throw ConfigurationError(folder.path, "has finished no step yet.") }
-    let rule = "\(folder.path) has finished steps 1...\(lastStep). Those right after a checkpoint take one step to replay: \(listed(cheapSteps))."
+    let rule =
+      "\(folder.path) has finished steps 1...\(lastStep). Those right after a checkpoint take one step to replay: \(listed(cheapSteps))."
     guard let step else { throw ConfigurationError("--step", "is missing; \(rule)") }
     throw ConfigurationError("--step", is: step, rule: rule)
   }
@@ -67,7 +69,8 @@ public struct PastRun: Sendable {
   /// Steps planned when step `step` (counted from 0) was run: schedules depend on it, and a run can be extended.
   func plannedSteps(of step: Int, else planned: Int) -> Int { chain.start(of: step)?.plannedSteps ?? planned }
 
-  /// The arithmetic of the start that ran step `step` (counted from 0), or of the newest start; nil where it left no record.
+  /// The arithmetic of the start that ran step `step` (counted from 0), or of the newest start; nil where it left no
+  /// record.
   func arithmetic(of step: Int) throws -> Arithmetic? {
     struct Launch: Decodable { var arithmetic: Arithmetic }
     guard let number = try chain.start(of: step)?.launch ?? folder.launches().last else { return nil }
@@ -81,8 +84,11 @@ public struct PastRun: Sendable {
 extension PastRun {
   /// - Throws: `DataError` when the run was trained on other data than that of `hash`.
   public func requireData(_ hash: String, in corpus: String) throws {
-    let known = checkpoints.reversed().lazy.compactMap { try? Checkpoint(opening: folder.checkpointPath(step: $0)).state.dataHash }
+    let known = checkpoints.reversed().lazy.compactMap {
+      try? Checkpoint(opening: folder.checkpointPath(step: $0)).state.dataHash
+    }
     guard let wanted = known.first(where: { !$0.isEmpty }), wanted != hash else { return }
-    throw DataError(corpus, "holds other data than \(folder.path) was trained on.", remedy: "Name the corpus with --corpus.")
+    throw DataError(
+      corpus, "holds other data than \(folder.path) was trained on.", remedy: "Name the corpus with --corpus.")
   }
 }

@@ -12,8 +12,8 @@ import Training
 
 /// Rebuilds one past step of a run, by the trainer that ran it, and holds it against what was recorded.
 ///
-/// Begins at the nearest intact checkpoint before the step, or at the beginning of the run, and writes nothing. On any ranks and
-/// threads the result is the same.
+/// Begins at the nearest intact checkpoint before the step, or at the beginning of the run, and writes nothing. On any
+/// ranks and threads the result is the same.
 public final class Replay {
   private let run: TrainingRun
   /// Of rank 0.
@@ -30,11 +30,14 @@ public final class Replay {
   ///   - report: gets a sentence with what there is to do, before it is done.
   ///   - meters: show how far it is.
   public init(
-    _ past: PastRun?, _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int,
-    warn: @escaping (String) -> Void = { _ in }, report: @escaping (String) -> Void = { _ in }, meters: WorkMeters? = nil
+    _ past: PastRun?, _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator,
+    threads: Int,
+    warn: @escaping (String) -> Void = { _ in }, report: @escaping (String) -> Void = { _ in },
+    meters: WorkMeters? = nil
   ) throws {
     (self.past, self.communicator, self.warn, self.report, self.meters) = (past, communicator, warn, report, meters)
-    run = try TrainingRun(configuration, inputs, communicator: communicator, threads: threads, .init(keepsRecord: false))
+    run = try TrainingRun(
+      configuration, inputs, communicator: communicator, threads: threads, .init(keepsRecord: false))
   }
 
   /// Computes step `step` (the one that ends with so many finished steps) again. Collective.
@@ -46,7 +49,9 @@ public final class Replay {
     try run.requireEqualData()
     let first = try run.load(past?.nearestCheckpoint(step - 1, warn: warn))
     let planned = try plannedSteps(first..<step)
-    if let past, past.isLogLost { warn("\(past.folder.metricsPath) is missing, so nothing can be compared with the log of the run") }
+    if let past, past.isLogLost {
+      warn("\(past.folder.metricsPath) is missing, so nothing can be compared with the log of the run")
+    }
     if let past { report(Self.announcement(step: step, from: first, past)) }
     let meter = meters?.start("replay", total: step - first, unit: "steps")
     defer { meter?.finish() }
@@ -65,8 +70,10 @@ public final class Replay {
     checks += consistency(measured, outcome, step: step)
     let difference = try past?.arithmetic(of: step - 1).flatMap { arithmetic.difference(from: $0) }
     let report = ReplayReport(
-      step: step, rebuiltFrom: first, terms: trainer.objective.terms.map(\.name), termLosses: outcome.termLosses, loss: outcome.loss,
-      gradNorm: outcome.gradNorm, learningRate: outcome.learningRate, microBatches: measured.microBatches, checks: checks,
+      step: step, rebuiltFrom: first, terms: trainer.objective.terms.map(\.name), termLosses: outcome.termLosses,
+      loss: outcome.loss,
+      gradNorm: outcome.gradNorm, learningRate: outcome.learningRate, microBatches: measured.microBatches,
+      checks: checks,
       nextRecorded: past?.nextRecorded(after: step), arithmeticDifference: difference)
     return (report, try communicator.sum(report.matches ? 0 : 1) == 0)
   }
@@ -88,7 +95,8 @@ public final class Replay {
 
   private func examples(_ step: Int) throws -> [TrainingExample] {
     try Trainer.examples(
-      step: step, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective, source: run.inputs.training,
+      step: step, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective,
+      source: run.inputs.training,
       context: trainer.context(step))
   }
 
@@ -108,7 +116,10 @@ public final class Replay {
     let (totals, _) = try trainer.countTargets(examples, mine, [])
     let scales = trainer.lossScales(totals)
     // A row of loss sums, norm, rows and reported rows for each micro-batch; of counts and loss sums for each sample.
-    let (batches, samples) = (MicroBatchTable(rows: plan.microBatchCount, columns: 3 * terms + 1), MicroBatchTable(rows: plan.batch, columns: 2 * terms))
+    let (batches, samples) = (
+      MicroBatchTable(rows: plan.microBatchCount, columns: 3 * terms + 1),
+      MicroBatchTable(rows: plan.batch, columns: 2 * terms)
+    )
     let probe = MicroBatchProbe(trainer)
     for (example, index) in zip(examples, mine) {
       let found = try probe.measure(example, scales: scales)
@@ -149,7 +160,8 @@ public final class Replay {
     guard let saved = past.checkpoint(step) else { return checks }
     let different = try saved.firstDifference(
       model: run.model, parameters: trainer.parameters.trained, moments: run.moments, auxiliary: run.auxiliaries)
-    checks.append(.init(step, .checkpoint, "tensors", "all tensors", different.map { "other bits in \($0)" } ?? "all tensors"))
+    checks.append(
+      .init(step, .checkpoint, "tensors", "all tensors", different.map { "other bits in \($0)" } ?? "all tensors"))
     let exponents = Dictionary(uniqueKeysWithValues: zip(trainer.sum.layout.entries.map(\.name), trainer.sum.exponents))
     let other = exponents.keys.sorted().first { exponents[$0] != saved.state.gradientScales[$0] }
     checks.append(.init(step, .checkpoint, "gradient_scales", "all", other.map { "another of \($0)" } ?? "all"))
@@ -158,21 +170,26 @@ public final class Replay {
 
   /// The parts against the whole: micro-batches bit for bit, samples to rounding.
   ///
-  /// A micro-batch's loss and its samples' losses are sums of the same n row losses in double precision, in two groupings. Each is
-  /// within (n - 1) · 2⁻⁵³ · Σ|ℓ| of the exact sum, so they differ by at most twice that.
+  /// A micro-batch's loss and its samples' losses are sums of the same n row losses in double precision, in two
+  /// groupings. Each is within (n - 1) · 2⁻⁵³ · Σ|ℓ| of the exact sum, so they differ by at most twice that.
   private func consistency(_ measured: Measured, _ outcome: StepOutcome, step: Int) -> [ReplayReport.Check] {
     var checks: [ReplayReport.Check] = []
     let alone = measured.microBatches.map(\.losses)
     let other = alone.indices.first { alone[$0].map(\.bitPattern) != outcome.microBatchLosses[$0].map(\.bitPattern) }
-    checks.append(.init(step, .parts, "micro-batches alone", "as in the step", other.map { "micro-batch \($0) differs" } ?? "as in the step"))
-    for (term, name) in trainer.objective.terms.map(\.name).enumerated() where measured.reported[term] == measured.rows[term] {
+    checks.append(
+      .init(
+        step, .parts, "micro-batches alone", "as in the step",
+        other.map { "micro-batch \($0) differs" } ?? "as in the step"))
+    for (term, name) in trainer.objective.terms.map(\.name).enumerated()
+    where measured.reported[term] == measured.rows[term] {
       let whole = outcome.microBatchLosses.reduce(0) { $0 + $1[term] }
       let parts = measured.microBatches.flatMap(\.samples).compactMap { $0.losses[term] }
       let bound = 2 * measured.rows[term] * 0x1p-53 * parts.reduce(0) { $0 + abs($1) }
       let sum = parts.reduce(0, +)
       checks.append(
         .init(
-          step: step, against: .parts, what: "sum of samples, \(name)", recorded: whole.description, computed: sum.description,
+          step: step, against: .parts, what: "sum of samples, \(name)", recorded: whole.description,
+          computed: sum.description,
           matches: abs(sum - whole) <= bound))
     }
     return checks

@@ -58,7 +58,8 @@ public struct ReplayReport: Codable, Sendable {
 
 extension ReplayReport.Check {
   init(_ step: Int, _ against: Against, _ what: String, _ recorded: String, _ computed: String) {
-    self.init(step: step, against: against, what: what, recorded: recorded, computed: computed, matches: recorded == computed)
+    self.init(
+      step: step, against: against, what: what, recorded: recorded, computed: computed, matches: recorded == computed)
   }
 
   /// The shortest decimals that read back as the same double: equal texts are equal bits.
@@ -70,13 +71,16 @@ extension ReplayReport.Check {
   static func all(_ record: StepRecord, _ outcome: StepOutcome) -> [Self] {
     var checks: [Self] = []
     // First the digest: it covers every micro-batch, and sums can agree by chance. Logs of before have none.
-    if !record.lossDigest.isEmpty { checks.append(Self(record.step, .log, "loss_digest", record.lossDigest, outcome.lossDigest)) }
+    if !record.lossDigest.isEmpty {
+      checks.append(Self(record.step, .log, "loss_digest", record.lossDigest, outcome.lossDigest))
+    }
     checks.append(Self(record.step, "loss", record.loss, outcome.loss))
     checks += zip(record.losses, outcome.termLosses).map { Self(record.step, "losses.\($0.name)", $0.value, $1) }
     checks += zip(record.targetCounts, outcome.counts).map { recorded, computed in
       // Logs of earlier versions have the nearest whole number.
       let written = recorded.value == recorded.value.rounded() ? computed.rounded() : computed
-      return Self(record.step, "target_counts.\(recorded.name)", recorded.value, recorded.value == computed ? computed : written)
+      return Self(
+        record.step, "target_counts.\(recorded.name)", recorded.value, recorded.value == computed ? computed : written)
     }
     checks.append(Self(record.step, "grad_norm", record.gradNorm, outcome.gradNorm))
     checks.append(Self(record.step, "learning_rate", record.learningRate, outcome.learningRate))

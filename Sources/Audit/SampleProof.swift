@@ -3,11 +3,12 @@ import Configuration
 import Core
 import Foundation
 
-/// Whether a run folder proves that its run used every sample exactly once (or exactly as often as its objective repeats texts), over all
-/// starts and rank counts.
+/// Whether a run folder proves that its run used every sample exactly once (or exactly as often as its objective
+/// repeats texts), over all starts and rank counts.
 ///
-/// The live lines of the ledger must follow each other without gap and overlap; each must have the digest that the configuration
-/// gives for its steps; each checkpoint's account must be the sum up to its step; and no epoch may use a sample twice.
+/// The live lines of the ledger must follow each other without gap and overlap; each must have the digest that the
+/// configuration gives for its steps; each checkpoint's account must be the sum up to its step; and no epoch may use a
+/// sample twice.
 public struct SampleProof: Codable, Sendable, Equatable {
   public struct Failure: Codable, Sendable, Equatable {
     /// Finished steps before the first step concerned.
@@ -34,9 +35,11 @@ public struct SampleProof: Codable, Sendable, Equatable {
   /// All that is wrong, the earliest step first.
   public var failures: [Failure] = []
 
-  /// - Parameter tokens: reads the token digests of an epoch, or nil to leave tokens out. Called once, only when there is a ledger.
+  /// - Parameter tokens: reads the token digests of an epoch, or nil to leave tokens out. Called once, only when there
+  ///   is a ledger.
   public init(_ folder: RunFolder, _ configuration: RunConfiguration, tokens: () throws -> [UInt64]?) throws {
-    // Checkpoints first: a run under way writes its ledger before the checkpoint, so what is read here is in the ledger.
+    // Checkpoints first: a run under way writes its ledger before the checkpoint, so what is read here is in the
+    // ledger.
     var accounts: [(step: Int, account: SampleAccount)] = []
     for step in try folder.steps() {
       // A damaged one is reported by the summary of the run.
@@ -53,9 +56,13 @@ public struct SampleProof: Codable, Sendable, Equatable {
     let digests = try tokens()
     comparedTokens = digests != nil
     if perEpoch < times || perEpoch % times != 0 {
-      failures.append(Failure(step: 0, sentence: "an epoch of \(Core.counted(perEpoch, "sample")) cannot have every text \(times) times"))
+      failures.append(
+        Failure(
+          step: 0, sentence: "an epoch of \(Core.counted(perEpoch, "sample")) cannot have every text \(times) times"))
     } else if let digests, digests.count * times != perEpoch {
-      failures.append(Failure(step: 0, sentence: "the corpus has \(digests.count * times) samples per epoch, and the run had \(perEpoch)"))
+      failures.append(
+        Failure(
+          step: 0, sentence: "the corpus has \(digests.count * times) samples per epoch, and the run had \(perEpoch)"))
     } else {
       compare(chain, accounts, ExpectedSamples(configuration, samplesPerEpoch: perEpoch, tokens: digests))
     }
@@ -63,7 +70,9 @@ public struct SampleProof: Codable, Sendable, Equatable {
     holds = failures.isEmpty
   }
 
-  private mutating func compare(_ chain: LedgerChain, _ accounts: [(step: Int, account: SampleAccount)], _ source: ExpectedSamples) {
+  private mutating func compare(
+    _ chain: LedgerChain, _ accounts: [(step: Int, account: SampleAccount)], _ source: ExpectedSamples
+  ) {
     var expected = source
     // Behind the first break of the chain nothing more is computed: a forged line could claim any number of steps.
     let trusted = failures.map(\.step).min() ?? .max
@@ -77,21 +86,32 @@ public struct SampleProof: Codable, Sendable, Equatable {
       _ = expected.advance(to: step)
       upTo[step] = expected.total
     }
-    func wanted(_ first: Int, _ end: Int) -> SampleDigest { (upTo[end] ?? SampleDigest()) &- (upTo[first] ?? SampleDigest()) }
+    func wanted(_ first: Int, _ end: Int) -> SampleDigest {
+      (upTo[end] ?? SampleDigest()) &- (upTo[first] ?? SampleDigest())
+    }
     for line in lines {
-      note(line.firstStep, "steps \(line.firstStep)–\(line.endStep) (start \(line.launch), \(Core.counted(line.ranks, "rank")))", line.digest, wanted(line.firstStep, line.endStep))
+      note(
+        line.firstStep,
+        "steps \(line.firstStep)–\(line.endStep) (start \(line.launch), \(Core.counted(line.ranks, "rank")))",
+        line.digest, wanted(line.firstStep, line.endStep))
       samples += line.digest.samples
     }
     for (step, account) in accounts where !(0...step).contains(account.firstStep) {
-      failures.append(Failure(step: 0, sentence: "the checkpoint of step \(step) counts its samples from step \(account.firstStep)"))
+      failures.append(
+        Failure(step: 0, sentence: "the checkpoint of step \(step) counts its samples from step \(account.firstStep)"))
     }
     for (step, account) in counted {
       note(account.firstStep, "the checkpoint of step \(step)", account.digest, wanted(account.firstStep, step))
     }
     for (step, _) in accounts where !chain.boundaries.contains(step) {
-      failures.append(Failure(step: chain.endStep(before: step), sentence: "no line of the ledger ends at step \(step), which has a checkpoint"))
+      failures.append(
+        Failure(
+          step: chain.endStep(before: step),
+          sentence: "no line of the ledger ends at step \(step), which has a checkpoint"))
     }
-    if let step = expected.repeatedAt { failures.append(Failure(step: step, sentence: "the order of its epoch names a sample twice")) }
+    if let step = expected.repeatedAt {
+      failures.append(Failure(step: step, sentence: "the order of its epoch names a sample twice"))
+    }
   }
 
   private mutating func note(_ step: Int, _ what: String, _ found: SampleDigest, _ wanted: SampleDigest) {
@@ -111,7 +131,9 @@ public struct SampleProof: Codable, Sendable, Equatable {
 
 extension SampleProof {
   /// What `init` needs as `tokens`. - Parameter source: the training split in the order of the corpus.
-  public static func tokenDigests(_ source: any SampleSource) throws -> [UInt64] { try ExpectedSamples.tokenDigests(source) }
+  public static func tokenDigests(_ source: any SampleSource) throws -> [UInt64] {
+    try ExpectedSamples.tokenDigests(source)
+  }
 }
 
 // MARK: - For people
@@ -136,7 +158,9 @@ extension SampleProof {
     text += ", over \(starts) \(starts == 1 ? "start" : "starts") on \(ranks) \(rankCounts == [1] ? "rank" : "ranks")"
     text += "; \(epochs)"
     if firstStep > 0 { text += "; steps before \(firstStep) were not recorded" }
-    if let newestCheckpoint, newestCheckpoint < endStep { text += "; the newest checkpoint is of step \(newestCheckpoint)" }
+    if let newestCheckpoint, newestCheckpoint < endStep {
+      text += "; the newest checkpoint is of step \(newestCheckpoint)"
+    }
     return text + (comparedTokens ? "" : "; tokens were not compared")
   }
 
@@ -149,7 +173,10 @@ extension SampleProof {
     let (complete, rest) = (endStep * perStep).quotientAndRemainder(dividingBy: samplesPerEpoch)
     let closed = complete == 0 ? nil : complete == 1 ? "epoch 0 complete" : "epochs 0–\(complete - 1) complete"
     let share = Double(rest) / Double(samplesPerEpoch) * 100
-    let open = rest == 0 ? nil : "epoch \(complete) at \(share < 10 ? String(format: "%.1f", share) : String(Int(share))) %, \(Self.grouped(samplesPerEpoch - rest)) samples to go"
+    let open =
+      rest == 0
+      ? nil
+      : "epoch \(complete) at \(share < 10 ? String(format: "%.1f", share) : String(Int(share))) %, \(Self.grouped(samplesPerEpoch - rest)) samples to go"
     return [closed, open].compactMap { $0 }.joined(separator: ", ")
   }
 

@@ -50,14 +50,16 @@ public struct OverheadBenchmark {
 
   /// - Parameter make: a fresh objective; each of the three trainers has its own.
   public func run(
-    _ make: () throws -> any Objective, model: ModelConfiguration, data: DataShape, plan: BatchPlan, communicator: any Communicator
+    _ make: () throws -> any Objective, model: ModelConfiguration, data: DataShape, plan: BatchPlan,
+    communicator: any Communicator
   ) throws -> OverheadResult {
     let variants: [(SumArithmetic, DivergencePolicy)] = [(.exact, .repair), (.exact, .off), (.float, .off)]
     let trainers = try variants.map { sum, divergence in
       var options = TrainerOptions(steps: warmup + pairs, sum: sum, divergence: divergence)
       options.schedule = LearningRateSchedule(type: .constant)
       options.optimizer.learningRate = 3e-4
-      let trainer = Trainer(try make(), length: model.maxPosition, plan: plan, options: options, communicator: communicator)
+      let trainer = Trainer(
+        try make(), length: model.maxPosition, plan: plan, options: options, communicator: communicator)
       trainer.parameters.initialize(seed: 1)
       return trainer
     }
@@ -79,7 +81,8 @@ public struct OverheadBenchmark {
     let (exact, hash) = (Self.ratios(seconds[1], seconds[2]), Self.ratios(seconds[0], seconds[1]))
     return OverheadResult(
       params: trainers[0].sum.layout.parameterCount, ranks: communicator.size, threads: plan.threads,
-      objective: type(of: trainers[0].objective).name, batch: plan.batch, microBatch: plan.microBatch, context: model.maxPosition,
+      objective: type(of: trainers[0].objective).name, batch: plan.batch, microBatch: plan.microBatch,
+      context: model.maxPosition,
       pairs: pairs, stepSMedian: seconds[0].sorted()[pairs / 2], exactSumOverhead: exact[pairs / 2],
       exactSumOverheadQuartiles: [exact[pairs / 4], exact[3 * pairs / 4]], replicaHashOverhead: hash[pairs / 2],
       replicaHashOverheadQuartiles: [hash[pairs / 4], hash[3 * pairs / 4]])

@@ -45,7 +45,8 @@ public struct StepBenchmarkResult: Codable, Sendable {
   public var peakRssBytes: Int
   /// Activations, scratch and gradients of one layer, for all threads of a rank.
   public var workspaceBytes: Int
-  /// What the memory rule of the documentation allows: 20 bytes per parameter (24 in several ranks), the workspaces, and 64 MB.
+  /// What the memory rule of the documentation allows: 20 bytes per parameter (24 in several ranks), the workspaces,
+  /// and 64 MB.
   public var allowedRssBytes: Int
   /// Measured steps.
   public var steps: Int
@@ -70,13 +71,15 @@ public struct StepBenchmark {
 
   /// - Parameter model: the main network, whose positions are those of a sample.
   public func run(
-    _ objective: any Objective, model: ModelConfiguration, data: DataShape, plan: BatchPlan, communicator: any Communicator,
+    _ objective: any Objective, model: ModelConfiguration, data: DataShape, plan: BatchPlan,
+    communicator: any Communicator,
     sum: SumArithmetic = .exact
   ) throws -> StepBenchmarkResult {
     var options = TrainerOptions(steps: steps + warmup, sum: sum)
     options.schedule = LearningRateSchedule(type: .constant)
     options.optimizer.learningRate = 3e-4
-    let trainer = Trainer(objective, length: model.maxPosition, plan: plan, options: options, communicator: communicator)
+    let trainer = Trainer(
+      objective, length: model.maxPosition, plan: plan, options: options, communicator: communicator)
     trainer.parameters.initialize(seed: 1)
     let source = SyntheticSamples.source(for: objective.requirements, data, length: model.maxPosition)
     let before = SGEMMBaseline.sgemm(trainer.pool)
@@ -84,7 +87,8 @@ public struct StepBenchmark {
     var (flops, samples) = (0.0, 0)
     for step in 0..<steps + warmup {
       let examples = try Trainer.examples(
-        step: step, rank: communicator.rank, plan: plan, objective: objective, source: source, context: trainer.context(step))
+        step: step, rank: communicator.rank, plan: plan, objective: objective, source: source,
+        context: trainer.context(step))
       let outcome = try trainer.step(step, examples)
       guard step >= warmup else { continue }
       outcomes.append(outcome)
@@ -94,14 +98,16 @@ public struct StepBenchmark {
     let perStep = samples > 0 ? flops / Double(samples) * Double(plan.batch) : 0
     // Read before the SGEMM baseline takes matrices of its own.
     let resident = try communicator.maximum(SGEMMBaseline.peakResidentBytes)
-    let rate = try MachineRate.measure(trainer.pool, over: communicator, running: (before + SGEMMBaseline.sgemm(trainer.pool)) / 2, seconds: 0.3)
+    let rate = try MachineRate.measure(
+      trainer.pool, over: communicator, running: (before + SGEMMBaseline.sgemm(trainer.pool)) / 2, seconds: 0.3)
     var result = summary(outcomes, trainer, model, flops: perStep, rate: rate, resident: resident)
     result.unit = data.unit.rawValue
     return result
   }
 
   private func summary(
-    _ outcomes: [StepOutcome], _ trainer: Trainer, _ model: ModelConfiguration, flops: Double, rate: MachineRate, resident: Int
+    _ outcomes: [StepOutcome], _ trainer: Trainer, _ model: ModelConfiguration, flops: Double, rate: MachineRate,
+    resident: Int
   ) -> StepBenchmarkResult {
     let (plan, communicator) = (trainer.plan, trainer.communicator)
     let times = outcomes.map(\.stepSeconds).sorted()
@@ -110,15 +116,19 @@ public struct StepBenchmark {
     let workspace = trainer.workers.reduce(0) { $0 + 4 * (($1.arena.capacity ?? 0) + trainer.sum.layout.largestGroup) }
     let parameters = trainer.sum.layout.parameterCount
     var phases: [String: Double] = [:]
-    for outcome in outcomes { for (phase, seconds) in outcome.seconds { phases[phase, default: 0] += seconds / Double(outcomes.count) } }
+    for outcome in outcomes {
+      for (phase, seconds) in outcome.seconds { phases[phase, default: 0] += seconds / Double(outcomes.count) }
+    }
     return StepBenchmarkResult(
       params: parameters, ranks: communicator.size, threads: plan.threads, objective: type(of: trainer.objective).name,
-      tokensPerS: tokens / median, unit: DataShape.Unit.tokens.rawValue, stepSMedian: median, stepSMin: times[0], stepSMax: times[times.count - 1],
+      tokensPerS: tokens / median, unit: DataShape.Unit.tokens.rawValue, stepSMedian: median, stepSMin: times[0],
+      stepSMax: times[times.count - 1],
       kernel: ComputeKernel.current.core, bestKernel: ComputeKernel.current.best, sgemmGflops: rate.running / 1e9,
       bestSgemmGflops: rate.best / 1e9, mfu: flops / median / rate.best,
       exposedCommS: outcomes.map(\.exposedSeconds).sorted()[outcomes.count / 2],
       peakRssBytes: resident, workspaceBytes: workspace,
-      allowedRssBytes: (communicator.size > 1 ? 24 : 20) * parameters + workspace + 64_000_000, steps: outcomes.count, batch: plan.batch, microBatch: plan.microBatch,
+      allowedRssBytes: (communicator.size > 1 ? 24 : 20) * parameters + workspace + 64_000_000, steps: outcomes.count,
+      batch: plan.batch, microBatch: plan.microBatch,
       context: model.maxPosition, phases: phases)
   }
 }

@@ -10,12 +10,15 @@ enum SyntheticSamples {
     case .values: SyntheticValues(data, seed: 1)
     case .tokens:
       SyntheticDataset(
-        vocabulary: data.vocabulary, context: length, lookahead: requirements.lookahead, seed: 1, framed: requirements.samples == .framed)
+        vocabulary: data.vocabulary, context: length, lookahead: requirements.lookahead, seed: 1,
+        framed: requirements.samples == .framed)
     }
   }
 }
 
 extension DataShape {
   /// Tokens of a measurement: `size` ids, of which the first four are [PAD], [CLS], [SEP] and [MASK].
-  public static func syntheticTokens(_ size: Int) -> DataShape { DataShape(Vocabulary(size: size, pad: 0, mask: 3, cls: 1, sep: 2)) }
+  public static func syntheticTokens(_ size: Int) -> DataShape {
+    DataShape(Vocabulary(size: size, pad: 0, mask: 3, cls: 1, sep: 2))
+  }
 }

@@ -22,7 +22,8 @@ public struct Checkpoint: Sendable {
     for (name, record) in files.sorted(by: { $0.key < $1.key }) {
       let file = try CheckpointError.wrapping { () throws(FileError) in try MappedFile(path + "/" + name) }
       guard file.withBytes({ ChunkedDigest.of($0) }) == record.sha256 else {
-        throw CheckpointError("trust", path, "\(name) does not have the digest that \(CheckpointFile.state) gives; the file is damaged")
+        throw CheckpointError(
+          "trust", path, "\(name) does not have the digest that \(CheckpointFile.state) gives; the file is damaged")
       }
     }
   }
@@ -33,22 +34,32 @@ public struct Checkpoint: Sendable {
     switch try Folders.kind(of: statePath) {
     case .file: break
     case .absent: throw CheckpointError("trust", path, "it has no \(CheckpointFile.state), so it was never finished")
-    default: throw CheckpointError("trust", path, "its \(CheckpointFile.state) is a link or no file", remedy: "Put the file itself in its place.")
+    default:
+      throw CheckpointError(
+        "trust", path, "its \(CheckpointFile.state) is a link or no file", remedy: "Put the file itself in its place.")
     }
-    let document = try StateDocument(decoding: Folders.read(statePath, atMost: StateDocument.mostBytes), path: statePath)
-    if let expected = RunFolder.step(ofCheckpointNamed: (path as NSString).lastPathComponent), expected != document.training.step {
+    let document = try StateDocument(
+      decoding: Folders.read(statePath, atMost: StateDocument.mostBytes), path: statePath)
+    if let expected = RunFolder.step(ofCheckpointNamed: (path as NSString).lastPathComponent),
+      expected != document.training.step
+    {
       throw CheckpointError("trust", path, "its \(CheckpointFile.state) is of step \(document.training.step)")
     }
     for (name, record) in document.files.sorted(by: { $0.key < $1.key }) {
       guard isPlainFileName(name), name != CheckpointFile.state else {
-        throw CheckpointError("trust", path, "its \(CheckpointFile.state) lists \"\(name)\", which is not a file of a checkpoint")
+        throw CheckpointError(
+          "trust", path, "its \(CheckpointFile.state) lists \"\(name)\", which is not a file of a checkpoint")
       }
-      let (kind, bytes) = try CheckpointError.wrapping { () throws(FileError) in try FileKind.measure(path + "/" + name) }
+      let (kind, bytes) = try CheckpointError.wrapping { () throws(FileError) in try FileKind.measure(path + "/" + name)
+      }
       if kind == .absent { throw CheckpointError("trust", path, "\(name) is missing") }
       guard kind == .file else {
-        throw CheckpointError("trust", path, "\(name) is a link or no file", remedy: "Put the file itself in its place.")
+        throw CheckpointError(
+          "trust", path, "\(name) is a link or no file", remedy: "Put the file itself in its place.")
       }
-      guard bytes == record.bytes else { throw CheckpointError("trust", path, "\(name) has \(bytes) bytes instead of \(record.bytes)") }
+      guard bytes == record.bytes else {
+        throw CheckpointError("trust", path, "\(name) has \(bytes) bytes instead of \(record.bytes)")
+      }
     }
     self.path = path
     self.state = document.training
@@ -59,7 +70,9 @@ public struct Checkpoint: Sendable {
   public func bytes(_ name: String) throws(CheckpointError) -> [UInt8] { try Folders.read(path + "/" + name) }
 
   /// A file of tensors, such as `model.safetensors`.
-  public func tensors(_ name: String) throws(CheckpointError) -> SafetensorsFile { try SafetensorsFile(path + "/" + name) }
+  public func tensors(_ name: String) throws(CheckpointError) -> SafetensorsFile {
+    try SafetensorsFile(path + "/" + name)
+  }
 
   /// Reads what `CheckpointContents(model:parameters:moments:auxiliary:files:state:)` saved back into the
   /// same stores. Weights alone can be read by passing no moments and `weightsOnly`.
@@ -82,7 +95,8 @@ public struct Checkpoint: Sendable {
       }
       guard tensor.shape == part.shape else {
         throw CheckpointError(
-          "restore", file.path, "tensor \(part.name) has the shape \(tensor.shape), and this configuration needs \(part.shape)")
+          "restore", file.path,
+          "tensor \(part.name) has the shape \(tensor.shape), and this configuration needs \(part.shape)")
       }
       try file.read(part.name, into: part.view)
     }

@@ -31,7 +31,8 @@ public struct CheckpointContents: Sendable {
   ) {
     let parts = NetworkParts(model: model, parameters: parameters, moments: moments, auxiliary: auxiliary)
     self.init(
-      tensorFiles: [CheckpointFile.model: parts.model, CheckpointFile.optimizer: parts.optimizer], byteFiles: files, state: state)
+      tensorFiles: [CheckpointFile.model: parts.model, CheckpointFile.optimizer: parts.optimizer], byteFiles: files,
+      state: state)
   }
 }
 
@@ -54,7 +55,8 @@ struct NetworkParts {
       rest += NamedTensor.all(of: store, prefix: name + ".")
     }
     precondition(
-      moments.keys.allSatisfy { auxiliary[$0] == nil }, "a moment and an auxiliary network share a name of \(moments.keys.sorted())")
+      moments.keys.allSatisfy { auxiliary[$0] == nil },
+      "a moment and an auxiliary network share a name of \(moments.keys.sorted())")
     optimizer = rest
   }
 }

@@ -17,26 +17,32 @@ public enum CheckpointExport {
     _ checkpoint: Checkpoint, to target: String, format: FloatFormat = .float32, card: ModelCard? = nil
   ) throws(CheckpointError) {
     let model = try ModelConfiguration(huggingFace: checkpoint.path)
-    if let reason = model.unsupportedByHuggingFace { throw CheckpointError("export", checkpoint.path, "\(reason.dropLast())") }
+    if let reason = model.unsupportedByHuggingFace {
+      throw CheckpointError("export", checkpoint.path, "\(reason.dropLast())")
+    }
     try NewFolder.write(target, "export to") { temporary throws(CheckpointError) in
       try writeWeights(of: checkpoint, to: temporary + "/" + CheckpointFile.model, format: format)
       let exportedNetworks = try ExportedNetworkFiles.all(in: checkpoint)
-      try copyFiles(of: checkpoint, to: temporary, configuration: CheckpointFile.configuration, format: format, context: model.maxPosition)
+      try copyFiles(
+        of: checkpoint, to: temporary, configuration: CheckpointFile.configuration, format: format,
+        context: model.maxPosition)
       for network in exportedNetworks {
         let folder = temporary + "/" + network.name
         try Folders.create(folder)
         try SafetensorsWriter.write(
-          try ExportedNetworkFiles.tensors(network, in: checkpoint, main: model), to: folder + "/" + CheckpointFile.model, format: format)
+          try ExportedNetworkFiles.tensors(network, in: checkpoint, main: model),
+          to: folder + "/" + CheckpointFile.model, format: format)
         try copyFiles(
-          of: checkpoint, to: folder, configuration: network.name + ExportedNetworkFiles.suffix, format: format, context: network.configuration.maxPosition)
+          of: checkpoint, to: folder, configuration: network.name + ExportedNetworkFiles.suffix, format: format,
+          context: network.configuration.maxPosition)
         try Folders.sync(folder)
       }
       if let card { try write(Array(card.markdown.utf8), to: temporary + "/README.md") }
     }
   }
 
-  /// The small files of a checkpoint, and of its configurations one, as `config.json`. Checkpoints of older versions do not say how much
-  /// their model reads.
+  /// The small files of a checkpoint, and of its configurations one, as `config.json`. Checkpoints of older versions do
+  /// not say how much their model reads.
   private static func copyFiles(
     of checkpoint: Checkpoint, to folder: String, configuration: String, format: FloatFormat, context: Int
   ) throws(CheckpointError) {
@@ -49,12 +55,15 @@ public enum CheckpointExport {
       let bytes = try checkpoint.bytes(name)
       let isTokenizer = name == CheckpointFile.tokenizerConfiguration
       try write(
-        isTokenizer ? HuggingFaceConfiguration.tokenizerJSON(bytes, context: context, path: checkpoint.path + "/" + name) : bytes,
+        isTokenizer
+          ? HuggingFaceConfiguration.tokenizerJSON(bytes, context: context, path: checkpoint.path + "/" + name) : bytes,
         to: folder + "/" + name)
     }
   }
 
-  private static func writeWeights(of checkpoint: Checkpoint, to path: String, format: FloatFormat) throws(CheckpointError) {
+  private static func writeWeights(of checkpoint: Checkpoint, to path: String, format: FloatFormat)
+    throws(CheckpointError)
+  {
     let source = try checkpoint.tensors(CheckpointFile.model)
     var layout = ParameterLayout()
     // A store knows vectors and matrices; the shapes go into the new file as they are.

@@ -3,8 +3,8 @@ import Safetensors
 import Storage
 import Tensors
 
-/// The tensor files of a checkpoint as bytes that are not there yet: a pure function of layout and values, so that every rank
-/// can hash a share of them from its own replica.
+/// The tensor files of a checkpoint as bytes that are not there yet: a pure function of layout and values, so that
+/// every rank can hash a share of them from its own replica.
 ///
 /// Chunks of 4 MiB are numbered over all files, files in the order of their names.
 ///
@@ -46,7 +46,9 @@ public struct CheckpointImage: Sendable {
   }
 
   /// The chunks that a rank hashes: equal shares in rank order.
-  public func share(of rank: Int, ranks: Int) -> Range<Int> { chunkCount * rank / ranks..<chunkCount * (rank + 1) / ranks }
+  public func share(of rank: Int, ranks: Int) -> Range<Int> {
+    chunkCount * rank / ranks..<chunkCount * (rank + 1) / ranks
+  }
 
   /// SHA-256 of a chunk from the values as they are now, lower-case hexadecimal.
   ///

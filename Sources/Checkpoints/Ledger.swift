@@ -38,17 +38,21 @@ public struct Ledger: Sendable, Equatable {
   }
 
   private mutating func take(_ bytes: UnsafeRawBufferPointer, _ number: Int) {
-    guard bytes.count <= Self.longestLine, let (entry, checksum, matches) = LedgerEntry.read(bytes, after: checksum) else {
+    guard bytes.count <= Self.longestLine, let (entry, checksum, matches) = LedgerEntry.read(bytes, after: checksum)
+    else {
       problems.append((number, "line \(number) is damaged"))
       return
     }
-    if !matches { problems.append((number, "line \(number) was changed, or the line before it: its checksum does not match")) }
+    if !matches {
+      problems.append((number, "line \(number) was changed, or the line before it: its checksum does not match"))
+    }
     lines.append(Line(number: number, entry: entry))
     self.checksum = checksum
   }
 
   public static func == (a: Ledger, b: Ledger) -> Bool {
-    a.lines == b.lines && a.problems.elementsEqual(b.problems) { $0 == $1 } && a.end == b.end && a.checksum == b.checksum
+    a.lines == b.lines && a.problems.elementsEqual(b.problems) { $0 == $1 } && a.end == b.end
+      && a.checksum == b.checksum
   }
 }
 
@@ -63,8 +67,8 @@ extension RunFolder {
 
 /// The ledger of a run under way: lines are only ever added.
 ///
-/// Invariant: `file` and `checksum` are used under `lock`: lines come from the run's thread, and the thread that writes a
-/// checkpoint brings them to the disk first.
+/// Invariant: `file` and `checksum` are used under `lock`: lines come from the run's thread, and the thread that writes
+/// a checkpoint brings them to the disk first.
 public final class LedgerLog: @unchecked Sendable {
   // Sendable: see the invariant.
   public let path: String
@@ -76,14 +80,16 @@ public final class LedgerLog: @unchecked Sendable {
   /// Whether no line stood in it when it was opened.
   public let wasEmpty: Bool
 
-  /// Opens the ledger and cuts off what stands behind its last line with an end: a crash tore it. Every other line is kept.
+  /// Opens the ledger and cuts off what stands behind its last line with an end: a crash tore it. Every other line is
+  /// kept.
   public init(_ path: String) throws(FileError) {
     let ledger = try Ledger(path)
     self.path = path
     checksum = ledger.checksum
     damagedLines = ledger.problems.map(\.line)
     wasEmpty = ledger.end == 0
-    let content = ledger.end > 0 ? try MappedFile(path, atMost: Ledger.mostBytes).withBytes { Array($0.prefix(ledger.end)) } : []
+    let content =
+      ledger.end > 0 ? try MappedFile(path, atMost: Ledger.mostBytes).withBytes { Array($0.prefix(ledger.end)) } : []
     // A folder that vanishes and comes back must not cost the proof.
     file = try GrowingFile(path, preamble: content, remembers: true)
     try file.cut(after: ledger.end)
@@ -98,8 +104,8 @@ public final class LedgerLog: @unchecked Sendable {
     try file.append(Array((line + "\n").utf8))
   }
 
-  /// Waits until every line is on the disk: before a checkpoint takes its name. Lines behind the newest checkpoint are void after a
-  /// crash anyway.
+  /// Waits until every line is on the disk: before a checkpoint takes its name. Lines behind the newest checkpoint are
+  /// void after a crash anyway.
   public func sync() throws(FileError) {
     lock.lock()
     defer { lock.unlock() }

@@ -67,20 +67,24 @@ extension LedgerEntry {
     switch self {
     case .start(let start):
       return [
-        .init("launch", .integer(start.launch)), .init("start", .integer(start.step)), .init("planned_steps", .integer(start.plannedSteps)),
+        .init("launch", .integer(start.launch)), .init("start", .integer(start.step)),
+        .init("planned_steps", .integer(start.plannedSteps)),
         .init("samples_per_epoch", .integer(start.samplesPerEpoch)),
       ]
     case .steps(let steps):
       return [
-        .init("launch", .integer(steps.launch)), .init("ranks", .integer(steps.ranks)), .init("threads", .integer(steps.threads)),
-        .init("hosts", .integer(steps.hosts)), .init("first_step", .integer(steps.firstStep)), .init("end_step", .integer(steps.endStep)),
+        .init("launch", .integer(steps.launch)), .init("ranks", .integer(steps.ranks)),
+        .init("threads", .integer(steps.threads)),
+        .init("hosts", .integer(steps.hosts)), .init("first_step", .integer(steps.firstStep)),
+        .init("end_step", .integer(steps.endStep)),
         .init("samples", .integer(steps.digest.samples)), .init("order", .string(hexadecimal(steps.digest.order))),
         .init("content", .string(hexadecimal(steps.digest.content))),
       ]
     }
   }
 
-  /// The line without its end, with a checksum of itself and of the line before: no line can be changed or taken out alone.
+  /// The line without its end, with a checksum of itself and of the line before: no line can be changed or taken out
+  /// alone.
   func line(after previous: String) -> (line: String, checksum: String) {
     let checksum = Self.checksum(members, after: previous)
     return (JSONValue.object(members + [.init("checksum", .string(checksum))]).compact, checksum)
@@ -90,9 +94,13 @@ extension LedgerEntry {
     String(SHA256.of(previous + JSONValue.object(members).compact).prefix(16))
   }
 
-  /// A line read back: the entry, its checksum, and whether the checksum matches it and the line before. Nil when it is no line of a ledger.
-  static func read(_ line: UnsafeRawBufferPointer, after previous: String) -> (entry: LedgerEntry, checksum: String, matches: Bool)? {
-    guard let json = try? JSONValue.parse(line), let members = json.members, let last = members.last, last.name == "checksum",
+  /// A line read back: the entry, its checksum, and whether the checksum matches it and the line before. Nil when it is
+  /// no line of a ledger.
+  static func read(_ line: UnsafeRawBufferPointer, after previous: String) -> (
+    entry: LedgerEntry, checksum: String, matches: Bool
+  )? {
+    guard let json = try? JSONValue.parse(line), let members = json.members, let last = members.last,
+      last.name == "checksum",
       let checksum = last.value.string, let entry = LedgerEntry(json)
     else { return nil }
     return (entry, checksum, checksum == Self.checksum(Array(members.dropLast()), after: previous))
@@ -105,12 +113,14 @@ extension LedgerEntry {
     if let step = number("start"), let planned = number("planned_steps"), let perEpoch = number("samples_per_epoch") {
       self = .start(LedgerStart(launch: launch, step: step, plannedSteps: planned, samplesPerEpoch: perEpoch))
     } else if let ranks = number("ranks"), let threads = number("threads"), let hosts = number("hosts"),
-      let first = number("first_step"), let end = number("end_step"), let samples = number("samples"), let order = word("order"),
+      let first = number("first_step"), let end = number("end_step"), let samples = number("samples"),
+      let order = word("order"),
       let content = word("content")
     {
       let digest = SampleDigest(samples: samples, order: order, content: content)
       self = .steps(
-        LedgerSteps(launch: launch, ranks: ranks, threads: threads, hosts: hosts, firstStep: first, endStep: end, digest: digest))
+        LedgerSteps(
+          launch: launch, ranks: ranks, threads: threads, hosts: hosts, firstStep: first, endStep: end, digest: digest))
     } else {
       return nil
     }

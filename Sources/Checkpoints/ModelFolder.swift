@@ -16,7 +16,8 @@ public enum CheckpointChoice: Sendable, Equatable {
     case "best": self = .best
     case "latest": self = .latest
     default:
-      guard let step = Int(text) ?? RunFolder.step(ofCheckpointNamed: text), (0...RunFolder.largestStep).contains(step) else { return nil }
+      guard let step = Int(text) ?? RunFolder.step(ofCheckpointNamed: text), (0...RunFolder.largestStep).contains(step)
+      else { return nil }
       self = .step(step)
     }
   }
@@ -30,10 +31,13 @@ public enum ModelFolder {
   ///   - report: gets a sentence for what was chosen, and for each checkpoint that was passed over.
   /// - Returns: a folder with `config.json`. A checkpoint of a run has been verified.
   /// - Throws: errors that name the folder and what it lacks.
-  public static func resolve(_ path: String, _ choice: CheckpointChoice? = nil, report: (String) -> Void) throws -> String {
+  public static func resolve(_ path: String, _ choice: CheckpointChoice? = nil, report: (String) -> Void) throws
+    -> String
+  {
     guard Folders.exists(path) else {
       let problem = Folders.isFile(path) ? "is a file." : "does not exist."
-      throw DataError(path, problem, remedy: "Name a run folder, a checkpoint folder, or a folder saved by Hugging Face.")
+      throw DataError(
+        path, problem, remedy: "Name a run folder, a checkpoint folder, or a folder saved by Hugging Face.")
     }
     if Folders.isFile(path + "/config.json") { return try single(path, choice) }
     let run = RunFolder(path)
@@ -44,24 +48,30 @@ public enum ModelFolder {
 
   private static func single(_ path: String, _ choice: CheckpointChoice?) throws -> String {
     guard choice == nil else {
-      throw ConfigurationError("--checkpoint", "chooses among the checkpoints of a run, and \(path) is one model. Name the run's folder, or leave it out.")
+      throw ConfigurationError(
+        "--checkpoint",
+        "chooses among the checkpoints of a run, and \(path) is one model. Name the run's folder, or leave it out.")
     }
     let hasState = Folders.isFile(path + "/state.json")
     if !hasState, let name = path.split(separator: "/").last, RunFolder.step(ofCheckpointNamed: String(name)) != nil {
-      throw DataError(path, "has no state.json, so it was never finished.", remedy: "Use another checkpoint of the run.")
+      throw DataError(
+        path, "has no state.json, so it was never finished.", remedy: "Use another checkpoint of the run.")
     }
     // A checkpoint of ours is verified; a folder from elsewhere has no digests.
     if hasState { _ = try Checkpoint(verifying: path) }
     return path
   }
 
-  private static func chosen(_ run: RunFolder, _ choice: CheckpointChoice?, _ report: (String) -> Void) throws -> Checkpoint {
+  private static func chosen(_ run: RunFolder, _ choice: CheckpointChoice?, _ report: (String) -> Void) throws
+    -> Checkpoint
+  {
     switch choice {
     case .step(let step): return try run.checkpoint(step: step)
     case .latest: return try newest(run, report)
     case .best:
       guard let best = try run.best() else {
-        throw DataError(run.path, "names no best checkpoint: it has not been validated yet.", remedy: "Use --checkpoint latest.")
+        throw DataError(
+          run.path, "names no best checkpoint: it has not been validated yet.", remedy: "Use --checkpoint latest.")
       }
       return try run.checkpoint(step: best)
     case nil:
@@ -80,7 +90,8 @@ public enum ModelFolder {
     let recovery = try run.newestIntact()
     for warning in recovery.warnings { report("warning: \(warning)") }
     guard let newest = recovery.checkpoint else {
-      throw DataError(run.path, "holds neither a model nor a run with a checkpoint.", remedy: "Has the run saved one yet?")
+      throw DataError(
+        run.path, "holds neither a model nor a run with a checkpoint.", remedy: "Has the run saved one yet?")
     }
     return newest
   }

@@ -22,12 +22,15 @@ public final class RunClaim: Sendable {
   /// Whether the lock is still that of the folder, which may have been removed or replaced.
   public func holds(_ run: RunFolder) -> Bool {
     var (mine, there) = (stat(), stat())
-    return fstat(descriptor, &mine) == 0 && lstat(run.lockPath, &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev
+    return fstat(descriptor, &mine) == 0 && lstat(run.lockPath, &there) == 0 && mine.st_ino == there.st_ino
+      && mine.st_dev == there.st_dev
   }
 
-  /// Leaves in the lock who holds it, for people and for a start that is refused. It counts only while the lock is held.
+  /// Leaves in the lock who holds it, for people and for a start that is refused. It counts only while the lock is
+  /// held.
   public func sign() throws(CheckpointError) {
-    let holder = RunHolder(host: ProcessInfo.processInfo.hostName, pid: Int(getpid()), since: Date().timeIntervalSince1970)
+    let holder = RunHolder(
+      host: ProcessInfo.processInfo.hostName, pid: Int(getpid()), since: Date().timeIntervalSince1970)
     let bytes = Array((holder.json + "\n").utf8)
     guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
       throw CheckpointError("write", run.lockPath, systemReason(), exitCode: .inputOutput)
@@ -41,7 +44,8 @@ public final class RunClaim: Sendable {
     }
   }
 
-  /// Takes back what the claim made, after a start that was refused: folders that were not there before, if they are still empty.
+  /// Takes back what the claim made, after a start that was refused: folders that were not there before, if they are
+  /// still empty.
   public func undo() {
     guard !made.isEmpty, holds(run) else { return }
     let names = (try? Folders.names(in: run.path)) ?? []
@@ -97,14 +101,16 @@ extension RunFolder {
 
   /// Takes the folder for this process until the claim is released.
   ///
-  /// - Throws: `CheckpointError` with exit code `claimed` when another process holds it. A file system without locks grants every claim.
+  /// - Throws: `CheckpointError` with exit code `claimed` when another process holds it. A file system without locks
+  ///   grants every claim.
   public func claim() throws(CheckpointError) -> RunClaim {
     let made = try missingFolders()
     try Folders.create(path)
     let file = lockPath
     let descriptor = open(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
-      throw CheckpointError("create", file, errno == ELOOP ? FileKind.linkReason : systemReason(), exitCode: .inputOutput)
+      throw CheckpointError(
+        "create", file, errno == ELOOP ? FileKind.linkReason : systemReason(), exitCode: .inputOutput)
     }
     do { try requireOwn(file, .file) } catch {
       close(descriptor)
@@ -141,7 +147,8 @@ extension RunFolder {
     } else if let signed {
       holder = signed.text
       if signed.host != host {
-        remedy += " If \(signed.host) is down, a network file system may keep its lock: remove \(lockPath) once nothing trains there."
+        remedy +=
+          " If \(signed.host) is down, a network file system may keep its lock: remove \(lockPath) once nothing trains there."
       }
     } else {
       holder = "a process that has not said which it is"

@@ -35,7 +35,8 @@ extension RunFolder {
     let temporary = temporaryPath(step: step)
     try snapshot.requireOneReplica()
     guard try Folders.kind(of: checkpointsPath) != .link else {
-      throw CheckpointError("write in", checkpointsPath, FileKind.linkReason, remedy: FileKind.linkRemedy, exitCode: .inputOutput)
+      throw CheckpointError(
+        "write in", checkpointsPath, FileKind.linkReason, remedy: FileKind.linkRemedy, exitCode: .inputOutput)
     }
     clearLeftovers()
     do throws(CheckpointError) {
@@ -78,7 +79,8 @@ extension RunFolder {
   }
 
   private func checkName(_ name: String) {
-    precondition(!name.isEmpty && !name.contains("/") && name != CheckpointFile.state, "\(name) cannot be a file of a checkpoint")
+    precondition(
+      !name.isEmpty && !name.contains("/") && name != CheckpointFile.state, "\(name) cannot be a file of a checkpoint")
   }
 
   private func writeNew(_ bytes: [UInt8], to path: String) throws(CheckpointError) -> FileRecord {
@@ -90,7 +92,9 @@ extension RunFolder {
   }
 
   /// Gives the temporary folder its name, unless the step has an intact checkpoint already.
-  private func place(_ document: StateDocument, from temporary: String, step: Int) throws(CheckpointError) -> CommitOutcome {
+  private func place(_ document: StateDocument, from temporary: String, step: Int) throws(CheckpointError)
+    -> CommitOutcome
+  {
     let target = checkpointPath(step: step)
     guard try Folders.kind(of: target) != .absent else {
       try Folders.rename(temporary, to: target)
@@ -119,8 +123,10 @@ extension RunFolder {
     if present.state != document.training { different.append("the training state") }
     guard !different.isEmpty else { return }
     throw CheckpointError(
-      "commit", present.path, "the step was saved before, and computing it again gave other bytes in \(different.joined(separator: ", "))",
-      remedy: "The checkpoint that was there is kept. Run `lockstep doctor`: the arithmetic, the data or the configuration has changed.",
+      "commit", present.path,
+      "the step was saved before, and computing it again gave other bytes in \(different.joined(separator: ", "))",
+      remedy:
+        "The checkpoint that was there is kept. Run `lockstep doctor`: the arithmetic, the data or the configuration has changed.",
       exitCode: .diverged)
   }
 }

@@ -15,8 +15,9 @@ extension RunFolder {
   /// The newest checkpoint whose every byte is as it was written, and a warning for each newer one that is damaged.
   ///
   /// - Throws: `CheckpointError` when there are checkpoints and none is intact: to begin again at step 0
-  ///   must be a person's decision. With exit code `inputOutput` when a newer one cannot be read, and when a newer version wrote it:
-  ///   it may be good, and going on from an older one would compute its steps again and take its place.
+  ///   must be a person's decision. With exit code `inputOutput` when a newer one cannot be read, and when a newer
+  ///   version wrote it: it may be good, and going on from an older one would compute its steps again and take its
+  ///   place.
   public func newestIntact() throws(CheckpointError) -> Recovery {
     var warnings: [String] = []
     for step in try steps().reversed() {
@@ -29,22 +30,32 @@ extension RunFolder {
     }
     guard warnings.isEmpty else {
       throw CheckpointError(
-        "resume", path, warnings.count == 1
-          ? "its only checkpoint is not intact: \(warnings[0])" : "none of its \(warnings.count) checkpoints is intact; the newest says: \(warnings[0])",
+        "resume", path,
+        warnings.count == 1
+          ? "its only checkpoint is not intact: \(warnings[0])"
+          : "none of its \(warnings.count) checkpoints is intact; the newest says: \(warnings[0])",
         remedy: "Restore one from a backup, or remove \(checkpointsPath) to begin again.")
     }
     return Recovery(checkpoint: nil, warnings: [])
   }
 
-  /// Lets `latest` and `best` say what the checkpoint a run goes on from says: a kill between saving and naming leaves them
-  /// behind, damage makes them unreadable, and a fall-back to an older checkpoint makes them name what is not to be used.
+  /// Lets `latest` and `best` say what the checkpoint a run goes on from says: a kill between saving and naming leaves
+  /// them behind, damage makes them unreadable, and a fall-back to an older checkpoint makes them name what is not to
+  /// be used.
   ///
   /// - Returns: one sentence for each that named something else.
   public func repairPointers(resuming state: TrainingState) throws(CheckpointError) -> [String] {
     var warnings: [String] = []
-    if try repair("latest", to: state.step) { warnings.append("latest did not name \(Self.checkpointName(step: state.step)), from which the run resumes, and was corrected.") }
+    if try repair("latest", to: state.step) {
+      warnings.append(
+        "latest did not name \(Self.checkpointName(step: state.step)), from which the run resumes, and was corrected.")
+    }
     if let best = state.bestStep, isWhole(step: best) {
-      if try repair("best", to: best) { warnings.append("best did not name \(Self.checkpointName(step: best)), the step of lowest validation loss, and was corrected.") }
+      if try repair("best", to: best) {
+        warnings.append(
+          "best did not name \(Self.checkpointName(step: best)), the step of lowest validation loss, and was corrected."
+        )
+      }
     } else if Folders.isFile(path + "/best") {
       // The best checkpoint is lost. An older one still serves; a name that leads nowhere does not.
       var named: Int?
@@ -58,7 +69,8 @@ extension RunFolder {
     return warnings
   }
 
-  /// Lets `best` name a step that has a checkpoint. - Returns: whether it named none at all before, because it was damaged.
+  /// Lets `best` name a step that has a checkpoint. - Returns: whether it named none at all before, because it was
+  /// damaged.
   public func nameBest(step: Int) throws(CheckpointError) -> Bool {
     guard isWhole(step: step) else { return false }
     var damaged = false
@@ -80,7 +92,8 @@ extension RunFolder {
     return wrong
   }
 
-  /// Whether a pointer names `step`. - Throws: `CheckpointError` when it cannot be read; one that is damaged names nothing.
+  /// Whether a pointer names `step`. - Throws: `CheckpointError` when it cannot be read; one that is damaged names
+  /// nothing.
   private func names(_ name: String, _ step: Int) throws(CheckpointError) -> Bool {
     do throws(CheckpointError) { return try pointer(name) == step } catch {
       guard error.isDamage else { throw error }
@@ -96,7 +109,8 @@ extension RunFolder {
     let folder = checkpointPath(step: step)
     guard Folders.exists(folder) else {
       let present = try steps().map(String.init).joined(separator: ", ")
-      throw CheckpointError("open", folder, "there is no such checkpoint", remedy: present.isEmpty ? "" : "There are steps \(present).")
+      throw CheckpointError(
+        "open", folder, "there is no such checkpoint", remedy: present.isEmpty ? "" : "There are steps \(present).")
     }
     return try Checkpoint(verifying: folder)
   }

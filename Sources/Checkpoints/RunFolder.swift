@@ -35,7 +35,9 @@ public struct RunFolder: Sendable, Equatable {
 
   /// The step of a checkpoint's folder name; nil for any other name.
   public static func step(ofCheckpointNamed name: String) -> Int? {
-    guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)), (0...largestStep).contains(step), checkpointName(step: step) == name else { return nil }
+    guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)), (0...largestStep).contains(step),
+      checkpointName(step: step) == name
+    else { return nil }
     return step
   }
 
@@ -57,12 +59,16 @@ public struct RunFolder: Sendable, Equatable {
     return removed
   }
 
-  /// Temporary folders of this module (`.tmp-<random>-step-…`) and files of `AtomicFile` (`name.tmp-<random>`), and nothing else.
+  /// Temporary folders of this module (`.tmp-<random>-step-…`) and files of `AtomicFile` (`name.tmp-<random>`), and
+  /// nothing else.
   static func isLeftover(_ name: String) -> Bool {
     guard let mark = name.range(of: AtomicFile.temporaryMark, options: .backwards) else { return false }
     let end = name[mark.upperBound...]
-    guard name.hasPrefix(AtomicFile.temporaryMark), let dash = end.firstIndex(of: "-") else { return TemporaryName.isRandom(end) }
-    return TemporaryName.isRandom(end[..<dash]) && step(ofCheckpointNamed: String(end[end.index(after: dash)...])) != nil
+    guard name.hasPrefix(AtomicFile.temporaryMark), let dash = end.firstIndex(of: "-") else {
+      return TemporaryName.isRandom(end)
+    }
+    return TemporaryName.isRandom(end[..<dash])
+      && step(ofCheckpointNamed: String(end[end.index(after: dash)...])) != nil
   }
 
   /// A folder of this step that is not finished, or no longer wanted. No two calls give the same.
@@ -72,11 +78,13 @@ public struct RunFolder: Sendable, Equatable {
 
   /// Looks at everything a start would write, and changes nothing.
   ///
-  /// - Throws: `CheckpointError` with exit code `inputOutput` for a link, a named pipe or anything else that is not what a run makes:
-  ///   what it leads to would be overwritten, emptied or waited for.
+  /// - Throws: `CheckpointError` with exit code `inputOutput` for a link, a named pipe or anything else that is not
+  ///   what a run makes: what it leads to would be overwritten, emptied or waited for.
   public func requireOwnFiles() throws(CheckpointError) {
     for name in [launchesPath, checkpointsPath] { try requireOwn(name, .folder) }
-    for name in [configurationPath, metricsPath, ledgerPath, curvePath, path + "/latest", path + "/best"] { try requireOwn(name, .file) }
+    for name in [configurationPath, metricsPath, ledgerPath, curvePath, path + "/latest", path + "/best"] {
+      try requireOwn(name, .file)
+    }
   }
 
   /// - Throws: `CheckpointError` when something other than `kind` stands under the path.
@@ -86,13 +94,16 @@ public struct RunFolder: Sendable, Equatable {
     let wanted = kind == .folder ? "folder" : "regular file"
     throw CheckpointError(
       "write", file, found == .link ? FileKind.linkReason : "it is not a \(wanted)",
-      remedy: "Put a \(wanted) in its place, or remove it. To keep runs on another disk, set machine.runs.", exitCode: .inputOutput)
+      remedy: "Put a \(wanted) in its place, or remove it. To keep runs on another disk, set machine.runs.",
+      exitCode: .inputOutput)
   }
 
   // MARK: - Small files
 
   /// Writes the resolved configuration, complete or not at all.
-  public func writeConfiguration(_ text: String) throws(CheckpointError) { try Folders.writeText(text, to: configurationPath) }
+  public func writeConfiguration(_ text: String) throws(CheckpointError) {
+    try Folders.writeText(text, to: configurationPath)
+  }
 
   /// The configuration the run was started with; nil in a new folder.
   public func configuration() throws(CheckpointError) -> String? {
@@ -117,7 +128,9 @@ public struct RunFolder: Sendable, Equatable {
 
   /// Removes records of starts between the first and the newest.
   private func pruneLaunches() throws(CheckpointError) {
-    let names = try Folders.names(in: launchesPath).compactMap { name in Self.number(ofLaunchNamed: name).map { (number: $0, name: name) } }
+    let names = try Folders.names(in: launchesPath).compactMap { name in
+      Self.number(ofLaunchNamed: name).map { (number: $0, name: name) }
+    }
     guard names.count > Self.launchesKept else { return }
     for (_, name) in names.sorted(by: { $0.number < $1.number }).dropFirst().dropLast(Self.launchesKept - 1) {
       guard try Folders.kind(of: launchesPath + "/" + name) == .file else { continue }
@@ -127,7 +140,9 @@ public struct RunFolder: Sendable, Equatable {
 
   /// The number of a start's record; nil for names this module does not write, however large the number in them.
   static func number(ofLaunchNamed name: String) -> Int? {
-    guard name.hasSuffix(".json"), let number = Int(name.dropLast(5)), (1...999_999_999).contains(number) else { return nil }
+    guard name.hasSuffix(".json"), let number = Int(name.dropLast(5)), (1...999_999_999).contains(number) else {
+      return nil
+    }
     return number
   }
 
@@ -145,7 +160,8 @@ public struct RunFolder: Sendable, Equatable {
   func pointer(_ name: String) throws(CheckpointError) -> Int? {
     let file = path + "/" + name
     guard try Folders.kind(of: file) != .absent else { return nil }
-    let text = String(decoding: try Folders.read(file, atMost: 4096), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    let text = String(decoding: try Folders.read(file, atMost: 4096), as: UTF8.self).trimmingCharacters(
+      in: .whitespacesAndNewlines)
     guard let step = Self.step(ofCheckpointNamed: text) else {
       throw CheckpointError(
         "read", file, "\"\(text)\" is not the name of a checkpoint",

@@ -27,9 +27,11 @@ public struct RunSummary: Codable, Sendable, Equatable {
   public var lines: [String] {
     guard !checkpoints.isEmpty else { return ["\(printableName(path)): no checkpoints"] }
     let marks: (CheckpointSummary) -> String = { summary in
-      [summary.step == latest ? "latest" : nil, summary.step == best ? "best" : nil].compactMap { $0 }.map { ", \($0)" }.joined()
+      [summary.step == latest ? "latest" : nil, summary.step == best ? "best" : nil].compactMap { $0 }.map { ", \($0)" }
+        .joined()
     }
-    return ["\(printableName(path)): \(counted(checkpoints.count, "checkpoint"))"] + checkpoints.map { "  \($0.headline)\(marks($0))" }
+    return ["\(printableName(path)): \(counted(checkpoints.count, "checkpoint"))"]
+      + checkpoints.map { "  \($0.headline)\(marks($0))" }
       + problems.map { "  DAMAGED, \($0)" }
   }
 }
@@ -81,7 +83,9 @@ public struct CheckpointSummary: Codable, Sendable, Equatable {
   /// One line: the step, its size, and whether it is intact.
   public var headline: String {
     let name = step.map { "step \($0)" } ?? printableName(path)
-    return isIntact ? "\(name): intact, \(byteText(bytes))" : "\(name): \(isUnread || isOtherVersion ? "NOT READ" : "DAMAGED"), \(problem ?? "")"
+    return isIntact
+      ? "\(name): intact, \(byteText(bytes))"
+      : "\(name): \(isUnread || isOtherVersion ? "NOT READ" : "DAMAGED"), \(problem ?? "")"
   }
 
   /// The headline, then one line for each file and tensor.

@@ -82,8 +82,10 @@ extension TrainingState {
     func outside(_ name: String, _ value: Int, _ range: ClosedRange<Int>) -> String? {
       range.contains(value) ? nil : "\(name) is \(value); it must lie in \(range.lowerBound)...\(range.upperBound)"
     }
-    if let problem = outside("step", step, 0...RunFolder.largestStep) ?? outside("samples_seen", samplesSeen, 0...Int.max)
-      ?? outside("tokens_seen", tokensSeen, 0...Int.max) ?? outside("best_step", bestStep ?? 0, 0...RunFolder.largestStep)
+    if let problem = outside("step", step, 0...RunFolder.largestStep) ?? outside(
+      "samples_seen", samplesSeen, 0...Int.max)
+      ?? outside("tokens_seen", tokensSeen, 0...Int.max) ?? outside(
+        "best_step", bestStep ?? 0, 0...RunFolder.largestStep)
       ?? outside("skipped_steps", skippedSteps ?? 0, 0...max(step, 0))
     {
       return problem
@@ -118,19 +120,23 @@ struct StateDocument: Codable, Equatable {
   /// The same bytes for the same values: keys sorted, numbers in their shortest exact spelling.
   func encoded() throws(CheckpointError) -> [UInt8] {
     let body: Data
-    do { body = try JSONEncoder.snakeCase().encode(self) } catch { throw CheckpointError("encode", "state.json", "\(error)", exitCode: .failed) }
+    do { body = try JSONEncoder.snakeCase().encode(self) } catch {
+      throw CheckpointError("encode", "state.json", "\(error)", exitCode: .failed)
+    }
     let open = Array(body.dropLast())
     return open + Array((Self.checksumKey + SHA256.of(open) + Self.close).utf8)
   }
 
-  /// Bytes of the largest `state.json` there may be: a thousand layers have some 16,000 exponents of less than 100 bytes each.
+  /// Bytes of the largest `state.json` there may be: a thousand layers have some 16,000 exponents of less than 100
+  /// bytes each.
   static let mostBytes = 4 << 20
 
   /// - Throws: `CheckpointError` when a byte has changed since it was written, or another version wrote it.
   init(decoding bytes: [UInt8], path: String) throws(CheckpointError) {
     let tail = Self.checksumKey.utf8.count + 64 + Self.close.utf8.count
     let open = Array(bytes.dropLast(tail))
-    let isIntact = bytes.count > tail && bytes.suffix(tail).elementsEqual((Self.checksumKey + SHA256.of(open) + Self.close).utf8)
+    let isIntact =
+      bytes.count > tail && bytes.suffix(tail).elementsEqual((Self.checksumKey + SHA256.of(open) + Self.close).utf8)
     try Self.refuseOtherVersion(bytes, isIntact: isIntact, path)
     guard isIntact else { throw CheckpointError("read", path, "its digest does not match its content") }
     do { self = try JSONDecoder.snakeCase().decode(Self.self, from: Data(open + Array("}".utf8))) } catch {
@@ -147,10 +153,16 @@ struct StateDocument: Codable, Equatable {
   /// Every format has its version in one of two places, but perhaps another digest.
   private static func refuseOtherVersion(_ bytes: [UInt8], isIntact: Bool, _ path: String) throws(CheckpointError) {
     let training = (try? JSONValue.parse(bytes))?["training"]
-    guard let version = (training?["format_version"] ?? training?["formatVersion"])?.integer, version != TrainingState.currentFormatVersion else { return }
-    let digest = isIntact || version < TrainingState.currentFormatVersion ? "" : "; this program does not know its digest"
+    guard let version = (training?["format_version"] ?? training?["formatVersion"])?.integer,
+      version != TrainingState.currentFormatVersion
+    else { return }
+    let digest =
+      isIntact || version < TrainingState.currentFormatVersion ? "" : "; this program does not know its digest"
     throw CheckpointError(
-      "read", path, "it has format version \(version), and this program reads version \(TrainingState.currentFormatVersion)\(digest)",
-      remedy: "Use the version of Lockstep that wrote it, or start a new run; what lockstep export of that version writes can be its init.from.", isOtherVersion: true)
+      "read", path,
+      "it has format version \(version), and this program reads version \(TrainingState.currentFormatVersion)\(digest)",
+      remedy:
+        "Use the version of Lockstep that wrote it, or start a new run; what lockstep export of that version writes can be its init.from.",
+      isOtherVersion: true)
   }
 }

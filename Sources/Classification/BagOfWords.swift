@@ -2,12 +2,14 @@ import Core
 import Evaluation
 import Objectives
 
-/// `bag-of-words`: what logistic regression makes of the same examples without any network: the baseline for probe and finetune.
+/// `bag-of-words`: what logistic regression makes of the same examples without any network: the baseline for probe and
+/// finetune.
 ///
-/// *Concretely:* a word is a run of letters, digits and apostrophes, lower-cased; a text is the set of its words (1 for each that
-/// occurs), or their counts, or 1 + ln count. Words of fewer than `minTexts` training texts, and words that only test texts have,
-/// are left out. The whole text is read, whatever the model's context. Then as `probe`, without standardisation.
-/// Reference: Pang, Lee, Vaithyanathan, "Thumbs up?", 2002, arXiv cs/0205070 (presence beats frequency for sentiment).
+/// *Concretely:* a word is a run of letters, digits and apostrophes, lower-cased; a text is the set of its words (1 for
+/// each that occurs), or their counts, or 1 + ln count. Words of fewer than `minTexts` training texts, and words that
+/// only test texts have, are left out. The whole text is read, whatever the model's context. Then as `probe`, without
+/// standardisation. Reference: Pang, Lee, Vaithyanathan, "Thumbs up?", 2002, arXiv cs/0205070 (presence beats frequency
+/// for sentiment).
 public struct BagOfWordsMeasure: LabelledTextMeasure {
   public struct OwnOptions: MeasureOptions {
     /// binary, count or log.
@@ -33,7 +35,8 @@ public struct BagOfWordsMeasure: LabelledTextMeasure {
   }
 
   public static let name = "bag-of-words"
-  public static let summary = "Logistic regression on the words of labelled text, without the model: the baseline of probe and finetune."
+  public static let summary =
+    "Logistic regression on the words of labelled text, without the model: the baseline of probe and finetune."
 
   public static let readsModel = false
 
@@ -44,10 +47,13 @@ public struct BagOfWordsMeasure: LabelledTextMeasure {
     var problems = options.shared.problems(Self.name)
     if Weighting(rawValue: options.weighting) == nil {
       let choices = Weighting.allCases.map(\.rawValue).joined(separator: ", ")
-      problems.append(.init(key: "measures.bag-of-words.weighting", sentence: "is \(options.weighting); it must be one of \(choices)."))
+      problems.append(
+        .init(
+          key: "measures.bag-of-words.weighting", sentence: "is \(options.weighting); it must be one of \(choices)."))
     }
     if !(1...1_000_000).contains(options.minTexts) {
-      problems.append(.init(key: "measures.bag-of-words.min_texts", sentence: "is \(options.minTexts); it must lie in 1...1000000."))
+      problems.append(
+        .init(key: "measures.bag-of-words.min_texts", sentence: "is \(options.minTexts); it must lie in 1...1000000."))
     }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     self.options = options
@@ -78,7 +84,8 @@ public struct BagOfWordsMeasure: LabelledTextMeasure {
         MeasuredValue("bag_of_words.strength", probe.strength), MeasuredValue("bag_of_words.words", Double(words)),
         MeasuredValue("bag_of_words.majority_accuracy", data.majorityAccuracy, least: 0, most: 1),
       ]
-    return MeasureResult(values, notes: data.remarks + probe.notes, predictions: [Predictions("bag_of_words", probe.predictions, data)])
+    return MeasureResult(
+      values, notes: data.remarks + probe.notes, predictions: [Predictions("bag_of_words", probe.predictions, data)])
   }
 
   /// Training texts, then test texts. - Throws: `DataError` when no word is left.
@@ -90,7 +97,9 @@ public struct BagOfWordsMeasure: LabelledTextMeasure {
     for count in counts.prefix(data.train.count) { for word in count.keys { texts[word, default: 0] += 1 } }
     let vocabulary = texts.filter { $0.value >= minTexts }.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     guard !vocabulary.isEmpty else {
-      throw DataError(place, "has no word that occurs in \(minTexts) training texts.", remedy: "Lower min_texts, or name another text column.")
+      throw DataError(
+        place, "has no word that occurs in \(minTexts) training texts.",
+        remedy: "Lower min_texts, or name another text column.")
     }
     let columns = Dictionary(uniqueKeysWithValues: vocabulary.enumerated().map { ($1, $0) })
     var x = SparseExamples(columns: vocabulary.count)

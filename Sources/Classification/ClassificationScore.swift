@@ -10,7 +10,10 @@ struct ClassificationScore {
   init(predictions: [Int], labels: [Int], classes: Int) {
     precondition(predictions.count == labels.count, "\(predictions.count) predictions for \(labels.count) labels")
     correct = zip(predictions, labels).map { $0 == $1 ? 1 : 0 }
-    var (hits, actual, predicted) = ([Double](repeating: 0, count: classes), [Double](repeating: 0, count: classes), [Double](repeating: 0, count: classes))
+    var (hits, actual, predicted) = (
+      [Double](repeating: 0, count: classes), [Double](repeating: 0, count: classes),
+      [Double](repeating: 0, count: classes)
+    )
     for (prediction, label) in zip(predictions, labels) {
       if prediction == label { hits[label] += 1 }
       actual[label] += 1
@@ -18,7 +21,9 @@ struct ClassificationScore {
     }
     // 2·TP / (2·TP + FP + FN).
     let present = (0..<classes).filter { actual[$0] + predicted[$0] > 0 }
-    macroF1 = present.isEmpty ? 0 : present.reduce(0) { $0 + 2 * hits[$1] / (actual[$1] + predicted[$1]) } / Double(present.count)
+    macroF1 =
+      present.isEmpty
+      ? 0 : present.reduce(0) { $0 + 2 * hits[$1] / (actual[$1] + predicted[$1]) } / Double(present.count)
   }
 
   var accuracy: Double { correct.reduce(0, +) / Double(max(correct.count, 1)) }
@@ -27,7 +32,9 @@ struct ClassificationScore {
   func values(_ name: String) -> [MeasuredValue] {
     let items = MeasuredValue.Items(sums: correct, counts: [Double](repeating: 1, count: correct.count))
     return [
-      MeasuredValue("\(name).accuracy", accuracy, better: .higher, standardError: ratioError(items), least: 0, most: 1, items: items),
+      MeasuredValue(
+        "\(name).accuracy", accuracy, better: .higher, standardError: ratioError(items), least: 0, most: 1, items: items
+      ),
       MeasuredValue("\(name).macro_f1", macroF1, better: .higher, least: 0, most: 1),
     ]
   }
@@ -42,7 +49,8 @@ extension LabelledText {
     var counts = [Double](repeating: 0, count: classes.count)
     for example in train { counts[example.label] += 1 }
     let guess = indexOfLargest(counts)
-    return ClassificationScore(predictions: test.map { _ in guess }, labels: testLabels, classes: classes.count).accuracy
+    return ClassificationScore(predictions: test.map { _ in guess }, labels: testLabels, classes: classes.count)
+      .accuracy
   }
 
   func score(_ predictions: [Int]) -> ClassificationScore {

@@ -6,7 +6,8 @@ import Tensors
 
 /// Files that hold the vectors of texts.
 public enum EmbeddingFile {
-  /// - Throws: `ConfigurationError` for another ending than .npy and .safetensors; `FileError` for a path that is taken or cannot be written.
+  /// - Throws: `ConfigurationError` for another ending than .npy and .safetensors; `FileError` for a path that is taken
+  ///   or cannot be written.
   public static func check(_ path: String) throws {
     guard path.hasSuffix(".npy") || path.hasSuffix(".safetensors") else {
       throw ConfigurationError("--output", is: path, rule: "it must end in .npy or .safetensors.")
@@ -17,7 +18,8 @@ public enum EmbeddingFile {
   /// Names the file when all of it is written.
   public static func write(_ embedding: TextEmbedding, to path: String) throws {
     if path.hasSuffix(".npy") {
-      return try AtomicFile.write(NumPyFile.bytes(embedding.values, rows: embedding.rows, columns: embedding.columns), to: path)
+      return try AtomicFile.write(
+        NumPyFile.bytes(embedding.values, rows: embedding.rows, columns: embedding.columns), to: path)
     }
     var layout = ParameterLayout()
     layout.append(ParameterSpec("embeddings", [embedding.rows, embedding.columns], decay: false, .zeros))

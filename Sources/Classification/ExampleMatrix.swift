@@ -5,7 +5,8 @@ protocol ExampleMatrix: Sendable {
   /// scores[k] += Σⱼ weights[k, j] · x[row, j], for `classes` rows of weights.
   func addScores(of row: Int, _ weights: UnsafePointer<Double>, classes: Int, into scores: UnsafeMutablePointer<Double>)
   /// gradient[k, j] += residuals[k] · x[row, j].
-  func addGradient(of row: Int, _ residuals: UnsafePointer<Double>, classes: Int, into gradient: UnsafeMutablePointer<Double>)
+  func addGradient(
+    of row: Int, _ residuals: UnsafePointer<Double>, classes: Int, into gradient: UnsafeMutablePointer<Double>)
 }
 
 /// A full matrix, row-major.
@@ -14,7 +15,9 @@ struct DenseExamples: ExampleMatrix, Equatable {
   let columns: Int
   private(set) var values: [Double]
 
-  init(rows: Int, columns: Int) { (self.rows, self.columns, values) = (rows, columns, [Double](repeating: 0, count: rows * columns)) }
+  init(rows: Int, columns: Int) {
+    (self.rows, self.columns, values) = (rows, columns, [Double](repeating: 0, count: rows * columns))
+  }
 
   init(_ rows: [[Double]]) { (self.rows, columns, values) = (rows.count, rows.first?.count ?? 0, rows.flatMap(\.self)) }
 
@@ -25,14 +28,17 @@ struct DenseExamples: ExampleMatrix, Equatable {
 
   subscript(row: Int) -> ArraySlice<Double> { values[row * columns..<(row + 1) * columns] }
 
-  func addScores(of row: Int, _ weights: UnsafePointer<Double>, classes: Int, into scores: UnsafeMutablePointer<Double>) {
+  func addScores(of row: Int, _ weights: UnsafePointer<Double>, classes: Int, into scores: UnsafeMutablePointer<Double>)
+  {
     values.withUnsafeBufferPointer { x in
       guard let x = x.baseAddress else { return }
       for k in 0..<classes { scores[k] += dot(weights + k * columns, x + row * columns, columns) }
     }
   }
 
-  func addGradient(of row: Int, _ residuals: UnsafePointer<Double>, classes: Int, into gradient: UnsafeMutablePointer<Double>) {
+  func addGradient(
+    of row: Int, _ residuals: UnsafePointer<Double>, classes: Int, into gradient: UnsafeMutablePointer<Double>
+  ) {
     values.withUnsafeBufferPointer { x in
       guard let x = x.baseAddress.map({ $0 + row * columns }) else { return }
       for k in 0..<classes {
@@ -65,7 +71,8 @@ struct SparseExamples: ExampleMatrix {
     starts.append(indices.count)
   }
 
-  func addScores(of row: Int, _ weights: UnsafePointer<Double>, classes: Int, into scores: UnsafeMutablePointer<Double>) {
+  func addScores(of row: Int, _ weights: UnsafePointer<Double>, classes: Int, into scores: UnsafeMutablePointer<Double>)
+  {
     for k in 0..<classes {
       var sum = 0.0
       for i in starts[row]..<starts[row + 1] { sum += weights[k * columns + indices[i]] * values[i] }
@@ -73,7 +80,9 @@ struct SparseExamples: ExampleMatrix {
     }
   }
 
-  func addGradient(of row: Int, _ residuals: UnsafePointer<Double>, classes: Int, into gradient: UnsafeMutablePointer<Double>) {
+  func addGradient(
+    of row: Int, _ residuals: UnsafePointer<Double>, classes: Int, into gradient: UnsafeMutablePointer<Double>
+  ) {
     for k in 0..<classes {
       for i in starts[row]..<starts[row + 1] { gradient[k * columns + indices[i]] += residuals[k] * values[i] }
     }
@@ -114,7 +123,9 @@ func dot(_ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>, _ count: Int) -
   var sums = SIMD8<Double>.zero
   var i = 0
   while i + 8 <= count {
-    sums += UnsafeRawPointer(a + i).loadUnaligned(as: SIMD8<Double>.self) * UnsafeRawPointer(b + i).loadUnaligned(as: SIMD8<Double>.self)
+    sums +=
+      UnsafeRawPointer(a + i).loadUnaligned(as: SIMD8<Double>.self)
+      * UnsafeRawPointer(b + i).loadUnaligned(as: SIMD8<Double>.self)
     i += 8
   }
   var rest = 0.0

@@ -15,11 +15,11 @@ import Training
 
 /// `finetune`: accuracy on labelled text when all weights are trained on it, from the model's.
 ///
-/// *Concretely:* `TextClassification` under the one trainer: AdamW (β₂ = 0.999), the learning rate rising over the first tenth of
-/// the steps and falling linearly to 0, `epochs` passes in an order drawn by the seed. The accuracy after the last step is the
-/// result, whatever it was before. The model is not changed: weights live in memory and go with the measure, or become a folder of
-/// their own (`MeasureContext.classifierFolder`); then the feature and the head are those of the `…ForSequenceClassification` class
-/// that opens it.
+/// *Concretely:* `TextClassification` under the one trainer: AdamW (β₂ = 0.999), the learning rate rising over the
+/// first tenth of the steps and falling linearly to 0, `epochs` passes in an order drawn by the seed. The accuracy
+/// after the last step is the result, whatever it was before. The model is not changed: weights live in memory and go
+/// with the measure, or become a folder of their own (`MeasureContext.classifierFolder`); then the feature and the head
+/// are those of the `…ForSequenceClassification` class that opens it.
 /// Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805, section 4.1.
 public struct FinetuneMeasure: LabelledTextMeasure {
   public struct OwnOptions: MeasureOptions {
@@ -52,7 +52,9 @@ public struct FinetuneMeasure: LabelledTextMeasure {
     }
     problems += TextFeature.problems(options.feature, key: "measures.finetune.feature", several: false)
     require((1...10_000).contains(options.epochs), "epochs", options.epochs, "it must lie in 1...10000.")
-    require(options.learningRate > 0 && options.learningRate <= 1, "learning_rate", options.learningRate, "it must be above 0 and at most 1.")
+    require(
+      options.learningRate > 0 && options.learningRate <= 1, "learning_rate", options.learningRate,
+      "it must be above 0 and at most 1.")
     require((1...100_000).contains(options.batch), "batch", options.batch, "it must lie in 1...100000.")
     require((0..<1).contains(options.dropout), "dropout", options.dropout, "it must be at least 0 and below 1.")
     require((0...1).contains(options.weightDecay), "weight_decay", options.weightDecay, "it must lie in 0...1.")
@@ -62,7 +64,8 @@ public struct FinetuneMeasure: LabelledTextMeasure {
 
   public func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem] {
     guard options.batch % microBatch != 0 else { return [] }
-    let sentence = "is \(options.batch); it must be a multiple of the samples computed together, \(microBatch) (--micro-batch; micro_batch in a comparison)."
+    let sentence =
+      "is \(options.batch); it must be a multiple of the samples computed together, \(microBatch) (--micro-batch; micro_batch in a comparison)."
     return [.init(key: "measures.finetune.batch", sentence: sentence)]
   }
 
@@ -74,18 +77,24 @@ public struct FinetuneMeasure: LabelledTextMeasure {
     let data = try LabelledText.read(options.shared, seed: context.seed, context.communicator)
     let tokenizer = try TokenizerLoader.load(context.model.path)
     let texts = try EncodedTexts((data.train + data.test).map(\.text), tokenizer, context.model)
-    if let folder = context.classifierFolder, context.communicator.rank == 0 { try SequenceClassifier.check(target: folder) }
+    if let folder = context.classifierFolder, context.communicator.rank == 0 {
+      try SequenceClassifier.check(target: folder)
+    }
     return try measure(data, texts, context)
   }
 
   /// The feature and the layers behind it: the options', or those of the class that opens the saved folder.
-  private func head(_ data: LabelledText, framed: Bool, _ context: MeasureContext) throws -> (TextFeature, ClassificationHead.Kind, SequenceClassifier?) {
+  private func head(_ data: LabelledText, framed: Bool, _ context: MeasureContext) throws -> (
+    TextFeature, ClassificationHead.Kind, SequenceClassifier?
+  ) {
     guard context.classifierFolder != nil else {
       return (try TextFeature.chosen(options.feature, framed: framed, measure: Self.name)[0], .linear, nil)
     }
     let classifier = try SequenceClassifier(context.model.configuration, classes: data.classes)
     let form = classifier.family.classifier.form
-    guard let kind = ClassificationHead.Kind(rawValue: form.rawValue) else { preconditionFailure("no head computes \(form)") }
+    guard let kind = ClassificationHead.Kind(rawValue: form.rawValue) else {
+      preconditionFailure("no head computes \(form)")
+    }
     if form == .score { return (.last, kind, classifier) }
     guard framed else {
       throw ConfigurationError(
@@ -101,11 +110,15 @@ public struct FinetuneMeasure: LabelledTextMeasure {
     var notes = data.remarks + texts.notes(context: context.model.configuration.maxPosition)
     if let classifier, let folder = context.classifierFolder {
       if context.communicator.rank == 0 { try tuning.save(classifier, to: folder) }
-      notes.append("Saved in \(folder): \(classifier.architecture) with its own head (\(head.rawValue) on the feature \(feature.rawValue)).")
+      notes.append(
+        "Saved in \(folder): \(classifier.architecture) with its own head (\(head.rawValue) on the feature \(feature.rawValue))."
+      )
     }
     if options.untrained { notes.append("The weights are random: this is training from scratch.") }
     return MeasureResult(
-      data.score(predictions).values("finetune") + [MeasuredValue("finetune.majority_accuracy", data.majorityAccuracy, least: 0, most: 1)],
+      data.score(predictions).values("finetune") + [
+        MeasuredValue("finetune.majority_accuracy", data.majorityAccuracy, least: 0, most: 1)
+      ],
       tables: ["finetune.epochs": MeasuredTable(["epoch", "training loss", "test accuracy"], rows)], notes: notes,
       predictions: [Predictions("finetune", predictions, data)])
   }
@@ -123,7 +136,8 @@ private struct Finetuning {
   private let steps: Int
 
   init(
-    _ options: FinetuneMeasure.Options, _ head: (feature: TextFeature, kind: ClassificationHead.Kind), _ data: LabelledText,
+    _ options: FinetuneMeasure.Options, _ head: (feature: TextFeature, kind: ClassificationHead.Kind),
+    _ data: LabelledText,
     _ texts: EncodedTexts, _ context: MeasureContext
   ) throws {
     (self.data, self.texts, self.context, epochs) = (data, texts, context, options.epochs)
@@ -135,13 +149,18 @@ private struct Finetuning {
     objective = try TextClassification(wanted, model: shape, vocabulary: context.model.vocabulary)
     let count = data.train.count
     source = LabelledSamples(
-      texts: Array(texts.tokens[..<count]), labels: data.trainLabels, padding: context.model.vocabulary.pad ?? 0, seed: context.seed)
+      texts: Array(texts.tokens[..<count]), labels: data.trainLabels, padding: context.model.vocabulary.pad ?? 0,
+      seed: context.seed)
     steps = (options.epochs * count + options.batch - 1) / options.batch
     var optimizer = AdamWOptions()
-    (optimizer.learningRate, optimizer.beta2, optimizer.weightDecay) = (options.learningRate, 0.999, options.weightDecay)
+    (optimizer.learningRate, optimizer.beta2, optimizer.weightDecay) = (
+      options.learningRate, 0.999, options.weightDecay
+    )
     trainer = Trainer(
       objective, length: texts.tokens.reduce(1) { max($0, $1.count) },
-      plan: BatchPlan(batch: options.batch, microBatch: context.microBatch, ranks: context.communicator.size, threads: context.pool.threads),
+      plan: BatchPlan(
+        batch: options.batch, microBatch: context.microBatch, ranks: context.communicator.size,
+        threads: context.pool.threads),
       options: TrainerOptions(
         seed: context.seed, steps: steps, optimizer: optimizer,
         schedule: LearningRateSchedule(type: .linear, warmupSteps: steps / 10, minLrFactor: 0)),
@@ -171,7 +190,8 @@ private struct Finetuning {
     for step in 0..<steps {
       meter?.advance(by: step > 0 ? 1 : 0)
       let examples = try Trainer.examples(
-        step: step, rank: context.communicator.rank, plan: trainer.plan, objective: objective, source: source, context: trainer.context(step))
+        step: step, rank: context.communicator.rank, plan: trainer.plan, objective: objective, source: source,
+        context: trainer.context(step))
       sum += try trainer.step(step, examples).loss
       since += 1
       // An epoch ends with the step that takes its last example; a large batch may end several.
@@ -194,7 +214,8 @@ private struct Finetuning {
       groups.groups.count, columns: size, workspace: { ScoringMemory(objective, samples: size, length: length) }
     ) { index, memory in
       let scores = objective.scores(groups.input(index), Pass(parameters), memory.workspace)
-      return (0..<size).map { sample in Double(indexOfLargest((0..<scores.columns).map { Double(scores[sample, $0]) })) }
+      return (0..<size).map { sample in Double(indexOfLargest((0..<scores.columns).map { Double(scores[sample, $0]) }))
+      }
     }
     var predictions = [Int](repeating: 0, count: data.test.count)
     for (group, row) in zip(groups.groups, rows) {
@@ -220,7 +241,8 @@ extension FinetuneMeasure.OwnOptions {
       "feature": "The state the classifier reads: cls, mean or last.",
       "untrained": "Random weights in place of the model's: training from scratch.",
       "epochs": "Passes over the training examples.",
-      "learning_rate": "The peak rate: near that of pretraining for small models, 2e-5 … 5e-5 for those of 100 million parameters.",
+      "learning_rate":
+        "The peak rate: near that of pretraining for small models, 2e-5 … 5e-5 for those of 100 million parameters.",
       "batch": "Examples an optimiser step, a multiple of the command's --micro-batch.",
       "dropout": "Dropout of activations and attention while fine-tuning, from 0 and below 1.",
       "weight_decay": "Decoupled weight decay.",

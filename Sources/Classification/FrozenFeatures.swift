@@ -24,7 +24,9 @@ extension FrozenFeatureOptions {
 
 extension CombinedOptions where Shared == LabelledTextOptions, Own: FrozenFeatureOptions {
   func checkFrozen(_ measure: String, _ more: [ConfigurationError.Problem] = []) throws(ConfigurationError) {
-    let problems = shared.problems(measure) + TextFeature.problems(own.features, key: "measures.\(measure).features", several: true) + more
+    let problems =
+      shared.problems(measure) + TextFeature.problems(own.features, key: "measures.\(measure).features", several: true)
+      + more
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
   }
 }
@@ -40,15 +42,18 @@ struct FrozenFeatures {
   }
 
   /// Collective.
-  init(_ data: LabelledText, _ options: some FrozenFeatureOptions, _ measure: String, _ context: MeasureContext) throws {
+  init(_ data: LabelledText, _ options: some FrozenFeatureOptions, _ measure: String, _ context: MeasureContext) throws
+  {
     let tokenizer = try TokenizerLoader.load(context.model.path)
     let texts = try EncodedTexts((data.train + data.test).map(\.text), tokenizer, context.model)
     features = try TextFeature.chosen(options.features, framed: texts.framed, measure: measure)
-    examples = try context.features(features, texts, parameters: options.untrained ? context.model.untrained(seed: context.seed) : nil)
+    examples = try context.features(
+      features, texts, parameters: options.untrained ? context.model.untrained(seed: context.seed) : nil)
     notes =
       texts.notes(context: context.model.configuration.maxPosition)
       + (options.untrained ? ["The weights are random: this is the accuracy of the architecture alone."] : [])
-      + (options.features == "all" && !texts.framed ? ["The model was trained on samples without [CLS], so there is no feature cls."] : [])
+      + (options.features == "all" && !texts.framed
+        ? ["The model was trained on samples without [CLS], so there is no feature cls."] : [])
   }
 }
 

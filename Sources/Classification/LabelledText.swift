@@ -29,7 +29,8 @@ public struct LabelledTextOptions: MeasureOptions {
   public static let sentences = [
     "train": "A file with one text and one label per row, .tsv or .csv, also .gz; it must be given.",
     "test": "Another such file; empty to hold out a fifth of train.",
-    "text_column": "Name of the text's column, or its number from 1; several with commas between them are joined by line ends.",
+    "text_column":
+      "Name of the text's column, or its number from 1; several with commas between them are joined by line ends.",
     "label_column": "Name of the label's column, or its number from 1.",
     "header": "The first row names the columns.",
     "separator": "Separator of the columns, where the file extension does not imply it.",
@@ -58,13 +59,22 @@ extension LabelledTextOptions {
       if !holds { problems.append(.init(key: "measures.\(measure).\(key)", sentence: sentence)) }
     }
     require(!train.isEmpty, "train", "is missing; name a TSV or CSV file with one text and one label per row.")
-    require(separator.isEmpty || tableSeparator != nil, "separator", "is \"\(separator)\"; it must be \(TableSeparator.choices).")
+    require(
+      separator.isEmpty || tableSeparator != nil, "separator",
+      "is \"\(separator)\"; it must be \(TableSeparator.choices).")
     for (key, path) in [("train", train), ("test", test)] where !path.isEmpty && separator.isEmpty {
-      require(TableFile.isTable(path), key, "is \(path); it must end in .tsv or .csv (.gz, .zst or .xz may follow), or `separator` must say what parts the columns.")
+      require(
+        TableFile.isTable(path), key,
+        "is \(path); it must end in .tsv or .csv (.gz, .zst or .xz may follow), or `separator` must say what parts the columns."
+      )
     }
     let isNamed = !textColumns.contains(.name(""))
-    require(isNamed, "text_column", "is \"\(textColumn)\", which leaves a column without a name; name the column with the text, or give its number from 1.")
-    require(!labelColumn.isEmpty, "label_column", "is empty; name the column with the label, or give its number from 1.")
+    require(
+      isNamed, "text_column",
+      "is \"\(textColumn)\", which leaves a column without a name; name the column with the text, or give its number from 1."
+    )
+    require(
+      !labelColumn.isEmpty, "label_column", "is empty; name the column with the label, or give its number from 1.")
     require(trainExamples >= 0, "train_examples", "is \(trainExamples); it must be 0 (all) or more.")
     require(testExamples >= 0, "test_examples", "is \(testExamples); it must be 0 (all) or more.")
     return problems
@@ -72,7 +82,8 @@ extension LabelledTextOptions {
 
   /// Names the examples: equal for measures of the same ones.
   var examples: String {
-    [train, test, textColumn, labelColumn, "\(header)", "\(trainExamples)", "\(testExamples)"].joined(separator: "\u{1F}")
+    [train, test, textColumn, labelColumn, "\(header)", "\(trainExamples)", "\(testExamples)"].joined(
+      separator: "\u{1F}")
   }
 
   /// Reads the files once, and says which option is wrong where that fails.
@@ -81,7 +92,9 @@ extension LabelledTextOptions {
       let (key, value) = blamed("\(error)")
       var sentence = "is \(value), but \(error)"
       if key == "separator" {
-        let settings = ["separator=space", "header=false", "label_column=1", "text_column=2"].map { "--set \(measure).\($0)" }
+        let settings = ["separator=space", "header=false", "label_column=1", "text_column=2"].map {
+          "--set \(measure).\($0)"
+        }
         sentence += " Where each line is a label, a space and a text: \(settings.joined(separator: " "))."
       }
       throw ConfigurationError(problems: [.init(key: "measures.\(measure).\(key)", sentence: sentence)])
@@ -95,7 +108,9 @@ extension LabelledTextOptions {
       if let table = try? table(path, [.number(1)], header: false), table.width == 1, error.contains(path) {
         return ("separator", separator.isEmpty ? "empty" : separator)
       }
-      for (key, columns, value) in [("text_column", textColumns, textColumn), ("label_column", [TableColumn(labelColumn)], labelColumn)] {
+      for (key, columns, value) in [
+        ("text_column", textColumns, textColumn), ("label_column", [TableColumn(labelColumn)], labelColumn),
+      ] {
         do { _ = try table(path, columns, header: header) } catch let found where "\(found)" == error {
           // A file that cannot be read at all fails so for every column.
           if !fails(path, [.number(1)], header: header) { return (key, value) }
@@ -119,7 +134,9 @@ extension LabelledTextOptions {
   var tableSeparator: TableSeparator? { separator.isEmpty ? nil : TableSeparator(option: separator) }
 
   var textColumns: [TableColumn] {
-    textColumn.split(separator: ",", omittingEmptySubsequences: false).map { TableColumn($0.trimmingCharacters(in: .whitespaces)) }
+    textColumn.split(separator: ",", omittingEmptySubsequences: false).map {
+      TableColumn($0.trimmingCharacters(in: .whitespaces))
+    }
   }
 }
 
@@ -148,9 +165,13 @@ public struct LabelledText: Sendable, Equatable {
   /// Reads the files on rank 0, which alone needs to have them, and sends the examples to all. Collective.
   ///
   /// - Throws: `DataError` naming file and line; `FileError`.
-  static func read(_ options: LabelledTextOptions, seed: UInt64, _ communicator: any Communicator) throws -> LabelledText {
+  static func read(_ options: LabelledTextOptions, seed: UInt64, _ communicator: any Communicator) throws
+    -> LabelledText
+  {
     var bytes: [UInt8] = []
-    if communicator.rank == 0 { bytes = [UInt8](try JSONEncoder.snakeCase().encode(Packed(try read(options, seed: seed)))) }
+    if communicator.rank == 0 {
+      bytes = [UInt8](try JSONEncoder.snakeCase().encode(Packed(try read(options, seed: seed))))
+    }
     bytes = try communicator.broadcast(bytes)
     return try JSONDecoder.snakeCase().decode(Packed.self, from: Data(bytes)).unpacked
   }
@@ -163,7 +184,8 @@ public struct LabelledText: Sendable, Equatable {
     if options.test.isEmpty {
       guard all.count >= 10 else {
         throw DataError(
-          options.train, "has \(counted(all.count, "example")), too few to hold out a fifth of them.", remedy: "Name a test file, or give more examples.")
+          options.train, "has \(counted(all.count, "example")), too few to hold out a fifth of them.",
+          remedy: "Name a test file, or give more examples.")
       }
       let held = Set((0..<all.count / 5).map { drawn[$0] })
       (train, test) = (all.indices.filter { !held.contains($0) }.map { all[$0] }, held.sorted().map { all[$0] })
@@ -172,7 +194,9 @@ public struct LabelledText: Sendable, Equatable {
       if options.test != options.train { notes += testNotes }
       (train, test) = (all, others)
     }
-    let (chosen, tested) = (some(options.trainExamples, of: train, seed, 1), some(options.testExamples, of: test, seed, 2))
+    let (chosen, tested) = (
+      some(options.trainExamples, of: train, seed, 1), some(options.testExamples, of: test, seed, 2)
+    )
     let classes = try classes(of: chosen, options)
     let place = options.test.isEmpty ? options.train : options.test
     return LabelledText(
@@ -187,19 +211,24 @@ public struct LabelledText: Sendable, Equatable {
   }
 
   private static func rows(_ path: String, _ options: LabelledTextOptions) throws -> (rows: [Row], notes: [String]) {
-    let table = try options.table(path, options.textColumns + [TableColumn(options.labelColumn)], header: options.header)
+    let table = try options.table(
+      path, options.textColumns + [TableColumn(options.labelColumn)], header: options.header)
     let rows = try table.rows.map { entry in
       let text = Array(entry.fields.dropLast().joined(separator: [UInt8(ascii: "\n")]))
-      let label = String(decoding: entry.fields[entry.fields.count - 1], as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+      let label = String(decoding: entry.fields[entry.fields.count - 1], as: UTF8.self).trimmingCharacters(
+        in: .whitespacesAndNewlines)
       guard !label.isEmpty else {
         throw DataError("\(path), line \(entry.line)", "has no label.", remedy: "Give it one, or remove the row.")
       }
       guard text.contains(where: { $0 > 0x20 }) else {
-        throw DataError("\(path), line \(entry.line)", "has no text.", remedy: "Remove the row, or name another column.")
+        throw DataError(
+          "\(path), line \(entry.line)", "has no text.", remedy: "Remove the row, or name another column.")
       }
       return Row(text: text, label: label, line: entry.line)
     }
-    guard !rows.isEmpty else { throw DataError(path, "holds no examples.", remedy: "Name a file with one text and one label per row.") }
+    guard !rows.isEmpty else {
+      throw DataError(path, "holds no examples.", remedy: "Name a file with one text and one label per row.")
+    }
     return (rows, table.notes)
   }
 
@@ -220,7 +249,8 @@ public struct LabelledText: Sendable, Equatable {
     }
     guard labels.count <= mostClasses else {
       throw DataError(
-        options.train, "has \(labels.count) different labels in \(column); there can be \(counted(mostClasses, "class", "classes")).",
+        options.train,
+        "has \(labels.count) different labels in \(column); there can be \(counted(mostClasses, "class", "classes")).",
         remedy: isScore(labels) ? scoresAreNoClasses : "Name the column with the labels.")
     }
     let numbers = labels.compactMap { label in Int(label).map { ($0, label) } }
@@ -239,18 +269,24 @@ public struct LabelledText: Sendable, Equatable {
       : "Give more examples of each class, so that a part can be held out."
   }
 
-  private static let scoresAreNoClasses = "These labels are scores, numbers with fractions; a classifier needs classes, such as the scores rounded."
+  private static let scoresAreNoClasses =
+    "These labels are scores, numbers with fractions; a classifier needs classes, such as the scores rounded."
 
-  private static func examples(_ rows: [Row], _ classes: [String], _ path: String, trainedOn trainPath: String) throws(DataError) -> [Example] {
+  private static func examples(_ rows: [Row], _ classes: [String], _ path: String, trainedOn trainPath: String)
+    throws(DataError) -> [Example]
+  {
     let index = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($1, $0) })
     var examples: [Example] = []
     for row in rows {
       guard let label = index[row.label] else {
         throw DataError(
-          "\(path), line \(row.line)", "has the label \(row.label), which no training example has; those have \(classes.prefix(20).joined(separator: ", ")).",
+          "\(path), line \(row.line)",
+          "has the label \(row.label), which no training example has; those have \(classes.prefix(20).joined(separator: ", ")).",
           remedy: isScore(Set(rows.map(\.label)))
             ? scoresAreNoClasses
-            : path == trainPath ? remedyForOneFile(rows.count, Set(rows.map(\.label)).count) : "Use the same labels in both files, or more training examples.")
+            : path == trainPath
+              ? remedyForOneFile(rows.count, Set(rows.map(\.label)).count)
+              : "Use the same labels in both files, or more training examples.")
       }
       examples.append(Example(text: row.text, label: label, line: row.line))
     }
@@ -271,7 +307,8 @@ public struct LabelledText: Sendable, Equatable {
     }
     guard !validation.isEmpty else {
       throw DataError(
-        place, "has fewer than five training examples of every class.", remedy: "Give more, so that a fifth can be set aside.")
+        place, "has fewer than five training examples of every class.",
+        remedy: "Give more, so that a fifth can be set aside.")
     }
     return (train.indices.filter { !validation.contains($0) }, validation.sorted())
   }
@@ -281,7 +318,8 @@ public struct LabelledText: Sendable, Equatable {
     var counts = [Int](repeating: 0, count: classes.count)
     for example in train { counts[example.label] += 1 }
     let shown = zip(classes, counts).prefix(10).map { "\($0) (\($1))" }.joined(separator: ", ")
-    return "Trained on \(counted(train.count, "example")) of \(counted(classes.count, "class", "classes")): \(shown)\(classes.count > 10 ? ", …" : ""); tested on \(test.count)."
+    return
+      "Trained on \(counted(train.count, "example")) of \(counted(classes.count, "class", "classes")): \(shown)\(classes.count > 10 ? ", …" : ""); tested on \(test.count)."
   }
 
   /// What a reader of the results must know of the examples.
@@ -312,7 +350,8 @@ public struct LabelledText: Sendable, Equatable {
         examples.append(Example(text: Array(bytes[start..<start + length]), label: labels[index], line: lines[index]))
         start += length
       }
-      return LabelledText(classes: classes, train: Array(examples[..<trainCount]), test: Array(examples[trainCount...]), notes: notes)
+      return LabelledText(
+        classes: classes, train: Array(examples[..<trainCount]), test: Array(examples[trainCount...]), notes: notes)
     }
   }
 }
@@ -320,7 +359,8 @@ public struct LabelledText: Sendable, Equatable {
 extension Predictions {
   /// - Parameter predicted: the class of each test example.
   init(_ name: String, _ predicted: [Int], _ data: LabelledText) {
-    precondition(predicted.count == data.test.count, "\(predicted.count) predictions for \(data.test.count) test examples")
+    precondition(
+      predicted.count == data.test.count, "\(predicted.count) predictions for \(data.test.count) test examples")
     self.init(
       name: name,
       rows: zip(predicted, data.test).map {

@@ -3,10 +3,11 @@ import Evaluation
 
 /// A linear classifier whose penalty is chosen on a part of its training examples.
 ///
-/// *Concretely:* for every strength of `strengths`, logistic regression is fitted to the training examples without the validation
-/// fifth; the strength with the highest accuracy there wins, the stronger of equals. It is then fitted to all training examples.
-/// A strength s stands for the penalty s/2 · Σ W² on the summed loss, so λ = s / examples. scikit-learn's C is 1/s for three classes or more; for two it fits one row of
-/// weights in place of two opposite ones, whose penalty is half as large, so there C is 2/s.
+/// *Concretely:* for every strength of `strengths`, logistic regression is fitted to the training examples without the
+/// validation fifth; the strength with the highest accuracy there wins, the stronger of equals. It is then fitted to
+/// all training examples. A strength s stands for the penalty s/2 · Σ W² on the summed loss, so λ = s / examples.
+/// scikit-learn's C is 1/s for three classes or more; for two it fits one row of weights in place of two opposite ones,
+/// whose penalty is half as large, so there C is 2/s.
 struct LinearProbe {
   static let strengths = [0.01, 0.1, 1, 10, 100, 1000]
 
@@ -37,21 +38,28 @@ struct LinearProbe {
     // One fit on one worker: the others wait for its predictions.
     let (trainCount, testCount) = (data.train.count, data.test.count)
     let row = try context.rows(1, columns: testCount + 2, workspace: {}) { _, _ in
-      let model = LogisticRegression(whole, rows: Array(0..<trainCount), labels: labels, classes: classes, strength: strength / Double(trainCount))
-      return (0..<testCount).map { Double(model.prediction(whole, trainCount + $0)) } + [model.hasConverged ? 1 : 0, model.gradient]
+      let model = LogisticRegression(
+        whole, rows: Array(0..<trainCount), labels: labels, classes: classes, strength: strength / Double(trainCount))
+      return (0..<testCount).map { Double(model.prediction(whole, trainCount + $0)) } + [
+        model.hasConverged ? 1 : 0, model.gradient,
+      ]
     }[0]
     predictions = row.prefix(testCount).map { Int($0) }
     notes =
       row[testCount] == 1
-      ? [] : ["The fit stopped after \(LogisticRegression.mostIterations) iterations or at rounding, with a largest gradient of \(row[testCount + 1])."]
+      ? []
+      : [
+        "The fit stopped after \(LogisticRegression.mostIterations) iterations or at rounding, with a largest gradient of \(row[testCount + 1])."
+      ]
   }
 }
 
 /// `probe`: how much of the labels a linear classifier reads off the frozen network.
 ///
-/// *Concretely:* each text's feature (the state of [CLS], the mean over its positions, or its last position), standardised with mean
-/// and deviation of the training examples, goes into `LinearProbe`. The network is not changed.
-/// Reference: Alain, Bengio, "Understanding intermediate layers using linear classifier probes", 2016, arXiv 1610.01644.
+/// *Concretely:* each text's feature (the state of [CLS], the mean over its positions, or its last position),
+/// standardised with mean and deviation of the training examples, goes into `LinearProbe`. The network is not changed.
+/// Reference: Alain, Bengio, "Understanding intermediate layers using linear classifier probes", 2016, arXiv
+/// 1610.01644.
 public struct ProbeMeasure: LabelledTextMeasure {
   public struct OwnOptions: FrozenFeatureOptions {
     /// cls, mean, last, or all.
@@ -78,10 +86,13 @@ public struct ProbeMeasure: LabelledTextMeasure {
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let data = try LabelledText.read(options.shared, seed: context.seed, context.communicator)
-    return try Self.measure(data, try FrozenFeatures(data, options.own, Self.name, context), place: options.train, context)
+    return try Self.measure(
+      data, try FrozenFeatures(data, options.own, Self.name, context), place: options.train, context)
   }
 
-  static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, place: String, _ context: MeasureContext) throws -> MeasureResult {
+  static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, place: String, _ context: MeasureContext) throws
+    -> MeasureResult
+  {
     let split = try data.validationSplit(seed: context.seed, place: place)
     var (values, notes, said) = ([MeasuredValue](), data.remarks + frozen.notes, [Predictions]())
     for (feature, x) in zip(frozen.features, frozen.examples) {

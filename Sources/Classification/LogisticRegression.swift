@@ -4,9 +4,9 @@ import Objectives
 
 /// Multinomial logistic regression with an L2 penalty.
 ///
-/// *Concretely:* minimises mean over examples of −ln softmax(W·x + b)[label] + λ/2 · Σ W², the biases b unpenalised, from zero,
-/// by L-BFGS (twenty pairs, backtracking to sufficient decrease) over all examples in double precision and in one fixed order, until
-/// no component of the gradient exceeds `tolerance`.
+/// *Concretely:* minimises mean over examples of −ln softmax(W·x + b)[label] + λ/2 · Σ W², the biases b unpenalised,
+/// from zero, by L-BFGS (twenty pairs, backtracking to sufficient decrease) over all examples in double precision and
+/// in one fixed order, until no component of the gradient exceeds `tolerance`.
 /// Reference: Liu, Nocedal, "On the limited memory BFGS method for large scale optimization", Math. Program. 45 (1989),
 /// doi:10.1007/BF01589116.
 struct LogisticRegression: Sendable {
@@ -30,11 +30,15 @@ struct LogisticRegression: Sendable {
   ///   - strength: λ, above zero.
   /// - Complexity: about 4 · examples · columns · classes flops an iteration for a full matrix.
   init(_ x: some ExampleMatrix, rows: [Int], labels: [Int], classes: Int, strength: Double) {
-    precondition(!rows.isEmpty && classes >= 2 && strength > 0, "logistic regression needs examples, two classes and a penalty")
+    precondition(
+      !rows.isEmpty && classes >= 2 && strength > 0, "logistic regression needs examples, two classes and a penalty")
     (self.classes, columns) = (classes, x.columns)
     let problem = LogisticProblem(x: x, rows: rows, labels: labels, classes: classes, strength: strength)
-    var search = BFGSSearch(start: [Double](repeating: 0, count: classes * x.columns + classes), problem.valueAndGradient)
-    while search.largest > Self.tolerance, search.iterations < Self.mostIterations, search.step(problem.valueAndGradient) {}
+    var search = BFGSSearch(
+      start: [Double](repeating: 0, count: classes * x.columns + classes), problem.valueAndGradient)
+    while search.largest > Self.tolerance, search.iterations < Self.mostIterations,
+      search.step(problem.valueAndGradient)
+    {}
     (parameters, gradient, iterations) = (search.point, search.largest, search.iterations)
   }
 
@@ -73,7 +77,9 @@ struct LogisticProblem<Matrix: ExampleMatrix> {
     point.withUnsafeBufferPointer { point in
       gradient.withUnsafeMutableBufferPointer { gradient in
         residuals.withUnsafeMutableBufferPointer { residuals in
-          guard let point = point.baseAddress, let gradient = gradient.baseAddress, let residuals = residuals.baseAddress else { return }
+          guard let point = point.baseAddress, let gradient = gradient.baseAddress,
+            let residuals = residuals.baseAddress
+          else { return }
           for row in rows {
             residuals.update(from: point + count, count: classes)
             x.addScores(of: row, point, classes: classes, into: residuals)

@@ -3,10 +3,10 @@ import Evaluation
 
 /// `knn`: the class that most of a text's nearest neighbours have, under the frozen network.
 ///
-/// *Concretely:* the `neighbours` training examples whose features have the highest cosine with the text's, one vote each; of classes
-/// with as many votes the one with the larger sum of cosines, then the first. Of equal cosines the earlier example is nearer.
-/// Nothing is fitted and nothing drawn. Reference: Wu et al., "Unsupervised feature learning via non-parametric instance
-/// discrimination", 2018, arXiv 1805.01978 (there with weighted votes).
+/// *Concretely:* the `neighbours` training examples whose features have the highest cosine with the text's, one vote
+/// each; of classes with as many votes the one with the larger sum of cosines, then the first. Of equal cosines the
+/// earlier example is nearer. Nothing is fitted and nothing drawn. Reference: Wu et al., "Unsupervised feature learning
+/// via non-parametric instance discrimination", 2018, arXiv 1805.01978 (there with weighted votes).
 public struct NearestNeighboursMeasure: LabelledTextMeasure {
   public struct OwnOptions: FrozenFeatureOptions {
     /// cls, mean, last, or all.
@@ -30,7 +30,8 @@ public struct NearestNeighboursMeasure: LabelledTextMeasure {
     let valid = (1...10_000).contains(options.neighbours)
     try options.checkFrozen(
       Self.name,
-      valid ? [] : [.init(key: "measures.knn.neighbours", sentence: "is \(options.neighbours); it must lie in 1...10000.")])
+      valid
+        ? [] : [.init(key: "measures.knn.neighbours", sentence: "is \(options.neighbours); it must lie in 1...10000.")])
     self.options = options
   }
 
@@ -38,12 +39,17 @@ public struct NearestNeighboursMeasure: LabelledTextMeasure {
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let data = try LabelledText.read(options.shared, seed: context.seed, context.communicator)
-    return try Self.measure(data, try FrozenFeatures(data, options.own, Self.name, context), neighbours: options.neighbours, context)
+    return try Self.measure(
+      data, try FrozenFeatures(data, options.own, Self.name, context), neighbours: options.neighbours, context)
   }
 
-  static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, neighbours: Int, _ context: MeasureContext) throws -> MeasureResult {
+  static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, neighbours: Int, _ context: MeasureContext) throws
+    -> MeasureResult
+  {
     var (values, notes, said) = ([MeasuredValue](), data.remarks + frozen.notes, [Predictions]())
-    if neighbours > data.train.count { notes.append("All \(data.train.count) training examples vote: there are no \(neighbours).") }
+    if neighbours > data.train.count {
+      notes.append("All \(data.train.count) training examples vote: there are no \(neighbours).")
+    }
     let (labels, classes, trainCount) = (data.trainLabels, data.classes.count, data.train.count)
     for (feature, x) in zip(frozen.features, frozen.examples) {
       let unit = Self.unit(x)
@@ -68,7 +74,8 @@ public struct NearestNeighboursMeasure: LabelledTextMeasure {
     return result
   }
 
-  /// The class of row `query` by its neighbours among the first rows, which have the labels. - Complexity: examples · width.
+  /// The class of row `query` by its neighbours among the first rows, which have the labels. - Complexity: examples ·
+  /// width.
   static func vote(_ unit: DenseExamples, _ query: Int, labels: [Int], classes: Int, neighbours: Int) -> Int {
     let cosines = unit.values.withUnsafeBufferPointer { x -> [Double] in
       guard let x = x.baseAddress else { return [] }
@@ -85,5 +92,7 @@ public struct NearestNeighboursMeasure: LabelledTextMeasure {
 }
 
 extension NearestNeighboursMeasure.OwnOptions {
-  public static var sentences: [String: String] { frozen.merging(["neighbours": "Neighbours that vote, 1 … 10000."]) { $1 } }
+  public static var sentences: [String: String] {
+    frozen.merging(["neighbours": "Neighbours that vote, 1 … 10000."]) { $1 }
+  }
 }

@@ -9,9 +9,9 @@ import Tensors
 
 /// Classification of texts, all weights trained: what `finetune` gives to the trainer.
 ///
-/// *Concretely:* the mean h of the last layer's states over the rows of a `TextFeature` goes through a `ClassificationHead` to one
-/// score a class; loss = Σ w·CE / Σ w over the batch, w = 1 for every sample with a label. The label of a sample is its
-/// field `label`. Nothing is hidden: `corrupt` draws nothing.
+/// *Concretely:* the mean h of the last layer's states over the rows of a `TextFeature` goes through a
+/// `ClassificationHead` to one score a class; loss = Σ w·CE / Σ w over the batch, w = 1 for every sample with a label.
+/// The label of a sample is its field `label`. Nothing is hidden: `corrupt` draws nothing.
 ///
 /// Not in the registry: a corpus has no labels.
 struct TextClassification: Objective {
@@ -40,7 +40,9 @@ struct TextClassification: Objective {
   private let classifier: ClassificationHead
 
   init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
-    guard options.classes >= 2 else { throw ConfigurationError("objective.classes", is: options.classes, rule: "it must be 2 or more.") }
+    guard options.classes >= 2 else {
+      throw ConfigurationError("objective.classes", is: options.classes, rule: "it must be 2 or more.")
+    }
     let problems = TextFeature.problems(options.feature, key: "objective.feature", several: false)
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     self.options = options
@@ -54,7 +56,9 @@ struct TextClassification: Objective {
   func trivialLoss(term: Int) -> Double? { naturalLogarithm(Double(options.classes)) }
 
   func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    guard let labels = clean.field(LabelledSamples.label)?.ids else { preconditionFailure("classification needs samples with labels") }
+    guard let labels = clean.field(LabelledSamples.label)?.ids else {
+      preconditionFailure("classification needs samples with labels")
+    }
     let input = clean.input(attentionMask: encoder.configuration.attentionMask, documentMasking: false)
     let labelled = (0..<clean.count).filter { labels[$0] >= 0 }
     let ids = labelled.map { labels[$0] }
@@ -99,15 +103,20 @@ struct TextClassification: Objective {
     return classifier.forward(pooled, input, pass, w.head)
   }
 
-  func lossAndGradient(_ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace) -> [Double] {
-    guard let w = workspace as? Workspace else { preconditionFailure("classification got the workspace of another objective") }
+  func lossAndGradient(
+    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
+  ) -> [Double] {
+    guard let w = workspace as? Workspace else {
+      preconditionFailure("classification got the workspace of another objective")
+    }
     let (input, targets, trained) = (example.inputs[0], example.targets[0], pass.trained())
     let scores = scores(input, trained, w)
     let count = input.sampleIDs.count
     // A sample without a label keeps its row, at weight 0.
     var (ids, weights) = ([Int32](repeating: 0, count: count), [Float](repeating: 0, count: count))
     for (i, row) in targets.rows.enumerated() { (ids[row], weights[row]) = (targets.ids[i], targets.weights[i]) }
-    let loss = softmaxCrossEntropy(logits: scores, targets: ids[...], weights: weights[...], scale: scales[0], gradient: trained.sink != nil)
+    let loss = softmaxCrossEntropy(
+      logits: scores, targets: ids[...], weights: weights[...], scale: scales[0], gradient: trained.sink != nil)
     guard trained.sink != nil else { return [loss] }
     let gradient = w.gradient.first(count)
     classifier.backward(x: w.pooled.first(count), dScores: scores, input, trained, w.head, into: gradient)
@@ -155,7 +164,8 @@ struct LabelledSamples: SampleSource {
       documentIDs += [Int32](repeating: 0, count: text.count) + [Int32](repeating: -1, count: gap)
     }
     return SampleBatch(
-      sampleIDs: Array(positions), indices: chosen.map(UInt64.init), length: length, lookahead: 0, tokens: tokens, documentIDs: documentIDs,
+      sampleIDs: Array(positions), indices: chosen.map(UInt64.init), length: length, lookahead: 0, tokens: tokens,
+      documentIDs: documentIDs,
       fields: [SampleField(Self.label, ids: chosen.map { Int32(labels[$0]) })])
   }
 

@@ -35,7 +35,9 @@ public enum TextFeature: String, Sendable, CaseIterable {
   static func chosen(_ option: String, framed: Bool, measure: String) throws(ConfigurationError) -> [TextFeature] {
     guard let one = TextFeature(rawValue: option) else { return framed ? [.cls, .mean, .last] : [.mean, .last] }
     guard one != .cls || framed else {
-      throw ConfigurationError("measures.\(measure).features", is: option, rule: "but this model was trained on samples without [CLS]; use mean or last.")
+      throw ConfigurationError(
+        "measures.\(measure).features", is: option,
+        rule: "but this model was trained on samples without [CLS]; use mean or last.")
     }
     return [one]
   }
@@ -43,7 +45,8 @@ public enum TextFeature: String, Sendable, CaseIterable {
   /// What is wrong with an option that takes a feature, or `all` where `several`.
   static func problems(_ option: String, key: String, several: Bool) -> [ConfigurationError.Problem] {
     let allowed = allCases.map(\.rawValue) + (several ? ["all"] : [])
-    return allowed.contains(option) ? [] : [.init(key: key, sentence: "is \(option); it must be one of \(allowed.joined(separator: ", ")).")]
+    return allowed.contains(option)
+      ? [] : [.init(key: key, sentence: "is \(option); it must be one of \(allowed.joined(separator: ", ")).")]
   }
 }
 
@@ -59,17 +62,24 @@ struct EncodedTexts: Sendable {
   init(_ texts: [[UInt8]], _ tokenizer: any Tokenizer, _ model: MeasuredModel) throws {
     let framing = try model.framing()
     let frame: (Int32, Int32)?
-    if framing == .clsSep, let cls = model.vocabulary.cls, let sep = model.vocabulary.sep { frame = (cls, sep) } else { frame = nil }
+    if framing == .clsSep, let cls = model.vocabulary.cls, let sep = model.vocabulary.sep {
+      frame = (cls, sep)
+    } else {
+      frame = nil
+    }
     let room = model.configuration.maxPosition - (frame == nil ? 0 : 2)
     guard room >= 1 else {
-      throw DataError(model.path, "has a context of \(model.configuration.maxPosition), too short for a text between [CLS] and [SEP].")
+      throw DataError(
+        model.path, "has a context of \(model.configuration.maxPosition), too short for a text between [CLS] and [SEP]."
+      )
     }
     var cut = 0
     tokens = try texts.map { text in
       let ids = tokenizer.encode(text, specialIsText: true)
       guard !ids.isEmpty else {
         throw DataError(
-          "the text \(String(decoding: text.prefix(40), as: UTF8.self).debugDescription)", "has no tokens under the model's tokeniser.",
+          "the text \(String(decoding: text.prefix(40), as: UTF8.self).debugDescription)",
+          "has no tokens under the model's tokeniser.",
           remedy: "Remove the row.")
       }
       if ids.count > room { cut += 1 }
@@ -102,11 +112,14 @@ struct TextGroups: Sendable {
     let texts = groups[group].map { tokens[$0] }
     let length = texts.reduce(1) { max($0, $1.count) }
     let filled = texts + [[Int32]](repeating: texts[0], count: size - texts.count)
-    let documentIDs = filled.flatMap { [Int32](repeating: 0, count: $0.count) + [Int32](repeating: -1, count: length - $0.count) }
+    let documentIDs = filled.flatMap {
+      [Int32](repeating: 0, count: $0.count) + [Int32](repeating: -1, count: length - $0.count)
+    }
     return SequenceInput(
       sampleIDs: [UInt64](repeating: 0, count: size), length: length,
       tokens: filled.flatMap { $0 + [Int32](repeating: 0, count: length - $0.count) },
-      ranges: AttentionRanges(samples: size, length: length, documentIDs: documentIDs, causal: causal, documentMasking: false))
+      ranges: AttentionRanges(
+        samples: size, length: length, documentIDs: documentIDs, causal: causal, documentMasking: false))
   }
 }
 
@@ -121,9 +134,12 @@ extension SequenceInput {
 extension MeasureContext {
   /// The features of texts under the frozen network: one matrix [texts, width] a feature.
   ///
-  /// `microBatch` texts of neighbouring lengths are computed together; such a group is the item that is partitioned over ranks and threads.
+  /// `microBatch` texts of neighbouring lengths are computed together; such a group is the item that is partitioned
+  /// over ranks and threads.
   /// - Parameter parameters: in place of the model's.
-  func features(_ features: [TextFeature], _ texts: EncodedTexts, parameters: ParameterStore? = nil) throws -> [DenseExamples] {
+  func features(_ features: [TextFeature], _ texts: EncodedTexts, parameters: ParameterStore? = nil) throws
+    -> [DenseExamples]
+  {
     let (encoder, parameters, microBatch) = (model.encoder, parameters ?? model.parameters, microBatch)
     let groups = TextGroups(texts, size: microBatch, causal: encoder.configuration.attentionMask == .causal)
     let width = encoder.configuration.hiddenSize
@@ -131,7 +147,8 @@ extension MeasureContext {
     var result = features.map { _ in DenseExamples(rows: texts.tokens.count, columns: width) }
     // Portions bound the memory of the sum over ranks.
     let portion = max(1, (1 << 22) / (microBatch * size))
-    let meter = meters?.start(activity, total: (groups.groups.count + communicator.size - 1) / communicator.size, unit: "groups of texts")
+    let meter = meters?.start(
+      activity, total: (groups.groups.count + communicator.size - 1) / communicator.size, unit: "groups of texts")
     defer { meter?.finish() }
     for start in stride(from: 0, to: groups.groups.count, by: portion) {
       let part = Array(start..<min(start + portion, groups.groups.count))
@@ -142,12 +159,16 @@ extension MeasureContext {
         let input = groups.input(part[index])
         let hidden = encoder.forward(input, Pass(parameters), workspace.transformer)
         return (0..<microBatch).flatMap { sample in
-          features.flatMap { $0.rows(of: input.realRows(of: sample), framed: texts.framed).mean(of: hidden, from: sample * input.length) }
+          features.flatMap {
+            $0.rows(of: input.realRows(of: sample), framed: texts.framed).mean(of: hidden, from: sample * input.length)
+          }
         }
       }
       for (group, row) in zip(part, rows) {
         for (place, text) in groups.groups[group].enumerated() {
-          for f in features.indices { result[f].set(text, row[place * size + f * width..<place * size + (f + 1) * width]) }
+          for f in features.indices {
+            result[f].set(text, row[place * size + f * width..<place * size + (f + 1) * width])
+          }
         }
       }
     }

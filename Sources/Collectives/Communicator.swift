@@ -28,7 +28,8 @@ public struct Phase: Sendable, Equatable, CustomStringConvertible {
 /// An operation over ranks.
 public enum Reduction: Sendable { case sum, minimum, maximum }
 
-/// The ranks of a job. One thread of each rank, always the same, talks to it; the type is not `Sendable` for that reason.
+/// The ranks of a job. One thread of each rank, always the same, talks to it; the type is not `Sendable` for that
+/// reason.
 ///
 /// All calls but `abort` are collective: every rank makes the same calls in the same order.
 public protocol Communicator: AnyObject {
@@ -63,8 +64,8 @@ public protocol Communicator: AnyObject {
     _ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>
   ) throws(CollectiveError) -> any Request
 
-  /// Starts to give every rank the parts of all: rank r's own `parts[r]` of `values` ends up on every rank. These start in
-  /// the same order on all ranks among themselves, whatever else is started in between.
+  /// Starts to give every rank the parts of all: rank r's own `parts[r]` of `values` ends up on every rank. These start
+  /// in the same order on all ranks among themselves, whatever else is started in between.
   func startAllGather(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Request
 
   /// Begins to wait for something that all ranks take part in. - Returns: the wait, to be handed to `idle`.
@@ -113,7 +114,9 @@ extension Communicator {
   }
 
   /// An array of rank `root` on every rank; all ranks pass arrays of the same count.
-  public func broadcastArray<Element: BitwiseCopyable>(_ values: inout [Element], from root: Int = 0) throws(CollectiveError) {
+  public func broadcastArray<Element: BitwiseCopyable>(_ values: inout [Element], from root: Int = 0)
+    throws(CollectiveError)
+  {
     let outcome = values.withUnsafeMutableBytes { buffer in
       Result { () throws(CollectiveError) in try broadcast(buffer, from: root) }
     }

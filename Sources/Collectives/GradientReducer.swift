@@ -4,14 +4,15 @@ import Tensors
 
 /// Adds a rank's gradient sum over ranks, bucket by bucket, while backward is still running.
 ///
-/// Each rank owns a part of every bucket. A bucket is exchanged, so that a rank has its part of all ranks' integers; it adds
-/// them, rounds once to floats and clears the bucket's integers; then the floats are spread. That is 8 + 4 bytes per parameter
-/// on the wire, 1.5 times what the best sum of floats moves, and any order of adding gives the same integers.
+/// Each rank owns a part of every bucket. A bucket is exchanged, so that a rank has its part of all ranks' integers; it
+/// adds them, rounds once to floats and clears the bucket's integers; then the floats are spread. That is 8 + 4 bytes
+/// per parameter on the wire, 1.5 times what the best sum of floats moves, and any order of adding gives the same
+/// integers.
 ///
-/// Buckets are contiguous ranges of the layout, started in index order on every rank, and so are their second phases: the
-/// order is the same everywhere by construction, so nothing is negotiated. MPI moves what was started only inside calls, so
-/// `poll` is called often: by the main thread between short sleeps while workers compute, or after each layer when the
-/// main thread computes itself.
+/// Buckets are contiguous ranges of the layout, started in index order on every rank, and so are their second phases:
+/// the order is the same everywhere by construction, so nothing is negotiated. MPI moves what was started only inside
+/// calls, so `poll` is called often: by the main thread between short sleeps while workers compute, or after each layer
+/// when the main thread computes itself.
 public final class GradientReducer {
   private let sum: GradientSum
   private let communicator: any Communicator
@@ -88,7 +89,9 @@ public final class GradientReducer {
     do throws(CollectiveError) {
       let completed = sum.completed
       // The last bucket waits for `finish`: the flags travel behind it.
-      while posted < buckets.count - 1, active.count < Self.mostActive, buckets[posted].upperBound <= completed { try post() }
+      while posted < buckets.count - 1, active.count < Self.mostActive, buckets[posted].upperBound <= completed {
+        try post()
+      }
       _ = try advance()
     } catch {
       failure = error
@@ -97,7 +100,8 @@ public final class GradientReducer {
 
   /// After backward on this rank: the rest of the buckets, then the flags.
   ///
-  /// - Parameter whileWaiting: a short piece of other work for the time in which nothing has arrived; false when there is none left.
+  /// - Parameter whileWaiting: a short piece of other work for the time in which nothing has arrived; false when there
+  ///   is none left.
   /// - Returns: the same on every rank.
   public func finish(whileWaiting: () -> Bool = { false }) throws(CollectiveError) -> Outcome {
     if let failure { throw failure }
@@ -128,7 +132,8 @@ public final class GradientReducer {
       request = try communicator.startAllToAll(
         sum.memory + range.lowerBound, parts: parts(of: index), received: received[index % Self.mostActive])
     } else {
-      request = try communicator.startAllReduce(UnsafeMutableBufferPointer(start: sum.floats + range.lowerBound, count: range.count))
+      request = try communicator.startAllReduce(
+        UnsafeMutableBufferPointer(start: sum.floats + range.lowerBound, count: range.count))
     }
     active.append(Bucket(index: index, request: request, isLastPhase: sum.arithmetic == .float))
   }
@@ -146,7 +151,8 @@ public final class GradientReducer {
       guard active[i].isDone || active[i].isLastPhase else { break }
       guard !active[i].isLastPhase else { continue }
       addAndRound(active[i].index)
-      active[i].request = try communicator.startAllGather(sum.rounded.memory + buckets[active[i].index].lowerBound, parts: parts(of: active[i].index))
+      active[i].request = try communicator.startAllGather(
+        sum.rounded.memory + buckets[active[i].index].lowerBound, parts: parts(of: active[i].index))
       (active[i].isLastPhase, active[i].isDone) = (true, false)
     }
     active.removeAll { $0.isDone && $0.isLastPhase }
@@ -174,7 +180,8 @@ public final class GradientReducer {
       let range = max(layout.entries[entry].offset, mine.lowerBound)..<min(layout.end(of: entry), mine.upperBound)
       roundExactSum(
         of: received[index % Self.mostActive], ranks: communicator.size, count: part.count,
-        range: range.lowerBound - mine.lowerBound..<range.upperBound - mine.lowerBound, inverse: sum.inverseScale(entry),
+        range: range.lowerBound - mine.lowerBound..<range.upperBound - mine.lowerBound,
+        inverse: sum.inverseScale(entry),
         into: sum.rounded.memory + range.lowerBound)
       entry += 1
     }
@@ -199,8 +206,8 @@ extension GradientSum {
     clear()
   }
 
-  /// After a step: sets exponents by the largest summed gradient of each tensor. - Returns: whether the step must be taken
-  /// again because its exponents were only guesses.
+  /// After a step: sets exponents by the largest summed gradient of each tensor. - Returns: whether the step must be
+  /// taken again because its exponents were only guesses.
   public func updateExponents(largest: [Float]) -> Bool {
     guard arithmetic == .exact else { return false }
     let again = provisional

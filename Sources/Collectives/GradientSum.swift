@@ -32,7 +32,8 @@ public final class GradientSum: @unchecked Sendable {
   /// For each tensor, whether it overflowed on this rank in any try since the exponents were last restored.
   public private(set) var overflowed: [Bool]
   let memory: UnsafeMutablePointer<Int64>
-  /// Where the sum over several ranks arrives, rounded to floats. Never touched, and so never paid for, by a single rank.
+  /// Where the sum over several ranks arrives, rounded to floats. Never touched, and so never paid for, by a single
+  /// rank.
   let rounded: ParameterStore
   private let elements: Int
   private let locks: [Stripe]
@@ -212,7 +213,8 @@ public final class GradientSum: @unchecked Sendable {
 
     public func addRows(_ rows: [Int32], _ gradient: TensorView, of entry: Int) {
       let e = owner.layout.entries[entry]
-      precondition(gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) per row")
+      precondition(
+        gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) per row")
       for (i, row) in rows.enumerated() {
         add(gradient.rows(i..<i + 1), at: e.offset + Int(row) * e.columns, entry: entry)
       }
@@ -226,14 +228,16 @@ public final class GradientSum: @unchecked Sendable {
 
     private func used(_ entry: Int) {
       precondition(
-        remaining[entry] > 0, "\(owner.layout.entries[entry].name) got more gradients than the \(uses[entry]) it declares")
+        remaining[entry] > 0,
+        "\(owner.layout.entries[entry].name) got more gradients than the \(uses[entry]) it declares")
       remaining[entry] -= 1
     }
 
     private func advance() {
       while next < remaining.count, remaining[next] == 0 { next += 1 }
       if isLast {
-        published.store(next < remaining.count ? owner.layout.entries[next].offset : owner.layout.count, ordering: .releasing)
+        published.store(
+          next < remaining.count ? owner.layout.entries[next].offset : owner.layout.count, ordering: .releasing)
       }
       Heartbeat.beat()
       progress?()

@@ -4,9 +4,10 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// Shows that this process still moves. Whoever makes progress beats: the main thread in every phase of a step and while
-/// it waits for others, computing threads after every layer. A thread of its own ends the process when nobody has beaten
-/// for too long: a hung disk, a deadlock, a library that does not return. What other ranks do is `StallWatch`'s business.
+/// Shows that this process still moves. Whoever makes progress beats: the main thread in every phase of a step and
+/// while it waits for others, computing threads after every layer. A thread of its own ends the process when nobody has
+/// beaten for too long: a hung disk, a deadlock, a library that does not return. What other ranks do is `StallWatch`'s
+/// business.
 public enum Heartbeat {
   private static let beats = Atomic<Int>(0)
   private static let last = Mutex(Phase("start"))
@@ -26,7 +27,8 @@ public enum Heartbeat {
     limit.withLock { $0 = seconds }
     // What was allowed under the old limit is not held against the new one.
     beat()
-    guard seconds != nil, isWatching.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else { return }
+    guard seconds != nil, isWatching.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged
+    else { return }
     let thread = Thread { run(rank) }
     thread.name = "lockstep watchdog"
     thread.start()

@@ -66,7 +66,8 @@ public final class MPICommunicator: Communicator {
   /// A float sum by the library's blocking call, whose bits depend on the algorithm: the control of tests.
   public func sumBlocking(_ values: inout [Float]) throws(CollectiveError) {
     let code = values.withUnsafeMutableBytes {
-      lockstep_mpi_reduce_blocking(world, $0.baseAddress, Int64($0.count / 4), Int32(LOCKSTEP_FLOAT), Int32(LOCKSTEP_SUM))
+      lockstep_mpi_reduce_blocking(
+        world, $0.baseAddress, Int64($0.count / 4), Int32(LOCKSTEP_FLOAT), Int32(LOCKSTEP_SUM))
     }
     try check(code, "a blocking sum")
   }
@@ -99,7 +100,8 @@ public final class MPICommunicator: Communicator {
         for start in stride(from: 0, to: buffer.count, by: Int(LOCKSTEP_PIECE)) {
           let count = min(Int(LOCKSTEP_PIECE), buffer.count - start)
           try complete("a sum over ranks") {
-            lockstep_mpi_start_reduce(world, buffer.baseAddress.map { $0 + start }, Int64(count), type, reduction.code, &$0)
+            lockstep_mpi_start_reduce(
+              world, buffer.baseAddress.map { $0 + start }, Int64(count), type, reduction.code, &$0)
           }
         }
       }
@@ -119,13 +121,15 @@ public final class MPICommunicator: Communicator {
 
   public func startAllReduce(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Request {
     try post("a sum over ranks") {
-      lockstep_mpi_start_reduce(world, values.baseAddress, Int64(values.count), Int32(LOCKSTEP_INT64), Int32(LOCKSTEP_SUM), &$0)
+      lockstep_mpi_start_reduce(
+        world, values.baseAddress, Int64(values.count), Int32(LOCKSTEP_INT64), Int32(LOCKSTEP_SUM), &$0)
     }
   }
 
   public func startAllReduce(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Request {
     try post("a sum over ranks") {
-      lockstep_mpi_start_reduce(world, values.baseAddress, Int64(values.count), Int32(LOCKSTEP_FLOAT), Int32(LOCKSTEP_SUM), &$0)
+      lockstep_mpi_start_reduce(
+        world, values.baseAddress, Int64(values.count), Int32(LOCKSTEP_FLOAT), Int32(LOCKSTEP_SUM), &$0)
     }
   }
 
@@ -138,11 +142,14 @@ public final class MPICommunicator: Communicator {
         + (0..<size).map { Int32($0 * mine) })
     return try post("a sum over ranks", holding: list) {
       lockstep_mpi_start_exchange(
-        world, values, list.base, list.base + size, received, list.base + 2 * size, list.base + 3 * size, Int32(LOCKSTEP_INT64), &$0)
+        world, values, list.base, list.base + size, received, list.base + 2 * size, list.base + 3 * size,
+        Int32(LOCKSTEP_INT64), &$0)
     }
   }
 
-  public func startAllGather(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Request {
+  public func startAllGather(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError)
+    -> any Request
+  {
     let list = Counts(parts.map { Int32($0.count) } + parts.map { Int32($0.lowerBound) })
     return try post("a sum over ranks", holding: list) {
       lockstep_mpi_start_spread(world, values, list.base, list.base + size, Int32(LOCKSTEP_FLOAT), &$0)
@@ -158,9 +165,14 @@ public final class MPICommunicator: Communicator {
 
   public func idle(_ wait: inout Wait) throws(CollectiveError) {
     wait.turns += 1
-    // Waiting must not take the processor from a rank that computes; the first turns are short, for small messages. Where other
-    // processes compute, one yield lasts until all of them had their turn: a sleeping process is woken sooner.
-    if wait.turns < 50, ContinuousClock.now - wait.started < .microseconds(100) { sched_yield() } else { usleep(wait.turns < 1000 ? 20 : 100) }
+    // Waiting must not take the processor from a rank that computes; the first turns are short, for small messages.
+    // Where other processes compute, one yield lasts until all of them had their turn: a sleeping process is woken
+    // sooner.
+    if wait.turns < 50, ContinuousClock.now - wait.started < .microseconds(100) {
+      sched_yield()
+    } else {
+      usleep(wait.turns < 1000 ? 20 : 100)
+    }
     guard wait.turns % 256 == 0 else { return }
     Heartbeat.beat()
     if let stallSeconds { try stallWatch?.look(&wait, limit: stallSeconds, from: self) }

@@ -1,8 +1,9 @@
 import Core
 import Tensors
 
-/// One row of doubles per micro-batch of the whole batch. Every micro-batch writes its own row on whichever worker has it;
-/// the sum over ranks adds zeros, which is exact, and rows are then added in index order: the result has one value whatever the partition.
+/// One row of doubles per micro-batch of the whole batch. Every micro-batch writes its own row on whichever worker has
+/// it; the sum over ranks adds zeros, which is exact, and rows are then added in index order: the result has one value
+/// whatever the partition.
 ///
 /// Invariant: a row is written by the one worker that has its micro-batch.
 public final class MicroBatchTable: @unchecked Sendable {
@@ -22,7 +23,8 @@ public final class MicroBatchTable: @unchecked Sendable {
   public func clear() { cells.update(repeating: 0) }
 
   public func set(_ row: Int, _ values: [Double]) {
-    precondition(values.count == columns && row < rows, "row \(row) of \(rows) with \(values.count) of \(columns) values")
+    precondition(
+      values.count == columns && row < rows, "row \(row) of \(rows) with \(values.count) of \(columns) values")
     for (i, value) in values.enumerated() { cells[row * columns + i] = value }
   }
 
@@ -36,7 +38,8 @@ public final class MicroBatchTable: @unchecked Sendable {
   }
 
   /// The same, with further numbers that are summed over ranks in the same message.
-  public func gather(_ communicator: any Communicator, with more: inout [Double]) throws(CollectiveError) -> [[Double]] {
+  public func gather(_ communicator: any Communicator, with more: inout [Double]) throws(CollectiveError) -> [[Double]]
+  {
     var values = Array(cells[..<(rows * columns)]) + more
     if communicator.size > 1 { try communicator.allReduce(&values, .sum) }
     more = Array(values[(rows * columns)...])
@@ -45,6 +48,8 @@ public final class MicroBatchTable: @unchecked Sendable {
 
   /// Column sums over all rows in index order.
   public func total(_ communicator: any Communicator) throws(CollectiveError) -> [Double] {
-    try gather(communicator).reduce([Double](repeating: 0, count: columns)) { sums, row in zip(sums, row).map { $0 + $1 } }
+    try gather(communicator).reduce([Double](repeating: 0, count: columns)) { sums, row in
+      zip(sums, row).map { $0 + $1 }
+    }
   }
 }

@@ -24,7 +24,9 @@ public final class SingleRank: Communicator {
   public func startAllReduce(_ values: UnsafeMutableBufferPointer<Int64>) -> any Request { Done() }
   public func startAllReduce(_ values: UnsafeMutableBufferPointer<Float>) -> any Request { Done() }
 
-  public func startAllToAll(_ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>) -> any Request {
+  public func startAllToAll(_ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>)
+    -> any Request
+  {
     received.update(from: values + parts[0].lowerBound, count: parts[0].count)
     return Done()
   }

@@ -3,11 +3,11 @@ import Core
 import Foundation
 import Tensors
 
-/// Finds out which rank keeps the others waiting. MPI does not report it: a stopped process, a dead link or a hung disk looks
-/// like a slow one for ever.
+/// Finds out which rank keeps the others waiting. MPI does not report it: a stopped process, a dead link or a hung disk
+/// looks like a slow one for ever.
 ///
-/// A rank that has waited for a while reports the number of its wait to all others, and answers reports as soon as it sees
-/// them. Who has not reported that number when the limit has passed did not arrive.
+/// A rank that has waited for a while reports the number of its wait to all others, and answers reports as soon as it
+/// sees them. Who has not reported that number when the limit has passed did not arrive.
 final class StallWatch {
   private let rank: Int
   private let size: Int
@@ -27,7 +27,9 @@ final class StallWatch {
     let memory: UnsafeMutablePointer<Int64>
     let request: OpaquePointer
 
-    init(_ memory: UnsafeMutablePointer<Int64>, _ request: OpaquePointer) { (self.memory, self.request) = (memory, request) }
+    init(_ memory: UnsafeMutablePointer<Int64>, _ request: OpaquePointer) {
+      (self.memory, self.request) = (memory, request)
+    }
     deinit { memory.deallocate() }
   }
 
@@ -64,13 +66,15 @@ final class StallWatch {
     let lowest = (0..<size).first { $0 == rank || !late.contains($0) } ?? rank
     // One rank isRoot: the lowest that is here, and the next ones only if it does not.
     guard rank == lowest || waited > limit + 1 + 0.2 * Double(rank) else { return }
-    throw CollectiveError("waiting in \(communicator.phase)", rank: rank, reason: sentence(late, waited), exitCode: .stalled)
+    throw CollectiveError(
+      "waiting in \(communicator.phase)", rank: rank, reason: sentence(late, waited), exitCode: .stalled)
   }
 
   private func sentence(_ late: [Int], _ waited: Double) -> String {
     let seconds = String(format: "%.0f s", waited)
     guard !late.isEmpty else {
-      return "every rank is waiting and nothing has arrived for \(seconds): a connection between hosts is lost. Look at the network, then start the job again."
+      return
+        "every rank is waiting and nothing has arrived for \(seconds): a connection between hosts is lost. Look at the network, then start the job again."
     }
     let list = late.prefix(4).map { "\(names[$0]) on \(hosts[$0])\(processState(of: $0))" }.joined(separator: ", ")
     let more = late.count > 4 ? " and \(late.count - 4) more ranks" : ""
@@ -82,7 +86,9 @@ final class StallWatch {
   private func processState(of other: Int) -> String {
     guard hosts[other] == hosts[rank] else { return "" }
     let text = (try? String(contentsOfFile: "/proc/\(processes[other])/status", encoding: .utf8)) ?? ""
-    guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("State:") }) else { return " (process \(processes[other]) is gone)" }
+    guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("State:") }) else {
+      return " (process \(processes[other]) is gone)"
+    }
     let state = line.dropFirst(6).trimmingCharacters(in: .whitespaces)
     return " (process \(processes[other]), \(state))"
   }

@@ -7,7 +7,10 @@ extension BatchView {
   var lines: [String] {
     let count = samples.count == 1 ? "1 sample" : "\(samples.count) samples"
     let weights = zip(terms, counts).map { "\($0) \(Self.number($1))" }.joined(separator: ", ")
-    return ["step \(step), micro-batch \(microBatch) of 0...\(microBatchCount - 1): \(count), objective \(objective)", "sum of weights: \(weights)"]
+    return [
+      "step \(step), micro-batch \(microBatch) of 0...\(microBatchCount - 1): \(count), objective \(objective)",
+      "sum of weights: \(weights)",
+    ]
       + (note.map { ["note: \($0)"] } ?? []) + samples.flatMap { [""] + lines(of: $0) }
   }
 
@@ -23,7 +26,8 @@ extension BatchView {
       var cells = ["\(index)"]
       for (view, read) in row.reads.enumerated() { cells += self.cells(read, view, sample) }
       if hasProposals { cells.append(row.proposed.map(Self.text) ?? "") }
-      cells += terms.indices.map { term in row.targets.filter { $0.term == term }.map(Self.text).joined(separator: ", ") }
+      cells += terms.indices.map { term in row.targets.filter { $0.term == term }.map(Self.text).joined(separator: ", ")
+      }
       table.append(cells)
     }
     return ["sample \(sample.index) of its epoch, at \(sample.position) of the stream"] + Self.aligned(table)
@@ -35,9 +39,13 @@ extension BatchView {
   }
 
   private func cells(_ read: Read, _ view: Int, _ sample: Sample) -> [String] {
-    let reads = read.token.map(Self.text) ?? read.values.map { $0.map { Self.number(Double($0)) }.joined(separator: " ") } ?? ""
+    let reads =
+      read.token.map(Self.text) ?? read.values.map { $0.map { Self.number(Double($0)) }.joined(separator: " ") } ?? ""
     let isRange = read.seesCount == Int(read.seesUntil - read.seesFrom)
-    let sees = read.seesCount == 0 ? "nothing" : isRange ? "\(read.seesFrom)...\(read.seesUntil - 1)" : read.seesCount == 1 ? "1 row" : "\(read.seesCount) rows"
+    let sees =
+      read.seesCount == 0
+      ? "nothing"
+      : isRange ? "\(read.seesFrom)...\(read.seesUntil - 1)" : read.seesCount == 1 ? "1 row" : "\(read.seesCount) rows"
     return ["\(read.position)", reads] + (hasRoles(view, sample) ? [read.role.map(Self.text) ?? ""] : []) + [sees]
   }
 
@@ -48,8 +56,11 @@ extension BatchView {
 
   /// The target, how far ahead it lies, and its weight where that is not 1.
   private static func text(_ target: Target) -> String {
-    let value = target.token.map(text) ?? target.values.map { $0.map { number(Double($0)) }.joined(separator: " ") } ?? "what was read"
-    return value + (target.offset.map { " at +\($0)" } ?? "") + (target.weight == 1 ? "" : " × \(number(Double(target.weight)))")
+    let value =
+      target.token.map(text) ?? target.values.map { $0.map { number(Double($0)) }.joined(separator: " ") }
+      ?? "what was read"
+    return value + (target.offset.map { " at +\($0)" } ?? "")
+      + (target.weight == 1 ? "" : " × \(number(Double(target.weight)))")
   }
 
   /// Whole numbers as such, others as short as they are exact in single precision.

@@ -12,13 +12,17 @@ import Training
 
 struct Benchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measures this machine and this build.", subcommands: [StepCommand.self, OverheadsCommand.self, ProductsCommand.self])
+    abstract: "Measures this machine and this build.",
+    subcommands: [StepCommand.self, OverheadsCommand.self, ProductsCommand.self])
 
   /// The model and the batch that are measured.
   struct Case: ParsableArguments {
     @Option(parsing: .unconditional, help: "Token ids.") var vocabSize = 8192
     @Option(parsing: .unconditional, help: "Positions per sample of tokens.") var maxPosition = 256
-    @Option(parsing: .unconditional, help: "For objectives on numbers: channels of a record, then the sizes of its axes, with commas.") var record = "3,32,32"
+    @Option(
+      parsing: .unconditional,
+      help: "For objectives on numbers: channels of a record, then the sizes of its axes, with commas.") var record =
+      "3,32,32"
     @Option(parsing: .unconditional, help: "Sizes of a patch of a record, one per axis, with commas.") var patch = "4,4"
     @Option(parsing: .unconditional, help: "Hidden size.") var hiddenSize = 384
     @Option(parsing: .unconditional, help: "Transformer blocks.") var numLayers = 6
@@ -30,7 +34,8 @@ struct Benchmark: ParsableCommand {
     @Option(parsing: .unconditional, help: "Measured steps.") var steps = 12
     @Option(parsing: .unconditional, help: "Dropout.") var dropout: Float = 0
 
-    /// What `prepare` makes of the options: the networks' shape, the samples', the batch, and a fresh objective at each call of `make`.
+    /// What `prepare` makes of the options: the networks' shape, the samples', the batch, and a fresh objective at each
+    /// call of `make`.
     struct Prepared {
       let make: () throws -> any Objective
       let model: ModelConfiguration
@@ -50,18 +55,24 @@ struct Benchmark: ParsableCommand {
       require((1...1024).contains(threads), "--threads", threads, "it must lie in 1...1024.")
       require((1...1_000_000).contains(steps), "--steps", steps, "it must lie in 1...1000000.")
       require((1...1_000_000).contains(microBatch), "--micro-batch", microBatch, "it must lie in 1...1000000.")
-      require(microBatch > 0 && batch % max(microBatch, 1) == 0, "--batch", batch, "it must be a whole number of micro-batches of \(microBatch).")
+      require(
+        microBatch > 0 && batch % max(microBatch, 1) == 0, "--batch", batch,
+        "it must be a whole number of micro-batches of \(microBatch).")
       guard let entry = ObjectiveRegistry.entry(named: objective) else {
         throw ConfigurationError(
-          "--objective", is: objective, rule: "it must be one of \(ObjectiveRegistry.entries.map(\.name).joined(separator: ", ")).")
+          "--objective", is: objective,
+          rule: "it must be one of \(ObjectiveRegistry.entries.map(\.name).joined(separator: ", ")).")
       }
       let requirements = entry.defaultRequirements
       guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
       let records = try shapeOfRecords()
       let data = requirements.input == .values ? records : .syntheticTokens(vocabSize)
       let model = requirements.model(
-        data, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads, maxPosition: maxPosition, dropout: dropout)
-      problems += model.problems(prefix: "-").map { .init(key: $0.key.replacing("-.", with: "--").replacing("_", with: "-"), sentence: $0.sentence) }
+        data, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads, maxPosition: maxPosition,
+        dropout: dropout)
+      problems += model.problems(prefix: "-").map {
+        .init(key: $0.key.replacing("-.", with: "--").replacing("_", with: "-"), sentence: $0.sentence)
+      }
       guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
       return Prepared(
         make: { try entry.make(entry.defaultOptions, model, data) }, model: model, data: data,
@@ -71,21 +82,25 @@ struct Benchmark: ParsableCommand {
     private func shapeOfRecords() throws(ConfigurationError) -> DataShape {
       func numbers(_ option: String, _ text: String) throws(ConfigurationError) -> [Int] {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-        guard parts.allSatisfy({ $0 != nil }) else { throw ConfigurationError(option, is: text, rule: "it must be whole numbers with commas, such as 3,32,32.") }
+        guard parts.allSatisfy({ $0 != nil }) else {
+          throw ConfigurationError(option, is: text, rule: "it must be whole numbers with commas, such as 3,32,32.")
+        }
         return parts.compactMap(\.self)
       }
       let (record, patch) = (try numbers("--record", record), try numbers("--patch", patch))
       if let problem = GridShape.problem(channels: record[0], extent: Array(record.dropFirst()), patch: patch) {
         throw ConfigurationError("--record", is: self.record, rule: "with --patch \(self.patch) it has \(problem).")
       }
-      return DataShape(grid: GridShape(channels: record[0], extent: Array(record.dropFirst()), patch: patch), unit: .patches)
+      return DataShape(
+        grid: GridShape(channels: record[0], extent: Array(record.dropFirst()), patch: patch), unit: .patches)
     }
   }
 
   struct StepCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
       commandName: "step", abstract: "Times optimiser steps on random samples, with the sgemm rate of the machine.",
-      discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --hidden-size 384 --num-layers 6 --json")
+      discussion: "Example: mpirun -n 2 lockstep benchmark step --objective mlm --hidden-size 384 --num-layers 6 --json"
+    )
 
     @OptionGroup var options: Case
     @Option(parsing: .unconditional, help: "How gradients are added: exact or float.") var sum = "exact"
@@ -111,28 +126,45 @@ struct Benchmark: ParsableCommand {
       var benchmark = StepBenchmark()
       benchmark.steps = options.steps
       return try benchmark.run(
-        objective, model: prepared.model, data: prepared.data, plan: prepared.plan, communicator: communicator, sum: arithmetic)
+        objective, model: prepared.model, data: prepared.data, plan: prepared.plan, communicator: communicator,
+        sum: arithmetic)
     }
 
     private func show(_ r: StepBenchmarkResult) throws {
-      func row(_ name: String, _ value: String) throws { try StandardOutput.line(name.padding(toLength: 24, withPad: " ", startingAt: 0) + value) }
-      try row("objective", "\(r.objective), \(counted(r.params, "parameter")), \(counted(r.ranks, "rank")) × \(counted(r.threads, "thread"))")
-      try row("step", String(format: "%.4f s median (%.4f to %.4f) of %d", r.stepSMedian, r.stepSMin, r.stepSMax, r.steps))
+      func row(_ name: String, _ value: String) throws {
+        try StandardOutput.line(name.padding(toLength: 24, withPad: " ", startingAt: 0) + value)
+      }
+      try row(
+        "objective",
+        "\(r.objective), \(counted(r.params, "parameter")), \(counted(r.ranks, "rank")) × \(counted(r.threads, "thread"))"
+      )
+      try row(
+        "step", String(format: "%.4f s median (%.4f to %.4f) of %d", r.stepSMedian, r.stepSMin, r.stepSMax, r.steps))
       try row(r.unit, String(format: "%.0f per second", r.tokensPerS))
-      try row("kernels", r.kernel == r.bestKernel ? "\(r.kernel), the best of this CPU" : "\(r.kernel); the best of this CPU are \(r.bestKernel)")
+      try row(
+        "kernels",
+        r.kernel == r.bestKernel
+          ? "\(r.kernel), the best of this CPU" : "\(r.kernel); the best of this CPU are \(r.bestKernel)")
       try row("sgemm", String(format: "%.1f GFLOP/s, measured before and after", r.sgemmGflops))
-      if r.kernel != r.bestKernel { try row("", String(format: "%.1f GFLOP/s with %@", r.bestSgemmGflops, r.bestKernel)) }
+      if r.kernel != r.bestKernel {
+        try row("", String(format: "%.1f GFLOP/s with %@", r.bestSgemmGflops, r.bestKernel))
+      }
       try row("MFU", String(format: "%.1f %% of %@ rate", 100 * r.mfu, r.kernel == r.bestKernel ? "that" : "the best"))
       try row("exposed wait", String(format: "%.2f ms per step for the sum over ranks", 1000 * r.exposedCommS))
-      try row("memory", String(format: "%.1f MB at most, %.1f allowed", Double(r.peakRssBytes) / 1e6, Double(r.allowedRssBytes) / 1e6))
-      for (phase, seconds) in r.phases.sorted(by: { $0.value > $1.value }) { try row("  \(phase)", String(format: "%.2f ms", 1000 * seconds)) }
+      try row(
+        "memory",
+        String(format: "%.1f MB at most, %.1f allowed", Double(r.peakRssBytes) / 1e6, Double(r.allowedRssBytes) / 1e6))
+      for (phase, seconds) in r.phases.sorted(by: { $0.value > $1.value }) {
+        try row("  \(phase)", String(format: "%.2f ms", 1000 * seconds))
+      }
     }
   }
 
   struct OverheadsCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
       commandName: "overheads",
-      abstract: "Measures the cost of reproducibility: steps with the exact sum and with a float sum, with and without comparing replicas, alternately.",
+      abstract:
+        "Measures the cost of reproducibility: steps with the exact sum and with a float sum, with and without comparing replicas, alternately.",
       discussion: "Example: mpirun -n 2 lockstep benchmark overheads --hidden-size 384 --num-layers 6 --steps 15")
 
     @OptionGroup var options: Case
@@ -146,17 +178,23 @@ struct Benchmark: ParsableCommand {
         }
         var benchmark = OverheadBenchmark()
         benchmark.pairs = options.steps
-        let result = try benchmark.run(prepared.make, model: prepared.model, data: prepared.data, plan: prepared.plan, communicator: communicator)
+        let result = try benchmark.run(
+          prepared.make, model: prepared.model, data: prepared.data, plan: prepared.plan, communicator: communicator)
         guard communicator.rank == 0 else { return }
         if json { try StandardOutput.line(prettyJSON(result)) } else { try show(result) }
       }
     }
 
     private func show(_ r: OverheadResult) throws {
-      try StandardOutput.line("\(r.objective), \(counted(r.params, "parameter")), \(counted(r.ranks, "rank")) × \(counted(r.threads, "thread")), \(counted(r.batch, "sample")) of \(r.context), \(r.pairs) pairs")
+      try StandardOutput.line(
+        "\(r.objective), \(counted(r.params, "parameter")), \(counted(r.ranks, "rank")) × \(counted(r.threads, "thread")), \(counted(r.batch, "sample")) of \(r.context), \(r.pairs) pairs"
+      )
       try StandardOutput.line(String(format: "step          %.4f s", r.stepSMedian))
       func row(_ name: String, _ value: Double, _ quartiles: [Double]) throws {
-        try StandardOutput.line(String(format: "\(name)  %+.2f %%  (quartiles %+.2f to %+.2f)", 100 * value, 100 * quartiles[0], 100 * quartiles[1]))
+        try StandardOutput.line(
+          String(
+            format: "\(name)  %+.2f %%  (quartiles %+.2f to %+.2f)", 100 * value, 100 * quartiles[0], 100 * quartiles[1]
+          ))
       }
       try row("exact sum   ", r.exactSumOverhead, r.exactSumOverheadQuartiles)
       try row("replica hash", r.replicaHashOverhead, r.replicaHashOverheadQuartiles)
@@ -166,15 +204,20 @@ struct Benchmark: ParsableCommand {
   /// What another process of this program measures its best kernels with.
   struct ProductsCommand: ComputingCommand {
     static let configuration = CommandConfiguration(
-      commandName: "products", abstract: "Only prints single-precision flops per second of matrix products.", shouldDisplay: false)
+      commandName: "products", abstract: "Only prints single-precision flops per second of matrix products.",
+      shouldDisplay: false)
 
     @Option(parsing: .unconditional, help: "Computing threads.") var threads = 1
     @Option(parsing: .unconditional, help: "Seconds to measure for.") var seconds = 0.3
     var hearsOfKernels: Bool { false }
 
     func run() throws {
-      guard (1...1024).contains(threads) else { throw ConfigurationError("--threads", is: threads, rule: "it must lie in 1...1024.") }
-      guard seconds > 0, seconds <= 60 else { throw ConfigurationError("--seconds", is: seconds, rule: "it must lie in 0...60.") }
+      guard (1...1024).contains(threads) else {
+        throw ConfigurationError("--threads", is: threads, rule: "it must lie in 1...1024.")
+      }
+      guard seconds > 0, seconds <= 60 else {
+        throw ConfigurationError("--seconds", is: seconds, rule: "it must lie in 0...60.")
+      }
       try ComputingThreads.requireBuffers(threads)
       try StandardOutput.line("\(RunPlan.measureSgemm(threads: threads, seconds: seconds))")
     }

@@ -12,7 +12,8 @@ import Storage
 
 struct Compare: ComputingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Trains several arms side by side at equal budget and several seeds, measures them, and writes a report with verdicts.",
+    abstract:
+      "Trains several arms side by side at equal budget and several seeds, measures them, and writes a report with verdicts.",
     discussion: """
       Example: mpirun -n 2 lockstep compare configs/compare/ahead-or-around.toml --set seeds=3
 
@@ -22,16 +23,21 @@ struct Compare: ComputingCommand {
       """)
 
   @Argument(help: "The comparison, a TOML file.") var file: String
-  @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key: --set budget.steps=50. May be repeated.") var settings: [String] = []
-  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
+  @Option(
+    name: .customLong("set"), parsing: .unconditionalSingleValue,
+    help: "Overrides a key: --set budget.steps=50. May be repeated.") var settings: [String] = []
+  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.")
+  var threads = 0
   @Flag(help: "Only report what each arm would do with the budget.") var dryRun = false
 
   var continuedRun: (core: String, folder: String)? {
-    guard let text = try? ConfigurationFile.text(file), let comparison = try? ComparisonFile(toml: text, place: file, settings: settings),
+    guard let text = try? ConfigurationFile.text(file),
+      let comparison = try? ComparisonFile(toml: text, place: file, settings: settings),
       let names = try? FileManager.default.contentsOfDirectory(atPath: comparison.path + "/runs")
     else { return nil }
     // All runs of a comparison are computed alike, so any of them has it.
-    return names.sorted().lazy.compactMap { RecordedKernel.newest(in: RunFolder("\(comparison.path)/runs/\($0)")) }.first.map { ($0, comparison.path) }
+    return names.sorted().lazy.compactMap { RecordedKernel.newest(in: RunFolder("\(comparison.path)/runs/\($0)")) }
+      .first.map { ($0, comparison.path) }
   }
 
   func run() throws {
@@ -53,7 +59,8 @@ struct Compare: ComputingCommand {
       try Arithmetic.current().requireEqual(over: communicator)
       let runner = try Job.collectively(communicator) {
         let runner = try ComparisonRunner(
-          comparison, plans: plans, communicator: communicator, threads: threads, version: Version.number, progress: isRoot ? .standardError() : nil)
+          comparison, plans: plans, communicator: communicator, threads: threads, version: Version.number,
+          progress: isRoot ? .standardError() : nil)
         try runner.check()
         return runner
       }
@@ -79,16 +86,20 @@ struct Compare: ComputingCommand {
   }
 
   private func show(_ comparison: ComparisonFile, _ plans: [ArmPlan]) {
-    StandardError.write("\(printable(comparison.name)): \(counted(plans.count, "arm")), \(counted(comparison.seeds.count, "seed"))\n")
+    StandardError.write(
+      "\(printable(comparison.name)): \(counted(plans.count, "arm")), \(counted(comparison.seeds.count, "seed"))\n")
     let width = max(6, plans.map(\.arm.count).max() ?? 6)
     func line(_ cells: [String]) {
-      let padded = cells.enumerated().map { $1.padding(toLength: max($0 == 0 ? width : 13, $1.count), withPad: " ", startingAt: 0) }
+      let padded = cells.enumerated().map {
+        $1.padding(toLength: max($0 == 0 ? width : 13, $1.count), withPad: " ", startingAt: 0)
+      }
       StandardError.write("  \(padded.joined(separator: " "))\n")
     }
     line(["arm", "objective", "steps", "tokens", "predictions", "flops", "parameters", "epochs"])
     for plan in plans {
       line(
-        [plan.arm, plan.objective, "\(plan.steps)"] + [plan.tokens, plan.predictions, plan.flops].map { String(format: "%.3g", $0) }
+        [plan.arm, plan.objective, "\(plan.steps)"]
+          + [plan.tokens, plan.predictions, plan.flops].map { String(format: "%.3g", $0) }
           + ["\(plan.parameters)", String(format: "%.2f", plan.epochs)])
     }
   }

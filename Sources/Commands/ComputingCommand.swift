@@ -44,15 +44,19 @@ extension ComputingCommand {
 /// This process's rank as its launcher sets it, for MPI has not started; 0 where nothing does.
 func startedRank() -> Int {
   let environment = ProcessInfo.processInfo.environment
-  return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"].lazy.compactMap { environment[$0].flatMap { Int($0) } }.first ?? 0
+  return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"].lazy.compactMap {
+    environment[$0].flatMap { Int($0) }
+  }.first ?? 0
 }
 
 /// A command that one process does: under mpirun the other ranks leave it to rank 0.
 protocol SerialCommand: ParsableCommand {}
 
-/// The run of a configuration, where it has checkpoints. What is wrong with the configuration is said by the command that reads it.
+/// The run of a configuration, where it has checkpoints. What is wrong with the configuration is said by the command
+/// that reads it.
 func continuedRun(of config: String, settings: [String]) -> (core: String, folder: String)? {
-  guard let text = try? ConfigurationFile.text(config), let configuration = try? RunConfiguration(toml: text, place: config, settings: settings),
+  guard let text = try? ConfigurationFile.text(config),
+    let configuration = try? RunConfiguration(toml: text, place: config, settings: settings),
     let core = RecordedKernel.newest(in: RunFolder(configuration.folder))
   else { return nil }
   return (core, configuration.folder)

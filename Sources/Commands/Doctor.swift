@@ -19,30 +19,45 @@ struct Doctor: ComputingCommand {
       """)
 
   @Argument(help: "The configuration of a run, which is then examined as well.") var config: String?
-  @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key of the configuration. May be repeated.") var settings: [String] = []
-  @Option(parsing: .unconditional, help: "A folder runs will be written to, where no configuration names one.") var runs = "runs"
+  @Option(
+    name: .customLong("set"), parsing: .unconditionalSingleValue,
+    help: "Overrides a key of the configuration. May be repeated.") var settings: [String] = []
+  @Option(parsing: .unconditional, help: "A folder runs will be written to, where no configuration names one.")
+  var runs = "runs"
   @Option(parsing: .unconditional, help: "Computing threads per rank, as given to train.") var threads: Int?
   @Option(parsing: .unconditional, help: "Seconds to wait for ranks that cannot communicate.") var patience = 60
   @Flag(help: "JSON instead of lines.") var json = false
   @Flag(help: "Only print the OpenBLAS kernels that are used on this host, in one word.") var core = false
-  @Flag(help: "Only print this host's name and the OpenBLAS kernels it can use, best first; only those of the run where it resumes.") var cores = false
+  @Flag(
+    help:
+      "Only print this host's name and the OpenBLAS kernels it can use, best first; only those of the run where it resumes."
+  ) var cores = false
 
   var hearsOfKernels: Bool { false }
-  var continuedRun: (core: String, folder: String)? { config.flatMap { Commands.continuedRun(of: $0, settings: settings) } }
+  var continuedRun: (core: String, folder: String)? {
+    config.flatMap { Commands.continuedRun(of: $0, settings: settings) }
+  }
 
   func run() throws {
-    guard patience > 0 else { throw ConfigurationError("--patience", is: patience, rule: "it must be at least 1 second.") }
-    guard config != nil || settings.isEmpty else { throw ConfigurationError("--set", "changes a key of a configuration; name the configuration too.") }
+    guard patience > 0 else {
+      throw ConfigurationError("--patience", is: patience, rule: "it must be at least 1 second.")
+    }
+    guard config != nil || settings.isEmpty else {
+      throw ConfigurationError("--set", "changes a key of a configuration; name the configuration too.")
+    }
     if core { return try StandardOutput.line(ComputeKernel.current.core) }
     if cores {
-      let usable = ComputeKernel.current.reason == .run || continuedRun != nil ? [ComputeKernel.current.core] : ComputeKernel.usable()
+      let usable =
+        ComputeKernel.current.reason == .run || continuedRun != nil
+        ? [ComputeKernel.current.core] : ComputeKernel.usable()
       return try StandardOutput.line("\(DoctorJob.hostName()): \(usable.joined(separator: " "))")
     }
     let rule = InterfaceRule.current()
     InterfaceRule.keepToTheNetworkOfMpirun(rule)
     let deadline = DoctorDeadline(seconds: patience, rule)
     try Job.run(.nothing) { communicator in
-      let job = try DoctorJob(.init(configuration: config, settings: settings, runs: runs, threads: threads), communicator, rule)
+      let job = try DoctorJob(
+        .init(configuration: config, settings: settings, runs: runs, threads: threads), communicator, rule)
       deadline.met()
       let report = try DoctorReport(of: job)
       let broken = try communicator.maximum(report.isBroken ? 1 : 0)

@@ -25,25 +25,33 @@ struct Embed: ComputingCommand {
   @OptionGroup var choice: CheckpointOption
   @Option(parsing: .unconditional, help: "The file with the texts.") var input: String
   @Option(parsing: .unconditional, help: "The new file to write, ending in .npy or .safetensors.") var output: String
-  @Option(parsing: .unconditional, help: "mean (over the positions of the text), cls or last.") var feature = TextFeature.mean
+  @Option(parsing: .unconditional, help: "mean (over the positions of the text), cls or last.") var feature =
+    TextFeature.mean
   @Option(parsing: .unconditional, help: "The text's field in JSON lines, or column in CSV and TSV.") var field = "text"
-  @Option(parsing: .unconditional, help: "Separator of the columns of a table with any file extension: tab, comma, semicolon, bar, space, colon, or a character.")
+  @Option(
+    parsing: .unconditional,
+    help:
+      "Separator of the columns of a table with any file extension: tab, comma, semicolon, bar, space, colon, or a character."
+  )
   var separator: String?
   @Flag(help: "Tables have no header row.") var noHeader = false
   @Option(parsing: .unconditional, help: "Texts computed together.") var microBatch = 8
-  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads = 0
+  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.")
+  var threads = 0
 
   func run() throws {
     try Job.run { communicator in
       BLAS.useOneThread()
       let (opened, threads) = try Job.collectively(communicator) {
         try check()
-        let opened = try MeasuredModel(try LoadedModel.resolve(model, checkpoint: choice.checkpoint, isRoot: communicator.rank == 0))
+        let opened = try MeasuredModel(
+          try LoadedModel.resolve(model, checkpoint: choice.checkpoint, isRoot: communicator.rank == 0))
         if let reason = opened.textUnsupportedReason { throw DataError(opened.path, "\(reason).") }
         return (opened, try ComputingThreads.count(self.threads, communicator))
       }
       try Job.requireSameInputs(opened, nil, communicator)
-      let context = MeasureContext(opened, corpus: nil, communicator: communicator, threads: threads, microBatch: microBatch)
+      let context = MeasureContext(
+        opened, corpus: nil, communicator: communicator, threads: threads, microBatch: microBatch)
       let embedding = try TextEmbedding(ofTextsIn: input, try inputChoice(), feature: feature, context)
       guard communicator.rank == 0 else { return }
       try EmbeddingFile.write(embedding, to: output)
@@ -63,7 +71,9 @@ struct Embed: ComputingCommand {
 
   /// What can be known to fail before anything is computed.
   private func check() throws {
-    guard (1...4096).contains(microBatch) else { throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...4096.") }
+    guard (1...4096).contains(microBatch) else {
+      throw ConfigurationError("--micro-batch", is: microBatch, rule: "it must lie in 1...4096.")
+    }
     _ = try inputChoice()
     try EmbeddingFile.check(output)
   }

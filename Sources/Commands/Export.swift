@@ -33,12 +33,16 @@ struct Export: SerialCommand {
     let state = checkpoint.state
     let run = try MeasuredModel.run(of: checkpoint.path)
     var measures = [("training steps", "\(state.step)"), ("tokens seen", "\(state.tokensSeen)")]
-    if let best = state.bestValidationLoss { measures.append(("best validation loss (nats)", String(format: "%.4f", best))) }
+    if let best = state.bestValidationLoss {
+      measures.append(("best validation loss (nats)", String(format: "%.4f", best)))
+    }
     let layers = configuration.numLayers == 1 ? "1 layer" : "\(configuration.numLayers) layers"
     let card = ModelCard(
       title: title ?? URL(fileURLWithPath: model).lastPathComponent, family: family, tags: [state.objective],
-      summary: "A \(family.architecture) of \(layers) and width \(configuration.hiddenSize), pretrained with the objective `\(state.objective)`.",
-      data: data(state, run), command: "lockstep train config.toml", configuration: run.map(Self.published), metrics: measures,
+      summary:
+        "A \(family.architecture) of \(layers) and width \(configuration.hiddenSize), pretrained with the objective `\(state.objective)`.",
+      data: data(state, run), command: "lockstep train config.toml", configuration: run.map(Self.published),
+      metrics: measures,
       limits: "A pretrained model without alignment or safety training; it repeats what its corpus says.")
     try CheckpointExport.export(checkpoint, to: target, format: dtype == .bf16 ? .bfloat16 : .float32, card: card)
     try StandardOutput.line("wrote \(printableName(target))")
@@ -50,9 +54,13 @@ struct Export: SerialCommand {
     guard let folder = run?.data.corpus else { return "\(seen) of a corpus that is not recorded here." }
     let name = "`\(URL(fileURLWithPath: folder).lastPathComponent)`"
     let content = state.dataHash.isEmpty ? "" : " (content \(state.dataHash.prefix(12)))"
-    guard let corpus = try? Corpus(folder), corpus.manifest.contentHash == state.dataHash else { return "\(seen) of the corpus \(name)\(content)." }
+    guard let corpus = try? Corpus(folder), corpus.manifest.contentHash == state.dataHash else {
+      return "\(seen) of the corpus \(name)\(content)."
+    }
     let (train, files) = (corpus.manifest.train, corpus.manifest.sources)
-    let sources = files.prefix(5).map { "`\($0.name)`" }.joined(separator: ", ") + (files.count > 5 ? " and \(files.count - 5) more files" : "")
+    let sources =
+      files.prefix(5).map { "`\($0.name)`" }.joined(separator: ", ")
+      + (files.count > 5 ? " and \(files.count - 5) more files" : "")
     return """
       \(seen) of the corpus \(name)\(content), whose training split has \(train.reduce(0) { $0 + $1.documents }) documents and \
       \(train.reduce(0) { $0 + $1.tokens }) tokens of a vocabulary of \(corpus.vocabulary.size), made from \(sources).

@@ -30,15 +30,19 @@ struct Fill: ComputingCommand, SerialCommand {
   func run() throws {
     BLAS.useOneThread()
     flushDenormals()
-    guard (1...100_000).contains(top) else { throw ConfigurationError("--top", is: top, rule: "it must lie in 1...100000.") }
+    guard (1...100_000).contains(top) else {
+      throw ConfigurationError("--top", is: top, rule: "it must lie in 1...100000.")
+    }
     let loaded = try LoadedModel(model, checkpoint: choice.checkpoint)
     let vocabulary = loaded.tokenizer.vocabulary
-    guard loaded.configuration.prediction == .same, loaded.configuration.head == .vocabulary, let mask = vocabulary.mask else {
+    guard loaded.configuration.prediction == .same, loaded.configuration.head == .vocabulary, let mask = vocabulary.mask
+    else {
       throw ConfigurationError(model, "holds no masked model; lockstep generate continues a text with a causal one.")
     }
     if let note = loaded.tokenizer.noteOnBlank(beforeMaskIn: text) { StandardError.write("note: \(note)\n") }
     let ids = framed(loaded.tokenizer.encode(withMasks: text), vocabulary)
-    let filled = try MaskFiller(loaded.transformer, loaded.parameters).fill(ids, mask: mask, top: top, vocabulary: vocabulary.size)
+    let filled = try MaskFiller(loaded.transformer, loaded.parameters).fill(
+      ids, mask: mask, top: top, vocabulary: vocabulary.size)
     let rows = filled.map { mask in
       Row(
         position: mask.position,
@@ -50,7 +54,8 @@ struct Fill: ComputingCommand, SerialCommand {
     for (index, row) in rows.enumerated() {
       try StandardOutput.line("[MASK] \(index + 1)")
       for candidate in row.candidates {
-        try StandardOutput.line(String(format: "  %6.2f %%  ", 100 * candidate.probability) + candidate.token.debugDescription)
+        try StandardOutput.line(
+          String(format: "  %6.2f %%  ", 100 * candidate.probability) + candidate.token.debugDescription)
       }
     }
   }

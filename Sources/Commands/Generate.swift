@@ -23,14 +23,19 @@ struct Generate: ComputingCommand, SerialCommand {
   @OptionGroup var choice: CheckpointOption
   @Option(parsing: .unconditional, help: "The text to continue; - reads standard input.") var prompt = ""
   @Option(parsing: .unconditional, help: "The most tokens to add.") var tokens = 200
-  @Option(parsing: .unconditional, help: "0 always takes the most likely token; higher is more varied.") var temperature = 0.8
+  @Option(parsing: .unconditional, help: "0 always takes the most likely token; higher is more varied.")
+  var temperature = 0.8
   @Option(parsing: .unconditional, help: "Choose among the k most likely tokens only; 0 for all.") var topK = 0
-  @Option(parsing: .unconditional, help: "Choose among the most likely tokens that together reach this probability.") var topP = 0.95
-  @Option(parsing: .unconditional, help: "A whole number from 0; the same seed gives the same text.") var seed: UInt64 = 1
+  @Option(parsing: .unconditional, help: "Choose among the most likely tokens that together reach this probability.")
+  var topP = 0.95
+  @Option(parsing: .unconditional, help: "A whole number from 0; the same seed gives the same text.") var seed: UInt64 =
+    1
   @Option(parsing: .unconditional, help: "Number of continuations.") var samples = 1
-  @Option(parsing: .unconditional, help: "Masked models: left-to-right, or confidence (the most certain positions first).")
+  @Option(
+    parsing: .unconditional, help: "Masked models: left-to-right, or confidence (the most certain positions first).")
   var order: MaskedTextGenerator.Order?
-  @Option(parsing: .unconditional, help: "Masked models by confidence: forward passes; 0 for one per token.") var passes = 0
+  @Option(parsing: .unconditional, help: "Masked models by confidence: forward passes; 0 for one per token.")
+  var passes = 0
   @Flag(help: "Continue past the end-of-document token.") var ignoreEnd = false
   @Flag(help: "JSON with the token ids instead of text: an object, or an array for several samples.") var json = false
 
@@ -46,10 +51,14 @@ struct Generate: ComputingCommand, SerialCommand {
     let samplers = try checkedSamplers()
     let text = prompt == "-" ? try StandardInput.bytes() : Array(prompt.utf8)
     let loaded = try LoadedModel(model, checkpoint: choice.checkpoint)
-    if let note = loaded.tokenizer.noteOnBlank(endOf: String(decoding: text, as: UTF8.self)) { StandardError.write("warning: \(note)\n") }
+    if let note = loaded.tokenizer.noteOnBlank(endOf: String(decoding: text, as: UTF8.self)) {
+      StandardError.write("warning: \(note)\n")
+    }
     if loaded.configuration.prediction == .next {
       guard order == nil, passes == 0 else {
-        throw ConfigurationError(order == nil ? "--passes" : "--order", "is for masked models, and \(model) is a causal one, which writes from left to right.")
+        throw ConfigurationError(
+          order == nil ? "--passes" : "--order",
+          "is for masked models, and \(model) is a causal one, which writes from left to right.")
       }
       try continueText(text, loaded, samplers)
     } else {
@@ -59,13 +68,20 @@ struct Generate: ComputingCommand, SerialCommand {
 
   /// One for each sample. - Throws: `ConfigurationError` for any option out of range, before anything is read.
   private func checkedSamplers() throws(ConfigurationError) -> [TokenSampler] {
-    guard (0...1_000_000).contains(tokens) else { throw ConfigurationError("--tokens", is: tokens, rule: "it must lie in 0...1000000.") }
-    guard (1...10_000).contains(samples) else { throw ConfigurationError("--samples", is: samples, rule: "it must lie in 1...10000.") }
-    guard passes >= 0 else { throw ConfigurationError("--passes", is: passes, rule: "it must be 0 (one per token) or more.") }
+    guard (0...1_000_000).contains(tokens) else {
+      throw ConfigurationError("--tokens", is: tokens, rule: "it must lie in 0...1000000.")
+    }
+    guard (1...10_000).contains(samples) else {
+      throw ConfigurationError("--samples", is: samples, rule: "it must lie in 1...10000.")
+    }
+    guard passes >= 0 else {
+      throw ConfigurationError("--passes", is: passes, rule: "it must be 0 (one per token) or more.")
+    }
     var samplers: [TokenSampler] = []
     for index in 0..<samples {
       samplers.append(
-        TokenSampler(try SamplingOptions(temperature: temperature, topK: topK, topP: topP, seed: seed &+ UInt64(index))))
+        TokenSampler(try SamplingOptions(temperature: temperature, topK: topK, topP: topP, seed: seed &+ UInt64(index)))
+      )
     }
     return samplers
   }
@@ -74,14 +90,20 @@ struct Generate: ComputingCommand, SerialCommand {
     let vocabulary = loaded.tokenizer.vocabulary
     var ids = loaded.tokenizer.encode(text)
     if ids.isEmpty, let start = vocabulary.bos ?? vocabulary.endOfDocument { ids = [start] }
-    guard !ids.isEmpty else { throw ConfigurationError("--prompt", "is empty, and the tokeniser has no [BOS] to begin with.") }
+    guard !ids.isEmpty else {
+      throw ConfigurationError("--prompt", "is empty, and the tokeniser has no [BOS] to begin with.")
+    }
     let context = loaded.configuration.maxPosition
     if ids.count > context {
-      StandardError.write("warning: the prompt has \(ids.count) tokens and the model reads \(context): it sees the last \(context) only.\n")
+      StandardError.write(
+        "warning: the prompt has \(ids.count) tokens and the model reads \(context): it sees the last \(context) only.\n"
+      )
     }
     let stop = vocabulary.endOfDocument
-    let excluded = Set(vocabulary.special).subtracting(stop.map { [$0] } ?? []).union(ignoreEnd ? stop.map { [$0] } ?? [] : [])
-      .union(loaded.emptyRows)
+    let excluded = Set(vocabulary.special).subtracting(stop.map { [$0] } ?? []).union(
+      ignoreEnd ? stop.map { [$0] } ?? [] : []
+    )
+    .union(loaded.emptyRows)
     let generator = TextGenerator(loaded.transformer, loaded.parameters)
     var all: [Sample] = []
     for (index, sampler) in samplers.enumerated() {
@@ -90,7 +112,8 @@ struct Generate: ComputingCommand, SerialCommand {
         if samples > 1 { try StandardOutput.line("--- sample \(index + 1)") }
         try shown.write(text)
       }
-      let added = try generator.generate(ids, count: tokens, sampler, stop: ignoreEnd ? nil : stop, excluding: excluded) { token in
+      let added = try generator.generate(ids, count: tokens, sampler, stop: ignoreEnd ? nil : stop, excluding: excluded)
+      { token in
         if !json { try shown.write(streamed.bytes(of: token)) }
         return true
       }
@@ -103,19 +126,33 @@ struct Generate: ComputingCommand, SerialCommand {
   private func fillMasks(behind text: [UInt8], _ loaded: LoadedModel, _ samplers: [TokenSampler]) throws {
     let vocabulary = loaded.tokenizer.vocabulary
     guard let mask = vocabulary.mask, loaded.transformer.head != nil else {
-      throw ConfigurationError(model, "holds a bidirectional model without [MASK] or without a vocabulary head; it cannot write text.")
+      throw ConfigurationError(
+        model, "holds a bidirectional model without [MASK] or without a vocabulary head; it cannot write text.")
     }
     let start = loaded.tokenizer.encode(text)
     let frame = try MeasuredModel.framing(of: loaded, vocabulary: vocabulary) == .clsSep
     let room = loaded.configuration.maxPosition - start.count - (frame ? 2 : 0)
-    guard room > 0 else { throw ConfigurationError("--prompt", is: "\(start.count) tokens long", rule: "the model reads \(loaded.configuration.maxPosition), frame included.") }
+    guard room > 0 else {
+      throw ConfigurationError(
+        "--prompt", is: "\(start.count) tokens long",
+        rule: "the model reads \(loaded.configuration.maxPosition), frame included.")
+    }
     let masks = [Int32](repeating: mask, count: min(tokens, room))
-    if masks.count < tokens { StandardError.write("note: a masked model writes inside its context; \(masks.count) tokens fit.\n") }
-    let framed = (frame ? [vocabulary.cls].compactMap { $0 } : []) + start + masks + (frame ? [vocabulary.sep].compactMap { $0 } : [])
+    if masks.count < tokens {
+      StandardError.write("note: a masked model writes inside its context; \(masks.count) tokens fit.\n")
+    }
+    let framed =
+      (frame ? [vocabulary.cls].compactMap { $0 } : []) + start + masks
+      + (frame ? [vocabulary.sep].compactMap { $0 } : [])
     let generator = MaskedTextGenerator(loaded.transformer, loaded.parameters)
     var all: [Sample] = []
     for (index, sampler) in samplers.enumerated() {
-      let filled = masks.isEmpty ? framed : try generator.fill(framed, mask: mask, order: order ?? .leftToRight, passes: passes, sampler, excluding: Set(vocabulary.special).union(loaded.emptyRows))
+      let filled =
+        masks.isEmpty
+        ? framed
+        : try generator.fill(
+          framed, mask: mask, order: order ?? .leftToRight, passes: passes, sampler,
+          excluding: Set(vocabulary.special).union(loaded.emptyRows))
       let added = Array(filled[(start.count + (frame ? 1 : 0))...].prefix(masks.count))
       if json {
         all.append(sample(text, added, loaded.tokenizer))

@@ -25,17 +25,23 @@ struct Inspect: SerialCommand {
       """)
 
   @Argument(help: "The folder or file.") var path: String
-  @Flag(help: "Do not read every byte of a corpus: headers and sizes only, and of a run's samples the order only.") var quick = false
-  @Option(parsing: .unconditional, help: "Where the corpus of a run is now; by default where its configuration says.") var corpus: String?
-  @Option(parsing: .unconditional, help: "Of a run: show a micro-batch of this step, numbered as in metrics.jsonl.") var batch: Int?
-  @Option(parsing: .unconditional, help: "Which micro-batch of the step, from 0; by default the first.") var microBatch: Int?
+  @Flag(help: "Do not read every byte of a corpus: headers and sizes only, and of a run's samples the order only.")
+  var quick = false
+  @Option(parsing: .unconditional, help: "Where the corpus of a run is now; by default where its configuration says.")
+  var corpus: String?
+  @Option(parsing: .unconditional, help: "Of a run: show a micro-batch of this step, numbered as in metrics.jsonl.")
+  var batch: Int?
+  @Option(parsing: .unconditional, help: "Which micro-batch of the step, from 0; by default the first.") var microBatch:
+    Int?
   @OptionGroup var choice: CheckpointOption
   @Flag(help: "JSON instead of lines.") var json = false
 
   private var lastName: String { URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent }
 
   func run() throws {
-    guard FileManager.default.fileExists(atPath: path) else { throw DataError(path, "does not exist.", remedy: "Check the path.") }
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw DataError(path, "does not exist.", remedy: "Check the path.")
+    }
     func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path + "/" + name) }
     if batch != nil || microBatch != nil {
       try showBatch()
@@ -46,10 +52,14 @@ struct Inspect: SerialCommand {
     } else if has("checkpoints") {
       let run = try RunInspection(path, corpus: corpus, quick: quick)
       try show(run, lines: run.lines, intact: run.isIntact, unread: run.summary.checkpoints.contains(where: \.isUnread))
-    } else if !has("state.json"), has("config.json"), has("model.safetensors"), RunFolder.step(ofCheckpointNamed: lastName) == nil {
+    } else if !has("state.json"), has("config.json"), has("model.safetensors"),
+      RunFolder.step(ofCheckpointNamed: lastName) == nil
+    {
       let tensors = try SafetensorsFile(path + "/model.safetensors").tensors
       let count = tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
-      let lines = ["a folder for Hugging Face tools, no checkpoint: \(counted(tensors.count, "tensor")), \(counted(count, "parameter"))"]
+      let lines = [
+        "a folder for Hugging Face tools, no checkpoint: \(counted(tensors.count, "tensor")), \(counted(count, "parameter"))"
+      ]
       try show(tensors, lines: lines + tensors.map { "  \($0.name) \($0.format) \($0.shape)" }, intact: true)
     } else if has("state.json") || has("model.safetensors") {
       let summary = CheckpointSummary(of: path)
@@ -69,7 +79,9 @@ struct Inspect: SerialCommand {
     guard let batch else { throw ConfigurationError("--micro-batch", "belongs to a step; name one with --batch.") }
     let folder = RunFolder(path)
     guard let text = try folder.configuration() else {
-      throw DataError(path, "is not a run folder: it has no config.toml.", remedy: "Name a folder that lockstep train made, such as runs/quickstart.")
+      throw DataError(
+        path, "is not a run folder: it has no config.toml.",
+        remedy: "Name a folder that lockstep train made, such as runs/quickstart.")
     }
     var configuration = try RunConfiguration(toml: text, place: folder.configurationPath)
     if let corpus { configuration.data.corpus = corpus }

@@ -32,7 +32,9 @@ struct RunInspection: Encodable {
     do { configuration = try RunConfiguration(toml: text, place: folder.configurationPath) } catch {
       let problem = error.description.split(separator: "\n").joined(separator: " ")
       configurationProblem = problem
-      (samples, note) = (nil, "samples: config.toml is DAMAGED: \(problem) lockstep train with the same configuration writes it again")
+      (samples, note) = (
+        nil, "samples: config.toml is DAMAGED: \(problem) lockstep train with the same configuration writes it again"
+      )
       return
     }
     configurationProblem = nil
@@ -53,14 +55,20 @@ struct RunInspection: Encodable {
 
   /// Of the newest checkpoint that has one.
   private static func dataHash(_ folder: RunFolder) throws -> String? {
-    try folder.steps().reversed().lazy.compactMap { try? Checkpoint(opening: folder.checkpointPath(step: $0)).state.dataHash }
-      .first { !$0.isEmpty }
+    try folder.steps().reversed().lazy.compactMap {
+      try? Checkpoint(opening: folder.checkpointPath(step: $0)).state.dataHash
+    }
+    .first { !$0.isEmpty }
   }
 
   var isIntact: Bool {
-    configurationProblem == nil && summary.problems.isEmpty && summary.checkpoints.allSatisfy(\.isIntact) && samples?.holds != false && samples?.failures.isEmpty != false
+    configurationProblem == nil && summary.problems.isEmpty && summary.checkpoints.allSatisfy(\.isIntact)
+      && samples?.holds != false && samples?.failures.isEmpty != false
   }
-  var lines: [String] { summary.lines + (RecordedKernel.line(kernels).map { ["  \($0)"] } ?? []) + (samples?.lines ?? []) + (note.map { [$0] } ?? []) }
+  var lines: [String] {
+    summary.lines + (RecordedKernel.line(kernels).map { ["  \($0)"] } ?? []) + (samples?.lines ?? [])
+      + (note.map { [$0] } ?? [])
+  }
 
   private enum Key: String, CodingKey { case kernels, samples, configurationProblem }
 
@@ -79,7 +87,9 @@ enum ExpectedTokens {
   static func read(_ configuration: RunConfiguration, wanted: String?) throws -> [UInt64] {
     let corpus = try Corpus(configuration.data.corpus)
     guard wanted == nil || corpus.manifest.contentHash == wanted else {
-      throw DataError(configuration.data.corpus, "holds other data than the run was trained on.", remedy: "Name the corpus with --corpus.")
+      throw DataError(
+        configuration.data.corpus, "holds other data than the run was trained on.",
+        remedy: "Name the corpus with --corpus.")
     }
     return try SampleProof.tokenDigests(CorpusInputs.training(corpus, configuration, order: .sequential))
   }

@@ -2,8 +2,8 @@ import Comparison
 import Glibc
 import Synchronization
 
-/// A signal that asks a command to stop: what it has begun is removed first, then the process ends by that signal. A second signal ends it
-/// at once.
+/// A signal that asks a command to stop: what it has begun is removed first, then the process ends by that signal. A
+/// second signal ends it at once.
 struct Interruption: Error {
   private static let received = Atomic<Int32>(0)
   private static let numbers = [SIGINT, SIGTERM, SIGHUP]
@@ -13,7 +13,11 @@ struct Interruption: Error {
     for number in numbers {
       var action = sigaction()
       sigaction(number, nil, &action)
-      if action.__sigaction_handler.sa_handler.map({ unsafeBitCast($0, to: Int.self) }) == unsafeBitCast(SIG_IGN, to: Int.self) { continue }
+      if action.__sigaction_handler.sa_handler.map({ unsafeBitCast($0, to: Int.self) })
+        == unsafeBitCast(SIG_IGN, to: Int.self)
+      {
+        continue
+      }
       action = sigaction()
       action.__sigaction_handler.sa_handler = { number in Interruption.received.store(number, ordering: .relaxed) }
       action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))

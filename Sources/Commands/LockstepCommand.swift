@@ -10,7 +10,8 @@ import Storage
 public struct LockstepCommand: ParsableCommand {
   public static let configuration = CommandConfiguration(
     commandName: "lockstep",
-    abstract: "Pretrains transformers with masked and autoregressive objectives on clusters of ordinary Linux machines.",
+    abstract:
+      "Pretrains transformers with masked and autoregressive objectives on clusters of ordinary Linux machines.",
     discussion: """
       Under mpirun every command that computes uses all ranks; without it, one. Exit codes: 0 done, 2 usage or configuration, \
       3 data, 4 replicas or a replay diverged, 5 input or output failed, 6 a gradient is not finite, 7 a rank stalled, 8 another process \
@@ -20,7 +21,8 @@ public struct LockstepCommand: ParsableCommand {
       Example: lockstep prepare --input book.txt --output corpora/book --validation-tail 0.1 && mpirun -n 2 lockstep train configs/quickstart.toml
       """,
     subcommands: [
-      Prepare.self, Train.self, Evaluate.self, Compare.self, Generate.self, Fill.self, Embed.self, Inspect.self, Replay.self, Export.self, Objectives.self, Benchmark.self,
+      Prepare.self, Train.self, Evaluate.self, Compare.self, Generate.self, Fill.self, Embed.self, Inspect.self,
+      Replay.self, Export.self, Objectives.self, Benchmark.self,
       Doctor.self,
     ])
 

@@ -23,9 +23,12 @@ struct Objectives: SerialCommand {
   func run() throws {
     let rows = ObjectiveRegistry.entries.map { entry in
       Row(
-        name: entry.name, summary: entry.summary, paper: entry.paper, attentionMask: entry.defaultRequirements.attentionMask.rawValue,
+        name: entry.name, summary: entry.summary, paper: entry.paper,
+        attentionMask: entry.defaultRequirements.attentionMask.rawValue,
         options: Dictionary(
-          uniqueKeysWithValues: optionProperties(entry.defaultOptions).map { (snakeCase($0.name), optionText($0.value)) }))
+          uniqueKeysWithValues: optionProperties(entry.defaultOptions).map {
+            (snakeCase($0.name), optionText($0.value))
+          }))
     }
     if json { return try StandardOutput.line(prettyJSON(rows)) }
     for row in rows {
@@ -43,8 +46,8 @@ func optionText(_ value: Any) -> String {
   return (value as? any RawRepresentable).map { raw($0) } ?? "\(value)"
 }
 
-/// JSON as every command with `--json` prints it: keys sorted, indented. JSON has no number for what is not finite: those are the texts
-/// "NaN", "Infinity" and "-Infinity", so that one broken number does not cost the others.
+/// JSON as every command with `--json` prints it: keys sorted, indented. JSON has no number for what is not finite:
+/// those are the texts "NaN", "Infinity" and "-Infinity", so that one broken number does not cost the others.
 func prettyJSON(_ value: some Encodable) throws -> String {
   let text = String(decoding: try JSONEncoder.snakeCase(pretty: true).encode(value), as: UTF8.self)
   return text.unicodeScalars.contains(where: commandsTerminals) ? escaped(text) : text

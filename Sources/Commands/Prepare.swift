@@ -20,39 +20,63 @@ struct Prepare: ParsableCommand {
         zcat dump.gz | lockstep prepare --input - --documents lines --output corpora/dump
       """)
 
-  @Option(parsing: .unconditionalSingleValue, help: "A file, a folder, or - for standard input; may be repeated.") var input: [String] = []
+  @Option(parsing: .unconditionalSingleValue, help: "A file, a folder, or - for standard input; may be repeated.")
+  var input: [String] = []
   @Option(
     parsing: .unconditional,
-    help: "In place of --input, numbers: a safetensors file with a tensor values [records, channels, …], optionally observed of its shape, and fields [records, …].")
+    help:
+      "In place of --input, numbers: a safetensors file with a tensor values [records, channels, …], optionally observed of its shape, and fields [records, …]."
+  )
   var values: String?
   @Option(parsing: .unconditional, help: "The same for validation.") var validationValues: String?
-  @Option(parsing: .unconditional, help: "What a position of a record of numbers is: patches, frames, steps, points or nodes.") var unit: DataShape.Unit?
+  @Option(
+    parsing: .unconditional, help: "What a position of a record of numbers is: patches, frames, steps, points or nodes."
+  ) var unit: DataShape.Unit?
   @Option(
     parsing: .unconditionalSingleValue,
-    help: "Files to leave out of folders: a pattern for names (drafts, *.bak) or, with a slash, for paths below the input; may be repeated.")
+    help:
+      "Files to leave out of folders: a pattern for names (drafts, *.bak) or, with a slash, for paths below the input; may be repeated."
+  )
   var exclude: [String] = []
   @Option(parsing: .unconditional, help: "The corpus folder to write.") var output: String
-  @Option(parsing: .unconditional, help: "Train a byte-level BPE of this many ids on the corpus. Without it and --tokenizer, bytes are the tokens.")
+  @Option(
+    parsing: .unconditional,
+    help: "Train a byte-level BPE of this many ids on the corpus. Without it and --tokenizer, bytes are the tokens.")
   var vocabulary: Int?
   @Flag(help: "Every word between white space is a token, with ids by frequency: for sets of names.") var words = false
-  @Option(parsing: .unconditional, help: "An existing tokeniser: a Hugging Face folder, tokenizer.json, or vocab.txt.") var tokenizer: String?
-  @Flag(help: "Give the tokeniser of --tokenizer the [PAD] and [MASK] it lacks, which masked objectives need; the embedding of an imported model then grows.")
+  @Option(parsing: .unconditional, help: "An existing tokeniser: a Hugging Face folder, tokenizer.json, or vocab.txt.")
+  var tokenizer: String?
+  @Flag(
+    help:
+      "Give the tokeniser of --tokenizer the [PAD] and [MASK] it lacks, which masked objectives need; the embedding of an imported model then grows."
+  )
   var addTokens = false
-  @Flag(help: "Special tokens written in the texts, such as <|endoftext|>, are those tokens; without it they are text.") var specialTokens = false
+  @Flag(help: "Special tokens written in the texts, such as <|endoftext|>, are those tokens; without it they are text.")
+  var specialTokens = false
   @Option(parsing: .unconditional, help: "auto (by ending), text, jsonl, csv or tsv.") var format = Format.auto
   @Option(
     parsing: .unconditional,
-    help: "How plain text is cut: file (one document per file), blank-lines, lines, or separator:TEXT for lines that hold TEXT alone.")
+    help:
+      "How plain text is cut: file (one document per file), blank-lines, lines, or separator:TEXT for lines that hold TEXT alone."
+  )
   var documents = "file"
-  @Option(parsing: .unconditional, help: "The field of JSON lines that holds the text; by default text.") var field: String?
-  @Option(parsing: .unconditionalSingleValue, help: "A column of a table, by name or number from 1; may be repeated.") var column: [String] = []
-  @Option(parsing: .unconditional, help: "Separator of the columns of tables with any file extension: tab, comma, semicolon, bar, space, colon, or a character.")
+  @Option(parsing: .unconditional, help: "The field of JSON lines that holds the text; by default text.") var field:
+    String?
+  @Option(parsing: .unconditionalSingleValue, help: "A column of a table, by name or number from 1; may be repeated.")
+  var column: [String] = []
+  @Option(
+    parsing: .unconditional,
+    help:
+      "Separator of the columns of tables with any file extension: tab, comma, semicolon, bar, space, colon, or a character."
+  )
   var separator: String?
   @Flag(help: "Tables have no header row.") var noHeader = false
-  @Option(parsing: .unconditional, help: "Share of documents, chosen by their content, for validation.") var validationFraction: Double?
+  @Option(parsing: .unconditional, help: "Share of documents, chosen by their content, for validation.")
+  var validationFraction: Double?
   @Option(parsing: .unconditional, help: "Share of the text, from its end, for validation.") var validationTail: Double?
   @Option(parsing: .unconditional, help: "Tokens per shard.") var shardTokens = 1 << 26
-  @Option(parsing: .unconditional, help: "Threads; the shards do not depend on it.") var threads = ProcessInfo.processInfo.activeProcessorCount
+  @Option(parsing: .unconditional, help: "Threads; the shards do not depend on it.") var threads = ProcessInfo
+    .processInfo.activeProcessorCount
   @Flag(help: "Replace a corpus that was made from other inputs or options.") var force = false
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case auto, text, jsonl, csv, tsv }
@@ -65,7 +89,9 @@ struct Prepare: ParsableCommand {
       throw ConfigurationError("prepare", "runs on one host with threads of its own; start it without mpirun.")
     }
     if let values { return try prepareValues(values) }
-    guard !input.isEmpty else { throw ConfigurationError("--input", "is missing; name a file or a folder of text, or numbers with --values.") }
+    guard !input.isEmpty else {
+      throw ConfigurationError("--input", "is missing; name a file or a folder of text, or numbers with --values.")
+    }
     let choice = try choice()
     var options = PreparationOptions(
       format: choice, split: try split(), shardTokens: shardTokens, threads: threads, force: force, exclude: exclude)
@@ -85,7 +111,8 @@ struct Prepare: ParsableCommand {
     }
     meter.finish()
     if let vocabulary, outcome.manifest.vocabulary.size < vocabulary {
-      StandardError.write("the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) requested\n")
+      StandardError.write(
+        "the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) requested\n")
     }
     for note in outcome.notes { StandardError.write("\(note)\n") }
     for line in try CorpusInspection(output, verify: false).lines.dropLast() { try StandardOutput.line(line) }
@@ -93,16 +120,20 @@ struct Prepare: ParsableCommand {
 
   private func prepareValues(_ path: String) throws {
     guard input.isEmpty, vocabulary == nil, tokenizer == nil, !words, !addTokens else {
-      throw ConfigurationError("--values", "makes a corpus of numbers; leave out --input and the options of tokenisers.")
+      throw ConfigurationError(
+        "--values", "makes a corpus of numbers; leave out --input and the options of tokenisers.")
     }
-    _ = try ValuePreparation(training: path, validation: validationValues, target: output, unit: unit ?? .patches, force: force).run()
+    _ = try ValuePreparation(
+      training: path, validation: validationValues, target: output, unit: unit ?? .patches, force: force
+    ).run()
     for line in try CorpusInspection(output, verify: false).lines.dropLast() { try StandardOutput.line(line) }
   }
 
   private func plan() throws -> TokenizerPlan {
     if addTokens, tokenizer == nil {
       throw ConfigurationError(
-        "--add-tokens", "adds to the tokeniser of --tokenizer; bytes, --vocabulary and --words have [PAD] and [MASK] already.")
+        "--add-tokens",
+        "adds to the tokeniser of --tokenizer; bytes, --vocabulary and --words have [PAD] and [MASK] already.")
     }
     if words {
       guard vocabulary == nil, tokenizer == nil else {
@@ -124,7 +155,9 @@ struct Prepare: ParsableCommand {
     guard (BytePairTrainer.smallestVocabulary...BytePairTrainer.largestVocabulary).contains(vocabulary) else {
       throw ConfigurationError(
         "--vocabulary", is: vocabulary,
-        rule: "it must lie in \(BytePairTrainer.smallestVocabulary)...\(BytePairTrainer.largestVocabulary): 256 bytes, the special tokens, and merges.")
+        rule:
+          "it must lie in \(BytePairTrainer.smallestVocabulary)...\(BytePairTrainer.largestVocabulary): 256 bytes, the special tokens, and merges."
+      )
     }
     let threads = threads
     return .train(recipe: "bpe \(vocabulary)") { documents in
@@ -139,25 +172,30 @@ struct Prepare: ParsableCommand {
       let nearest = DocumentRule.nearest(documents)
       throw ConfigurationError(
         "--documents", is: "\"\(documents)\"",
-        rule: "it must be file, blank-lines, lines, or separator:TEXT for lines that hold TEXT alone. Did you mean \(nearest)?")
+        rule:
+          "it must be file, blank-lines, lines, or separator:TEXT for lines that hold TEXT alone. Did you mean \(nearest)?"
+      )
     }
-    let table = TableLayout(columns: column.isEmpty ? [.name("text")] : column.map(TableColumn.init), hasHeader: !noHeader)
+    let table = TableLayout(
+      columns: column.isEmpty ? [.name("text")] : column.map(TableColumn.init), hasHeader: !noHeader)
     if let separator {
       guard let separator = TableSeparator(option: separator) else {
         throw ConfigurationError("--separator", is: "\"\(separator)\"", rule: "it must be \(TableSeparator.choices).")
       }
       guard format == .auto else {
-        throw ConfigurationError("--separator", "says that the inputs are tables; leave out --format \(format.rawValue).")
+        throw ConfigurationError(
+          "--separator", "says that the inputs are tables; leave out --format \(format.rawValue).")
       }
       return .all(.table(table, separator))
     }
-    let choice: InputChoice = switch format {
-    case .auto: .byEnding(text: rule, field: field ?? "text", table: table)
-    case .text: .all(.text(rule))
-    case .jsonl: .all(.jsonLines(field: field ?? "text"))
-    case .csv: .all(.csv(table))
-    case .tsv: .all(.tsv(table))
-    }
+    let choice: InputChoice =
+      switch format {
+      case .auto: .byEnding(text: rule, field: field ?? "text", table: table)
+      case .text: .all(.text(rule))
+      case .jsonl: .all(.jsonLines(field: field ?? "text"))
+      case .csv: .all(.csv(table))
+      case .tsv: .all(.tsv(table))
+      }
     try requireUse(of: choice)
     return choice
   }
@@ -165,13 +203,21 @@ struct Prepare: ParsableCommand {
   /// Refuses options for a kind of file that no input is; what a folder or a pipe holds is not known here.
   private func requireUse(of choice: InputChoice) throws(ConfigurationError) {
     var isFolder: ObjCBool = false
-    guard input.allSatisfy({ FileManager.default.fileExists(atPath: $0, isDirectory: &isFolder) && !isFolder.boolValue }) else { return }
+    guard
+      input.allSatisfy({ FileManager.default.fileExists(atPath: $0, isDirectory: &isFolder) && !isFolder.boolValue })
+    else { return }
     let formats = input.map { choice.format(ofFile: $0) }
     if field != nil, !formats.contains(where: { if case .jsonLines = $0 { true } else { false } }) {
-      throw ConfigurationError("--field", "is for JSON lines, and no input is a .jsonl, .ndjson or .json file. Tables have --column; another ending: --format jsonl.")
+      throw ConfigurationError(
+        "--field",
+        "is for JSON lines, and no input is a .jsonl, .ndjson or .json file. Tables have --column; another ending: --format jsonl."
+      )
     }
     if !column.isEmpty, !formats.contains(where: { if case .table = $0 { true } else { false } }) {
-      throw ConfigurationError("--column", "is for tables, and no input is a .csv or .tsv file. JSON lines have --field; another ending: --format or --separator.")
+      throw ConfigurationError(
+        "--column",
+        "is for tables, and no input is a .csv or .tsv file. JSON lines have --field; another ending: --format or --separator."
+      )
     }
   }
 

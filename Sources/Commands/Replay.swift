@@ -13,7 +13,8 @@ import Storage
 
 struct Replay: ComputingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Computes one past step of a run again, sample by sample, and compares it bit for bit with what was recorded.",
+    abstract:
+      "Computes one past step of a run again, sample by sample, and compares it bit for bit with what was recorded.",
     discussion: """
       Example: lockstep replay runs/quickstart --step 68
 
@@ -27,12 +28,18 @@ struct Replay: ComputingCommand {
 
   @Argument(help: "The run folder.") var path: String
   @Option(parsing: .unconditional, help: "The step, as metrics.jsonl and the display number it.") var step: Int?
-  @Option(parsing: .unconditional, help: "Where the corpus is now; by default where the configuration says.") var corpus: String?
-  @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key of [machine]: --set machine.threads=2. May be repeated.") var settings: [String] = []
-  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads: Int?
+  @Option(parsing: .unconditional, help: "Where the corpus is now; by default where the configuration says.")
+  var corpus: String?
+  @Option(
+    name: .customLong("set"), parsing: .unconditionalSingleValue,
+    help: "Overrides a key of [machine]: --set machine.threads=2. May be repeated.") var settings: [String] = []
+  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads:
+    Int?
   @Flag(help: "One JSON object instead of a table.") var json = false
 
-  var continuedRun: (core: String, folder: String)? { RecordedKernel.ofStep(step, in: RunFolder(path)).map { ($0, path) } }
+  var continuedRun: (core: String, folder: String)? {
+    RecordedKernel.ofStep(step, in: RunFolder(path)).map { ($0, path) }
+  }
 
   func run() throws {
     try Job.run(.withoutSettings) { communicator in
@@ -42,12 +49,16 @@ struct Replay: ComputingCommand {
       // A rank may read a large corpus or checkpoint while the others wait.
       communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
       let (past, step) = try choose(communicator)
-      let threads = try Job.collectively(communicator) { try ComputingThreads.count(self.threads ?? configuration.machine.threads, communicator) }
+      let threads = try Job.collectively(communicator) {
+        try ComputingThreads.count(self.threads ?? configuration.machine.threads, communicator)
+      }
       let replay = try Job.collectively(communicator) {
         let inputs = try CorpusInputs.open(configuration, verify: communicator.localRank == 0)
         try past?.requireData(inputs.dataHash, in: configuration.data.corpus)
-        try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(.current, ranksHere: communicator.localSize, savesHere: false)
-        return try Audit.Replay(past, configuration, inputs, communicator: communicator, threads: threads, warn: Self.warn,
+        try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(
+          .current, ranksHere: communicator.localSize, savesHere: false)
+        return try Audit.Replay(
+          past, configuration, inputs, communicator: communicator, threads: threads, warn: Self.warn,
           report: { StandardError.write($0 + "\n") }, meters: communicator.rank == 0 ? .standardError() : nil)
       }
       let (report, matches) = try replay(step: step)
@@ -62,10 +73,13 @@ struct Replay: ComputingCommand {
     let folder = RunFolder(path)
     try Job.collectively(communicator) {
       if let other = settings.first(where: { !$0.hasPrefix("machine.") }) {
-        throw ConfigurationError("--set", is: other, rule: "a replay can change keys of machine only; all others decide the bits.")
+        throw ConfigurationError(
+          "--set", is: other, rule: "a replay can change keys of machine only; all others decide the bits.")
       }
       guard communicator.rank > 0 || FileManager.default.fileExists(atPath: folder.configurationPath) else {
-        throw DataError(path, "is not a run folder: it has no config.toml.", remedy: "Name a folder that lockstep train made, such as runs/quickstart.")
+        throw DataError(
+          path, "is not a run folder: it has no config.toml.",
+          remedy: "Name a folder that lockstep train made, such as runs/quickstart.")
       }
     }
     var configuration = try ConfigurationFile.read(folder.configurationPath, settings: settings, communicator)
@@ -93,12 +107,16 @@ struct Replay: ComputingCommand {
 extension ReplayReport {
   func lines(_ path: String) -> [String] {
     let source = rebuiltFrom == 0 ? "the beginning of the run" : "the checkpoint of step \(rebuiltFrom)"
-    return ["\(printableName(path)), step \(step), rebuilt from \(source)", "loss \(loss)  gradient norm \(gradNorm)  learning rate \(learningRate)", ""]
+    return [
+      "\(printableName(path)), step \(step), rebuilt from \(source)",
+      "loss \(loss)  gradient norm \(gradNorm)  learning rate \(learningRate)", "",
+    ]
       + table + [""] + verdict
   }
 
   private var table: [String] {
-    let names = terms.count == 1 ? ["targets", "loss"] : terms.map { "targets of \($0)" } + terms.map { "loss of \($0)" }
+    let names =
+      terms.count == 1 ? ["targets", "loss"] : terms.map { "targets of \($0)" } + terms.map { "loss of \($0)" }
     var rows = [["micro-batch", "gradient norm", "position", "sample"] + names]
     for batch in microBatches {
       for (i, sample) in batch.samples.enumerated() {
@@ -107,12 +125,17 @@ extension ReplayReport {
           return count > 0 ? String(format: "%.6f", sum / count) : "-"
         }
         rows.append(
-          [i == 0 ? "\(batch.index)" : "", i == 0 ? String(format: "%.6f", batch.gradNorm) : "", "\(sample.position)", "\(sample.index)"]
+          [
+            i == 0 ? "\(batch.index)" : "", i == 0 ? String(format: "%.6f", batch.gradNorm) : "", "\(sample.position)",
+            "\(sample.index)",
+          ]
             + sample.counts.map { $0.map { "\(Int($0.rounded()))" } ?? "-" } + means)
       }
     }
     let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    return rows.map { row in zip(row, widths).map { String(repeating: " ", count: $1 - $0.count) + $0 }.joined(separator: "  ") }
+    return rows.map { row in
+      zip(row, widths).map { String(repeating: " ", count: $1 - $0.count) + $0 }.joined(separator: "  ")
+    }
   }
 
   /// The first few steps and how many there are.

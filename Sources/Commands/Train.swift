@@ -20,37 +20,55 @@ struct Train: ComputingCommand {
       """)
 
   @Argument(help: "The configuration, a TOML file.") var config: String?
-  @Option(name: .customLong("set"), parsing: .unconditionalSingleValue, help: "Overrides a key: --set optimizer.learning_rate=3e-4. May be repeated.") var settings: [String] = []
-  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads: Int?
+  @Option(
+    name: .customLong("set"), parsing: .unconditionalSingleValue,
+    help: "Overrides a key: --set optimizer.learning_rate=3e-4. May be repeated.") var settings: [String] = []
+  @Option(parsing: .unconditional, help: "Computing threads per rank; 0 takes the CPUs this rank may use.") var threads:
+    Int?
   @Flag(help: "Only print the run's folder.") var printFolder = false
-  @Flag(help: "Only print every key of a configuration with its default, range and meaning: docs/configuration.md.") var keys = false
+  @Flag(help: "Only print every key of a configuration with its default, range and meaning: docs/configuration.md.")
+  var keys = false
   @Flag(help: "Only report what the run would need: parameters, memory, disk, time.") var dryRun = false
-  @Flag(help: "Resume although this machine or build computes other bits than the run did so far.") var acceptArithmetic = false
+  @Flag(help: "Resume although this machine or build computes other bits than the run did so far.")
+  var acceptArithmetic = false
 
   var computes: Bool { !printFolder && !keys }
-  var continuedRun: (core: String, folder: String)? { config.flatMap { Commands.continuedRun(of: $0, settings: settings) } }
+  var continuedRun: (core: String, folder: String)? {
+    config.flatMap { Commands.continuedRun(of: $0, settings: settings) }
+  }
 
   func run() throws {
     if keys { return try StandardOutput.write(Keys.markdown()) }
-    guard let config else { throw ConfigurationError("CONFIG", "is missing; name a configuration, such as configs/quickstart.toml.") }
+    guard let config else {
+      throw ConfigurationError("CONFIG", "is missing; name a configuration, such as configs/quickstart.toml.")
+    }
     if printFolder || dryRun { StopRequest.remove() } else { StopRequest.install() }
-    if printFolder { return try StandardOutput.line(RunConfiguration(toml: try ConfigurationFile.text(config), place: config, settings: settings).folder) }
+    if printFolder {
+      return try StandardOutput.line(
+        RunConfiguration(toml: try ConfigurationFile.text(config), place: config, settings: settings).folder)
+    }
     try Job.run(.withoutSettings) { communicator in
       BLAS.useOneThread()
       let configuration = try ConfigurationFile.read(config, settings: settings, communicator)
       try communicator.exchangeHostNames()
       // Before the first step a rank may read a large corpus while the others wait.
       communicator.stallSeconds = configuration.machine.stallSeconds > 0 ? 10 * configuration.machine.stallSeconds : nil
-      let threads = try Job.collectively(communicator) { try ComputingThreads.count(self.threads ?? configuration.machine.threads, communicator) }
-      if communicator.rank == 0, let sentence = try CorpusInputs.uncheckedTokens(configuration) { StandardError.write("warning: \(sentence)\n") }
+      let threads = try Job.collectively(communicator) {
+        try ComputingThreads.count(self.threads ?? configuration.machine.threads, communicator)
+      }
+      if communicator.rank == 0, let sentence = try CorpusInputs.uncheckedTokens(configuration) {
+        StandardError.write("warning: \(sentence)\n")
+      }
       if communicator.rank == 0, !configuration.takenFromInitial.isEmpty {
-        StandardError.write("model from \(configuration.initFrom): \(configuration.takenFromInitial.joined(separator: ", "))\n")
+        StandardError.write(
+          "model from \(configuration.initFrom): \(configuration.takenFromInitial.joined(separator: ", "))\n")
       }
       if dryRun { return try DryRun(configuration, communicator, threads: threads).print() }
       let run = try Job.collectively(communicator) {
         // One rank per host reads all of the corpus once: a flipped bit would train on silently.
         let inputs = try CorpusInputs.open(configuration, verify: communicator.localRank == 0)
-        try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(.current, ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
+        try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(
+          .current, ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
         return try TrainingRun(
           configuration, inputs, communicator: communicator, threads: threads,
           .init(command: CommandLine.arguments, version: Version.number, acceptArithmetic: acceptArithmetic))
@@ -70,7 +88,8 @@ struct Train: ComputingCommand {
         step == run.steps
         ? "\(folder) has finished its \(counted(step, "step")); raise duration to resume from there"
         : "\(folder) is at step \(step), past the \(counted(run.steps, "step")) that duration sets; raise it to resume from there"
-    case .stopped(let step): line = "stopped on request after step \(step), saved in \(folder); run the same command again to resume"
+    case .stopped(let step):
+      line = "stopped on request after step \(step), saved in \(folder); run the same command again to resume"
     }
     if communicator.rank == 0 { StandardError.write(line + "\n") }
     if case .stopped = ending { throw Failure.Reported(code: .again) }

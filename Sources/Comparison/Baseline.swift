@@ -14,8 +14,8 @@ public struct Baseline: Codable, Sendable, Equatable {
   /// The suffix of values that hold the accuracy of the most frequent class.
   static let majority = ".majority_accuracy"
 
-  /// The baselines of a measure's values on labelled text: what the most frequent class gives, and what `bag-of-words` found on the
-  /// same examples.
+  /// The baselines of a measure's values on labelled text: what the most frequent class gives, and what `bag-of-words`
+  /// found on the same examples.
   ///
   /// - Parameters:
   ///   - values: of the measure, of any arm: they agree on what the baselines need.

@@ -26,13 +26,16 @@ public struct ArmPlan: Codable, Sendable, Equatable {
 extension ComparisonFile {
   /// How many steps the budget gives an arm, and what that is in the other units.
   ///
-  /// Predictions a step are the mean over its first steps as seed 1 sees them: a function of the configuration and the data.
+  /// Predictions a step are the mean over its first steps as seed 1 sees them: a function of the configuration and the
+  /// data.
   /// - Throws: errors of the corpus, and `ConfigurationError` when the budget is less than one step.
   public func plan(_ arm: Arm) throws -> ArmPlan {
     do { return try planned(arm) } catch let error as ConfigurationError {
       // What only the corpus or the objective can refuse comes without the arm's name.
       throw ConfigurationError(
-        problems: error.problems.map { $0.key.hasPrefix("budget") ? $0 : .init(key: "arms.\(arm.name).\($0.key)", sentence: $0.sentence) })
+        problems: error.problems.map {
+          $0.key.hasPrefix("budget") ? $0 : .init(key: "arms.\(arm.name).\($0.key)", sentence: $0.sentence)
+        })
     }
   }
 
@@ -43,7 +46,9 @@ extension ComparisonFile {
     let sampled = 8
     let (rows, flops, epochs) = try RunPlan.work(probe, inputs, steps: sampled)
     let perStep = (
-      tokens: Double(probe.batch * probe.model.maxPosition), predictions: rows / Double(sampled), flops: flops / Double(sampled))
+      tokens: Double(probe.batch * probe.model.maxPosition), predictions: rows / Double(sampled),
+      flops: flops / Double(sampled)
+    )
     let exact =
       switch budget.unit {
       case .steps: budget.amount
@@ -54,12 +59,15 @@ extension ComparisonFile {
     guard exact >= 0.5, exact < 1e8 else {
       throw ConfigurationError(
         "budget.\(budget.unit.rawValue)", is: budget.amount,
-        rule: "for arm \(arm.name) that makes \(exact < 1 ? "less than one step" : "more than 100,000,000 steps") of \(perStep.tokens) tokens, \(perStep.predictions) predictions and \(perStep.flops) flops.")
+        rule:
+          "for arm \(arm.name) that makes \(exact < 1 ? "less than one step" : "more than 100,000,000 steps") of \(perStep.tokens) tokens, \(perStep.predictions) predictions and \(perStep.flops) flops."
+      )
     }
     let steps = Int(exact.rounded())
     return ArmPlan(
       arm: arm.name, objective: probe.objective, steps: steps, tokens: Double(steps) * perStep.tokens,
-      predictions: Double(steps) * perStep.predictions, flops: Double(steps) * perStep.flops, parameters: run.parameters,
+      predictions: Double(steps) * perStep.predictions, flops: Double(steps) * perStep.flops,
+      parameters: run.parameters,
       epochs: epochs * Double(steps) / Double(sampled), lossIdentity: try lossIdentity(probe, inputs.dataHash),
       tokenizer: try Corpus(probe.data.corpus).manifest.tokenizerSha256)
   }

@@ -7,13 +7,17 @@ enum CSV {
   /// Quoted where it must be. A text that a spreadsheet would take for a formula gets an apostrophe before it.
   static func cell(_ text: String) -> String {
     var text = text
-    if let first = text.unicodeScalars.first, "=+-@\t\r".unicodeScalars.contains(first), Double(text) == nil { text = "'" + text }
+    if let first = text.unicodeScalars.first, "=+-@\t\r".unicodeScalars.contains(first), Double(text) == nil {
+      text = "'" + text
+    }
     let needsQuotes = text.unicodeScalars.contains { ",\"\n\r".unicodeScalars.contains($0) }
     return needsQuotes ? "\"" + text.replacing("\"", with: "\"\"") + "\"" : text
   }
 
   /// Two cells, empty where there is no interval.
-  static func ends(_ interval: Interval?) -> [String] { interval.map { [number($0.low), number($0.high)] } ?? ["", ""] }
+  static func ends(_ interval: Interval?) -> [String] {
+    interval.map { [number($0.low), number($0.high)] } ?? ["", ""]
+  }
 
   /// The shortest decimals that read back as the same number.
   static func number(_ value: Double) -> String {

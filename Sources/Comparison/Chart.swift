@@ -74,7 +74,9 @@ struct Chart: Figure {
 
   private func draw(_ guide: Guide, _ drawing: inout Drawing, _ x: PlotAxis) {
     let place = x.position(guide.x)
-    drawing.line(place, Self.top, place, Self.bottom, drawing.paint.ink, attributes: " stroke-dasharray=\"4 4\" stroke-opacity=\"0.6\"")
+    drawing.line(
+      place, Self.top, place, Self.bottom, drawing.paint.ink,
+      attributes: " stroke-dasharray=\"4 4\" stroke-opacity=\"0.6\"")
     let turn = "rotate(-90 \(drawing.pixel(place - 5)) \(drawing.pixel(Self.top + 8)))"
     drawing.text(guide.name, place - 5, Self.top + 8, "end", attributes: " transform=\"\(turn)\" font-size=\"11\"")
   }
@@ -96,11 +98,16 @@ struct Chart: Figure {
     }
     for p in shown {
       if !one.isLine {
-        if let bar = p.xInterval { drawing.line(x.position(bar.low), y.position(p.y), x.position(bar.high), y.position(p.y), color, width: 1.4) }
-        if let bar = p.yInterval { drawing.line(x.position(p.x), y.position(bar.low), x.position(p.x), y.position(bar.high), color, width: 1.4) }
+        if let bar = p.xInterval {
+          drawing.line(x.position(bar.low), y.position(p.y), x.position(bar.high), y.position(p.y), color, width: 1.4)
+        }
+        if let bar = p.yInterval {
+          drawing.line(x.position(p.x), y.position(bar.low), x.position(p.x), y.position(bar.high), color, width: 1.4)
+        }
       }
       drawing.circle(
-        x.position(p.x), y.position(p.y), radius: one.isLine ? 2.2 : 4.5, color, title: "\(one.name): \(number(p.x)), \(number(p.y))")
+        x.position(p.x), y.position(p.y), radius: one.isLine ? 2.2 : 4.5, color,
+        title: "\(one.name): \(number(p.x)), \(number(p.y))")
     }
   }
 
@@ -125,7 +132,10 @@ struct Chart: Figure {
     let heading = ["series", xLabel] + (hasX ? ["low", "high"] : []) + [yLabel, "low", "high"]
     return [heading]
       + series.flatMap { one in
-        one.points.map { [one.name, CSV.number($0.x)] + (hasX ? CSV.ends($0.xInterval) : []) + [CSV.number($0.y)] + CSV.ends($0.yInterval) }
+        one.points.map {
+          [one.name, CSV.number($0.x)] + (hasX ? CSV.ends($0.xInterval) : []) + [CSV.number($0.y)]
+            + CSV.ends($0.yInterval)
+        }
       }
       + guides.map { [$0.name, CSV.number($0.x)] + (hasX ? ["", ""] : []) + ["", "", ""] }
   }

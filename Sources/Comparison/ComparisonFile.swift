@@ -71,33 +71,47 @@ public struct ComparisonFile: Sendable {
     let shown = settings.filter { !$0.hasPrefix("folder=") }
     self.text = shown.isEmpty ? text : text + "\n" + shown.map { "# --set \($0)" }.joined(separator: "\n") + "\n"
     guard case .table(var table) = root else { throw ConfigurationError(place, "is not a table.") }
-    if table["arms"] == nil, let section = ["objective", "model", "duration", "optimizer"].first(where: { table[$0] != nil }) {
+    if table["arms"] == nil,
+      let section = ["objective", "model", "duration", "optimizer"].first(where: { table[$0] != nil })
+    {
       throw ConfigurationError(
-        place, "is the configuration of one run, with [\(section)] and no [arms.NAME]; lockstep train runs it. configs/compare/ has comparisons.")
+        place,
+        "is the configuration of one run, with [\(section)] and no [arms.NAME]; lockstep train runs it. configs/compare/ has comparisons."
+      )
     }
     let (shared, own) = (table.removeValue(forKey: "run") ?? .table([:]), table.removeValue(forKey: "arms"))
-    guard case .table = shared else { throw ConfigurationError("run", "is not a table; it holds what all arms share, such as run.model.hidden_size = 64.") }
+    guard case .table = shared else {
+      throw ConfigurationError(
+        "run", "is not a table; it holds what all arms share, such as run.model.hidden_size = 64.")
+    }
     let wanted = table["measures"]
     // What is no measure is named as a whole, not option by option.
-    if case .table(let all)? = wanted { 
+    if case .table(let all)? = wanted {
       let known = all.filter { MeasureRegistry.entry(named: $0.key) != nil }
       table["measures"] = known.isEmpty ? nil : .table(known)
     }
     let reader = ConfigurationReader(.table(table))
     name = reader.string("name", default: "comparison")
     if !isPlainFileName(name) || name.hasPrefix(".") {
-      reader.note("name", "is \"\(name)\"; it names a folder, so it must not be empty, begin with a point, or contain a slash or a control character.")
+      reader.note(
+        "name",
+        "is \"\(name)\"; it names a folder, so it must not be empty, begin with a point, or contain a slash or a control character."
+      )
     }
     folder = reader.string("folder", default: "comparisons")
     let corpus = reader.string("corpus", default: "")
     seeds = Array(1...max(1, reader.integer("seeds", default: 5, in: 1...1000)))
     budget = Self.budget(reader)
     split = reader.string("split", default: "validation")
-    if !["train", "validation"].contains(split) { reader.note("split", "is \"\(split)\"; it must be train or validation.") }
+    if !["train", "validation"].contains(split) {
+      reader.note("split", "is \"\(split)\"; it must be train or validation.")
+    }
     microBatch = reader.integer("micro_batch", default: 8, in: 1...100_000)
     let reference = reader.string("reference", default: "")
     let pairs = reader.string("pairs", default: "auto")
-    if !["auto", "all", "reference"].contains(pairs) { reader.note("pairs", "is \"\(pairs)\"; it must be one of auto, all, reference.") }
+    if !["auto", "all", "reference"].contains(pairs) {
+      reader.note("pairs", "is \"\(pairs)\"; it must be one of auto, all, reference.")
+    }
     measures = Self.measures(wanted, reader)
     arms = Self.arms(own, shared: shared, reference: reference, corpus: corpus, runs: "\(folder)/\(name)/runs", reader)
     // Of nine arms there are 36 pairs, of which two would look resolved by chance.
@@ -120,20 +134,29 @@ public struct ComparisonFile: Sendable {
     let given = Budget.Unit.allCases.filter { reader.find("budget.\($0.rawValue)") != nil }
     if given.count != 1 {
       let found = given.isEmpty ? "is missing" : "has \(given.map(\.rawValue).joined(separator: " and "))"
-      reader.note("budget", "\(found); give one of \(Budget.Unit.allCases.map { "budget.\($0.rawValue)" }.joined(separator: ", ")).")
+      reader.note(
+        "budget",
+        "\(found); give one of \(Budget.Unit.allCases.map { "budget.\($0.rawValue)" }.joined(separator: ", ")).")
     }
     for unit in given.dropFirst() { _ = reader.number("budget.\(unit.rawValue)", default: 1) }
     guard let unit = given.first else { return Budget(unit: .steps, amount: 1) }
     return Budget(unit: unit, amount: reader.number("budget.\(unit.rawValue)", default: 1, in: 1...1e24))
   }
 
-  private static func measures(_ wanted: ConfigurationNode?, _ reader: ConfigurationReader) -> [(entry: MeasureEntry, measure: any Measure, options: ConfigurationNode)] {
+  private static func measures(_ wanted: ConfigurationNode?, _ reader: ConfigurationReader) -> [(
+    entry: MeasureEntry, measure: any Measure, options: ConfigurationNode
+  )] {
     guard case .table(let table)? = wanted, !table.isEmpty else {
-      reader.note("measures", "is missing; give sections such as [measures.loss] and [measures.left-to-right]; lockstep evaluate --list names all.")
+      reader.note(
+        "measures",
+        "is missing; give sections such as [measures.loss] and [measures.left-to-right]; lockstep evaluate --list names all."
+      )
       return []
     }
     for name in table.keys.sorted() where MeasureRegistry.entry(named: name) == nil {
-      reader.note("measures.\(name)", "is not a measure; there are \(MeasureRegistry.entries.map(\.name).joined(separator: ", ")).")
+      reader.note(
+        "measures.\(name)",
+        "is not a measure; there are \(MeasureRegistry.entries.map(\.name).joined(separator: ", ")).")
     }
     return MeasureRegistry.entries.compactMap { entry in
       guard let options = table[entry.name], let measure = entry.read(reader) else { return nil }
@@ -144,41 +167,54 @@ public struct ComparisonFile: Sendable {
   // MARK: - Arms
 
   private static func arms(
-    _ own: ConfigurationNode?, shared: ConfigurationNode, reference: String, corpus: String, runs: String, _ reader: ConfigurationReader
+    _ own: ConfigurationNode?, shared: ConfigurationNode, reference: String, corpus: String, runs: String,
+    _ reader: ConfigurationReader
   ) -> [Arm] {
     guard case .table(let tables)? = own, tables.count >= 2 else {
       reader.note("arms", "must have two arms or more, such as [arms.ar] with objective.name = \"ar\".")
       return []
     }
     if !reference.isEmpty, tables[reference] == nil {
-      reader.note("reference", "is \"\(reference)\"; it must be one of the arms \(tables.keys.sorted().joined(separator: ", ")).")
+      reader.note(
+        "reference", "is \"\(reference)\"; it must be one of the arms \(tables.keys.sorted().joined(separator: ", ")).")
     }
     let names = tables.keys.sorted { ($0 != reference ? 1 : 0, $0) < ($1 != reference ? 1 : 0, $1) }
     return names.map { name in
       var table = tables[name] ?? .table([:])
-      if case .table = table {} else {
-        reader.note("arms.\(name)", "is not a table; give what is the arm's own, such as arms.\(name).objective.name = \"ar\".")
+      if case .table = table {
+      } else {
+        reader.note(
+          "arms.\(name)", "is not a table; give what is the arm's own, such as arms.\(name).objective.name = \"ar\".")
         table = .table([:])
       }
-      if !isPlainFileName(name) || name.hasPrefix(".") { reader.note("arms.\(name)", "names folders; it must be a plain name.") }
+      if !isPlainFileName(name) || name.hasPrefix(".") {
+        reader.note("arms.\(name)", "names folders; it must be a plain name.")
+      }
       for key in ["name", "seed", "duration"] where table.has(key) || shared.has(key) {
         let place = table.has(key) ? "arms.\(name).\(key)" : "run.\(key)"
         let sentence = "is decided by the comparison: by the arm's name, seeds and budget."
         if !reader.problems.contains(where: { $0.key == place }) { reader.note(place, sentence) }
       }
       let merged = shared.merged(with: table)
-      let make: @Sendable (Int, Int) throws(ConfigurationError) -> RunConfiguration = { seed, steps throws(ConfigurationError) in
+      let make: @Sendable (Int, Int) throws(ConfigurationError) -> RunConfiguration = {
+        seed, steps throws(ConfigurationError) in
         var node = merged
-        for (key, value) in [("name", ConfigurationNode.string("\(name)-\(seed)")), ("seed", .integer(seed))] { node = node.with(key, value) }
+        for (key, value) in [("name", ConfigurationNode.string("\(name)-\(seed)")), ("seed", .integer(seed))] {
+          node = node.with(key, value)
+        }
         if !merged.has("data", "corpus") { node = node.with("data", "corpus", .string(corpus)) }
         node = node.with("machine", "runs", .string(runs)).with("duration", "steps", .integer(steps))
         if !merged.has("machine", "progress") { node = node.with("machine", "progress", .string("none")) }
         // Enough points for a curve; the last step is always among them.
-        if !merged.has("machine", "validation_steps") { node = node.with("machine", "validation_steps", .integer(max(1, steps / 12))) }
+        if !merged.has("machine", "validation_steps") {
+          node = node.with("machine", "validation_steps", .integer(max(1, steps / 12)))
+        }
         return try RunConfiguration(node)
       }
       do throws(ConfigurationError) { _ = try make(1, 1) } catch {
-        for problem in error.problems where !["name", "seed", "duration"].contains(problem.key) { note(problem, arm: name, table, shared, corpus, reader) }
+        for problem in error.problems where !["name", "seed", "duration"].contains(problem.key) {
+          note(problem, arm: name, table, shared, corpus, reader)
+        }
       }
       return Arm(name: name, configuration: make)
     }
@@ -186,7 +222,8 @@ public struct ComparisonFile: Sendable {
 
   /// A problem of an arm's run under the key where it stands in the file. What all arms share is named once.
   private static func note(
-    _ problem: ConfigurationError.Problem, arm: String, _ table: ConfigurationNode, _ shared: ConfigurationNode, _ corpus: String,
+    _ problem: ConfigurationError.Problem, arm: String, _ table: ConfigurationNode, _ shared: ConfigurationNode,
+    _ corpus: String,
     _ reader: ConfigurationReader
   ) {
     let path = problem.key.split(separator: ".").map(String.init)
@@ -196,7 +233,9 @@ public struct ComparisonFile: Sendable {
     } else {
       place = !table.has(path) && shared.has(path) ? "run.\(problem.key)" : "arms.\(arm).\(problem.key)"
     }
-    if !reader.problems.contains(where: { $0.key == place && $0.sentence == problem.sentence }) { reader.note(place, problem.sentence) }
+    if !reader.problems.contains(where: { $0.key == place && $0.sentence == problem.sentence }) {
+      reader.note(place, problem.sentence)
+    }
   }
 }
 

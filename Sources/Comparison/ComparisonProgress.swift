@@ -2,8 +2,8 @@ import Foundation
 import Metrics
 import Storage
 
-/// Where a whole comparison stands, while it runs: one line that is written over on a terminal, elsewhere a line now and then,
-/// at first after ten seconds and at least once per minute.
+/// Where a whole comparison stands, while it runs: one line that is written over on a terminal, elsewhere a line now
+/// and then, at first after ten seconds and at least once per minute.
 public final class ComparisonProgress {
   private let isTerminal: Bool
   private let now: () -> Double
@@ -33,7 +33,8 @@ public final class ComparisonProgress {
   public static func standardError() -> ComparisonProgress {
     let start = ContinuousClock.now
     return ComparisonProgress(
-      isTerminal: isatty(STDERR_FILENO) == 1, now: { (ContinuousClock.now - start) / .seconds(1) }, sink: StandardError.write)
+      isTerminal: isatty(STDERR_FILENO) == 1, now: { (ContinuousClock.now - start) / .seconds(1) },
+      sink: StandardError.write)
   }
 
   /// A line that stays.
@@ -91,7 +92,8 @@ public final class ComparisonProgress {
 
   private func show(_ what: String, left: Double?, thenMeasures: Int) {
     lastShown = now()
-    let share = whole > 0 && thenMeasures > 0 ? ", \(Int((100 * (done + current) / whole).rounded(.down))) % of the training" : ""
+    let share =
+      whole > 0 && thenMeasures > 0 ? ", \(Int((100 * (done + current) / whole).rounded(.down))) % of the training" : ""
     let time = left.map { ", about \(ProgressText.duration($0)) left" } ?? ""
     let next = thenMeasures > 0 ? ", then \(thenMeasures) \(thenMeasures == 1 ? "measure" : "measures")" : ""
     let line = "\(what)\(share); \(ProgressText.duration(now() - began)) so far\(time)\(next)"

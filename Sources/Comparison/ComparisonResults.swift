@@ -99,7 +99,9 @@ extension ComparisonResults {
       let log = item.configuration.folder + "/metrics.jsonl"
       // A run that failed at its first step has none.
       let records = FileManager.default.fileExists(atPath: log) ? try MetricsLog.records(at: log) : []
-      return Curve(arm: item.arm, seed: item.seed, points: records.compactMap { r in r.validationLoss.map { [Double(r.step), $0] } })
+      return Curve(
+        arm: item.arm, seed: item.seed,
+        points: records.compactMap { r in r.validationLoss.map { [Double(r.step), $0] } })
     }
     withoutModel = found.withoutModel
     summaries = found.summaries()
@@ -115,9 +117,13 @@ extension ComparisonResults {
   // MARK: - Differences
 
   /// Each fact, arm against arm and arm against baseline.
-  private func pairedDifferences(allPairs: Bool, _ found: FoundResults, sameTokenizer: (String, String) -> Bool) -> [PairedDifference] {
+  private func pairedDifferences(allPairs: Bool, _ found: FoundResults, sameTokenizer: (String, String) -> Bool)
+    -> [PairedDifference]
+  {
     var keys: [(measure: String, value: String)] = []
-    for s in summaries where s.isFact && !keys.contains(where: { $0 == (s.measure, s.value) }) { keys.append((s.measure, s.value)) }
+    for s in summaries where s.isFact && !keys.contains(where: { $0 == (s.measure, s.value) }) {
+      keys.append((s.measure, s.value))
+    }
     return keys.flatMap { key -> [PairedDifference] in
       let arms = summaries.filter { $0.measure == key.measure && $0.value == key.value }
       var differences: [PairedDifference] = []
@@ -131,22 +137,29 @@ extension ComparisonResults {
         differences += arms.map { arm in
           PairedDifference(
             measure: arm.measure, value: arm.value, arm: arm.arm, reference: baseline.name, isAgainstBaseline: true,
-            differences: arm.values.map { $0 - baseline.number }, seeds: arm.seeds, better: arm.better, wanted: seeds.count, span: arm.span)
+            differences: arm.values.map { $0 - baseline.number }, seeds: arm.seeds, better: arm.better,
+            wanted: seeds.count, span: arm.span)
         }
       }
       return differences
     }
   }
 
-  private func difference(_ arm: Summary, _ reference: Summary, _ found: FoundResults, sameText: Bool) -> PairedDifference {
+  private func difference(_ arm: Summary, _ reference: Summary, _ found: FoundResults, sameText: Bool)
+    -> PairedDifference
+  {
     let shared = arm.seeds.filter { reference.seeds.contains($0) }
-    func at(_ summary: Summary, _ seed: Int) -> Double { summary.seeds.firstIndex(of: seed).map { summary.values[$0] } ?? .nan }
+    func at(_ summary: Summary, _ seed: Int) -> Double {
+      summary.seeds.firstIndex(of: seed).map { summary.values[$0] } ?? .nan
+    }
     let items = shared.compactMap { seed in
       found.items(arm, seed).flatMap { a in found.items(reference, seed).map { (arm: a, reference: $0) } }
     }
     return PairedDifference(
-      measure: arm.measure, value: arm.value, arm: arm.arm, reference: reference.arm, differences: shared.map { at(arm, $0) - at(reference, $0) },
-      seeds: shared, overItems: sameText && items.count == shared.count ? bootstrapOverItems(items) : nil, better: arm.better,
+      measure: arm.measure, value: arm.value, arm: arm.arm, reference: reference.arm,
+      differences: shared.map { at(arm, $0) - at(reference, $0) },
+      seeds: shared, overItems: sameText && items.count == shared.count ? bootstrapOverItems(items) : nil,
+      better: arm.better,
       wanted: seeds.count, span: arm.span)
   }
 }

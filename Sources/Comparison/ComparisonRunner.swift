@@ -15,8 +15,8 @@ import Tensors
 
 /// Runs what is missing of a comparison: trainings that have not finished, measures that have not been taken of them.
 ///
-/// Each rank takes its own runs, scheduled by flops as evenly as whole runs allow, which needs no communication; those left over, fewer than
-/// ranks, are run by all together. It makes no difference to any bit. All methods are collective.
+/// Each rank takes its own runs, scheduled by flops as evenly as whole runs allow, which needs no communication; those
+/// left over, fewer than ranks, are run by all together. It makes no difference to any bit. All methods are collective.
 public final class ComparisonRunner {
   /// One training of the comparison.
   public struct Item: Sendable {
@@ -40,9 +40,12 @@ public final class ComparisonRunner {
   ///   - progress: called after each finished item; given on rank 0 alone.
   /// - Throws: errors of configurations and corpora, which are the same on every rank.
   public init(
-    _ file: ComparisonFile, plans: [ArmPlan], communicator: any Communicator, threads: Int, version: String, progress: ComparisonProgress?
+    _ file: ComparisonFile, plans: [ArmPlan], communicator: any Communicator, threads: Int, version: String,
+    progress: ComparisonProgress?
   ) throws {
-    (self.file, self.communicator, self.threads, self.version, self.progress) = (file, communicator, threads, version, progress)
+    (self.file, self.communicator, self.threads, self.version, self.progress) = (
+      file, communicator, threads, version, progress
+    )
     // Seeds outside, arms inside: after each seed every arm has been run as often.
     items = try file.seeds.flatMap { seed in
       try zip(file.arms, plans).map { arm, plan in
@@ -53,15 +56,19 @@ public final class ComparisonRunner {
 
   private func say(_ line: String) { progress?.note(line) }
 
-  /// Everything that could stop the comparison later and can be known before anything is written. Only rank 0 looks, whose disk decides.
-  /// - Throws: `ConfigurationError` when its folder holds runs of another configuration, corpus or budget, `DivergenceError` when it
-  ///   holds one begun with other arithmetic, `FileError` when the report could not be written.
+  /// Everything that could stop the comparison later and can be known before anything is written. Only rank 0 looks,
+  /// whose disk decides.
+  /// - Throws: `ConfigurationError` when its folder holds runs of another configuration, corpus or budget,
+  ///   `DivergenceError` when it holds one begun with other arithmetic, `FileError` when the report could not be
+  ///   written.
   public func check() throws {
     guard communicator.rank == 0 else { return }
     try file.checkOutput()
     for item in items { _ = try item.isTrained() }
     for item in items where item.failure == nil {
-      for (entry, _, _) in file.measures where entry.readsModel { _ = try StoredResult.read(file.resultPath(item, entry.name)) }
+      for (entry, _, _) in file.measures where entry.readsModel {
+        _ = try StoredResult.read(file.resultPath(item, entry.name))
+      }
     }
     _ = try ComparisonStarts.read(file.startsPath)
   }
@@ -113,7 +120,9 @@ public final class ComparisonRunner {
     let (total, ranks) = (items.count, communicator.size)
     if total > open.count { say("\(total - open.count) of \(total) are trained already") }
     // Once for all runs instead of once per run.
-    for remark in Set(open.compactMap(\.configuration.model.unsupportedByHuggingFace)).sorted() { say("warning: \(remark)") }
+    for remark in Set(open.compactMap(\.configuration.model.unsupportedByHuggingFace)).sorted() {
+      say("warning: \(remark)")
+    }
     // Ranks get equal numbers of whole runs; all ranks run the remainder together.
     let scheduled = ranks == 1 ? 0 : open.count / ranks * ranks
     let alone = Array(open.prefix(scheduled))
@@ -141,7 +150,8 @@ public final class ComparisonRunner {
       try startLog?.note()
       let left = progress?.trainingLeft.map { "; about \(ProgressText.duration($0)) of training left" } ?? ""
       say(
-        "trained \(item.name) in \(ProgressText.duration((ContinuousClock.now - start).inSeconds)) (\(index + 1) of \(runs.count)\(place)\(left))")
+        "trained \(item.name) in \(ProgressText.duration((ContinuousClock.now - start).inSeconds)) (\(index + 1) of \(runs.count)\(place)\(left))"
+      )
     }
     return true
   }
@@ -163,8 +173,11 @@ public final class ComparisonRunner {
         say("not measured: \(of), \(name): \(printable(reason))")
         continue
       }
-      let left = progress?.measuringLeft(Array(open.dropFirst())).map { "; about \(ProgressText.duration($0)) left" } ?? ""
-      say("measured \(of), \(name), in \(ProgressText.duration(seconds)) (\(index + 1) of \(mine.count) on this rank\(left))")
+      let left =
+        progress?.measuringLeft(Array(open.dropFirst())).map { "; about \(ProgressText.duration($0)) left" } ?? ""
+      say(
+        "measured \(of), \(name), in \(ProgressText.duration(seconds)) (\(index + 1) of \(mine.count) on this rank\(left))"
+      )
     }
     return try communicator.sum(StopRequest.isPending ? 1 : 0) == 0
   }
@@ -185,7 +198,8 @@ public final class ComparisonRunner {
     } catch let error as NumericsError {
       // An arm whose numbers break is a result of the comparison, not its end.
       guard communicator.rank == 0 else { return }
-      try Failure(experiment: item.configuration.experimentHash, steps: item.plan.steps, reason: error.description).write(item.failurePath)
+      try Failure(experiment: item.configuration.experimentHash, steps: item.plan.steps, reason: error.description)
+        .write(item.failurePath)
     }
   }
 
@@ -203,7 +217,8 @@ public final class ComparisonRunner {
         stored.unsupportedReason = "the model \(reason)"
       } else {
         let context = MeasureContext(
-          model, corpus: corpus, split: CorpusSplit(rawValue: file.split) ?? .validation, communicator: SingleRank(), threads: threads,
+          model, corpus: corpus, split: CorpusSplit(rawValue: file.split) ?? .validation, communicator: SingleRank(),
+          threads: threads,
           microBatch: file.microBatch, meters: communicator.rank == 0 ? .standardError() : nil)
         context.activity = "\(item.name), \(entry.name)"
         stored.result = try measure(context)
@@ -238,7 +253,8 @@ public final class ComparisonRunner {
   }
 }
 
-/// A rank for each item so that no rank has much more to do than another: the most expensive item first, each to the rank with least so far.
+/// A rank for each item so that no rank has much more to do than another: the most expensive item first, each to the
+/// rank with least so far.
 ///
 /// - Complexity: O(n · (log n + ranks)).
 func scheduleByCost(_ costs: [Double], over ranks: Int) -> [Int] {
@@ -250,4 +266,3 @@ func scheduleByCost(_ costs: [Double], over ranks: Int) -> [Int] {
   }
   return share
 }
-

@@ -4,7 +4,8 @@ import Foundation
 import Machine
 import Storage
 
-/// One start of `compare` that did some of its work: where, when, with what. Lines of the report's box, apart from what was found.
+/// One start of `compare` that did some of its work: where, when, with what. Lines of the report's box, apart from what
+/// was found.
 public struct ComparisonStart: Codable, Sendable, Equatable {
   /// Seconds since 1970.
   public var began: Double
@@ -30,7 +31,8 @@ public struct ComparisonStart: Codable, Sendable, Equatable {
     return ComparisonStart(
       began: Date().timeIntervalSince1970, seconds: 0, ranks: communicator.size, threads: threads,
       hosts: Set(try everywhere(ProcessInfo.processInfo.hostName)).count,
-      processors: Set(try everywhere(Processor.current().model)).sorted(), kernel: arithmetic.core, blas: arithmetic.blas, version: version)
+      processors: Set(try everywhere(Processor.current().model)).sorted(), kernel: arithmetic.core,
+      blas: arithmetic.blas, version: version)
   }
 }
 
@@ -56,7 +58,8 @@ final class ComparisonStarts {
     guard let bytes = try bytesIfPresent(path) else { return [] }
     do { return try JSONDecoder.snakeCase().decode([ComparisonStart].self, from: bytes) } catch {
       throw DataError(
-        path, "is not the list of starts that lockstep compare writes.", remedy: "Remove it: only the times of earlier starts are lost.")
+        path, "is not the list of starts that lockstep compare writes.",
+        remedy: "Remove it: only the times of earlier starts are lost.")
     }
   }
 }

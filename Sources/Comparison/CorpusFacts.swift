@@ -27,7 +27,9 @@ public struct CorpusFacts: Codable, Sendable, Equatable {
       return Part(documents: shards.documents, tokens: shards.tokens, textBytes: shards.textBytes)
     }
     (self.folder, contentHash, vocabulary) = (folder, manifest.contentHash, manifest.vocabulary.size)
-    (tokenizer, splitRule, validationFraction) = (manifest.tokenizerSha256, manifest.split.rule, manifest.split.fraction)
+    (tokenizer, splitRule, validationFraction) = (
+      manifest.tokenizerSha256, manifest.split.rule, manifest.split.fraction
+    )
     (train, validation) = (part(.train), part(.validation))
   }
 

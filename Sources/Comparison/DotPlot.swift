@@ -53,9 +53,14 @@ struct DotPlot: Figure {
     drawing.text(shortened(row.name), left - 10, y + 4, "end")
     if let interval = row.interval {
       drawing.line(axis.position(interval.low), y, axis.position(interval.high), y, color, width: 2)
-      for end in [interval.low, interval.high] { drawing.line(axis.position(end), y - 4, axis.position(end), y + 4, color, width: 2) }
+      for end in [interval.low, interval.high] {
+        drawing.line(axis.position(end), y - 4, axis.position(end), y + 4, color, width: 2)
+      }
     }
-    for seed in row.seeds { drawing.line(axis.position(seed), y + 5, axis.position(seed), y + 10, color, attributes: " stroke-opacity=\"0.7\"") }
+    for seed in row.seeds {
+      drawing.line(
+        axis.position(seed), y + 5, axis.position(seed), y + 10, color, attributes: " stroke-opacity=\"0.7\"")
+    }
     drawing.circle(x, y, radius: 4.5, color, title: "\(row.name): \(row.interval.map(number) ?? number(row.mean))")
   }
 
@@ -63,7 +68,8 @@ struct DotPlot: Figure {
     [["arm", "kind", label, "low", "high", "seeds"]]
       + rows.map { row in
         [
-          row.name, row.color == nil ? "baseline" : "arm", CSV.number(row.mean), row.interval.map { CSV.number($0.low) } ?? "",
+          row.name, row.color == nil ? "baseline" : "arm", CSV.number(row.mean),
+          row.interval.map { CSV.number($0.low) } ?? "",
           row.interval.map { CSV.number($0.high) } ?? "", row.seeds.map(CSV.number).joined(separator: " "),
         ]
       }

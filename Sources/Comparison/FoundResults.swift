@@ -15,22 +15,32 @@ struct FoundResults {
     self.file = file
     arms = file.arms.map(\.name)
     runs = try items.map { item in
-      (item, try file.measures.map { item.failure == nil && $0.entry.readsModel ? try StoredResult.read(file.resultPath(item, $0.entry.name)) : nil })
+      (
+        item,
+        try file.measures.map {
+          item.failure == nil && $0.entry.readsModel ? try StoredResult.read(file.resultPath(item, $0.entry.name)) : nil
+        }
+      )
     }
-    alone = try file.measures.map { $0.entry.readsModel ? nil : try StoredResult.read(file.resultPath(nil, $0.entry.name)) }
+    alone = try file.measures.map {
+      $0.entry.readsModel ? nil : try StoredResult.read(file.resultPath(nil, $0.entry.name))
+    }
   }
 
   private typealias Found = (item: ComparisonRunner.Item, result: MeasureResult)
 
   /// An arm's results of a measure, by seed.
   private func results(_ arm: String, _ measure: Int) -> [Found] {
-    runs.filter { $0.item.arm == arm }.compactMap { run in run.results[measure]?.result.map { (run.item, $0) } }.sorted { $0.0.seed < $1.0.seed }
+    runs.filter { $0.item.arm == arm }.compactMap { run in run.results[measure]?.result.map { (run.item, $0) } }.sorted
+    { $0.0.seed < $1.0.seed }
   }
 
   /// An arm's value of a seed, item by item.
   func items(_ summary: ComparisonResults.Summary, _ seed: Int) -> MeasuredValue.Items? {
     guard let measure = file.measures.firstIndex(where: { $0.entry.name == summary.measure }) else { return nil }
-    return results(summary.arm, measure).first { $0.item.seed == seed }?.result.values.first { $0.name == summary.value }?.items
+    return results(summary.arm, measure).first { $0.item.seed == seed }?.result.values.first {
+      $0.name == summary.value
+    }?.items
   }
 
   var withoutModel: [ComparisonResults.MeasuredWithoutModel] {
@@ -44,7 +54,8 @@ struct FoundResults {
     file.measures.indices.flatMap { measure -> [ComparisonResults.Summary] in
       let found = arms.map { (arm: $0, results: results($0, measure)) }
       var names: [MeasuredValue] = []
-      for value in found.flatMap({ $0.results.flatMap(\.result.values) }) where !names.contains(where: { $0.name == value.name }) {
+      for value in found.flatMap({ $0.results.flatMap(\.result.values) })
+      where !names.contains(where: { $0.name == value.name }) {
         names.append(value)
       }
       // A baseline is no value of an arm.
@@ -54,20 +65,29 @@ struct FoundResults {
     }
   }
 
-  private func summary(_ measure: String, _ name: String, _ arm: String, _ results: [Found]) -> ComparisonResults.Summary? {
-    let values = results.compactMap { found in found.result.values.first { $0.name == name && $0.value.isFinite }.map { (found.item.seed, $0) } }
+  private func summary(_ measure: String, _ name: String, _ arm: String, _ results: [Found]) -> ComparisonResults
+    .Summary?
+  {
+    let values = results.compactMap { found in
+      found.result.values.first { $0.name == name && $0.value.isFinite }.map { (found.item.seed, $0) }
+    }
     guard let first = values.first?.1 else { return nil }
     let numbers = values.map(\.1.value)
     return ComparisonResults.Summary(
-      measure: measure, value: name, unit: first.unit, better: first.better, restates: first.restates, least: first.least, most: first.most,
-      arm: arm, seeds: values.map(\.0), values: numbers, interval: Interval.ofMean(numbers, least: first.least, most: first.most))
+      measure: measure, value: name, unit: first.unit, better: first.better, restates: first.restates,
+      least: first.least, most: first.most,
+      arm: arm, seeds: values.map(\.0), values: numbers,
+      interval: Interval.ofMean(numbers, least: first.least, most: first.most))
   }
 
   func baselines() -> [Baseline] {
     file.measures.indices.flatMap { measure -> [Baseline] in
-      guard let examples = file.measures[measure].measure.labelledData, file.measures[measure].entry.readsModel else { return [] }
+      guard let examples = file.measures[measure].measure.labelledData, file.measures[measure].entry.readsModel else {
+        return []
+      }
       let values = arms.lazy.compactMap { results($0, measure).first?.result.values }.first ?? []
-      let words = zip(file.measures, alone).first { !$0.0.entry.readsModel && $0.0.measure.labelledData == examples }?.1?.result?.values
+      let words = zip(file.measures, alone).first { !$0.0.entry.readsModel && $0.0.measure.labelledData == examples }?
+        .1?.result?.values
       return Baseline.of(file.measures[measure].entry.name, values, words: words)
     }
   }
@@ -79,14 +99,18 @@ struct FoundResults {
       let gap = ComparisonResults.Gap(arm: arm, measure: measure, reason: reason)
       if !gaps.contains(gap) { gaps.append(gap) }
     }
-    for (item, _) in runs { if let failure = item.failure { note("\(item.arm), seed \(item.seed)", "training", failure) } }
+    for (item, _) in runs {
+      if let failure = item.failure { note("\(item.arm), seed \(item.seed)", "training", failure) }
+    }
     for (index, measure) in file.measures.enumerated() {
       let name = measure.entry.name
       if let reason = alone[index]?.unsupportedReason { note("baseline", name, reason) }
       for (item, results) in runs {
         if let reason = results[index]?.unsupportedReason { note(item.arm, name, reason) }
         for value in results[index]?.result?.values ?? [] where !value.value.isFinite {
-          note("\(item.arm), seed \(item.seed)", name, "\(ValueNames.value(value.name)) is \(number(value.value)), and is left out")
+          note(
+            "\(item.arm), seed \(item.seed)", name,
+            "\(ValueNames.value(value.name)) is \(number(value.value)), and is left out")
         }
       }
     }
@@ -97,7 +121,9 @@ struct FoundResults {
   func notes() -> [ComparisonResults.Note] {
     var notes: [ComparisonResults.Note] = []
     for (index, measure) in file.measures.enumerated() {
-      for text in alone[index]?.result?.notes ?? [] { notes.append(.init(arms: [], measure: measure.entry.name, text: text)) }
+      for text in alone[index]?.result?.notes ?? [] {
+        notes.append(.init(arms: [], measure: measure.entry.name, text: text))
+      }
       for arm in arms {
         for text in results(arm, index).flatMap(\.result.notes) {
           if let place = notes.firstIndex(where: { $0.measure == measure.entry.name && $0.text == text }) {
@@ -120,7 +146,9 @@ struct FoundResults {
           let same = tables.compactMap { $0[name] }
           guard let columns = same.first?.columns, columns.count >= 2 else { continue }
           let rows = Self.meanRows(same.filter { $0.columns == columns })
-          if let place = overlays.firstIndex(where: { $0.measure == measure.entry.name && $0.table == name && $0.columns == columns }) {
+          if let place = overlays.firstIndex(where: {
+            $0.measure == measure.entry.name && $0.table == name && $0.columns == columns
+          }) {
             overlays[place].arms[arm] = rows
           } else {
             overlays.append(.init(measure: measure.entry.name, table: name, columns: columns, arms: [arm: rows]))

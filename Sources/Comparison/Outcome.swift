@@ -1,6 +1,7 @@
 import Evaluation
 
-/// One fact that distinguishes arms: a value of a measure with a better direction, of every arm and baseline that has it.
+/// One fact that distinguishes arms: a value of a measure with a better direction, of every arm and baseline that has
+/// it.
 struct Outcome {
   struct Contestant: Equatable {
     var name: String
@@ -32,7 +33,8 @@ struct Outcome {
     var first: Int
     /// Baselines that are better than that arm, or not resolved from it.
     var baselines: [Int]
-    /// Whether there are too few seeds for intervals, so that the mean alone decides and only the best of them is named.
+    /// Whether there are too few seeds for intervals, so that the mean alone decides and only the best of them is
+    /// named.
     var isByMeanAlone: Bool
   }
 
@@ -65,7 +67,9 @@ struct Outcome {
   }
 
   private func verdict(_ differences: [Double]) -> Verdict {
-    PairedDifference(measure: measure, value: value, arm: "", reference: "", differences: differences, seeds: [], better: better).verdict
+    PairedDifference(
+      measure: measure, value: value, arm: "", reference: "", differences: differences, seeds: [], better: better
+    ).verdict
   }
 }
 
@@ -73,19 +77,23 @@ extension ComparisonResults {
   /// Facts that have a better direction, in the order of measures; a fact that another one restates is left out.
   var outcomes: [Outcome] {
     var keys: [(measure: String, value: String)] = []
-    for s in summaries where s.isFact && !keys.contains(where: { $0 == (s.measure, s.value) }) { keys.append((s.measure, s.value)) }
+    for s in summaries where s.isFact && !keys.contains(where: { $0 == (s.measure, s.value) }) {
+      keys.append((s.measure, s.value))
+    }
     let hasOneTokenizer = Set(plans.map(\.tokenizer)).count <= 1
     return keys.compactMap { key in
       let own = summaries.filter { $0.measure == key.measure && $0.value == key.value }
       guard let first = own.first else { return nil }
       let arms = own.map {
-        Outcome.Contestant(name: $0.arm, isBaseline: false, mean: $0.mean, interval: $0.interval, seeds: $0.seeds, values: $0.values)
+        Outcome.Contestant(
+          name: $0.arm, isBaseline: false, mean: $0.mean, interval: $0.interval, seeds: $0.seeds, values: $0.values)
       }
       let held = baselines.filter { $0.measure == key.measure && $0.value == key.value }.map {
         Outcome.Contestant(name: $0.name, isBaseline: true, mean: $0.number, interval: nil, seeds: [], values: [])
       }
       return Outcome(
-        measure: key.measure, value: key.value, unit: first.unit, better: first.better, contestants: arms + held, seeds: seeds.count,
+        measure: key.measure, value: key.value, unit: first.unit, better: first.better, contestants: arms + held,
+        seeds: seeds.count,
         isIncomparable: !hasOneTokenizer && first.isPerToken)
     }
   }

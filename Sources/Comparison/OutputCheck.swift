@@ -11,7 +11,9 @@ extension ComparisonFile {
       guard lstat(folder, &info) == 0 else { continue }
       let isLink = info.st_mode & S_IFMT == S_IFLNK
       // Inside its folder everything is the comparison's own; a link would lead its files elsewhere.
-      if isLink, folder != path { throw FileError("write into", folder, reason: "it is a link", remedy: Self.otherName) }
+      if isLink, folder != path {
+        throw FileError("write into", folder, reason: "it is a link", remedy: Self.otherName)
+      }
       guard stat(folder, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else {
         throw FileError("write into", folder, reason: "it is not a folder", remedy: Self.otherName)
       }
@@ -36,6 +38,8 @@ extension ComparisonFile {
     guard stat(folder, &info) == 0, info.st_mode & S_IFMT == S_IFDIR else {
       throw FileError("create a folder in", folder, reason: "it is not a folder", remedy: "Name another folder.")
     }
-    guard access(folder, W_OK | X_OK) == 0 else { throw FileError("create a folder in", folder, reason: systemReason()) }
+    guard access(folder, W_OK | X_OK) == 0 else {
+      throw FileError("create a folder in", folder, reason: systemReason())
+    }
   }
 }

@@ -21,12 +21,12 @@ public struct Interval: Codable, Sendable, Equatable {
 
   var holdsZero: Bool { low <= 0 && high >= 0 }
 
-  /// Values that an interval takes at least. With two, Student's t is 12.7 and the interval is as wide as chance makes two numbers lie
-  /// apart: it says nothing.
+  /// Values that an interval takes at least. With two, Student's t is 12.7 and the interval is as wide as chance makes
+  /// two numbers lie apart: it says nothing.
   public static let fewestValues = 3
 
-  /// mean ± t · s / √n of the values, with n − 1 degrees of freedom, cut at the least and the most that a value can be, which
-  /// costs no coverage; nil for fewer than three.
+  /// mean ± t · s / √n of the values, with n − 1 degrees of freedom, cut at the least and the most that a value can be,
+  /// which costs no coverage; nil for fewer than three.
   public static func ofMean(_ values: [Double], least: Double? = nil, most: Double? = nil) -> Interval? {
     let n = Double(values.count)
     guard values.count >= fewestValues, values.allSatisfy(\.isFinite) else { return nil }
@@ -63,7 +63,8 @@ public struct PairedDifference: Codable, Sendable, Equatable {
   ///   - wanted: how many seeds there should be; with fewer nothing is concluded.
   ///   - span: how far apart two values can be, where there is such a limit.
   public init(
-    measure: String, value: String, arm: String, reference: String, isAgainstBaseline: Bool = false, differences: [Double], seeds: [Int],
+    measure: String, value: String, arm: String, reference: String, isAgainstBaseline: Bool = false,
+    differences: [Double], seeds: [Int],
     overItems: Interval? = nil, better: MeasuredValue.Better, wanted: Int? = nil, span: Double? = nil
   ) {
     (self.measure, self.value, self.arm, self.reference) = (measure, value, arm, reference)
@@ -89,18 +90,24 @@ public struct PairedDifference: Codable, Sendable, Equatable {
   }
 }
 
-/// The paired bootstrap over items: each seed's Σ sums / Σ counts is a mean over the same texts, so texts are drawn with
-/// replacement, the same ones for both arms and all seeds.
+/// The paired bootstrap over items: each seed's Σ sums / Σ counts is a mean over the same texts, so texts are drawn
+/// with replacement, the same ones for both arms and all seeds.
 ///
 /// - Parameters:
 ///   - pairs: for each seed the items of the arm and of the reference, on the same texts.
 /// - Returns: nil when the texts are not the same everywhere.
-public func bootstrapOverItems(_ pairs: [(arm: MeasuredValue.Items, reference: MeasuredValue.Items)], draws: Int = 2000, seed: UInt64 = 1) -> Interval? {
+public func bootstrapOverItems(
+  _ pairs: [(arm: MeasuredValue.Items, reference: MeasuredValue.Items)], draws: Int = 2000, seed: UInt64 = 1
+) -> Interval? {
   guard let first = pairs.first, first.arm.counts.count >= 2 else { return nil }
   let counts = first.arm.counts
-  guard pairs.allSatisfy({ $0.arm.counts == counts && $0.reference.counts == counts }), counts.reduce(0, +) > 0 else { return nil }
+  guard pairs.allSatisfy({ $0.arm.counts == counts && $0.reference.counts == counts }), counts.reduce(0, +) > 0 else {
+    return nil
+  }
   let n = counts.count
-  let differences = (0..<n).map { i in pairs.reduce(0) { $0 + $1.arm.sums[i] - $1.reference.sums[i] } / Double(pairs.count) }
+  let differences = (0..<n).map { i in
+    pairs.reduce(0) { $0 + $1.arm.sums[i] - $1.reference.sums[i] } / Double(pairs.count)
+  }
   let generator = CounterGenerator(seed: seed, purpose: .evaluation, site: 0x424F_4F54)
   let means = (0..<draws).map { draw -> Double in
     let random = generator.at(position: UInt64(draw), site: 0x424F_4F54)

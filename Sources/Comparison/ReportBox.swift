@@ -4,7 +4,8 @@ import Metrics
 extension ReportText {
   /// What the comparison was made of and with, a line each.
   var box: [(name: String, text: String)] {
-    results.corpora.flatMap(corpus) + [("measured on", "the \(results.split) split, the last checkpoint of every run")] + machine
+    results.corpora.flatMap(corpus) + [("measured on", "the \(results.split) split, the last checkpoint of every run")]
+      + machine
   }
 
   private func corpus(_ facts: CorpusFacts) -> [(name: String, text: String)] {
@@ -29,7 +30,9 @@ extension ReportText {
   }
 
   private var machine: [(name: String, text: String)] {
-    func unique(_ texts: [String]) -> String { texts.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }.joined(separator: "; ") }
+    func unique(_ texts: [String]) -> String {
+      texts.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }.joined(separator: "; ")
+    }
     guard let first = starts.first, let last = starts.last else { return [("version", "Lockstep \(results.version)")] }
     let seconds = starts.reduce(0) { $0 + $1.seconds }
     let days = [Self.date(first.began), Self.date(last.began + last.seconds)]

@@ -13,7 +13,9 @@ struct ReportFigures {
   private var hasIntervals: Bool { seeds >= Interval.fewestValues }
 
   /// Values of all arms, what they trade for one another, and how they learned.
-  var main: [any Figure] { outcomes.filter { !$0.isIncomparable && $0.arms.count > 1 }.map(dots) + [tradeOff].compactMap { $0 } + curves }
+  var main: [any Figure] {
+    outcomes.filter { !$0.isIncomparable && $0.arms.count > 1 }.map(dots) + [tradeOff].compactMap { $0 } + curves
+  }
 
   /// Tables of measures, drawn.
   var further: [any Figure] { results.overlays.map(overlay) }
@@ -36,16 +38,24 @@ struct ReportFigures {
       title: outcome.title, caption: caption + (hasBaseline ? " Dashed: baselines." : ""),
       label: Self.label(outcome),
       rows: outcome.contestants.map {
-        DotPlot.Row(name: $0.name, mean: $0.mean, interval: $0.interval, seeds: $0.values, color: $0.isBaseline ? nil : color($0.name))
+        DotPlot.Row(
+          name: $0.name, mean: $0.mean, interval: $0.interval, seeds: $0.values,
+          color: $0.isBaseline ? nil : color($0.name))
       })
   }
 
   /// Classification against generation: how the arms trade one for the other.
   private var tradeOff: (any Figure)? {
-    let labelled = ["probe", "finetune", "knn"].compactMap { name in outcomes.first { $0.measure == name && $0.better == .higher } }
-    guard let across = labelled.first, let up = outcomes.first(where: { $0.measure == "left-to-right" && !$0.isIncomparable }) else { return nil }
+    let labelled = ["probe", "finetune", "knn"].compactMap { name in
+      outcomes.first { $0.measure == name && $0.better == .higher }
+    }
+    guard let across = labelled.first,
+      let up = outcomes.first(where: { $0.measure == "left-to-right" && !$0.isIncomparable })
+    else { return nil }
     let series = armNames.compactMap { arm -> Chart.Series? in
-      func of(_ outcome: Outcome) -> Outcome.Contestant? { outcome.contestants.first { $0.name == arm && !$0.isBaseline } }
+      func of(_ outcome: Outcome) -> Outcome.Contestant? {
+        outcome.contestants.first { $0.name == arm && !$0.isBaseline }
+      }
       guard let x = of(across), let y = of(up) else { return nil }
       let point = Chart.Point(x: x.mean, y: y.mean, xInterval: x.interval, yInterval: y.interval)
       return Chart.Series(name: arm, points: [point], color: color(arm), isLine: false)
@@ -65,17 +75,25 @@ struct ReportFigures {
 
   /// One figure for all arms whose losses are of the same objective on the same text.
   private var curves: [any Figure] {
-    let losses = results.plans.map(\.lossIdentity).reduce(into: [String]()) { if !$1.isEmpty, !$0.contains($1) { $0.append($1) } }
+    let losses = results.plans.map(\.lossIdentity).reduce(into: [String]()) {
+      if !$1.isEmpty, !$0.contains($1) { $0.append($1) }
+    }
     let objectives = losses.compactMap { loss in results.plans.first { $0.lossIdentity == loss }?.objective }
     return losses.compactMap { loss -> (any Figure)? in
       let arms = results.plans.filter { $0.lossIdentity == loss }
-      let series = arms.compactMap { plan in curve(plan.arm).map { Chart.Series(name: plan.arm, points: $0, color: color(plan.arm)) } }
+      let series = arms.compactMap { plan in
+        curve(plan.arm).map { Chart.Series(name: plan.arm, points: $0, color: color(plan.arm)) }
+      }
       guard let objective = arms.first?.objective, !series.isEmpty else { return nil }
       // Several figures of one objective differ in its options.
-      let whose = objectives.filter { $0 == objective }.count > 1 || arms.count == 1 ? list(arms.map(\.arm)) : "objective \(objective)"
+      let whose =
+        objectives.filter { $0 == objective }.count > 1 || arms.count == 1
+        ? list(arms.map(\.arm)) : "objective \(objective)"
       return Chart(
         title: "Validation loss: \(shortened(whose, to: 60))",
-        caption: (seeds == 1 ? "One seed." : "Means over \(seeds) seeds; bands are \(hasIntervals ? "95 % intervals" : "the span of the two").")
+        caption: (seeds == 1
+          ? "One seed."
+          : "Means over \(seeds) seeds; bands are \(hasIntervals ? "95 % intervals" : "the span of the two").")
           + (losses.count > 1 ? " Losses of other figures are of other objectives and do not compare." : ""),
         xLabel: "optimiser step", yLabel: "nats per target (← lower is better)", series: series)
     }
@@ -99,10 +117,13 @@ struct ReportFigures {
   private func overlay(_ overlay: ComparisonResults.Overlay) -> any Figure {
     let table = overlay.table.split(separator: ".").map { ValueNames.column(String($0)) }.joined(separator: ", ")
     return Chart(
-      title: "\(ValueNames.measure(overlay.measure)): \(table)", caption: seeds == 1 ? "One seed." : "Means over \(seeds) seeds.",
+      title: "\(ValueNames.measure(overlay.measure)): \(table)",
+      caption: seeds == 1 ? "One seed." : "Means over \(seeds) seeds.",
       xLabel: ValueNames.column(overlay.columns[0]), yLabel: ValueNames.column(overlay.columns[1]),
       series: armNames.compactMap { arm in
-        overlay.arms[arm].map { rows in Chart.Series(name: arm, points: rows.map { Chart.Point(x: $0[0], y: $0[1]) }, color: color(arm)) }
+        overlay.arms[arm].map { rows in
+          Chart.Series(name: arm, points: rows.map { Chart.Point(x: $0[0], y: $0[1]) }, color: color(arm))
+        }
       })
   }
 }

@@ -12,7 +12,9 @@ enum ReportFiles {
   /// A name for the files of each figure: its number, and its title in letters that need no quoting anywhere.
   static func named(_ figures: [any Figure]) -> [(figure: any Figure, name: String)] {
     figures.enumerated().map { index, figure in
-      let plain = figure.title.lowercased().unicodeScalars.map { ("a"..."z").contains($0) || ("0"..."9").contains($0) ? Character($0) : "-" }
+      let plain = figure.title.lowercased().unicodeScalars.map {
+        ("a"..."z").contains($0) || ("0"..."9").contains($0) ? Character($0) : "-"
+      }
       let words = String(plain).split(separator: "-").joined(separator: "-").prefix(60)
       return (figure, (index < 9 ? "0" : "") + "\(index + 1)-\(words)")
     }
@@ -31,7 +33,9 @@ extension ComparisonResults {
     [["measure", "value", "name", "unit", "better", "arm", "seed", "number"]]
       + summaries.flatMap { s in
         let name = ValueNames.full(s.measure, s.value)
-        return zip(s.seeds, s.values).map { [s.measure, s.value, name, s.unit, s.better.rawValue, s.arm, String($0), CSV.number($1)] }
+        return zip(s.seeds, s.values).map {
+          [s.measure, s.value, name, s.unit, s.better.rawValue, s.arm, String($0), CSV.number($1)]
+        }
       }
   }
 
@@ -39,26 +43,35 @@ extension ComparisonResults {
   var summaryCSV: [[String]] {
     [["measure", "value", "name", "unit", "better", "kind", "arm", "seeds", "mean", "low", "high"]]
       + summaries.map { s in
-        [s.measure, s.value, ValueNames.full(s.measure, s.value), s.unit, s.better.rawValue, "arm", s.arm, String(s.values.count)]
+        [
+          s.measure, s.value, ValueNames.full(s.measure, s.value), s.unit, s.better.rawValue, "arm", s.arm,
+          String(s.values.count),
+        ]
           + [CSV.number(s.mean)] + CSV.ends(s.interval)
       }
       + baselines.map { b in
         let like = summaries.first { $0.measure == b.measure && $0.value == b.value }
-        return [b.measure, b.value, ValueNames.full(b.measure, b.value), like?.unit ?? "", like?.better.rawValue ?? "", "baseline", b.name, ""]
+        return [
+          b.measure, b.value, ValueNames.full(b.measure, b.value), like?.unit ?? "", like?.better.rawValue ?? "",
+          "baseline", b.name, "",
+        ]
           + [CSV.number(b.number)] + CSV.ends(nil)
       }
   }
 
   var differencesCSV: [[String]] {
     let heading = [
-      "measure", "value", "name", "arm", "against", "kind", "difference", "low", "high", "low over texts", "high over texts", "same sign", "seeds",
+      "measure", "value", "name", "arm", "against", "kind", "difference", "low", "high", "low over texts",
+      "high over texts", "same sign", "seeds",
       "verdict",
     ]
     return [heading]
       + differences.map { d in
         let kind = d.isAgainstBaseline ? "baseline" : "arm"
         return [d.measure, d.value, ValueNames.full(d.measure, d.value), d.arm, d.reference, kind, CSV.number(d.mean)]
-          + CSV.ends(d.interval) + CSV.ends(d.overItems) + [String(d.sameSign), String(d.differences.count), d.verdict.rawValue]
+          + CSV.ends(d.interval) + CSV.ends(d.overItems) + [
+            String(d.sameSign), String(d.differences.count), d.verdict.rawValue,
+          ]
       }
   }
 
@@ -87,8 +100,11 @@ extension ComparisonResults {
 
   /// Figures of an earlier report that this one does not have.
   private func removeFigures(in folder: String, except written: Set<String>) throws {
-    for name in try FileManager.default.contentsOfDirectory(atPath: folder) where ReportFiles.isFigure(name) && !written.contains(name) {
-      guard unlink(folder + "/" + name) == 0 else { throw FileError("remove", folder + "/" + name, reason: systemReason()) }
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder)
+    where ReportFiles.isFigure(name) && !written.contains(name) {
+      guard unlink(folder + "/" + name) == 0 else {
+        throw FileError("remove", folder + "/" + name, reason: systemReason())
+      }
     }
   }
 }

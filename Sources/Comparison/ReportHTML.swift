@@ -1,6 +1,7 @@
 import Foundation
 
-/// The report as one HTML file that needs nothing else: the outcome, figures, how it was made, and behind these every detail.
+/// The report as one HTML file that needs nothing else: the outcome, figures, how it was made, and behind these every
+/// detail.
 struct ReportHTML {
   let text: ReportText
   /// With the name of each one's files.
@@ -46,7 +47,8 @@ struct ReportHTML {
       return "<tr\(kind)>" + cells.map { "<td>\(html($0))</td>" }.joined() + "</tr>"
     }
     return [
-      "<div class=\"scroll\"><table class=\"results\"><thead><tr>\(head(whole))</tr></thead><tbody>", rows.joined(separator: "\n"),
+      "<div class=\"scroll\"><table class=\"results\"><thead><tr>\(head(whole))</tr></thead><tbody>",
+      rows.joined(separator: "\n"),
       "</tbody></table></div>",
       "<p class=\"key\">\(escaped(text.tableKey))</p>",
     ]
@@ -64,7 +66,8 @@ struct ReportHTML {
       guard let svg = entry.figure.svg(.page) else { return nil }
       let path = "\(ReportFiles.figures)/\(entry.name)"
       let links = "<a href=\"\(path).svg\">SVG</a>, <a href=\"\(path).csv\">CSV</a>"
-      return "<figure>\(svg)<figcaption>Figure \(first + index). \(escaped(entry.figure.caption)) \(links)</figcaption></figure>"
+      return
+        "<figure>\(svg)<figcaption>Figure \(first + index). \(escaped(entry.figure.caption)) \(links)</figcaption></figure>"
     }
     return drawn.isEmpty ? [] : ["<div class=\"figures\">"] + drawn + ["</div>"]
   }
@@ -79,12 +82,16 @@ struct ReportHTML {
 
   private var details: [String] {
     var parts = [fold(text.plans.title, [table(text.plans)])]
-    parts += text.outcomes.map { fold("\($0.title): every seed and pair", [table(text.seeds($0)), table(text.pairs($0))]) }
+    parts += text.outcomes.map {
+      fold("\($0.title): every seed and pair", [table(text.seeds($0)), table(text.pairs($0))])
+    }
     let described = text.descriptions.flatMap { ["<h3>\(escaped($0.title))</h3>", table($0)] }
     if !described.isEmpty { parts.append(fold("What describes without being better or worse", described)) }
     let further = grid(figures[mainFigures...], from: mainFigures + 1)
     if !further.isEmpty { parts.append(fold("Further figures", further)) }
-    if !results.notes.isEmpty { parts.append(fold("Notes", ["<ul>"] + text.notes.map { "<li>\(escaped($0))</li>" } + ["</ul>"])) }
+    if !results.notes.isEmpty {
+      parts.append(fold("Notes", ["<ul>"] + text.notes.map { "<li>\(escaped($0))</li>" } + ["</ul>"]))
+    }
     parts.append(fold("How to read this", ["<p>\(escaped(ReportText.explanation))</p>"]))
     parts.append(fold("The comparison's file", ["<pre>\(escaped(results.file))</pre>"]))
     let links = ReportFiles.tables.map { "<a href=\"\($0)\">\($0)</a>" } + ["<a href=\"report.json\">report.json</a>"]
@@ -99,8 +106,10 @@ struct ReportHTML {
 
   private func table(_ table: ReportText.Table) -> String {
     guard !table.rows.isEmpty else { return "" }
-    let rows = table.rows.map { row in "<tr>" + row.map { "<td\(mark($0.verdict))>\(html($0))</td>" }.joined() + "</tr>" }
-    return "<div class=\"scroll\"><table><thead><tr>\(head(table))</tr></thead><tbody>\n\(rows.joined(separator: "\n"))\n</tbody></table></div>"
+    let rows = table.rows.map { row in "<tr>" + row.map { "<td\(mark($0.verdict))>\(html($0))</td>" }.joined() + "</tr>"
+    }
+    return
+      "<div class=\"scroll\"><table><thead><tr>\(head(table))</tr></thead><tbody>\n\(rows.joined(separator: "\n"))\n</tbody></table></div>"
   }
 
   private func html(_ cell: ReportText.Cell) -> String {

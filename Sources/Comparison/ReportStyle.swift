@@ -30,8 +30,14 @@ enum ReportStyle {
     .figures{grid-template-columns:1fr 1fr}details::details-content{content-visibility:visible;block-size:auto}}
     """
 
-  private static let light = "--ink:#1d1d1f;--soft:#5c5c63;--line:#e0e0e4;--paper:#ffffff;--field:#f6f6f8;--better:#00644a;--worse:#a33c00;" + colors(Paint.colors)
-  private static let dark = "--ink:#e8e8ea;--soft:#a0a0a8;--line:#3a3a40;--paper:#17171a;--field:#212126;--better:#4fd1a5;--worse:#ff9d66;" + colors(Paint.colorsOnDark)
+  private static let light =
+    "--ink:#1d1d1f;--soft:#5c5c63;--line:#e0e0e4;--paper:#ffffff;--field:#f6f6f8;--better:#00644a;--worse:#a33c00;"
+    + colors(Paint.colors)
+  private static let dark =
+    "--ink:#e8e8ea;--soft:#a0a0a8;--line:#3a3a40;--paper:#17171a;--field:#212126;--better:#4fd1a5;--worse:#ff9d66;"
+    + colors(Paint.colorsOnDark)
 
-  private static func colors(_ colors: [String]) -> String { colors.enumerated().map { "--c\($0):\($1)" }.joined(separator: ";") }
+  private static func colors(_ colors: [String]) -> String {
+    colors.enumerated().map { "--c\($0):\($1)" }.joined(separator: ";")
+  }
 }

@@ -8,7 +8,8 @@ func number(_ value: Double) -> String {
   if value.isInfinite { return value > 0 ? "∞" : "−∞" }
   let size = abs(value)
   if size >= 9995 {
-    for (scale, unit) in [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] where size >= 0.9995 * scale {
+    for (scale, unit) in [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")]
+    where size >= 0.9995 * scale {
       return String(format: "%.3g %@", value / scale, unit)
     }
   }
@@ -43,7 +44,9 @@ struct ReportText {
     var columns: [Cell]
     var rows: [[Cell]]
 
-    init(_ title: String, _ columns: [Cell], _ rows: [[Cell]]) { (self.title, self.columns, self.rows) = (title, columns, rows) }
+    init(_ title: String, _ columns: [Cell], _ rows: [[Cell]]) {
+      (self.title, self.columns, self.rows) = (title, columns, rows)
+    }
     init(_ title: String, _ columns: [String], _ rows: [[String]]) {
       self.init(title, columns.map { Cell(text: $0) }, rows.map { $0.map { Cell(text: $0) } })
     }
@@ -69,7 +72,8 @@ struct ReportText {
   }
 
   var subtitle: String {
-    "\(results.plans.count) arms, \(number(results.budgetAmount)) \(results.budgetUnit) each, \(seedCount)" + (results.seeds.count > 1 ? ", the same for every arm." : ".")
+    "\(results.plans.count) arms, \(number(results.budgetAmount)) \(results.budgetUnit) each, \(seedCount)"
+      + (results.seeds.count > 1 ? ", the same for every arm." : ".")
   }
 
   /// What is wrong with too few seeds; nil where there are enough.
@@ -83,9 +87,13 @@ struct ReportText {
   /// How the first table marks the best.
   var tableKey: String {
     let arrows = "↑ higher is better, ↓ lower is better."
-    let baselines = results.baselines.isEmpty ? "" : " Italic: baselines, which no training changes, in bold where no arm is better."
-    guard hasIntervals else { return "Bold: the arm with the best mean of a column, by the mean alone. \(arrows)\(baselines)" }
-    return "Bold: the arm with the best mean of a column, and every arm that is not resolved from it, so that one bold arm leads alone. "
+    let baselines =
+      results.baselines.isEmpty ? "" : " Italic: baselines, which no training changes, in bold where no arm is better."
+    guard hasIntervals else {
+      return "Bold: the arm with the best mean of a column, by the mean alone. \(arrows)\(baselines)"
+    }
+    return
+      "Bold: the arm with the best mean of a column, and every arm that is not resolved from it, so that one bold arm leads alone. "
       + "Brackets: 95 % over \(seedCount). \(arrows)\(baselines)"
   }
 
@@ -107,17 +115,21 @@ struct ReportText {
     func row(_ name: String, isBaseline: Bool) -> [Cell] {
       [Cell(text: name)]
         + outcomes.map { outcome in
-          guard let index = outcome.contestants.firstIndex(where: { $0.name == name && $0.isBaseline == isBaseline }) else {
+          guard let index = outcome.contestants.firstIndex(where: { $0.name == name && $0.isBaseline == isBaseline })
+          else {
             return Cell(text: "–")
           }
           let contestant = outcome.contestants[index]
           let (own, all) = (contestant.values.count, results.seeds.count)
           let lost = isBaseline || own == all ? "" : " \(own) of \(all) seeds"
           let isBest = outcome.lead.map { $0.arms.contains(index) || $0.baselines.contains(index) } ?? false
-          return Cell(text: number(contestant.mean), note: (contestant.interval.map(range) ?? "") + lost, isBest: isBest)
+          return Cell(
+            text: number(contestant.mean), note: (contestant.interval.map(range) ?? "") + lost, isBest: isBest)
         }
     }
-    return Table("Results", columns, results.plans.map { row($0.arm, isBaseline: false) } + baselines.map { row($0, isBaseline: true) })
+    return Table(
+      "Results", columns,
+      results.plans.map { row($0.arm, isBaseline: false) } + baselines.map { row($0, isBaseline: true) })
   }
 
   private func heading(_ outcome: Outcome) -> Cell {
@@ -131,23 +143,31 @@ struct ReportText {
   /// For each fact: who leads, and how the arms stand to the baselines.
   var verdicts: [(title: String, sentence: String)] {
     outcomes.map { outcome in
-      ("\(outcome.title) (\(outcome.better.sentence))", ([leadSentence(outcome)] + baselineSentences(outcome)).joined(separator: " "))
+      (
+        "\(outcome.title) (\(outcome.better.sentence))",
+        ([leadSentence(outcome)] + baselineSentences(outcome)).joined(separator: " ")
+      )
     }
   }
 
   private func leadSentence(_ outcome: Outcome) -> String {
     if outcome.isIncomparable { return "Values per token do not compare between tokenisers." }
     guard let lead = outcome.lead else {
-      guard let only = outcome.arms.first, outcome.arms.count < 2 else { return "No arm has all seeds, so nothing is concluded." }
+      guard let only = outcome.arms.first, outcome.arms.count < 2 else {
+        return "No arm has all seeds, so nothing is concluded."
+      }
       return "Only \(only.name) has it, so no arms are compared."
     }
     let best = outcome.contestants[lead.first]
     let others = lead.arms.filter { $0 != lead.first }.map { outcome.contestants[$0].name }
     if lead.isByMeanAlone {
-      return "\(best.name) has the best mean, \(number(best.mean)); \(seedCount) \(results.seeds.count == 1 ? "is" : "are") too few for an interval."
+      return
+        "\(best.name) has the best mean, \(number(best.mean)); \(seedCount) \(results.seeds.count == 1 ? "is" : "are") too few for an interval."
     }
     let interval = best.interval.map { " " + range($0) } ?? ""
-    if others.isEmpty { return "\(best.name) is best, \(number(best.mean))\(interval), and resolved from every other arm." }
+    if others.isEmpty {
+      return "\(best.name) is best, \(number(best.mean))\(interval), and resolved from every other arm."
+    }
     return "\(best.name) has the best mean, \(number(best.mean)), and is not resolved from \(list(others))."
   }
 
@@ -155,11 +175,13 @@ struct ReportText {
   private func baselineSentences(_ outcome: Outcome) -> [String] {
     outcome.contestants.filter(\.isBaseline).map { baseline in
       let own = results.differences.filter {
-        $0.isAgainstBaseline && $0.reference == baseline.name && $0.measure == outcome.measure && $0.value == outcome.value
+        $0.isAgainstBaseline && $0.reference == baseline.name && $0.measure == outcome.measure
+          && $0.value == outcome.value
       }
       let parts = [Verdict.better, .worse, .notResolved, .tooFewSeeds].compactMap { verdict -> String? in
         let arms = own.filter { $0.verdict == verdict }.map(\.arm)
-        return arms.isEmpty ? nil : verdict == .tooFewSeeds ? "no verdict on \(list(arms))" : "\(list(arms)) \(verdict.rawValue)"
+        return arms.isEmpty
+          ? nil : verdict == .tooFewSeeds ? "no verdict on \(list(arms))" : "\(list(arms)) \(verdict.rawValue)"
       }
       return "Against \(baseline.name), \(number(baseline.mean)): \(parts.joined(separator: "; "))."
     }
@@ -171,7 +193,8 @@ struct ReportText {
     Table(
       "Arms and budget", ["arm", "objective", "steps", "tokens read", "predictions", "flops", "parameters", "epochs"],
       results.plans.map {
-        [$0.arm, $0.objective, String($0.steps)] + [$0.tokens, $0.predictions, $0.flops, Double($0.parameters)].map { number($0) }
+        [$0.arm, $0.objective, String($0.steps)]
+          + [$0.tokens, $0.predictions, $0.flops, Double($0.parameters)].map { number($0) }
           + [String(format: "%.2f", $0.epochs)]
       })
   }
@@ -180,7 +203,8 @@ struct ReportText {
   func pairs(_ outcome: Outcome) -> Table {
     let own = results.differences.filter { $0.measure == outcome.measure && $0.value == outcome.value }
     return Table(
-      outcome.title, ["arm", "against", "difference", "95 % interval", "same sign", "over texts", "verdict"].map { Cell(text: $0) },
+      outcome.title,
+      ["arm", "against", "difference", "95 % interval", "same sign", "over texts", "verdict"].map { Cell(text: $0) },
       own.map { p in
         let plain = [
           p.arm, p.reference + (p.isAgainstBaseline ? " (baseline)" : ""), signed(p.mean), p.interval.map(range) ?? "–",
@@ -195,7 +219,10 @@ struct ReportText {
     Table(
       outcome.title, ["arm", "mean", "95 % interval", "seeds"],
       outcome.contestants.filter { !$0.isBaseline }.map {
-        [$0.name, number($0.mean), $0.interval.map(range) ?? "–", zip($0.seeds, $0.values).map { "\($0): \(number($1))" }.joined(separator: ", ")]
+        [
+          $0.name, number($0.mean), $0.interval.map(range) ?? "–",
+          zip($0.seeds, $0.values).map { "\($0): \(number($1))" }.joined(separator: ", "),
+        ]
       })
   }
 
@@ -228,12 +255,18 @@ struct ReportText {
     return number(s.mean) + (half > 1e-9 * abs(s.mean) ? " ± \(number(half))" : "")
   }
 
-  var gaps: Table { Table("Not measured", ["arm", "what", "why"], results.gaps.map { [$0.arm, ValueNames.measure($0.measure), $0.reason] }) }
+  var gaps: Table {
+    Table(
+      "Not measured", ["arm", "what", "why"], results.gaps.map { [$0.arm, ValueNames.measure($0.measure), $0.reason] })
+  }
 
   var notes: [String] {
     results.notes.map { note in
-      let who = note.arms.isEmpty ? "" : note.arms.count == results.plans.count && note.arms.count > 1 ? "all arms, " : list(note.arms) + ", "
-      return "\(who)\(who.isEmpty ? ValueNames.measure(note.measure) : ValueNames.measure(note.measure).lowercased()): \(note.text)"
+      let who =
+        note.arms.isEmpty
+        ? "" : note.arms.count == results.plans.count && note.arms.count > 1 ? "all arms, " : list(note.arms) + ", "
+      return
+        "\(who)\(who.isEmpty ? ValueNames.measure(note.measure) : ValueNames.measure(note.measure).lowercased()): \(note.text)"
     }
   }
 }

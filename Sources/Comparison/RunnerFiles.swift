@@ -13,7 +13,9 @@ public struct Failure: Codable {
   var steps: Int
   var reason: String
 
-  func write(_ path: String) throws { try AtomicFile.write(String(decoding: try JSONEncoder.snakeCase().encode(self), as: UTF8.self), to: path) }
+  func write(_ path: String) throws {
+    try AtomicFile.write(String(decoding: try JSONEncoder.snakeCase().encode(self), as: UTF8.self), to: path)
+  }
 }
 
 extension ConfigurationNode {
@@ -37,7 +39,8 @@ extension ComparisonRunner.Item {
   /// Why it has no result; nil when it has, or when another configuration failed.
   var failure: String? {
     // What cannot be read is no record of a failure: the run is then looked at itself.
-    guard let bytes = try? bytesIfPresent(failurePath), let failure = try? JSONDecoder.snakeCase().decode(Failure.self, from: bytes),
+    guard let bytes = try? bytesIfPresent(failurePath),
+      let failure = try? JSONDecoder.snakeCase().decode(Failure.self, from: bytes),
       failure.experiment == configuration.experimentHash, failure.steps == plan.steps
     else { return nil }
     return failure.reason
@@ -50,19 +53,27 @@ extension ComparisonRunner.Item {
     guard let newest = try folder.newestIntact().checkpoint else { return false }
     func refuse(_ what: String) -> ConfigurationError {
       ConfigurationError(
-        "name", "names a comparison whose run \(configuration.folder) \(what). Give the comparison another name, or remove that folder.")
+        "name",
+        "names a comparison whose run \(configuration.folder) \(what). Give the comparison another name, or remove that folder."
+      )
     }
     let state = newest.state
     guard state.experimentHash == configuration.experimentHash else { throw refuse("was made with other settings") }
-    guard state.dataHash == (try Corpus(configuration.data.corpus).manifest.contentHash) else { throw refuse("was trained on other data") }
+    guard state.dataHash == (try Corpus(configuration.data.corpus).manifest.contentHash) else {
+      throw refuse("was trained on other data")
+    }
     guard state.schedule["steps"].map({ Int($0) }) == plan.steps else {
-      throw refuse("was planned for \(state.schedule["steps"].map { Int($0) } ?? 0) steps, and the budget makes it \(plan.steps)")
+      throw refuse(
+        "was planned for \(state.schedule["steps"].map { Int($0) } ?? 0) steps, and the budget makes it \(plan.steps)")
     }
     if folder.isWhole(step: plan.steps) { return true }
     // Reported now, not after the runs before it.
-    if let before = state.arithmetic.flatMap({ Arithmetic(fields: $0) }), let difference = Arithmetic.current().difference(from: before) {
+    if let before = state.arithmetic.flatMap({ Arithmetic(fields: $0) }),
+      let difference = Arithmetic.current().difference(from: before)
+    {
       throw DivergenceError(
-        "the run \(configuration.folder) was started with a different numerical environment: now, \(difference). Resume it where it was started, or remove that folder to train it again.")
+        "the run \(configuration.folder) was started with a different numerical environment: now, \(difference). Resume it where it was started, or remove that folder to train it again."
+      )
     }
     return false
   }
@@ -112,6 +123,8 @@ func bytesIfPresent(_ path: String) throws(FileError) -> Data? {
 /// - Throws: `FileError` naming the folder.
 func makeFolders(_ path: String) throws(FileError) {
   do { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
-    throw FileError("create the folder", path, reason: error.localizedDescription, remedy: "Is there a file of that name, or no permission?")
+    throw FileError(
+      "create the folder", path, reason: error.localizedDescription,
+      remedy: "Is there a file of that name, or no permission?")
   }
 }

@@ -10,7 +10,9 @@ enum StudentT {
 
   /// The t with P(T ≤ t) = `probability`, by bisection. - Precondition: 0.5 ≤ probability < 1.
   static func quantile(_ probability: Double, freedom: Double) -> Double {
-    precondition(probability >= 0.5 && probability < 1 && freedom > 0, "a quantile of \(probability) with \(freedom) degrees of freedom")
+    precondition(
+      probability >= 0.5 && probability < 1 && freedom > 0,
+      "a quantile of \(probability) with \(freedom) degrees of freedom")
     var (low, high) = (0.0, 1.0)
     while cumulative(high, freedom: freedom) < probability, high < 1e9 { high *= 2 }
     for _ in 0..<200 {

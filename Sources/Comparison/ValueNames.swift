@@ -3,20 +3,25 @@ import Evaluation
 /// Names of measures and values as a reader takes them: those of commands and JSON are for programs.
 enum ValueNames {
   private static let measures = [
-    "loss": "Loss", "left-to-right": "Left to right", "any-order": "Any order (upper bound)", "pseudo-perplexity": "Pseudo-perplexity",
+    "loss": "Loss", "left-to-right": "Left to right", "any-order": "Any order (upper bound)",
+    "pseudo-perplexity": "Pseudo-perplexity",
     "probe": "Linear probe", "knn": "Nearest neighbours", "bag-of-words": "Bag of words", "finetune": "Fine-tuning",
-    "mask-variance": "Variance over masks", "features": "Features", "cooccurrence": "Co-occurrence", "retrieval": "Retrieval",
+    "mask-variance": "Variance over masks", "features": "Features", "cooccurrence": "Co-occurrence",
+    "retrieval": "Retrieval",
   ]
 
   /// First parts of values that repeat the measure.
   private static let prefixes: Set = [
-    "left_to_right", "any_order", "pseudo", "probe", "knn", "bag_of_words", "finetune", "mask_variance", "features", "cooccurrence", "retrieval",
+    "left_to_right", "any_order", "pseudo", "probe", "knn", "bag_of_words", "finetune", "mask_variance", "features",
+    "cooccurrence", "retrieval",
   ]
 
   /// Parts whose words are others than those of the key.
   private static let parts = [
-    "macro_f1": "macro F1", "mean": "mean state", "last": "last state", "cls": "state of [CLS]", "all": "all states", "sigma2": "σ₂",
-    "squared_sum": "Σσ²", "exact": "exactly retrieved", "best_of_offered": "best of those offered", "strength": "penalty chosen",
+    "macro_f1": "macro F1", "mean": "mean state", "last": "last state", "cls": "state of [CLS]", "all": "all states",
+    "sigma2": "σ₂",
+    "squared_sum": "Σσ²", "exact": "exactly retrieved", "best_of_offered": "best of those offered",
+    "strength": "penalty chosen",
     "largest_share": "share of the largest singular value", "majority_accuracy": "accuracy of the most frequent class",
     "singular_value": "singular value", "standard_error": "standard error", "i": "rank of the singular value",
   ]
@@ -28,7 +33,8 @@ enum ValueNames {
     var found = name.split(separator: ".").map(String.init)
     if found.count > 1, prefixes.contains(found[0]) { found.removeFirst() }
     // What was measured first, then of what.
-    let isQuantityLast = ["accuracy", "macro_f1", "strength", "effective_rank", "largest_share", "rows"].contains(found.last ?? "")
+    let isQuantityLast = ["accuracy", "macro_f1", "strength", "effective_rank", "largest_share", "rows"].contains(
+      found.last ?? "")
     return (isQuantityLast ? found.reversed() : found).map(part).joined(separator: ", ")
   }
 

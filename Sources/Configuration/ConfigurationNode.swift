@@ -25,7 +25,8 @@ public indirect enum ConfigurationNode: Sendable, Equatable {
   /// As TOML writes it.
   public var text: String {
     switch self {
-    case .table(let table): "{ " + table.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value.text)" }.joined(separator: ", ") + " }"
+    case .table(let table):
+      "{ " + table.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value.text)" }.joined(separator: ", ") + " }"
     case .array(let values): "[" + values.map(\.text).joined(separator: ", ") + "]"
     case .string(let value): "\"" + value.flatMap { Self.escaped($0) } + "\""
     case .integer(let value): String(value)
@@ -75,7 +76,8 @@ extension ConfigurationNode {
       var members: [String: ConfigurationNode] = [:]
       for (name, value) in zip(table.keys, table.values) {
         // The parser compares bytes; equal to a reader are also a letter with its accent and the two apart.
-        guard members.updateValue(try node(value, place.isEmpty ? name : "\(place).\(name)"), forKey: name) == nil else {
+        guard members.updateValue(try node(value, place.isEmpty ? name : "\(place).\(name)"), forKey: name) == nil
+        else {
           throw ConfigurationError(place, "has two keys that read \(name).")
         }
       }
@@ -92,18 +94,23 @@ extension ConfigurationNode {
     throw ConfigurationError(place, "is a date or another value that no key takes.")
   }
 
-  /// The tree with `key=value` set, as `--set optimizer.learningRate=3e-4`. The value is TOML; what is not, is a string.
+  /// The tree with `key=value` set, as `--set optimizer.learningRate=3e-4`. The value is TOML; what is not, is a
+  /// string.
   public func setting(_ assignment: String) throws(ConfigurationError) -> ConfigurationNode {
     guard let equals = assignment.firstIndex(of: "="), equals > assignment.startIndex else {
       throw ConfigurationError("--set \(assignment)", "must have the form key=value, such as --set duration.steps=100.")
     }
-    let path = assignment[..<equals].split(separator: ".", omittingEmptySubsequences: false).map { $0.filter { $0 != " " } }
+    let path = assignment[..<equals].split(separator: ".", omittingEmptySubsequences: false).map {
+      $0.filter { $0 != " " }
+    }
     guard path.allSatisfy({ !$0.isEmpty }) else {
       throw ConfigurationError("--set \(assignment)", "has an empty name in its key.")
     }
     let text = String(assignment[assignment.index(after: equals)...])
     var value = ConfigurationNode.string(text)
-    if let parsed = try? Self.parse("value = \(text)", place: "--set"), case .table(let table) = parsed, let found = table["value"] {
+    if let parsed = try? Self.parse("value = \(text)", place: "--set"), case .table(let table) = parsed,
+      let found = table["value"]
+    {
       value = found
     } else if text.wholeMatch(of: #/[+-]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/#) != nil {
       throw ConfigurationError("--set \(assignment)", "has a number that 64 bits cannot hold.")
@@ -111,7 +118,8 @@ extension ConfigurationNode {
     return try setting(path[...], to: value, assignment)
   }
 
-  private func setting(_ path: ArraySlice<String>, to value: ConfigurationNode, _ assignment: String) throws(ConfigurationError)
+  private func setting(_ path: ArraySlice<String>, to value: ConfigurationNode, _ assignment: String)
+    throws(ConfigurationError)
     -> ConfigurationNode
   {
     guard let first = path.first else { return value }

@@ -19,11 +19,17 @@ public final class ConfigurationReader {
   // MARK: - Values
 
   /// - Parameter about: the sentence that docs/configuration.md has for the key.
-  public func integer(_ key: String, default value: Int, in range: ClosedRange<Int>? = nil, _ about: String = "") -> Int {
-    list(key, "integer", .integer(value), range.map { $0.upperBound == Int.max ? "from \($0.lowerBound)" : "\($0.lowerBound) … \($0.upperBound)" }, about)
+  public func integer(_ key: String, default value: Int, in range: ClosedRange<Int>? = nil, _ about: String = "") -> Int
+  {
+    list(
+      key, "integer", .integer(value),
+      range.map { $0.upperBound == Int.max ? "from \($0.lowerBound)" : "\($0.lowerBound) … \($0.upperBound)" }, about)
     let given = read(key, .integer(value), as: ConfigurationNode.integer, \.wholeNumber)
     if let range, !range.contains(given) {
-      note(key, "is \(given); it must lie in \(range.lowerBound)...\(range.upperBound == Int.max ? "" : String(range.upperBound)).")
+      note(
+        key,
+        "is \(given); it must lie in \(range.lowerBound)...\(range.upperBound == Int.max ? "" : String(range.upperBound))."
+      )
       // What follows may compute with the value before the problem is reported.
       return value
     }
@@ -31,7 +37,10 @@ public final class ConfigurationReader {
   }
 
   /// - Parameter rule: the values allowed, where the caller checks them and not `range`.
-  public func number(_ key: String, default value: Double, in range: ClosedRange<Double>? = nil, rule: String? = nil, _ about: String = "") -> Double {
+  public func number(
+    _ key: String, default value: Double, in range: ClosedRange<Double>? = nil, rule: String? = nil,
+    _ about: String = ""
+  ) -> Double {
     func text(_ end: Double) -> String { end == end.rounded() && abs(end) < 1e15 ? String(Int(end)) : "\(end)" }
     list(key, "number", .number(value), rule ?? range.map { "\(text($0.lowerBound)) … \(text($0.upperBound))" }, about)
     // A zero without its sign: 0, 0.0 and -0.0 are one value.
@@ -46,11 +55,14 @@ public final class ConfigurationReader {
 
   public func boolean(_ key: String, default value: Bool, _ about: String = "") -> Bool {
     list(key, "true or false", .boolean(value), nil, about)
-    return read(key, .boolean(value), as: ConfigurationNode.boolean) { if case .boolean(let flag) = $0 { flag } else { nil } }
+    return read(key, .boolean(value), as: ConfigurationNode.boolean) {
+      if case .boolean(let flag) = $0 { flag } else { nil }
+    }
   }
 
   /// - Parameter choices: the texts there are; empty for any. Another one is noted.
-  public func string(_ key: String, default value: String, among choices: [String] = [], _ about: String = "") -> String {
+  public func string(_ key: String, default value: String, among choices: [String] = [], _ about: String = "") -> String
+  {
     list(key, choices.isEmpty ? "string" : choices.joined(separator: ", "), .string(value), nil, about)
     let text = read(key, .string(value), as: ConfigurationNode.string, \.characters)
     if choices.isEmpty || choices.contains(text) { return text }
@@ -59,7 +71,8 @@ public final class ConfigurationReader {
   }
 
   /// - Parameter range: what each of them must lie in.
-  public func integers(_ key: String, default values: [Int], in range: ClosedRange<Int>, _ about: String = "") -> [Int] {
+  public func integers(_ key: String, default values: [Int], in range: ClosedRange<Int>, _ about: String = "") -> [Int]
+  {
     let given = list(key, "integer", default: values, about, ConfigurationNode.integer, \.wholeNumber)
     if let wrong = given.first(where: { !range.contains($0) }) {
       note(key, "has \(wrong); each must lie in \(range.lowerBound)...\(range.upperBound).")
@@ -69,7 +82,9 @@ public final class ConfigurationReader {
   }
 
   /// One of the raw values of an enumeration.
-  public func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, default value: Choice, _ about: String = "") -> Choice
+  public func choice<Choice: RawRepresentable & CaseIterable>(
+    _ key: String, default value: Choice, _ about: String = ""
+  ) -> Choice
   where Choice.RawValue == String {
     Choice(rawValue: string(key, default: value.rawValue, among: Choice.allCases.map(\.rawValue), about)) ?? value
   }
@@ -98,14 +113,16 @@ public final class ConfigurationReader {
     }
   }
 
-  /// Options of an objective or a measure: every stored property is a key of `section`, in snake_case, and its default the property's.
+  /// Options of an objective or a measure: every stored property is a key of `section`, in snake_case, and its default
+  /// the property's.
   ///
-  /// A property may be a flag, an integer, a number, a text, an enumeration of texts, a list of these, or a group of options: a value with
-  /// properties of its own, whose keys then stand in the section `section.property`.
+  /// A property may be a flag, an integer, a number, a text, an enumeration of texts, a list of these, or a group of
+  /// options: a value with properties of its own, whose keys then stand in the section `section.property`.
   ///
   /// - Parameter sentences: what docs/configuration.md says of each key, by its path below `section`.
   public func options(
-    _ entry: (defaults: any Codable & Sendable, decode: (any Decoder) throws -> any Codable & Sendable), section: String,
+    _ entry: (defaults: any Codable & Sendable, decode: (any Decoder) throws -> any Codable & Sendable),
+    section: String,
     sentences: [String: String] = [:]
   ) -> (any Codable & Sendable)? {
     let object = group(entry.defaults, section, "", sentences)
@@ -136,11 +153,14 @@ public final class ConfigurationReader {
     case let number as Double: return .lossless(self.number(key, default: number, about))
     case let text as String: return .string(textOrNumber(key, default: text, about))
     case let counts as [Int]:
-      return .array(list(key, "integer", default: counts, about, ConfigurationNode.integer, \.wholeNumber).map(JSONValue.integer))
+      return .array(
+        list(key, "integer", default: counts, about, ConfigurationNode.integer, \.wholeNumber).map(JSONValue.integer))
     case let numbers as [Double]:
-      return .array(list(key, "number", default: numbers, about, ConfigurationNode.number, \.anyNumber).map(JSONValue.lossless))
+      return .array(
+        list(key, "number", default: numbers, about, ConfigurationNode.number, \.anyNumber).map(JSONValue.lossless))
     case let texts as [String]:
-      return .array(list(key, "string", default: texts, about, ConfigurationNode.string, \.characters).map(JSONValue.string))
+      return .array(
+        list(key, "string", default: texts, about, ConfigurationNode.string, \.characters).map(JSONValue.string))
     default:
       guard let (own, all) = choices(value) else { return group(value, key, path + ".", sentences) }
       return .string(string(key, default: own, among: all, about))
@@ -149,7 +169,8 @@ public final class ConfigurationReader {
 
   /// - Parameter node: the value in its one spelling, which is what the resolved file has and what is hashed.
   private func read<Value>(
-    _ key: String, _ fallback: ConfigurationNode, as spelt: (Value) -> ConfigurationNode, _ convert: (ConfigurationNode) -> Value?
+    _ key: String, _ fallback: ConfigurationNode, as spelt: (Value) -> ConfigurationNode,
+    _ convert: (ConfigurationNode) -> Value?
   ) -> Value {
     let node = find(key)
     if let node, let value = convert(node) {
@@ -195,8 +216,12 @@ public final class ConfigurationReader {
   /// Unknown keys, each with the nearest one there is.
   /// - Parameter explain: what else is known of a key that is none here, as a sentence without it.
   public func noteUnknownKeys(explain: (String) -> String? = { _ in nil }) {
-    let known = resolved.flatMap { section in section.values.map { section.section.isEmpty ? $0.key : "\(section.section).\($0.key)" } }
-    let unknown = leaves(root, "").filter { leaf in !known.contains(leaf) && !known.contains { $0.hasPrefix(leaf + ".") } }
+    let known = resolved.flatMap { section in
+      section.values.map { section.section.isEmpty ? $0.key : "\(section.section).\($0.key)" }
+    }
+    let unknown = leaves(root, "").filter { leaf in
+      !known.contains(leaf) && !known.contains { $0.hasPrefix(leaf + ".") }
+    }
     let sections = resolved.map(\.section).filter { !$0.isEmpty }
     if unknown.count > 12 { note("", "There are \(unknown.count) unknown keys; these are the first.") }
     for key in unknown.prefix(12) {
@@ -218,7 +243,9 @@ public final class ConfigurationReader {
 
   /// Every key that was read, by its path, with its resolved value as TOML writes it.
   public var values: [(key: String, text: String)] {
-    resolved.flatMap { section, values in values.map { (section.isEmpty ? $0.key : "\(section).\($0.key)", $0.value.text) } }
+    resolved.flatMap { section, values in
+      values.map { (section.isEmpty ? $0.key : "\(section).\($0.key)", $0.value.text) }
+    }
   }
 
   /// The resolved configuration as TOML, every default written out.
@@ -266,7 +293,9 @@ func nearestKey(to key: String, among known: [String]) -> String? {
   let scored = known.map { candidate in
     (candidate, min(editDistance(key, candidate), editDistance(String(name(key)), String(name(candidate))) + 1))
   }
-  guard let best = scored.min(by: { ($0.1, $0.0) < ($1.1, $1.0) }), best.1 <= max(2, name(key).count / 2) else { return nil }
+  guard let best = scored.min(by: { ($0.1, $0.0) < ($1.1, $1.0) }), best.1 <= max(2, name(key).count / 2) else {
+    return nil
+  }
   return best.0
 }
 

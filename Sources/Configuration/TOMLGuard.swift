@@ -1,8 +1,8 @@
 import Core
 
 /// Refuses texts that the TOML parser would cut off, end the process at, or nest so deep that freeing them overruns
-/// the stack: it takes a text up to the first zero byte, also one that is spelt out, asserts that a table's name begins like one, and puts no bound
-/// on the levels of a dotted name.
+/// the stack: it takes a text up to the first zero byte, also one that is spelt out, asserts that a table's name begins
+/// like one, and puts no bound on the levels of a dotted name.
 ///
 /// Quoted texts and comments are passed over as the parser does in a sound text; it stops by itself at the first
 /// place that is not.
@@ -55,7 +55,8 @@ struct TOMLGuard {
       }
     }
     guard dots <= Self.mostDots else {
-      throw ConfigurationError(place, "has \(dots) dots outside quotes and comments; a configuration has at most \(Self.mostDots).")
+      throw ConfigurationError(
+        place, "has \(dots) dots outside quotes and comments; a configuration has at most \(Self.mostDots).")
     }
   }
 

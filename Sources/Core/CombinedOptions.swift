@@ -10,8 +10,8 @@ extension ConfigurableOptions {
   public static var sentences: [String: String] { [:] }
 }
 
-/// Options that several objectives or measures share, and one's own, side by side in one section: a key of the file does not say which of
-/// the two groups it belongs to. Both groups' properties are properties of this type.
+/// Options that several objectives or measures share, and one's own, side by side in one section: a key of the file
+/// does not say which of the two groups it belongs to. Both groups' properties are properties of this type.
 ///
 /// - Precondition: no property of one group has the name of one of the other.
 @dynamicMemberLookup
@@ -50,7 +50,8 @@ extension CombinedOptions: Combined {
   fileprivate var groups: [Any] { [shared, own] }
 }
 
-/// The options with their values, in the order in which they are declared; those of combined groups one after the other.
+/// The options with their values, in the order in which they are declared; those of combined groups one after the
+/// other.
 public func optionProperties(_ options: Any) -> [(name: String, value: Any)] {
   if let combined = options as? any Combined { return combined.groups.flatMap(optionProperties) }
   return Mirror(reflecting: options).children.compactMap { child in child.label.map { ($0, child.value) } }

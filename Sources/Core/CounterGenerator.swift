@@ -46,7 +46,8 @@ public enum RandomPurpose: UInt32, Sendable {
   /// The four words of block `index`. - Complexity: 20 multiplications.
   @inlinable public func block(_ index: UInt32) -> SIMD4<UInt32> {
     Self.philox(
-      counter: SIMD4(index, site, UInt32(truncatingIfNeeded: position), UInt32(truncatingIfNeeded: position >> 32)), key: key)
+      counter: SIMD4(index, site, UInt32(truncatingIfNeeded: position), UInt32(truncatingIfNeeded: position >> 32)),
+      key: key)
   }
 
   /// Word `element`, uniform over all 32-bit values.

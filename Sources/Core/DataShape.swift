@@ -1,7 +1,7 @@
 /// What objectives and models must know of the data: token ids, rows of numbers, or both.
 ///
-/// It is the only thing that an objective knows of a corpus besides its options. What the corpus does not have is empty: text has no
-/// `values` and no `fields`, images have a vocabulary of size 0.
+/// It is the only thing that an objective knows of a corpus besides its options. What the corpus does not have is
+/// empty: text has no `values` and no `fields`, images have a vocabulary of size 0.
 public struct DataShape: Codable, Sendable, Equatable {
   /// What one position of a sample is, in words that reports use.
   public enum Unit: String, Codable, Sendable, CaseIterable {
@@ -33,8 +33,8 @@ public struct DataShape: Codable, Sendable, Equatable {
 
   public func field(_ name: String) -> FieldShape? { fields.first { $0.name == name } }
 
-  /// Puts the sizes that the data decides into a model: rows of the token embedding, or the size of a row of numbers with the number of
-  /// positions.
+  /// Puts the sizes that the data decides into a model: rows of the token embedding, or the size of a row of numbers
+  /// with the number of positions.
   public func fill(_ model: inout ModelConfiguration) {
     model.vocabSize = max(vocabulary.size, vocabulary.rows ?? 0)
     guard let grid else { return }
@@ -57,10 +57,12 @@ public struct FieldShape: Codable, Sendable, Equatable {
   }
 }
 
-/// A record of numbers [channels, extent…] cut into patches that tile it: position p of the sample is patch p in row-major order.
+/// A record of numbers [channels, extent…] cut into patches that tile it: position p of the sample is patch p in
+/// row-major order.
 ///
-/// Inside a patch numbers stand as the weight of a convolution has them: channel first, then the axes. With `separateChannels` every
-/// channel has positions of its own, all positions of channel 0 first, as PatchTST reads a multivariate series.
+/// Inside a patch numbers stand as the weight of a convolution has them: channel first, then the axes. With
+/// `separateChannels` every channel has positions of its own, all positions of channel 0 first, as PatchTST reads a
+/// multivariate series.
 public struct GridShape: Codable, Sendable, Equatable {
   public var channels: Int
   /// Sizes of the axes: two for images, one for series, none for a single value per channel.
@@ -85,7 +87,9 @@ public struct GridShape: Codable, Sendable, Equatable {
     guard patch.count == extent.count else { return "a patch of \(patch.count) axes for data of \(extent.count)" }
     for (size, cut) in zip(extent, patch) {
       guard (1...1_048_576).contains(size) else { return "an axis of \(size); it must lie in 1...1048576" }
-      guard cut >= 1, size % cut == 0 else { return "a patch of \(cut) along an axis of \(size); it must divide the axis" }
+      guard cut >= 1, size % cut == 0 else {
+        return "a patch of \(cut) along an axis of \(size); it must divide the axis"
+      }
     }
     let elements = ([channels] + extent).reduce(1.0) { $0 * Double($1) }
     return elements <= 1e9 ? nil : "\(elements) numbers in a record; there may be at most 1e9"

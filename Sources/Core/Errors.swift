@@ -47,7 +47,9 @@ public struct ConfigurationError: LockstepError, Equatable {
   /// `usage`, or another code where a key names something that cannot be used.
   public let exitCode: ExitCode
 
-  public init(problems: [Problem], exitCode: ExitCode = .usage) { (self.problems, self.exitCode) = (problems, exitCode) }
+  public init(problems: [Problem], exitCode: ExitCode = .usage) {
+    (self.problems, self.exitCode) = (problems, exitCode)
+  }
 
   public init(_ key: String, _ sentence: String) { self.init(problems: [Problem(key: key, sentence: sentence)]) }
 
@@ -89,7 +91,9 @@ public struct FileError: LockstepError, Equatable {
   public let remedy: String
   public let exitCode: ExitCode
 
-  public init(_ operation: String, _ path: String, reason: String, remedy: String = "", exitCode: ExitCode = .inputOutput) {
+  public init(
+    _ operation: String, _ path: String, reason: String, remedy: String = "", exitCode: ExitCode = .inputOutput
+  ) {
     self.operation = operation
     self.path = printableName(path)
     self.reason = printable(reason)

@@ -15,7 +15,8 @@ public func printable(_ text: String, atMost bytes: Int = 600) -> String {
   return part(text.utf8.prefix(bytes * 2 / 3)) + " … " + part(text.utf8.suffix(bytes / 3))
 }
 
-/// A name or a path in a sentence: as `printable`, and on one line, so that a file's name cannot add a line to a message.
+/// A name or a path in a sentence: as `printable`, and on one line, so that a file's name cannot add a line to a
+/// message.
 public func printableName(_ text: String, atMost bytes: Int = 4096) -> String {
   let clean = printable(text, atMost: bytes)
   guard clean.utf8.contains(where: { $0 == 0x0A || $0 == 0x09 }) else { return clean }
@@ -27,11 +28,17 @@ public func printableName(_ text: String, atMost bytes: Int = 4096) -> String {
 /// Commands are the control characters of ASCII and of Latin-1, and those that turn the direction of writing around.
 public func withoutControls(_ text: String) -> String {
   // 0xC2 begins the controls of Latin-1, 0xE2 those of direction.
-  let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F && $0 != 0xC2 && $0 != 0xE2 || $0 == 0x0A || $0 == 0x09 }
+  let isPlain = text.utf8.allSatisfy {
+    $0 >= 0x20 && $0 != 0x7F && $0 != 0xC2 && $0 != 0xE2 || $0 == 0x0A || $0 == 0x09
+  }
   if isPlain { return text }
   var result = String.UnicodeScalarView()
   for scalar in text.unicodeScalars {
-    if commandsTerminals(scalar) { result.append(contentsOf: spelling(scalar).unicodeScalars) } else { result.append(scalar) }
+    if commandsTerminals(scalar) {
+      result.append(contentsOf: spelling(scalar).unicodeScalars)
+    } else {
+      result.append(scalar)
+    }
   }
   return String(result)
 }

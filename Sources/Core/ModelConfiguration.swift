@@ -63,11 +63,13 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   public var attentionDropout: Float
   /// Numbers per position of continuous inputs; 0 for token inputs.
   public var inputSize: Int
-  /// Width of the embedding's tables and norm, 0 for `hiddenSize`. Where they differ, a linear map leads from the one to the other (ELECTRA).
+  /// Width of the embedding's tables and norm, 0 for `hiddenSize`. Where they differ, a linear map leads from the one
+  /// to the other (ELECTRA).
   public var embeddingSize: Int
   public var head: Head
-  /// Standard deviation of initial weights; in pre-norm models those that end a residual branch have it divided by √(2·layers). 0.02 suits
-  /// widths of some hundreds; about 1/√width suits small models, which otherwise see next to nothing of their input for long.
+  /// Standard deviation of initial weights; in pre-norm models those that end a residual branch have it divided by
+  /// √(2·layers). 0.02 suits widths of some hundreds; about 1/√width suits small models, which otherwise see next to
+  /// nothing of their input for long.
   public var initializerRange: Float
 
   public var headDim: Int { hiddenSize / numHeads }
@@ -75,9 +77,11 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   public var resolvedEmbeddingSize: Int { embeddingSize > 0 ? embeddingSize : hiddenSize }
 
   public init(
-    attentionMask: AttentionMask, vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int, intermediateSize: Int? = nil,
+    attentionMask: AttentionMask, vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int,
+    intermediateSize: Int? = nil,
     norm: Norm = .layer, normPlacement: NormPlacement = .pre, normEps: Float = 1e-5, activation: Activation = .geluTanh,
-    positionEmbedding: PositionEmbedding = .learned, ropeTheta: Float = 10_000, tieWordEmbeddings: Bool = true, bias: Bool = true, typeVocabSize: Int = 0,
+    positionEmbedding: PositionEmbedding = .learned, ropeTheta: Float = 10_000, tieWordEmbeddings: Bool = true,
+    bias: Bool = true, typeVocabSize: Int = 0,
     headTransform: Bool = false, dropout: Float = 0, attentionDropout: Float = 0, inputSize: Int = 0,
     embeddingSize: Int = 0, head: Head = .vocabulary, initializerRange: Float = 0.02, prediction: Prediction? = nil
   ) {
@@ -110,27 +114,36 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   }
 
   /// Exactly GPT-2 (`GPT2LMHeadModel`).
-  public static func gpt2(vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int, dropout: Float = 0) -> Self {
+  public static func gpt2(
+    vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int, dropout: Float = 0
+  ) -> Self {
     Self(
-      attentionMask: .causal, vocabSize: vocabSize, maxPosition: maxPosition, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads, dropout: dropout,
+      attentionMask: .causal, vocabSize: vocabSize, maxPosition: maxPosition, hiddenSize: hiddenSize,
+      numLayers: numLayers, numHeads: numHeads, dropout: dropout,
       attentionDropout: dropout)
   }
 
   /// Exactly BERT with its masked-LM head (`BertForMaskedLM`).
-  public static func bert(vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int, dropout: Float = 0) -> Self {
+  public static func bert(
+    vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int, dropout: Float = 0
+  ) -> Self {
     Self(
-      attentionMask: .bidirectional, vocabSize: vocabSize, maxPosition: maxPosition, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads,
+      attentionMask: .bidirectional, vocabSize: vocabSize, maxPosition: maxPosition, hiddenSize: hiddenSize,
+      numLayers: numLayers, numHeads: numHeads,
       normPlacement: .post, normEps: 1e-12, activation: .gelu, typeVocabSize: 2, headTransform: true, dropout: dropout,
       attentionDropout: dropout)
   }
 
   /// Exactly Llama (`LlamaForCausalLM`) with as many key/value heads as query heads.
   public static func llama(
-    vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int, intermediateSize: Int, tieWordEmbeddings: Bool = false
+    vocabSize: Int, maxPosition: Int, hiddenSize: Int, numLayers: Int, numHeads: Int, intermediateSize: Int,
+    tieWordEmbeddings: Bool = false
   ) -> Self {
     Self(
-      attentionMask: .causal, vocabSize: vocabSize, maxPosition: maxPosition, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads,
-      intermediateSize: intermediateSize, norm: .rms, activation: .swiglu, positionEmbedding: .rotary, tieWordEmbeddings: tieWordEmbeddings, bias: false)
+      attentionMask: .causal, vocabSize: vocabSize, maxPosition: maxPosition, hiddenSize: hiddenSize,
+      numLayers: numLayers, numHeads: numHeads,
+      intermediateSize: intermediateSize, norm: .rms, activation: .swiglu, positionEmbedding: .rotary,
+      tieWordEmbeddings: tieWordEmbeddings, bias: false)
   }
 
   /// Weights of the matrices every such model has: a lower bound of its parameters, which cannot overflow.
@@ -138,14 +151,16 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     let (vocabSize, hiddenSize, inner) = (Double(vocabSize), Double(hiddenSize), Double(intermediateSize))
     let block = 4 * hiddenSize * hiddenSize + (activation == .swiglu ? 3 : 2) * hiddenSize * inner
     let table = Double(resolvedEmbeddingSize)
-    return vocabSize * table * (tieWordEmbeddings || head == .none ? 1 : 2) + Double(numLayers) * block + (positionEmbedding == .learned ? Double(maxPosition) * table : 0)
+    return vocabSize * table * (tieWordEmbeddings || head == .none ? 1 : 2) + Double(numLayers) * block
+      + (positionEmbedding == .learned ? Double(maxPosition) * table : 0)
   }
 
   /// Weights of linear layers are stored [in, out], as GPT-2's files have them, and not [out, in].
   ///
   /// Then a checkpoint is the parameters as they lie in memory, without a transposition.
   public var inputMajorWeights: Bool {
-    attentionMask == .causal && norm == .layer && normPlacement == .pre && positionEmbedding == .learned && activation != .swiglu
+    attentionMask == .causal && norm == .layer && normPlacement == .pre && positionEmbedding == .learned
+      && activation != .swiglu
   }
 
   /// All rules this shape breaks, under `prefix` such as `model`.
@@ -159,20 +174,29 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     require((1...1_048_576).contains(maxPosition), "max_position", maxPosition, "it must lie in 1...1048576.")
     require((1...65_536).contains(hiddenSize), "hidden_size", hiddenSize, "it must lie in 1...65536.")
     require((1...1_000).contains(numLayers), "num_layers", numLayers, "it must lie in 1...1000.")
-    require(numHeads >= 1 && hiddenSize % max(numHeads, 1) == 0, "num_heads", numHeads, "it must divide model.hidden_size = \(hiddenSize).")
-    require((1...1_048_576).contains(intermediateSize), "intermediate_size", intermediateSize, "it must lie in 1...1048576.")
+    require(
+      numHeads >= 1 && hiddenSize % max(numHeads, 1) == 0, "num_heads", numHeads,
+      "it must divide model.hidden_size = \(hiddenSize).")
+    require(
+      (1...1_048_576).contains(intermediateSize), "intermediate_size", intermediateSize, "it must lie in 1...1048576.")
     require(normEps > 0 && normEps < 1, "norm_eps", normEps, "it must lie between 0 and 1.")
     require(ropeTheta > 1 && ropeTheta.isFinite, "rope_theta", ropeTheta, "it must be above 1 and finite.")
-    require(initializerRange > 0 && initializerRange <= 1, "initializer_range", initializerRange, "it must be above 0 and at most 1.")
+    require(
+      initializerRange > 0 && initializerRange <= 1, "initializer_range", initializerRange,
+      "it must be above 0 and at most 1.")
     require((0..<1).contains(dropout), "dropout", dropout, "it must be at least 0 and below 1.")
-    require((0..<1).contains(attentionDropout), "attention_dropout", attentionDropout, "it must be at least 0 and below 1.")
+    require(
+      (0..<1).contains(attentionDropout), "attention_dropout", attentionDropout, "it must be at least 0 and below 1.")
     require((0...16).contains(typeVocabSize), "type_vocab_size", typeVocabSize, "it must lie in 0...16.")
     require((0...65_536).contains(embeddingSize), "embedding_size", embeddingSize, "it must lie in 0...65536.")
     if resolvedEmbeddingSize != hiddenSize, head == .vocabulary {
-      require(headTransform, "embedding_size", embeddingSize, "without model.head_transform it must be 0 or model.hidden_size = \(hiddenSize).")
+      require(
+        headTransform, "embedding_size", embeddingSize,
+        "without model.head_transform it must be 0 or model.hidden_size = \(hiddenSize).")
     }
     if numHeads >= 1, hiddenSize % numHeads == 0, positionEmbedding == .rotary {
-      require(headDim % 2 == 0, "position_embedding", "rotary", "hidden_size / num_heads = \(headDim) must then be even.")
+      require(
+        headDim % 2 == 0, "position_embedding", "rotary", "hidden_size / num_heads = \(headDim) must then be even.")
     }
     return problems
   }

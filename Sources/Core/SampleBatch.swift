@@ -19,7 +19,8 @@ public struct SampleBatch: Sendable, Equatable {
   public var values: [Float]
   /// Numbers per position of `values`.
   public var valueSize: Int
-  /// Document number of each position inside its sample, from 0; -1 where there is nothing (padding, or past the end of the data).
+  /// Document number of each position inside its sample, from 0; -1 where there is nothing (padding, or past the end of
+  /// the data).
   public var documentIDs: [Int32]
   /// Named arrays beside the input, in rising order of their names: labels, second inputs; none for text.
   public var fields: [SampleField]
@@ -27,10 +28,12 @@ public struct SampleBatch: Sendable, Equatable {
   public var observed: [Bool]
 
   public init(
-    sampleIDs: [UInt64], indices: [UInt64]? = nil, epochs: [UInt64]? = nil, length: Int, lookahead: Int = 1, tokens: [Int32] = [],
+    sampleIDs: [UInt64], indices: [UInt64]? = nil, epochs: [UInt64]? = nil, length: Int, lookahead: Int = 1,
+    tokens: [Int32] = [],
     values: [Float] = [], valueSize: Int = 0, documentIDs: [Int32], fields: [SampleField] = [], observed: [Bool] = []
   ) {
-    precondition(documentIDs.count == sampleIDs.count * (length + lookahead), "documentIDs must be [count, length + lookahead]")
+    precondition(
+      documentIDs.count == sampleIDs.count * (length + lookahead), "documentIDs must be [count, length + lookahead]")
     precondition(tokens.isEmpty || tokens.count == documentIDs.count, "tokens must be [count, length + lookahead]")
     precondition(values.count == sampleIDs.count * length * valueSize, "values must be [count, length, valueSize]")
     precondition(indices.map { $0.count == sampleIDs.count } ?? true, "one index per sample")
@@ -48,7 +51,10 @@ public struct SampleBatch: Sendable, Equatable {
     self.fields = fields
     self.observed = observed
     precondition(observed.isEmpty || observed.count == values.count, "observed must be [count, length, valueSize]")
-    for field in fields { precondition(field.count == sampleIDs.count, "field \(field.name) has \(field.count) of \(sampleIDs.count) samples") }
+    for field in fields {
+      precondition(
+        field.count == sampleIDs.count, "field \(field.name) has \(field.count) of \(sampleIDs.count) samples")
+    }
   }
 
   public func field(_ name: String) -> SampleField? { fields.first { $0.name == name } }
@@ -92,8 +98,10 @@ extension SampleBatch {
       all.isEmpty ? [] : rows.flatMap { all[$0 * size..<($0 + 1) * size] }
     }
     return SampleBatch(
-      sampleIDs: gather(sampleIDs, 1), indices: gather(indices, 1), epochs: gather(epochs, 1), length: length, lookahead: lookahead,
-      tokens: gather(tokens, stride), values: gather(values, length * valueSize), valueSize: valueSize, documentIDs: gather(documentIDs, stride),
+      sampleIDs: gather(sampleIDs, 1), indices: gather(indices, 1), epochs: gather(epochs, 1), length: length,
+      lookahead: lookahead,
+      tokens: gather(tokens, stride), values: gather(values, length * valueSize), valueSize: valueSize,
+      documentIDs: gather(documentIDs, stride),
       fields: fields.map { $0.taking(rows) }, observed: gather(observed, length * valueSize))
   }
 }

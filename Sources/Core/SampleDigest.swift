@@ -1,6 +1,7 @@
 /// A bijection of 64-bit words in which every bit of the result depends on every bit of the argument.
 ///
-/// Reference: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, doi:10.1145/2660193.2660195.
+/// Reference: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014,
+/// doi:10.1145/2660193.2660195.
 @inlinable public func mix64(_ word: UInt64) -> UInt64 {
   var z = word &+ 0x9E37_79B9_7F4A_7C15
   z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -8,12 +9,12 @@
   return z ^ (z >> 31)
 }
 
-/// Which samples were used, as sums that do not depend on order: a doubled, a left out or another sample changes them, but for a
-/// chance of 2⁻⁶⁴.
+/// Which samples were used, as sums that do not depend on order: a doubled, a left out or another sample changes them,
+/// but for a chance of 2⁻⁶⁴.
 ///
-/// *Concretely:* of one sample, `order` is mix64(mix64(position) + index), with its place in the stream and the sample of the epoch
-/// that was read there, and `content` is mix64(`order` ⊕ mix64(digest of its tokens)). Digests of several samples are added with
-/// wrapping.
+/// *Concretely:* of one sample, `order` is mix64(mix64(position) + index), with its place in the stream and the sample
+/// of the epoch that was read there, and `content` is mix64(`order` ⊕ mix64(digest of its tokens)). Digests of several
+/// samples are added with wrapping.
 public struct SampleDigest: Sendable, Equatable {
   public var samples: Int
   /// Of positions and indices: what can be computed again without the corpus.
@@ -41,8 +42,8 @@ public struct SampleDigest: Sendable, Equatable {
 
   public static func &+= (a: inout SampleDigest, b: SampleDigest) { a = a &+ b }
 
-  /// The samples of a micro-batch, bound to the place in the run where they were trained on: a batch trained on in another step
-  /// than its own is then found, although every sample was used once.
+  /// The samples of a micro-batch, bound to the place in the run where they were trained on: a batch trained on in
+  /// another step than its own is then found, although every sample was used once.
   ///
   /// - Parameter number: step × micro-batches per step + index in the step.
   public func trained(asMicroBatch number: Int) -> SampleDigest {
@@ -52,7 +53,8 @@ public struct SampleDigest: Sendable, Equatable {
 
   // MARK: - Over ranks
 
-  /// Numbers whose sums over ranks give the digest of the sum. The words are halved, so that no sum of 64-bit integers overflows.
+  /// Numbers whose sums over ranks give the digest of the sum. The words are halved, so that no sum of 64-bit integers
+  /// overflows.
   public var words: [Int64] {
     func halves(_ word: UInt64) -> [Int64] { [Int64(word & 0xFFFF_FFFF), Int64(word >> 32)] }
     return [Int64(samples)] + halves(order) + halves(content)
@@ -74,7 +76,8 @@ extension SampleBatch {
     }
   }
 
-  /// Of everything that `row` holds besides its position and index: tokens or values, where documents begin, what was measured, and fields.
+  /// Of everything that `row` holds besides its position and index: tokens or values, where documents begin, what was
+  /// measured, and fields.
   ///
   /// - Complexity: one multiplication an entry.
   public func contentDigest(_ row: Int) -> UInt64 {
@@ -92,7 +95,9 @@ extension SampleBatch {
       take(UInt64(values[i].bitPattern) | (isMissing ? 1 << 32 : 0))
     }
     for field in fields {
-      for i in row * field.length..<(row + 1) * field.length where !field.ids.isEmpty { take(UInt64(UInt32(bitPattern: field.ids[i]))) }
+      for i in row * field.length..<(row + 1) * field.length where !field.ids.isEmpty {
+        take(UInt64(UInt32(bitPattern: field.ids[i])))
+      }
       for i in row * field.length * field.size..<(row + 1) * field.length * field.size where !field.numbers.isEmpty {
         take(UInt64(field.numbers[i].bitPattern))
       }

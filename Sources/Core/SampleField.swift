@@ -1,4 +1,5 @@
-/// A named array beside the main input of a batch: labels, groups, codes, coordinates, a second modality. Ids or numbers, not both.
+/// A named array beside the main input of a batch: labels, groups, codes, coordinates, a second modality. Ids or
+/// numbers, not both.
 public struct SampleField: Sendable, Equatable {
   public var name: String
   /// Entries per sample.
@@ -16,7 +17,9 @@ public struct SampleField: Sendable, Equatable {
   }
 
   public init(_ name: String, length: Int = 1, size: Int, numbers: [Float]) {
-    precondition(length > 0 && size > 0 && numbers.count % (length * size) == 0, "\(numbers.count) numbers of \(name) for samples of \(length) × \(size)")
+    precondition(
+      length > 0 && size > 0 && numbers.count % (length * size) == 0,
+      "\(numbers.count) numbers of \(name) for samples of \(length) × \(size)")
     (self.name, self.length, self.size, ids, self.numbers) = (name, length, size, [], numbers)
   }
 
@@ -26,7 +29,11 @@ public struct SampleField: Sendable, Equatable {
   /// The same followed by `extra` samples of id -1, or of zeros.
   func padded(by extra: Int) -> SampleField {
     var result = self
-    if numbers.isEmpty { result.ids += [Int32](repeating: -1, count: extra * length) } else { result.numbers += [Float](repeating: 0, count: extra * length * size) }
+    if numbers.isEmpty {
+      result.ids += [Int32](repeating: -1, count: extra * length)
+    } else {
+      result.numbers += [Float](repeating: 0, count: extra * length * size)
+    }
     return result
   }
 

@@ -1,5 +1,5 @@
-/// How often a step reads each of its texts, and where the copies stand in the batch. Part of the mathematics: it follows from the
-/// configuration, never from ranks.
+/// How often a step reads each of its texts, and where the copies stand in the batch. Part of the mathematics: it
+/// follows from the configuration, never from ranks.
 public struct SampleRepetition: Sendable, Equatable {
   public enum Layout: Sendable {
     /// The copies of a text are neighbouring samples of the batch.
@@ -27,10 +27,13 @@ public struct SampleRepetition: Sendable, Equatable {
     let unit = layout == .rows ? times : times * microBatch
     guard times > 1, batch > 0, microBatch > 0, batch % unit != 0 else { return nil }
     let (below, above) = (batch / unit * unit, (batch / unit + 1) * unit)
-    let what = layout == .rows ? "\(key) = \(times)" : "\(key) = \(times) micro-batches of batch.micro_batch = \(microBatch)"
+    let what =
+      layout == .rows ? "\(key) = \(times)" : "\(key) = \(times) micro-batches of batch.micro_batch = \(microBatch)"
     return .init(
       key: "batch.samples",
-      sentence: "is \(batch); every text is read \(times) times per step, so it must be a multiple of \(unit) (\(what)), such as \(below > 0 ? below : above).")
+      sentence:
+        "is \(batch); every text is read \(times) times per step, so it must be a multiple of \(unit) (\(what)), such as \(below > 0 ? below : above)."
+    )
   }
 }
 
@@ -42,7 +45,9 @@ public struct RepeatedStream: Sendable, Equatable {
 
   /// - Precondition: `repetition.problem(batch:microBatch:)` is nil.
   public init(_ repetition: SampleRepetition, batch: Int, microBatch: Int) {
-    precondition(repetition.problem(batch: batch, microBatch: microBatch) == nil, "a batch of \(batch) cannot repeat texts \(repetition.times) times")
+    precondition(
+      repetition.problem(batch: batch, microBatch: microBatch) == nil,
+      "a batch of \(batch) cannot repeat texts \(repetition.times) times")
     (self.repetition, self.batch, self.microBatch) = (repetition, batch, microBatch)
   }
 

@@ -9,17 +9,21 @@ public struct Vocabulary: Codable, Sendable, Equatable {
   public var cls: Int32?
   public var sep: Int32?
   public var unknown: Int32?
-  /// Every id that is not ordinary text, in rising order, without repetition. Never masked, never drawn as a random replacement.
+  /// Every id that is not ordinary text, in rising order, without repetition. Never masked, never drawn as a random
+  /// replacement.
   public var special: [Int32]
-  /// Rows of the embedding of the model that the corpus is trained from, where it has more than there are tokens. No part of `corpus.json`.
+  /// Rows of the embedding of the model that the corpus is trained from, where it has more than there are tokens. No
+  /// part of `corpus.json`.
   public var rows: Int?
-  /// Where tokens join into words; nil where no tokeniser has said so. No part of `corpus.json`: whoever opens a corpus asks its tokeniser.
+  /// Where tokens join into words; nil where no tokeniser has said so. No part of `corpus.json`: whoever opens a corpus
+  /// asks its tokeniser.
   public var words: WordEdges?
 
   private enum CodingKeys: String, CodingKey { case size, pad, bos, eos, mask, cls, sep, unknown, special }
 
   public init(
-    size: Int, pad: Int32? = nil, bos: Int32? = nil, eos: Int32? = nil, mask: Int32? = nil, cls: Int32? = nil, sep: Int32? = nil,
+    size: Int, pad: Int32? = nil, bos: Int32? = nil, eos: Int32? = nil, mask: Int32? = nil, cls: Int32? = nil,
+    sep: Int32? = nil,
     unknown: Int32? = nil, special: [Int32]? = nil
   ) {
     self.size = size
@@ -34,7 +38,8 @@ public struct Vocabulary: Codable, Sendable, Equatable {
 
 /// Which tokens join into words: what hiding whole words must know of a tokeniser.
 ///
-/// *Concretely:* two tokens that follow each other are of one word where the first closes inside a word and the second opens inside one.
+/// *Concretely:* two tokens that follow each other are of one word where the first closes inside a word and the second
+/// opens inside one.
 public struct WordEdges: Sendable, Equatable {
   /// By id: the token may go on with the word before it.
   public let opensInside: [Bool]

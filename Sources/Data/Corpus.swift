@@ -54,13 +54,16 @@ public struct Corpus: Sendable {
   /// - Throws: `FileError`, or `DataError` for a shard that is damaged or of another corpus.
   public func valueShards(_ split: CorpusSplit, verify: Bool = false) throws -> [ValueShard] {
     guard let records = manifest.values else {
-      throw DataError(folder, "holds text and no numbers.", remedy: "Make a corpus of numbers with lockstep prepare --values.")
+      throw DataError(
+        folder, "holds text and no numbers.", remedy: "Make a corpus of numbers with lockstep prepare --values.")
     }
     return try manifest.shards(split).map { entry in
       let path = try path(of: entry)
       let shard = try ValueShard(path, records)
       guard shard.count == entry.documents, try !verify || MappedFile(path).sha256() == entry.payloadSha256 else {
-        throw DataError(path, "is not the shard that corpus.json lists under this name.", remedy: "Copy the whole corpus again, or run lockstep prepare again.")
+        throw DataError(
+          path, "is not the shard that corpus.json lists under this name.",
+          remedy: "Copy the whole corpus again, or run lockstep prepare again.")
       }
       return shard
     }
@@ -70,7 +73,9 @@ public struct Corpus: Sendable {
   ///
   /// - Throws: `FileError`, or `DataError` for a shard that is damaged, of another corpus or of another tokeniser.
   public func shards(_ split: CorpusSplit) throws -> [Shard] {
-    guard manifest.values == nil else { throw DataError(folder, "holds numbers, and this reads text.", remedy: "Name a corpus of text.") }
+    guard manifest.values == nil else {
+      throw DataError(folder, "holds numbers, and this reads text.", remedy: "Name a corpus of text.")
+    }
     return try manifest.shards(split).map(open)
   }
 
@@ -78,12 +83,17 @@ public struct Corpus: Sendable {
   func open(_ entry: CorpusManifest.Shard) throws -> Shard {
     let shard = try Shard(try path(of: entry))
     guard shard.tokenizerHash == manifest.tokenizerSha256, shard.vocabularySize == manifest.vocabulary.size else {
-      throw DataError(shard.path, "was made with another tokeniser than the corpus it lies in.", remedy: "Run lockstep prepare again.")
+      throw DataError(
+        shard.path, "was made with another tokeniser than the corpus it lies in.", remedy: "Run lockstep prepare again."
+      )
     }
-    guard shard.payloadHash == entry.payloadSha256, shard.tokenCount == entry.tokens, shard.documentCount == entry.documents,
+    guard shard.payloadHash == entry.payloadSha256, shard.tokenCount == entry.tokens,
+      shard.documentCount == entry.documents,
       shard.textBytes == entry.textBytes
     else {
-      throw DataError(shard.path, "is not the shard that corpus.json lists under this name.", remedy: "Copy the whole corpus again, or run lockstep prepare again.")
+      throw DataError(
+        shard.path, "is not the shard that corpus.json lists under this name.",
+        remedy: "Copy the whole corpus again, or run lockstep prepare again.")
     }
     return shard
   }
@@ -91,7 +101,8 @@ public struct Corpus: Sendable {
   /// Where a shard that the manifest lists lies.
   private func path(of entry: CorpusManifest.Shard) throws -> String {
     guard isPlainFileName(entry.file) else {
-      throw DataError(folder, "lists the shard \(entry.file), which is not a plain file name.", remedy: "Run lockstep prepare again.")
+      throw DataError(
+        folder, "lists the shard \(entry.file), which is not a plain file name.", remedy: "Run lockstep prepare again.")
     }
     let path = folder + "/" + entry.file
     try requirePresent(path, remedy: "Copy the whole corpus again, or run lockstep prepare again.")

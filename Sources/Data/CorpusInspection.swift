@@ -45,16 +45,23 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw DataError(path, "does not exist.", remedy: "Check the path.")
     }
-    if isFolder.boolValue { try self.init(corpus: path, verify: verify) } else { try self.init(shard: path, verify: verify) }
+    if isFolder.boolValue {
+      try self.init(corpus: path, verify: verify)
+    } else {
+      try self.init(shard: path, verify: verify)
+    }
   }
 
   private init(corpus path: String, verify: Bool) throws {
     let manifest = try CorpusManifest(folder: path)
-    self.init(path: path, kind: .corpus, vocabularySize: manifest.vocabulary.size, tokenizer: manifest.tokenizerSha256, verified: verify)
+    self.init(
+      path: path, kind: .corpus, vocabularySize: manifest.vocabulary.size, tokenizer: manifest.tokenizerSha256,
+      verified: verify)
     (contentHash, split) = (manifest.contentHash, manifest.split)
     for side in CorpusSplit.allCases {
       let shards = manifest.shards(side)
-      parts[side.rawValue] = Part(shards: shards.count, documents: shards.documents, tokens: shards.tokens, textBytes: shards.textBytes)
+      parts[side.rawValue] = Part(
+        shards: shards.count, documents: shards.documents, tokens: shards.tokens, textBytes: shards.textBytes)
     }
     guard let corpus = attempt({ try Corpus(path) }) else { return }
     if let values = manifest.values {
@@ -72,8 +79,10 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
 
   private init(shard path: String, verify: Bool) throws {
     let shard = try Shard(path)
-    self.init(path: path, kind: .shard, vocabularySize: shard.vocabularySize, tokenizer: shard.tokenizerHash, verified: verify)
-    parts["tokens"] = Part(shards: 1, documents: shard.documentCount, tokens: shard.tokenCount, textBytes: shard.textBytes)
+    self.init(
+      path: path, kind: .shard, vocabularySize: shard.vocabularySize, tokenizer: shard.tokenizerHash, verified: verify)
+    parts["tokens"] = Part(
+      shards: 1, documents: shard.documentCount, tokens: shard.tokenCount, textBytes: shard.textBytes)
     if verify { attempt { try shard.verify() } }
   }
 
@@ -95,32 +104,47 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
 
   /// For a terminal, one line each.
   public var lines: [String] {
-    var lines = ["\(kind.rawValue) \(printableName(path))", "vocabulary \(counted(vocabularySize, "id")), tokenizer \(tokenizerSha256.prefix(12))"]
+    var lines = [
+      "\(kind.rawValue) \(printableName(path))",
+      "vocabulary \(counted(vocabularySize, "id")), tokenizer \(tokenizerSha256.prefix(12))",
+    ]
     if let records { return lines.prefix(1) + numberLines(records) }
     if let split { lines.append("split \(split.rule), validation share \(split.fraction)") }
     for (name, part) in parts.sorted(by: { $0.key < $1.key }) {
       lines.append(
         "\(name): \(counted(part.documents, "document")), \(counted(part.tokens, "token")), \(part.textBytes) bytes of text, "
-          + "\(Self.rounded(part.tokensPerByte)) tokens per byte, \(part.shards) \(part.shards == 1 ? "shard" : "shards")")
+          + "\(Self.rounded(part.tokensPerByte)) tokens per byte, \(part.shards) \(part.shards == 1 ? "shard" : "shards")"
+      )
     }
     if let contentHash { lines.append("content \(contentHash)") }
     lines += problems.map { "\(isUnread ? "not read" : "damaged"): \($0)" }
-    if isIntact { lines.append(verified ? "intact: every byte was checked" : "headers and sizes are sound; the contents were not read") }
+    if isIntact {
+      lines.append(
+        verified ? "intact: every byte was checked" : "headers and sizes are sound; the contents were not read")
+    }
     return lines
   }
 
   private func numberLines(_ records: ValueRecords) -> [String] {
     let shape = ([records.channels] + records.extent).map(String.init).joined(separator: " × ")
-    var lines = ["records of \(shape) numbers (channels first), \(records.unit.rawValue)\(records.hasObserved ? ", some not measured" : "")"]
+    var lines = [
+      "records of \(shape) numbers (channels first), \(records.unit.rawValue)\(records.hasObserved ? ", some not measured" : "")"
+    ]
     for field in records.fields {
-      lines.append("field \(field.name): \(field.classes > 0 ? "ids below \(field.classes)" : "\(field.size) numbers") × \(field.length)")
+      lines.append(
+        "field \(field.name): \(field.classes > 0 ? "ids below \(field.classes)" : "\(field.size) numbers") × \(field.length)"
+      )
     }
     for (name, part) in parts.sorted(by: { $0.key < $1.key }) {
-      lines.append("\(name): \(counted(part.documents, "record")), \(part.shards) \(part.shards == 1 ? "shard" : "shards")")
+      lines.append(
+        "\(name): \(counted(part.documents, "record")), \(part.shards) \(part.shards == 1 ? "shard" : "shards")")
     }
     if let contentHash { lines.append("content \(contentHash)") }
     lines += problems.map { "\(isUnread ? "not read" : "damaged"): \($0)" }
-    if isIntact { lines.append(verified ? "intact: every byte was checked" : "headers and sizes are sound; the contents were not read") }
+    if isIntact {
+      lines.append(
+        verified ? "intact: every byte was checked" : "headers and sizes are sound; the contents were not read")
+    }
     return lines
   }
 

@@ -70,8 +70,10 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
   public func shards(_ split: CorpusSplit) -> [Shard] { split == .train ? train : validation }
 
   public init(
-    recipe: String, tokenizerSha256: String, tokenizerConfigSha256: String, vocabulary: Vocabulary, split: Split, train: [Shard],
-    validation: [Shard], sources: [Source], values: ValueRecords? = nil, emptyDocuments: Int = 0, invalidDocuments: Int = 0
+    recipe: String, tokenizerSha256: String, tokenizerConfigSha256: String, vocabulary: Vocabulary, split: Split,
+    train: [Shard],
+    validation: [Shard], sources: [Source], values: ValueRecords? = nil, emptyDocuments: Int = 0,
+    invalidDocuments: Int = 0
   ) {
     self.version = Self.currentVersion
     (self.recipe, self.tokenizerSha256, self.tokenizerConfigSha256) = (recipe, tokenizerSha256, tokenizerConfigSha256)
@@ -88,7 +90,9 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
   private static let end = "\n}"
 
   /// What closes the object after the bytes `open`.
-  private static func checksum(of open: [UInt8]) -> [UInt8] { Array(",\n  \"sha256\" : \"\(SHA256.of(open))\"\(end)\n".utf8) }
+  private static func checksum(of open: [UInt8]) -> [UInt8] {
+    Array(",\n  \"sha256\" : \"\(SHA256.of(open))\"\(end)\n".utf8)
+  }
 
   /// Reads `corpus.json` of a folder.
   ///
@@ -98,15 +102,19 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
     guard FileManager.default.fileExists(atPath: path) else {
       if let (_, aside) = WorkFolder.replaced(folder) {
         throw DataError(
-          folder, "was being replaced when a process was killed: its corpus is in \(aside).", remedy: "Move it back, or run lockstep prepare again.")
+          folder, "was being replaced when a process was killed: its corpus is in \(aside).",
+          remedy: "Move it back, or run lockstep prepare again.")
       }
-      throw DataError(folder, "is not a corpus: it has no readable \(Self.fileName).", remedy: "Make one with lockstep prepare.")
+      throw DataError(
+        folder, "is not a corpus: it has no readable \(Self.fileName).", remedy: "Make one with lockstep prepare.")
     }
     let bytes = try MappedFile(path, atMost: Self.mostBytes).withBytes { Data($0) }
     struct Version: Decodable { var version: Int }
     let version = try? JSONDecoder.snakeCase().decode(Version.self, from: bytes).version
     if let version, version != Self.currentVersion {
-      throw DataError(path, "has version \(version); this build reads version \(Self.currentVersion).", remedy: "Prepare the corpus again.")
+      throw DataError(
+        path, "has version \(version); this build reads version \(Self.currentVersion).",
+        remedy: "Prepare the corpus again.")
     }
     let remedy = "Copy it again, or run lockstep prepare again."
     do {
@@ -118,7 +126,9 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
     guard Array(bytes) == open + Self.checksum(of: open) else {
       throw DataError(path, "is damaged: the digest it ends with does not hold.", remedy: remedy)
     }
-    if let problem { throw DataError(path, "is damaged: \(problem).", remedy: "Copy it again, or run lockstep prepare again.") }
+    if let problem {
+      throw DataError(path, "is damaged: \(problem).", remedy: "Copy it again, or run lockstep prepare again.")
+    }
   }
 
   /// The first thing that cannot be true of a corpus. Sums and ids are used without further checks.
@@ -130,16 +140,21 @@ public struct CorpusManifest: Codable, Sendable, Equatable {
       return "a vocabulary of \(vocabulary.size) ids"
     }
     let roles = [
-      vocabulary.pad, vocabulary.bos, vocabulary.eos, vocabulary.mask, vocabulary.cls, vocabulary.sep, vocabulary.unknown,
+      vocabulary.pad, vocabulary.bos, vocabulary.eos, vocabulary.mask, vocabulary.cls, vocabulary.sep,
+      vocabulary.unknown,
     ].compactMap { $0 }
     if let id = (roles + vocabulary.special).first(where: { !(0..<Int32(vocabulary.size)).contains($0) }) {
       return "the special id \(id) is outside a vocabulary of \(vocabulary.size) ids"
     }
-    if zip(vocabulary.special, vocabulary.special.dropFirst()).contains(where: { $0 >= $1 }) { return "the special ids do not rise" }
+    if zip(vocabulary.special, vocabulary.special.dropFirst()).contains(where: { $0 >= $1 }) {
+      return "the special ids do not rise"
+    }
     if !(0..<1).contains(split.fraction) { return "a validation share of \(split.fraction)" }
     var total = 0
     for count in (train + validation).flatMap({ [$0.documents, $0.tokens, $0.textBytes] }) {
-      guard (0...Self.largestCount).contains(count), total <= Self.largestCount else { return "a count of \(count) in a shard" }
+      guard (0...Self.largestCount).contains(count), total <= Self.largestCount else {
+        return "a count of \(count) in a shard"
+      }
       total += count
     }
     return nil

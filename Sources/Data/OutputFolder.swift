@@ -23,17 +23,21 @@ public struct OutputFolder {
     switch FileStatus.of(SystemPath(path)) {
     case .success(let status):
       guard status.kind == .folder else {
-        throw DataError(path, "is not a folder.", remedy: "Name a folder for the corpus; it is made where it does not exist.")
+        throw DataError(
+          path, "is not a folder.", remedy: "Name a folder for the corpus; it is made where it does not exist.")
       }
       identity = status.identity
       state = try Self.state(path)
     case .failure(let error) where error.code == ENOENT:
       if let linkTarget {
-        throw DataError(path, "is a link to \(linkTarget), which does not exist.", remedy: "Remove the link, or name the folder itself.")
+        throw DataError(
+          path, "is a link to \(linkTarget), which does not exist.",
+          remedy: "Remove the link, or name the folder itself.")
       }
       (identity, state) = (nil, .absent)
     case .failure(let error):
-      throw FileError("write", path, reason: systemReason(error.code), remedy: "Choose a folder that can be written to.")
+      throw FileError(
+        "write", path, reason: systemReason(error.code), remedy: "Choose a folder that can be written to.")
     }
   }
 
@@ -44,7 +48,9 @@ public struct OutputFolder {
   /// The nearest folder above the corpus that exists: where the first new one is made.
   public var nearestFolder: String {
     var folder = parent
-    while folder != "/", folder != ".", case .failure(let error) = FileStatus.of(SystemPath(folder)), error.code == ENOENT {
+    while folder != "/", folder != ".", case .failure(let error) = FileStatus.of(SystemPath(folder)),
+      error.code == ENOENT
+    {
       folder = folderAbove(folder)
     }
     return folder
@@ -82,26 +88,31 @@ public struct OutputFolder {
     if names.isEmpty { return .empty }
     guard names.contains(Array(CorpusManifest.fileName.utf8)) else {
       throw DataError(
-        path, "exists and is not a corpus.", remedy: "Name a folder that does not exist; this one is left alone, even with --force.")
+        path, "exists and is not a corpus.",
+        remedy: "Name a folder that does not exist; this one is left alone, even with --force.")
     }
     return .corpus
   }
 
   /// Whether the corpus can be made here: checked before the first write.
   ///
-  /// - Throws: `ConfigurationError` for a link, which is never followed or replaced; `DataError` where replacing would remove what is no part
-  ///   of a corpus; `FileError` without permission.
+  /// - Throws: `ConfigurationError` for a link, which is never followed or replaced; `DataError` where replacing would
+  ///   remove what is no part of a corpus; `FileError` without permission.
   public func requireWritable() throws {
     if let linkTarget {
       throw ConfigurationError(
-        "--output", is: path, rule: "it is a link to \(linkTarget), and links are not written through; name that folder itself.")
+        "--output", is: path,
+        rule: "it is a link to \(linkTarget), and links are not written through; name that folder itself.")
     }
     if let identity, case .success(let here) = FileStatus.of(SystemPath(".")), here.identity == identity {
-      throw ConfigurationError("--output", is: path, rule: "it is the current folder, which cannot be replaced; name another.")
+      throw ConfigurationError(
+        "--output", is: path, rule: "it is the current folder, which cannot be replaced; name another.")
     }
     if state == .corpus { try requireOnlyACorpus() }
     let folder = nearestFolder
-    guard access(folder, W_OK | X_OK) == 0, case .success(let status) = FileStatus.of(SystemPath(folder)), status.kind == .folder else {
+    guard access(folder, W_OK | X_OK) == 0, case .success(let status) = FileStatus.of(SystemPath(folder)),
+      status.kind == .folder
+    else {
       let reason = access(folder, W_OK | X_OK) == 0 ? systemReason(ENOTDIR) : systemReason()
       throw FileError("write in", folder, reason: reason, remedy: "Choose a folder that can be written to.")
     }
@@ -117,13 +128,16 @@ public struct OutputFolder {
     }
     guard let first = foreign.first else { return }
     throw DataError(
-      path, "holds \(foreign.count == 1 ? "something" : "\(foreign.count) things") beside the corpus: \(readableName(first)).",
+      path,
+      "holds \(foreign.count == 1 ? "something" : "\(foreign.count) things") beside the corpus: \(readableName(first)).",
       remedy: "Move it elsewhere; replacing the corpus would remove it.")
   }
 
   private static func isPart(_ name: String) -> Bool {
     if [CorpusManifest.fileName, Corpus.tokenizerFile, Corpus.tokenizerConfigFile].contains(name) { return true }
-    guard let ending = [".shard", ".safetensors"].first(where: name.hasSuffix), let side = CorpusSplit.allCases.first(where: { name.hasPrefix($0.rawValue + "-") }) else {
+    guard let ending = [".shard", ".safetensors"].first(where: name.hasSuffix),
+      let side = CorpusSplit.allCases.first(where: { name.hasPrefix($0.rawValue + "-") })
+    else {
       return false
     }
     let digits = name.dropFirst(side.rawValue.count + 1).dropLast(ending.count)

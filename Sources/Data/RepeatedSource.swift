@@ -1,6 +1,7 @@
 import Core
 
-/// A source whose texts are read several times per step: position p shows the text that the stream names, as another visit of it.
+/// A source whose texts are read several times per step: position p shows the text that the stream names, as another
+/// visit of it.
 ///
 /// An epoch has every text as often as a step has it.
 public struct RepeatedSource: SampleSource {
@@ -13,7 +14,9 @@ public struct RepeatedSource: SampleSource {
 
   public func samples(at positions: Range<UInt64>) throws -> SampleBatch {
     let texts = positions.map(stream.text)
-    guard let first = texts.map(\.place).min(), let last = texts.map(\.place).max() else { return try source.samples(at: positions) }
+    guard let first = texts.map(\.place).min(), let last = texts.map(\.place).max() else {
+      return try source.samples(at: positions)
+    }
     // Copies of neighbouring texts stand near each other: the places between are few, and each is read once.
     var batch = try source.samples(at: first..<last + 1).taking(texts.map { Int($0.place - first) })
     batch.sampleIDs = Array(positions)

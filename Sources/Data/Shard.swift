@@ -35,7 +35,8 @@ public final class Shard: Sendable {
 
   /// The token at which document `index` begins; for `documentCount`, the number of tokens.
   public func boundary(_ index: Int) -> Int {
-    precondition(index >= 0 && index <= documentCount, "boundary \(index) is outside a shard of \(documentCount) documents")
+    precondition(
+      index >= 0 && index <= documentCount, "boundary \(index) is outside a shard of \(documentCount) documents")
     return uncheckedBoundary(index)
   }
 
@@ -68,7 +69,9 @@ public final class Shard: Sendable {
   public func verify() throws(DataError) {
     let payload = UnsafeRawBufferPointer(rebasing: file.bytes[ShardHeader.byteCount...])
     guard SHA256.of(payload) == payloadHash else {
-      throw DataError(path, "is damaged: the SHA-256 of its payload does not hold.", remedy: "Copy it again, or run lockstep prepare again.")
+      throw DataError(
+        path, "is damaged: the SHA-256 of its payload does not hold.",
+        remedy: "Copy it again, or run lockstep prepare again.")
     }
     for index in 0..<tokenCount where !(0..<Int32(clamping: vocabularySize)).contains(uncheckedToken(index)) {
       throw outsideVocabulary(uncheckedToken(index), at: index)
@@ -79,7 +82,8 @@ public final class Shard: Sendable {
   ///
   /// - Throws: `DataError` for an id outside the vocabulary, which only a damaged file holds.
   func copy(_ range: Range<Int>, into tokens: inout [Int32], at offset: Int) throws(DataError) {
-    precondition(range.lowerBound >= 0 && range.upperBound <= tokenCount, "tokens \(range) are outside a shard of \(tokenCount)")
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= tokenCount, "tokens \(range) are outside a shard of \(tokenCount)")
     let limit = UInt32(clamping: vocabularySize)
     for index in range {
       let id = uncheckedToken(index)
@@ -101,7 +105,8 @@ public final class Shard: Sendable {
       let holds = index == 0 ? boundary == 0 : boundary > UInt64(last) && boundary <= UInt64(tokenCount)
       guard holds, index < documentCount || boundary == UInt64(tokenCount) else {
         throw DataError(
-          path, "has a damaged table of documents: boundary \(index) is \(boundary), after \(last), with \(tokenCount) tokens in all.",
+          path,
+          "has a damaged table of documents: boundary \(index) is \(boundary), after \(last), with \(tokenCount) tokens in all.",
           remedy: "Copy it again, or run lockstep prepare again.")
       }
       last = Int(boundary)

@@ -63,15 +63,19 @@ struct ShardHeader: Equatable, Sendable {
   init(_ file: UnsafeRawBufferPointer, path: String) throws(DataError) {
     let rebuild = "Run lockstep prepare again."
     guard file.count >= 8, file.starts(with: Self.magic) else {
-      throw DataError(path, "is not a Lockstep shard: it does not begin with LOCKSHRD.", remedy: "Give a file made by lockstep prepare.")
+      throw DataError(
+        path, "is not a Lockstep shard: it does not begin with LOCKSHRD.",
+        remedy: "Give a file made by lockstep prepare.")
     }
     guard file.count >= Self.byteCount else {
-      throw DataError(path, "is cut short: \(file.count) bytes, and the header alone has \(Self.byteCount).", remedy: rebuild)
+      throw DataError(
+        path, "is cut short: \(file.count) bytes, and the header alone has \(Self.byteCount).", remedy: rebuild)
     }
     let version = file.littleEndian(UInt32.self, at: 8)
     guard version == Self.version else {
       throw DataError(
-        path, "has shard version \(version); this build reads version \(Self.version).", remedy: "Use the build that made it, or prepare the corpus again.")
+        path, "has shard version \(version); this build reads version \(Self.version).",
+        remedy: "Use the build that made it, or prepare the corpus again.")
     }
     let digest = SHA256.of(UnsafeRawBufferPointer(rebasing: file[..<Self.digestOffset]))
     guard digest == hexadecimal(file[Self.digestOffset..<Self.byteCount]) else {
@@ -82,28 +86,37 @@ struct ShardHeader: Equatable, Sendable {
     self.endOfDocument = end < 0 ? nil : end
     guard (1...Int(Int32.max)).contains(vocabularySize), end == -1 || (0..<vocabularySize).contains(Int(end)) else {
       throw DataError(
-        path, "has a vocabulary of \(vocabularySize) ids and ends documents with id \(UInt32(bitPattern: end)).", remedy: rebuild)
+        path, "has a vocabulary of \(vocabularySize) ids and ends documents with id \(UInt32(bitPattern: end)).",
+        remedy: rebuild)
     }
     self.tokenizerHash = hexadecimal(file[64..<96])
     self.payloadHash = hexadecimal(file[96..<128])
     let counts = [24, 32, 40].map { file.littleEndian(UInt64.self, at: $0) }
     // 2^48 tokens are 500 TB: a larger count is not a corpus, and below it no product here can overflow.
     guard counts.allSatisfy({ $0 < 1 << 48 }), counts[0] <= counts[1] else {
-      throw DataError(path, "has absurd counts: \(counts[0]) documents, \(counts[1]) tokens, \(counts[2]) bytes of text.", remedy: rebuild)
+      throw DataError(
+        path, "has absurd counts: \(counts[0]) documents, \(counts[1]) tokens, \(counts[2]) bytes of text.",
+        remedy: rebuild)
     }
     (self.documents, self.tokens, self.textBytes) = (Int(counts[0]), Int(counts[1]), Int(counts[2]))
     let width = file.littleEndian(UInt32.self, at: 12)
     guard Int(width) == Self.tokenWidth(vocabularySize: vocabularySize) else {
-      throw DataError(path, "has \(width) bytes per token; a vocabulary of \(vocabularySize) needs \(Self.tokenWidth(vocabularySize: vocabularySize)).", remedy: rebuild)
+      throw DataError(
+        path,
+        "has \(width) bytes per token; a vocabulary of \(vocabularySize) needs \(Self.tokenWidth(vocabularySize: vocabularySize)).",
+        remedy: rebuild)
     }
     guard file.count == fileSize else {
       let what = file.count < fileSize ? "is cut short" : "is too long"
-      throw DataError(path, "\(what): \(file.count) bytes, and \(tokens) tokens in \(documents) documents take \(fileSize).", remedy: rebuild)
+      throw DataError(
+        path, "\(what): \(file.count) bytes, and \(tokens) tokens in \(documents) documents take \(fileSize).",
+        remedy: rebuild)
     }
   }
 
   init(
-    vocabularySize: Int, endOfDocument: Int32?, documents: Int, tokens: Int, textBytes: Int, tokenizerHash: String, payloadHash: String
+    vocabularySize: Int, endOfDocument: Int32?, documents: Int, tokens: Int, textBytes: Int, tokenizerHash: String,
+    payloadHash: String
   ) {
     (self.vocabularySize, self.endOfDocument) = (vocabularySize, endOfDocument)
     (self.documents, self.tokens, self.textBytes) = (documents, tokens, textBytes)
@@ -127,7 +140,9 @@ extension [UInt8] {
 
 /// The bytes two lower-case hexadecimal digits each stand for.
 func bytesOfHexadecimal(_ text: String) -> [UInt8] {
-  func value(_ digit: UInt8) -> UInt8 { digit >= UInt8(ascii: "a") ? digit - UInt8(ascii: "a") + 10 : digit - UInt8(ascii: "0") }
+  func value(_ digit: UInt8) -> UInt8 {
+    digit >= UInt8(ascii: "a") ? digit - UInt8(ascii: "a") + 10 : digit - UInt8(ascii: "0")
+  }
   let digits = Array(text.utf8)
   return stride(from: 0, to: digits.count - 1, by: 2).map { value(digits[$0]) << 4 | value(digits[$0 + 1]) }
 }

@@ -45,7 +45,9 @@ public final class ShardWriter {
     precondition(!ids.isEmpty, "a document in a shard has at least one token")
     let limit = UInt32(clamping: vocabularySize)
     if let foreign = ids.first(where: { UInt32(bitPattern: $0) >= limit }) {
-      throw DataError(path, "would get id \(foreign); the tokeniser says its vocabulary has \(vocabularySize).", remedy: "Its tokenizer.json contradicts itself.")
+      throw DataError(
+        path, "would get id \(foreign); the tokeniser says its vocabulary has \(vocabularySize).",
+        remedy: "Its tokenizer.json contradicts itself.")
     }
     var rest = ids
     while !rest.isEmpty {
@@ -72,7 +74,8 @@ public final class ShardWriter {
     open = false
     guard close(descriptor) == 0 else { throw FileError("close", path, reason: systemReason()) }
     let name = path.split(separator: "/").last.map(String.init) ?? path
-    return .init(file: name, documents: documentCount, tokens: tokenCount, textBytes: textBytes, payloadSha256: header.payloadHash)
+    return .init(
+      file: name, documents: documentCount, tokens: tokenCount, textBytes: textBytes, payloadSha256: header.payloadHash)
   }
 
   /// Appends ids of the vocabulary in the shard's width.

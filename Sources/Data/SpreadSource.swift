@@ -1,9 +1,11 @@
 import Core
 
-/// So many samples of one epoch of a source, evenly spread over it: what stands for a whole split when only a part is read.
+/// So many samples of one epoch of a source, evenly spread over it: what stands for a whole split when only a part is
+/// read.
 ///
-/// *Concretely:* of N samples, place i of n is sample ⌊i · N / n⌋; all of them in their order where n = N. The first n in order
-/// would be the beginning of the first texts. Samples keep their positions, so each has the masks it has when all are read.
+/// *Concretely:* of N samples, place i of n is sample ⌊i · N / n⌋; all of them in their order where n = N. The first n
+/// in order would be the beginning of the first texts. Samples keep their positions, so each has the masks it has when
+/// all are read.
 public struct SpreadSource: SampleSource {
   public let source: any SampleSource
   public let samplesPerEpoch: Int
@@ -33,14 +35,18 @@ public struct SpreadSource: SampleSource {
       return epoch * all + UInt64(Self.place(Int(index), of: Int(count), in: Int(all)))
     }
     guard let first = places.first else { return try source.samples(at: positions) }
-    return try places.dropFirst().reduce(into: source.samples(at: first..<first + 1)) { $0.append(try source.samples(at: $1..<$1 + 1)) }
+    return try places.dropFirst().reduce(into: source.samples(at: first..<first + 1)) {
+      $0.append(try source.samples(at: $1..<$1 + 1))
+    }
   }
 }
 
 extension SampleBatch {
   /// Adds the samples of another batch of the same shape.
   mutating func append(_ other: SampleBatch) {
-    precondition(length == other.length && lookahead == other.lookahead && valueSize == other.valueSize, "samples of two shapes in one batch")
+    precondition(
+      length == other.length && lookahead == other.lookahead && valueSize == other.valueSize,
+      "samples of two shapes in one batch")
     sampleIDs += other.sampleIDs
     indices += other.indices
     epochs += other.epochs

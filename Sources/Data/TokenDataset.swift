@@ -16,13 +16,15 @@ public struct TokenDataset: SampleSource {
   ///   - documents: each document is a sample; not together with a framing.
   /// - Throws: `DataError` or `FileError` when the corpus is damaged, the split empty or the framing impossible.
   public init(
-    _ corpus: Corpus, split: CorpusSplit, context: Int, lookahead: Int = 1, order: SampleOrder, framing: Framing = .none,
+    _ corpus: Corpus, split: CorpusSplit, context: Int, lookahead: Int = 1, order: SampleOrder,
+    framing: Framing = .none,
     documents: WholeDocuments? = nil
   ) throws {
     self.corpus = corpus
     self.split = split
     self.windows = try TokenWindows(
-      ShardStream(try corpus.shards(split)), vocabulary: corpus.vocabulary, context: context, lookahead: lookahead, order: order,
+      ShardStream(try corpus.shards(split)), vocabulary: corpus.vocabulary, context: context, lookahead: lookahead,
+      order: order,
       framing: framing, documents: documents, name: "\(corpus.folder), split \(split.rawValue)")
   }
 
@@ -50,7 +52,8 @@ public struct InMemoryDataset: SampleSource {
     let starts = kept.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
     self.vocabulary = vocabulary
     self.windows = try TokenWindows(
-      ArrayStream(tokens: Array(kept.joined()), documentStarts: Array(starts.dropLast())), vocabulary: vocabulary, context: context,
+      ArrayStream(tokens: Array(kept.joined()), documentStarts: Array(starts.dropLast())), vocabulary: vocabulary,
+      context: context,
       lookahead: lookahead, order: order, framing: framing, documents: whole, name: "the documents in memory")
   }
 
@@ -59,7 +62,8 @@ public struct InMemoryDataset: SampleSource {
   public func samples(at positions: Range<UInt64>) throws -> SampleBatch { try windows.samples(at: positions) }
 }
 
-/// Uniform random ids that are ordinary text, for measurements that need no data. Every position is a sample of its own.
+/// Uniform random ids that are ordinary text, for measurements that need no data. Every position is a sample of its
+/// own.
 public struct SyntheticDataset: SampleSource {
   public let vocabulary: Vocabulary
   public let context: Int
@@ -73,9 +77,14 @@ public struct SyntheticDataset: SampleSource {
   private static let site: UInt32 = 0x5359_4E54
 
   /// - Parameter framed: samples begin with [CLS] and end with [SEP].
-  public init(vocabulary: Vocabulary, context: Int, lookahead: Int = 1, seed: UInt64, samplesPerEpoch: Int = 1 << 20, framed: Bool = false) {
+  public init(
+    vocabulary: Vocabulary, context: Int, lookahead: Int = 1, seed: UInt64, samplesPerEpoch: Int = 1 << 20,
+    framed: Bool = false
+  ) {
     (self.framed, ordinary) = (framed, (0..<Int32(vocabulary.size)).filter { !vocabulary.special.contains($0) })
-    precondition(!ordinary.isEmpty && context >= 1 && lookahead >= 0 && samplesPerEpoch >= 1, "a synthetic dataset needs ids, positions and samples")
+    precondition(
+      !ordinary.isEmpty && context >= 1 && lookahead >= 0 && samplesPerEpoch >= 1,
+      "a synthetic dataset needs ids, positions and samples")
     (self.vocabulary, self.context, self.lookahead) = (vocabulary, context, lookahead)
     self.samplesPerEpoch = samplesPerEpoch
     self.generator = CounterGenerator(seed: seed, purpose: .order, site: Self.site)
@@ -87,9 +96,12 @@ public struct SyntheticDataset: SampleSource {
     for (row, position) in positions.enumerated() {
       let stream = generator.at(position: position, site: Self.site)
       for element in 0..<stride { tokens[row * stride + element] = ordinary[stream.below(ordinary.count, element)] }
-      if framed, let cls = vocabulary.cls, let sep = vocabulary.sep { (tokens[row * stride], tokens[row * stride + context - 1]) = (cls, sep) }
+      if framed, let cls = vocabulary.cls, let sep = vocabulary.sep {
+        (tokens[row * stride], tokens[row * stride + context - 1]) = (cls, sep)
+      }
     }
     let documentIDs = [Int32](repeating: 0, count: tokens.count)
-    return SampleBatch(sampleIDs: Array(positions), length: context, lookahead: lookahead, tokens: tokens, documentIDs: documentIDs)
+    return SampleBatch(
+      sampleIDs: Array(positions), length: context, lookahead: lookahead, tokens: tokens, documentIDs: documentIDs)
   }
 }

@@ -27,7 +27,9 @@ struct ShardStream: TokenStream {
   var tokenCount: Int { starts[starts.count - 1] }
 
   var documentStarts: [Int] {
-    shards.indices.flatMap { index in (0..<shards[index].documentCount).map { starts[index] + shards[index].boundary($0) } }
+    shards.indices.flatMap { index in
+      (0..<shards[index].documentCount).map { starts[index] + shards[index].boundary($0) }
+    }
   }
 
   func token(at index: Int) -> Int32 {
@@ -52,7 +54,9 @@ struct ShardStream: TokenStream {
   }
 
   /// Writes the document ids of a range of one shard; `documentID` is that of the first document, then of the last.
-  private func number(_ range: Range<Int>, of shard: Shard, from documentID: inout Int32, in documentIDs: inout [Int32], at offset: Int) {
+  private func number(
+    _ range: Range<Int>, of shard: Shard, from documentID: inout Int32, in documentIDs: inout [Int32], at offset: Int
+  ) {
     var document = shard.documentIndex(ofToken: range.lowerBound)
     var end = shard.boundary(document + 1)
     for index in range {

@@ -16,7 +16,8 @@ public struct WholeDocuments: Sendable, Equatable {
 
   /// The tokens of each document that holds any, its end left out.
   ///
-  /// - Throws: `DataError` that names the longest document when it does not fit `context`, or one whose groups are not whole.
+  /// - Throws: `DataError` that names the longest document when it does not fit `context`, or one whose groups are not
+  ///   whole.
   func cuts(_ stream: some TokenStream, end: Int32?, context: Int, name: String) throws(DataError) -> [Range<Int>] {
     let starts = stream.documentStarts
     var cuts: [Range<Int>] = []
@@ -26,7 +27,9 @@ public struct WholeDocuments: Sendable, Equatable {
       guard (stop - start) % unit == 0 else {
         throw DataError(
           name, "has a document of \(stop - start) tokens, number \(index + 1), and they come in groups of \(unit).",
-          remedy: "Complete its last group, such as a role before every entity; splitting the tail off the text can cut one, splitting by document cannot.")
+          remedy:
+            "Complete its last group, such as a role before every entity; splitting the tail off the text can cut one, splitting by document cannot."
+        )
       }
       if stop > start { cuts.append(start..<stop) }
     }
@@ -78,9 +81,12 @@ struct TokenWindows<Stream: TokenStream>: Sendable {
     documents: WholeDocuments? = nil, name: String
   ) throws(DataError) {
     precondition(documents == nil || framing == .none, "whole documents are not framed")
-    precondition(context >= 1 && lookahead >= 0, "a sample needs a context of at least 1 and a lookahead of at least 0, not \(context) and \(lookahead)")
+    precondition(
+      context >= 1 && lookahead >= 0,
+      "a sample needs a context of at least 1 and a lookahead of at least 0, not \(context) and \(lookahead)")
     guard stream.tokenCount > 0 else {
-      throw DataError(name, "holds no tokens.", remedy: "Prepare a corpus with more text, or with a larger share for this split.")
+      throw DataError(
+        name, "holds no tokens.", remedy: "Prepare a corpus with more text, or with a larger share for this split.")
     }
     (self.stream, self.context, self.lookahead, self.order) = (stream, context, lookahead, order)
     self.padding = vocabulary.pad ?? 0
@@ -90,19 +96,26 @@ struct TokenWindows<Stream: TokenStream>: Sendable {
       return
     }
     let cuts = try documents.cuts(stream, end: vocabulary.endOfDocument, context: context, name: name)
-    guard !cuts.isEmpty else { throw DataError(name, "holds no document with a token.", remedy: "Prepare a corpus with more text.") }
+    guard !cuts.isEmpty else {
+      throw DataError(name, "holds no document with a token.", remedy: "Prepare a corpus with more text.")
+    }
     self.documents = cuts
   }
 
-  private static func frame(_ framing: Framing, _ vocabulary: Vocabulary, context: Int, name: String) throws(DataError) -> (
-    cls: Int32, sep: Int32
-  )? {
+  private static func frame(_ framing: Framing, _ vocabulary: Vocabulary, context: Int, name: String) throws(DataError)
+    -> (
+      cls: Int32, sep: Int32
+    )?
+  {
     if framing == .none { return nil }
     guard let cls = vocabulary.cls, let sep = vocabulary.sep else {
-      throw DataError(name, "has a tokeniser without [CLS] and [SEP], which the framing cls-sep needs.", remedy: "Use the framing none.")
+      throw DataError(
+        name, "has a tokeniser without [CLS] and [SEP], which the framing cls-sep needs.",
+        remedy: "Use the framing none.")
     }
     guard context >= 3 else {
-      throw DataError(name, "cannot be framed by [CLS] and [SEP] in a context of \(context).", remedy: "Use a context of at least 3.")
+      throw DataError(
+        name, "cannot be framed by [CLS] and [SEP] in a context of \(context).", remedy: "Use a context of at least 3.")
     }
     return (cls, sep)
   }

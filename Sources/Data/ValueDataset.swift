@@ -2,8 +2,8 @@ import Core
 
 /// The records of one split of a corpus of numbers as samples: patch after patch, normalised by channel.
 ///
-/// A sample is a pure function of (corpus, grid, order, position): the same on every rank, after every restart. Numbers that were not
-/// measured are 0, the mean.
+/// A sample is a pure function of (corpus, grid, order, position): the same on every rank, after every restart. Numbers
+/// that were not measured are 0, the mean.
 public struct ValueDataset: SampleSource {
   /// What the samples are.
   public let shape: DataShape
@@ -19,12 +19,17 @@ public struct ValueDataset: SampleSource {
   /// - Throws: `DataError` when the corpus is damaged, holds text, or the split is empty.
   public init(_ corpus: Corpus, split: CorpusSplit, shape: DataShape, order: SampleOrder) throws {
     guard let records = corpus.manifest.values, let grid = shape.grid else {
-      throw DataError(corpus.folder, "holds text, and this reads numbers.", remedy: "Make a corpus of numbers with lockstep prepare --values.")
+      throw DataError(
+        corpus.folder, "holds text, and this reads numbers.",
+        remedy: "Make a corpus of numbers with lockstep prepare --values.")
     }
     (self.shape, self.grid, self.records, self.order) = (shape, grid, records, order)
     shards = try corpus.valueShards(split)
     starts = shards.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
-    guard starts[starts.count - 1] > 0 else { throw DataError("\(corpus.folder), split \(split.rawValue)", "is empty.", remedy: "Prepare the corpus with records in it.") }
+    guard starts[starts.count - 1] > 0 else {
+      throw DataError(
+        "\(corpus.folder), split \(split.rawValue)", "is empty.", remedy: "Prepare the corpus with records in it.")
+    }
     places = (0..<grid.count).map { grid.element($0 / grid.size, $0 % grid.size) }
   }
 
@@ -39,13 +44,16 @@ public struct ValueDataset: SampleSource {
       let record = index - starts[lastIndex(notAbove: index)]
       try append(shard, record, to: &values, &observed)
       for i in fields.indices {
-        if fields[i].shape.classes > 0 { fields[i].ids += try shard.ids(fields[i].shape, record) } else {
+        if fields[i].shape.classes > 0 {
+          fields[i].ids += try shard.ids(fields[i].shape, record)
+        } else {
           fields[i].numbers += try shard.numbers(fields[i].shape, record)
         }
       }
     }
     return SampleBatch(
-      sampleIDs: Array(positions), indices: indices.map(UInt64.init), epochs: positions.map { $0 / UInt64(samplesPerEpoch) },
+      sampleIDs: Array(positions), indices: indices.map(UInt64.init),
+      epochs: positions.map { $0 / UInt64(samplesPerEpoch) },
       length: grid.positions, lookahead: 0, values: values, valueSize: grid.size,
       documentIDs: [Int32](repeating: 0, count: positions.count * grid.positions),
       fields: fields.map {
@@ -79,7 +87,8 @@ public struct ValueDataset: SampleSource {
   }
 }
 
-/// Normal numbers and random labels in the shape of a corpus, for measurements that need no data. Every position is a sample of its own.
+/// Normal numbers and random labels in the shape of a corpus, for measurements that need no data. Every position is a
+/// sample of its own.
 public struct SyntheticValues: SampleSource {
   /// What the samples are.
   public let shape: DataShape
@@ -105,7 +114,9 @@ public struct SyntheticValues: SampleSource {
       values += (0..<grid.count).map { i in (0..<4).reduce(-2) { $0 + stream.uniform(4 * i + $1) } * 1.732 }
       for i in fields.indices {
         let size = fields[i].shape.length * fields[i].shape.size
-        if fields[i].shape.classes > 0 { fields[i].ids += (0..<size).map { Int32(stream.below(fields[i].shape.classes, $0)) } } else {
+        if fields[i].shape.classes > 0 {
+          fields[i].ids += (0..<size).map { Int32(stream.below(fields[i].shape.classes, $0)) }
+        } else {
           fields[i].numbers += (0..<size).map { stream.uniform($0) }
         }
       }

@@ -1,8 +1,8 @@
 import Core
 import Safetensors
 
-/// A shard of a corpus of numbers: a safetensors file with `values` [records, channels, extent…], where records say so `observed` of the
-/// same shape, and one tensor [records, length, size] per field.
+/// A shard of a corpus of numbers: a safetensors file with `values` [records, channels, extent…], where records say so
+/// `observed` of the same shape, and one tensor [records, length, size] per field.
 ///
 /// Records are read on access; the file is mapped.
 public final class ValueShard: Sendable {
@@ -19,21 +19,30 @@ public final class ValueShard: Sendable {
     file = try Self.open(path)
     (self.path, self.records) = (path, records)
     let shape = [records.channels] + records.extent
-    guard let values = file[Self.values], values.shape.count == shape.count + 1, Array(values.shape.dropFirst()) == shape, file.isNumeric(Self.values) else {
-      throw DataError(path, "has no tensor values of shape [records, \(shape.map(String.init).joined(separator: ", "))].", remedy: "Run lockstep prepare again.")
+    guard let values = file[Self.values], values.shape.count == shape.count + 1,
+      Array(values.shape.dropFirst()) == shape, file.isNumeric(Self.values)
+    else {
+      throw DataError(
+        path, "has no tensor values of shape [records, \(shape.map(String.init).joined(separator: ", "))].",
+        remedy: "Run lockstep prepare again.")
     }
     count = values.shape[0]
     if records.hasObserved, file[Self.observed]?.shape != values.shape {
       throw DataError(path, "has no tensor observed of the shape of values.", remedy: "Run lockstep prepare again.")
     }
-    for field in records.fields where file[field.name]?.count != count * field.length * field.size || !file.isNumeric(field.name) {
-      throw DataError(path, "has no tensor \(field.name) of \(field.length) × \(field.size) per record.", remedy: "Run lockstep prepare again.")
+    for field in records.fields
+    where file[field.name]?.count != count * field.length * field.size || !file.isNumeric(field.name) {
+      throw DataError(
+        path, "has no tensor \(field.name) of \(field.length) × \(field.size) per record.",
+        remedy: "Run lockstep prepare again.")
     }
   }
 
   private static func open(_ path: String) throws(DataError) -> SafetensorsFile {
     do throws(CheckpointError) { return try SafetensorsFile(path) } catch {
-      throw DataError(path, "is not a shard of numbers: \(error.problem).", remedy: "Copy the whole corpus again, or run lockstep prepare again.")
+      throw DataError(
+        path, "is not a shard of numbers: \(error.problem).",
+        remedy: "Copy the whole corpus again, or run lockstep prepare again.")
     }
   }
 
@@ -53,7 +62,9 @@ public final class ValueShard: Sendable {
   }
 
   func ids(_ field: FieldShape, _ record: Int) throws -> [Int32] {
-    try file.integers(field.name, record * field.length..<(record + 1) * field.length).map { Int32(truncatingIfNeeded: $0) }
+    try file.integers(field.name, record * field.length..<(record + 1) * field.length).map {
+      Int32(truncatingIfNeeded: $0)
+    }
   }
 
   func numbers(_ field: FieldShape, _ record: Int) throws -> [Float] {

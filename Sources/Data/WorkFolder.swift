@@ -4,9 +4,9 @@ import Storage
 
 /// The folder beside its target in which a corpus is made, so that a half-made one is never taken for finished.
 ///
-/// Its name ends in characters that nobody can guess, and a marker in it says whose it is: what other programs or people have called
-/// alike is never touched. The marker is locked while its process lives; a folder whose marker nobody holds was left by a process that was
-/// killed, and is removed by the next one.
+/// Its name ends in characters that nobody can guess, and a marker in it says whose it is: what other programs or
+/// people have called alike is never touched. The marker is locked while its process lives; a folder whose marker
+/// nobody holds was left by a process that was killed, and is removed by the next one.
 public final class WorkFolder {
   /// Where the corpus is built.
   public let path: String
@@ -24,7 +24,8 @@ public final class WorkFolder {
     self.output = output
     made = try Self.makeFolders(output.parent)
     do {
-      // Held while looking for others and making this one, so that of two processes that start at once one sees the other.
+      // Held while looking for others and making this one, so that of two processes that start at once one sees the
+      // other.
       let parentLock = Self.lockFolder(output.parent)
       defer { if parentLock >= 0 { close(parentLock) } }
       try Self.removeAbandoned(output)
@@ -64,7 +65,8 @@ public final class WorkFolder {
     for folder in made.reversed() { rmdir(folder) }
   }
 
-  /// Puts back the corpus that a killed process had moved aside to replace it, where the file system cannot exchange folders.
+  /// Puts back the corpus that a killed process had moved aside to replace it, where the file system cannot exchange
+  /// folders.
   /// - Returns: whether there was one.
   public static func restore(_ path: String) throws -> Bool {
     guard let (output, aside) = replaced(path) else { return false }
@@ -96,7 +98,9 @@ public final class WorkFolder {
     return name + ".partial-"
   }
 
-  private static func marker(_ output: OutputFolder) -> String { "lockstep prepare makes the corpus \(output.name) in this folder\n" }
+  private static func marker(_ output: OutputFolder) -> String {
+    "lockstep prepare makes the corpus \(output.name) in this folder\n"
+  }
 
   /// Folders beside the target that carry its marker.
   private static func abandoned(_ output: OutputFolder) -> [String] {
@@ -106,7 +110,9 @@ public final class WorkFolder {
       let path = SystemPath(output.parent).appending(name)
       guard case .success(let status) = FileStatus.ofLink(path), status.kind == .folder else { return nil }
       let marker = path.appending(Array(markerName.utf8))
-      guard isRegularFile(marker.description), let file = try? MappedFile(marker.description, atMost: 4096) else { return nil }
+      guard isRegularFile(marker.description), let file = try? MappedFile(marker.description, atMost: 4096) else {
+        return nil
+      }
       let text = file.withBytes { String(decoding: $0, as: UTF8.self) }
       return text == Self.marker(output) ? path.description : nil
     }
@@ -117,17 +123,21 @@ public final class WorkFolder {
     for folder in abandoned(output) {
       let descriptor = open(folder + "/" + markerName, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
       guard descriptor >= 0 else {
-        throw FileError("open", folder + "/" + markerName, reason: systemReason(), remedy: "Remove the folder \(folder).")
+        throw FileError(
+          "open", folder + "/" + markerName, reason: systemReason(), remedy: "Remove the folder \(folder).")
       }
       defer { close(descriptor) }
-      // A file system without locks says something else than EWOULDBLOCK; there nothing guards against a second process.
+      // A file system without locks says something else than EWOULDBLOCK; there nothing guards against a second
+      // process.
       guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
-        throw DataError(output.path, "is being prepared by another process, in \(folder).", remedy: "Wait until it has finished.")
+        throw DataError(
+          output.path, "is being prepared by another process, in \(folder).", remedy: "Wait until it has finished.")
       }
       let aside = folder + "/" + asideName
       if case .success = FileStatus.ofLink(SystemPath(aside)) {
         throw DataError(
-          aside, "is a corpus that a killed process was replacing.", remedy: "Keep it elsewhere or remove it, then remove \(folder).")
+          aside, "is a corpus that a killed process was replacing.",
+          remedy: "Keep it elsewhere or remove it, then remove \(folder).")
       }
       try Folder.remove(SystemPath(folder))
     }
@@ -149,14 +159,17 @@ public final class WorkFolder {
   private static func lockFolder(_ path: String) -> Int32 {
     let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     // Others hold it for a moment; whoever holds it longer is no preparation.
-    for _ in 0..<50 where descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK { usleep(20_000) }
+    for _ in 0..<50 where descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK {
+      usleep(20_000)
+    }
     return descriptor
   }
 
   private static func makeFolder(_ output: OutputFolder) throws -> (folder: String, lock: Int32) {
     var template = Array("\(output.parent)/\(prefix(output))XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
-      throw FileError("create a folder in", output.parent, reason: systemReason(), remedy: "Choose a folder that can be written to.")
+      throw FileError(
+        "create a folder in", output.parent, reason: systemReason(), remedy: "Choose a folder that can be written to.")
     }
     let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     do {

@@ -28,24 +28,32 @@ struct BLASCheck: DoctorCheck {
     let (identity, kernel) = (BLAS.identity, ComputeKernel.current)
     var findings = kernel.rejected.map { name in
       Finding.warning(
-        "BLAS", "OpenBLAS's \(name) kernels compute wrong products on this CPU, or cannot be chosen; \(kernel.core) is used instead.",
+        "BLAS",
+        "OpenBLAS's \(name) kernels compute wrong products on this CPU, or cannot be chosen; \(kernel.core) is used instead.",
         remedy: "Install another version of OpenBLAS.", of: .rank)
     }
     switch kernel.reason {
     case .requested where !kernel.isBest:
       findings.append(
         .warning(
-          "BLAS", "OPENBLAS_CORETYPE pins OpenBLAS to its \(kernel.core) kernels; \(kernel.best) are faster on this CPU.",
-          remedy: "Leave it out (launch/run --core), unless other hosts need it; a run must stay with the kernels it began with.", of: .rank))
+          "BLAS",
+          "OPENBLAS_CORETYPE pins OpenBLAS to its \(kernel.core) kernels; \(kernel.best) are faster on this CPU.",
+          remedy:
+            "Leave it out (launch/run --core), unless other hosts need it; a run must stay with the kernels it began with.",
+          of: .rank))
     case .run where !kernel.isBest:
       findings.append(
         .warning(
-          "BLAS", "the run resumes with the \(kernel.core) kernels it was computed with; \(kernel.best) are faster on this CPU.",
-          remedy: "OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on.", of: .rank))
+          "BLAS",
+          "the run resumes with the \(kernel.core) kernels it was computed with; \(kernel.best) are faster on this CPU.",
+          remedy:
+            "OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on.",
+          of: .rank))
     default: break
     }
     let quality = kernel.isBest ? ", the best of this CPU" : ""
-    return findings.isEmpty ? [.ok("BLAS", "\(identity.configuration), kernels \(kernel.core)\(quality), products checked")] : findings
+    return findings.isEmpty
+      ? [.ok("BLAS", "\(identity.configuration), kernels \(kernel.core)\(quality), products checked")] : findings
   }
 }
 
@@ -62,9 +70,17 @@ struct MemoryCheck: DoctorCheck {
       do {
         try plan.requireMemory(.current, ranksHere: job.communicator.localSize, savesHere: job.communicator.rank == 0)
       } catch {
-        return [.problem("memory", error.description, remedy: "lockstep train CONFIG --dry-run shows what takes how much.")]
+        return [
+          .problem("memory", error.description, remedy: "lockstep train CONFIG --dry-run shows what takes how much.")
+        ]
       }
-      return [.ok("memory", String(format: "%@, the run takes %.1f GB here", here, Double(plan.memoryBytes * job.communicator.localSize) / 1e9))]
+      return [
+        .ok(
+          "memory",
+          String(
+            format: "%@, the run takes %.1f GB here", here, Double(plan.memoryBytes * job.communicator.localSize) / 1e9)
+        )
+      ]
     }
     if available < 1_000_000_000 {
       return [.warning("memory", "\(here).", remedy: "lockstep train CONFIG --dry-run says what a run needs.")]
@@ -93,7 +109,8 @@ struct SharedMemoryCheck: DoctorCheck {
     if size < needed {
       return [
         .problem(
-          "/dev/shm", "has \(megabytes(size)), and the \(job.communicator.localSize) ranks of this host need \(megabytes(needed)) to exchange data.",
+          "/dev/shm",
+          "has \(megabytes(size)), and the \(job.communicator.localSize) ranks of this host need \(megabytes(needed)) to exchange data.",
           remedy: "Make it larger: mount -o remount,size=1g /dev/shm, or docker run --shm-size=1g.")
       ]
     }
@@ -112,7 +129,8 @@ struct LimitsCheck: DoctorCheck {
     if files < neededFiles {
       findings.append(
         .problem(
-          "open files", "a rank may open \(files), and a job of \(job.communicator.size) ranks needs up to \(neededFiles).",
+          "open files",
+          "a rank may open \(files), and a job of \(job.communicator.size) ranks needs up to \(neededFiles).",
           remedy: "ulimit -n 4096 before the start, or LimitNOFILE of sshd and slurmd."))
     }
     if hasInfiniBand, limit(__RLIMIT_MEMLOCK) < 64_000_000 {

@@ -14,7 +14,9 @@ struct NetworkInterface: Codable, Equatable {
   /// Such as `10.0.0.0/24`.
   var subnet: String { "\(Self.dotted(network))/\(prefix)" }
 
-  static func dotted(_ address: UInt32) -> String { (0..<4).map { String(address >> UInt32(24 - 8 * $0) & 255) }.joined(separator: ".") }
+  static func dotted(_ address: UInt32) -> String {
+    (0..<4).map { String(address >> UInt32(24 - 8 * $0) & 255) }.joined(separator: ".")
+  }
 
   /// The interfaces MPI may use by this rule.
   static func usable(_ rule: InterfaceRule) -> [NetworkInterface] { all().filter(rule.takes) }
@@ -29,7 +31,8 @@ struct NetworkInterface: Codable, Equatable {
         Int32(address.pointee.sa_family) == AF_INET, entry.ifa_flags & UInt32(IFF_UP) != 0
       else { continue }
       found.append(
-        NetworkInterface(name: String(cString: entry.ifa_name), address: ipv4(address), prefix: ipv4(mask).nonzeroBitCount))
+        NetworkInterface(
+          name: String(cString: entry.ifa_name), address: ipv4(address), prefix: ipv4(mask).nonzeroBitCount))
     }
     return found
   }
@@ -48,17 +51,21 @@ public struct InterfaceRule: Equatable, Sendable {
   public static func current() -> InterfaceRule {
     func list(_ key: String) -> [String]? {
       let environment = ProcessInfo.processInfo.environment
-      let value = environment["OMPI_MCA_\(key)"] ?? setting(key, in: (environment["HOME"] ?? "") + "/.openmpi/mca-params.conf")
+      let value =
+        environment["OMPI_MCA_\(key)"] ?? setting(key, in: (environment["HOME"] ?? "") + "/.openmpi/mca-params.conf")
         ?? setting(key, in: "/etc/openmpi/openmpi-mca-params.conf")
       return value.map { $0.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }
     }
-    return InterfaceRule(include: list("btl_tcp_if_include") ?? [], exclude: list("btl_tcp_if_exclude") ?? ["127.0.0.1/8", "sppp"])
+    return InterfaceRule(
+      include: list("btl_tcp_if_include") ?? [], exclude: list("btl_tcp_if_exclude") ?? ["127.0.0.1/8", "sppp"])
   }
 
   /// Lets this process's MPI use only the networks that mpirun is reached through, unless a rule names others: over an
   /// interface that joins no hosts the job would end or hang before it could say so.
   public static func keepToTheNetworkOfMpirun(_ rule: InterfaceRule) {
-    guard rule.include.isEmpty, let launcher = ProcessInfo.processInfo.environment["OMPI_MCA_orte_hnp_uri"] else { return }
+    guard rule.include.isEmpty, let launcher = ProcessInfo.processInfo.environment["OMPI_MCA_orte_hnp_uri"] else {
+      return
+    }
     // `123.0;tcp://10.0.0.1,192.168.1.1:40000;tcp6://…`
     let addresses = launcher.split(separator: ";").filter { $0.hasPrefix("tcp://") }
       .flatMap { $0.dropFirst(6).prefix { $0 != ":" }.split(separator: ",").map(String.init) }
@@ -85,7 +92,9 @@ public struct InterfaceRule: Equatable, Sendable {
   private static func matches(_ word: String, _ interface: NetworkInterface) -> Bool {
     let parts = word.split(separator: "/")
     let numbers = (parts.first ?? "").split(separator: ".").compactMap { UInt32($0) }
-    guard parts.count == 2, let prefix = Int(parts[1]), (0...32).contains(prefix), numbers.count == 4 else { return word == interface.name }
+    guard parts.count == 2, let prefix = Int(parts[1]), (0...32).contains(prefix), numbers.count == 4 else {
+      return word == interface.name
+    }
     let mask: UInt32 = prefix == 0 ? 0 : ~UInt32(0) << UInt32(32 - prefix)
     return interface.address & mask == numbers.reduce(0) { $0 << 8 | $1 & 255 } & mask
   }

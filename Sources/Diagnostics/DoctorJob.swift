@@ -87,7 +87,9 @@ public struct DoctorJob {
         communicator.rank == 0 ? try ConfigurationFile.text(path) : ""
       }
       let text = String(decoding: try communicator.broadcast([UInt8](mine.utf8)), as: UTF8.self)
-      configuration = try Job.collectively(communicator) { try RunConfiguration(toml: text, place: path, settings: request.settings) }
+      configuration = try Job.collectively(communicator) {
+        try RunConfiguration(toml: text, place: path, settings: request.settings)
+      }
     } else {
       configuration = nil
     }
@@ -123,10 +125,13 @@ public struct DoctorJob {
   /// Ranks with their hosts, in words.
   func names(_ ranks: [Int]) -> String { shortened(ranks.map { "rank \($0) on \(places[$0].host)" }) }
 
-  private func unique(_ names: [String]) -> [String] { names.reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }
+  private func unique(_ names: [String]) -> [String] {
+    names.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+  }
 
   private func shortened(_ names: [String]) -> String {
-    names.count > 6 ? names[..<5].joined(separator: ", ") + " and \(names.count - 5) more" : names.joined(separator: ", ")
+    names.count > 6
+      ? names[..<5].joined(separator: ", ") + " and \(names.count - 5) more" : names.joined(separator: ", ")
   }
 
   /// This host's name as the kernel has it; a resolver could take long, or fail.

@@ -45,7 +45,9 @@ final class Listener: @unchecked Sendable {
     defer { close(socket) }
     var address = Listener.address(host, port: port)
     _ = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
     }
     // The reply arrives without a request: waiting for it covers the connection as well.
     var waiting = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)

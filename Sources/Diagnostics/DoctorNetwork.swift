@@ -5,7 +5,8 @@ import Foundation
 /// Whether the hosts reach each other at every address MPI would use.
 ///
 /// Open MPI connects over all interfaces that are up. One that exists on every host but joins none, such as a container
-/// bridge, makes it wait for ever; so each host is called at each of its addresses by its neighbours in the list of hosts.
+/// bridge, makes it wait for ever; so each host is called at each of its addresses by its neighbours in the list of
+/// hosts.
 struct NetworkCheck: DoctorCheck {
   private struct Endpoint: Codable {
     var host: String
@@ -20,7 +21,10 @@ struct NetworkCheck: DoctorCheck {
     guard job.hostCount > 1 else { return [] }
     let listener = job.isHostLeader ? Listener(reply: job.place.host) : nil
     defer { listener?.stop() }
-    let mine = listener.map { [Endpoint(host: job.place.host, port: $0.port, interfaces: NetworkInterface.usable(job.interfaces))] } ?? []
+    let mine =
+      listener.map {
+        [Endpoint(host: job.place.host, port: $0.port, interfaces: NetworkInterface.usable(job.interfaces))]
+      } ?? []
     let hosts = try job.gather(mine).flatMap { $0 }
     var findings: [Finding] = []
     if let own = hosts.firstIndex(where: { $0.host == job.place.host }), listener != nil {
@@ -30,7 +34,9 @@ struct NetworkCheck: DoctorCheck {
     }
     if job.isHostLeader, mine.allSatisfy(\.interfaces.isEmpty) {
       findings.append(
-        .problem("network", "no interface is up that MPI may use.", remedy: "Look at ip address, and at --mca btl_tcp_if_include."))
+        .problem(
+          "network", "no interface is up that MPI may use.",
+          remedy: "Look at ip address, and at --mca btl_tcp_if_include."))
     }
     // Nobody stops listening before all have called.
     try job.communicator.barrier()
@@ -46,7 +52,9 @@ struct NetworkCheck: DoctorCheck {
       case other.host?: return nil
       case let reply?:
         return .problem(
-          "network", "\(place) is an address of \(other.host), but \(host) reaches \(reply == host ? "itself" : reply) there.", remedy: remedy, of: .job)
+          "network",
+          "\(place) is an address of \(other.host), but \(host) reaches \(reply == host ? "itself" : reply) there.",
+          remedy: remedy, of: .job)
       case nil:
         return .problem("network", "\(other.host) does not answer \(host) at \(place).", remedy: remedy, of: .job)
       }
@@ -60,6 +68,7 @@ struct NetworkCheck: DoctorCheck {
       return addresses.count == hosts.count && Set(addresses).count == addresses.count
     }
     let subnet = common.first?.subnet ?? "SUBNET, that of the network which joins the hosts"
-    return "--mca btl_tcp_if_include \(subnet) --mca oob_tcp_if_include \(subnet), for launch/run or mpirun; a firewall must pass any port there."
+    return
+      "--mca btl_tcp_if_include \(subnet) --mca oob_tcp_if_include \(subnet), for launch/run or mpirun; a firewall must pass any port there."
   }
 }

@@ -10,7 +10,11 @@ struct MPICheck: DoctorCheck {
     guard job.place.rank == 0 else { return [] }
     let others = versions.indices.filter { versions[$0] != versions[0] }
     guard let other = others.first else {
-      return [.ok("MPI", "\(versions[0]), \(counted(versions.count, "rank")) on \(job.hostCount) host\(job.hostCount > 1 ? "s" : "")")]
+      return [
+        .ok(
+          "MPI",
+          "\(versions[0]), \(counted(versions.count, "rank")) on \(job.hostCount) host\(job.hostCount > 1 ? "s" : "")")
+      ]
     }
     return [
       .problem(
@@ -48,30 +52,44 @@ struct ArithmeticCheck: DoctorCheck {
 /// CPUs for the threads of a rank.
 struct BindingCheck: DoctorCheck {
   func findings(_ job: DoctorJob) -> [Finding] {
-    let (allowed, all) = (HostLimits.current.allowedProcessors ?? ProcessInfo.processInfo.activeProcessorCount, ProcessInfo.processInfo.processorCount)
+    let (allowed, all) = (
+      HostLimits.current.allowedProcessors ?? ProcessInfo.processInfo.activeProcessorCount,
+      ProcessInfo.processInfo.processorCount
+    )
     let ranks = job.communicator.localSize
     if let quota = HostLimits.current.quota, Double(job.threads * ranks) > quota {
       return [
         .problem(
-          "binding", String(format: "%d threads share %.1f CPUs, which is the quota of their control group: they are stopped for a part of each period.", job.threads * ranks, quota),
+          "binding",
+          String(
+            format:
+              "%d threads share %.1f CPUs, which is the quota of their control group: they are stopped for a part of each period.",
+            job.threads * ranks, quota),
           remedy: "Fewer threads (--threads) or ranks, or a larger quota (docker run --cpus, CPUQuota of systemd).")
       ]
     }
     if job.threads > allowed, allowed < all {
       return [
         .problem(
-          "binding", "\(counted(job.threads, "thread")) share \(allowed) of this host's \(all) CPUs, because mpirun bound the rank to \(allowed == 1 ? "one" : "them").",
+          "binding",
+          "\(counted(job.threads, "thread")) share \(allowed) of this host's \(all) CPUs, because mpirun bound the rank to \(allowed == 1 ? "one" : "them").",
           remedy: "launch/run, or mpirun --bind-to none, or --map-by socket:PE=\(job.threads).", of: .rank)
       ]
     }
     if allowed == 1, all > ranks {
       return [
         .warning(
-          "binding", "the rank may use 1 of \(all) CPUs, and there are \(counted(ranks, "rank")) on this host: some stay idle.",
+          "binding",
+          "the rank may use 1 of \(all) CPUs, and there are \(counted(ranks, "rank")) on this host: some stay idle.",
           remedy: "launch/run, or mpirun --bind-to none, or --map-by socket:PE=n.", of: .rank)
       ]
     }
-    return [.ok("binding", "\(allowed) of \(all) CPUs for \(ranks) rank\(ranks > 1 ? "s" : "") on this host, \(job.threads) thread\(job.threads > 1 ? "s" : "") per rank")]
+    return [
+      .ok(
+        "binding",
+        "\(allowed) of \(all) CPUs for \(ranks) rank\(ranks > 1 ? "s" : "") on this host, \(job.threads) thread\(job.threads > 1 ? "s" : "") per rank"
+      )
+    ]
   }
 }
 
@@ -83,7 +101,8 @@ struct OversubscriptionCheck: DoctorCheck {
     if ranks > all, !waitingRanksYield {
       return [
         .problem(
-          "oversubscribed", "\(counted(ranks, "rank")) share \(all) CPUs, and each that waits keeps one busy: sums over ranks take many times longer.",
+          "oversubscribed",
+          "\(counted(ranks, "rank")) share \(all) CPUs, and each that waits keeps one busy: sums over ranks take many times longer.",
           remedy: "One rank a socket is best; or --mca mpi_yield_when_idle 1.")
       ]
     }

@@ -6,7 +6,8 @@ public struct DoctorReport {
   /// What is looked at, in the order of the report.
   private static let checks: [any DoctorCheck] = [
     CPUCheck(), BLASCheck(), MPICheck(), ArithmeticCheck(), BindingCheck(), OversubscriptionCheck(), MemoryCheck(),
-    SharedMemoryCheck(), LimitsCheck(), NetworkCheck(), ClockCheck(), ConfigurationCheck(), CorpusCheck(), RunFolderCheck(), SharedFolderCheck(),
+    SharedMemoryCheck(), LimitsCheck(), NetworkCheck(), ClockCheck(), ConfigurationCheck(), CorpusCheck(),
+    RunFolderCheck(), SharedFolderCheck(),
   ]
 
   public private(set) var findings: [Finding] = []

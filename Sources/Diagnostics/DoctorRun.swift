@@ -17,13 +17,15 @@ struct ConfigurationCheck: DoctorCheck {
     if !others.isEmpty {
       findings.append(
         .problem(
-          "configuration", "\(file.path) is another one on \(job.names(others)). Rank 0's counts, until a restart without its host reads the other.",
+          "configuration",
+          "\(file.path) is another one on \(job.names(others)). Rank 0's counts, until a restart without its host reads the other.",
           remedy: "Copy one file to all hosts, or keep it in a folder they share.", of: .job))
     }
     if !missing.isEmpty {
       findings.append(
         .warning(
-          "configuration", "\(file.path) is not on \(job.hosts(missing)); rank 0's is used, but a restart without its host would find none.",
+          "configuration",
+          "\(file.path) is not on \(job.hosts(missing)); rank 0's is used, but a restart without its host would find none.",
           remedy: "Copy it to all hosts, or keep it in a folder they share.", of: .job))
     }
     return findings.isEmpty ? [.ok("configuration", "\(file.path), the same everywhere")] : findings
@@ -85,18 +87,26 @@ struct RunFolderCheck: DoctorCheck {
       if free.doubleValue < needed {
         return [
           .problem(
-            "run folder", String(format: "%@ has %.1f GB free, and the checkpoints that are kept need %.1f GB.", runs, gigabytes, needed / 1e9),
+            "run folder",
+            String(
+              format: "%@ has %.1f GB free, and the checkpoints that are kept need %.1f GB.", runs, gigabytes,
+              needed / 1e9),
             remedy: "Point machine.runs elsewhere, or lower machine.keep_last.")
         ]
       }
     } else if gigabytes < 1 {
-      return [.warning("run folder", String(format: "%@ has %.1f GB free.", runs, gigabytes), remedy: "Point machine.runs elsewhere.")]
+      return [
+        .warning(
+          "run folder", String(format: "%@ has %.1f GB free.", runs, gigabytes), remedy: "Point machine.runs elsewhere."
+        )
+      ]
     }
     return [.ok("run folder", String(format: "%@ can be written, %.1f GB free", runs, gigabytes))]
   }
 }
 
-/// Whether all hosts see one folder for runs. Rank 0 alone reads and writes it, but a restart may have its rank 0 elsewhere.
+/// Whether all hosts see one folder for runs. Rank 0 alone reads and writes it, but a restart may have its rank 0
+/// elsewhere.
 struct SharedFolderCheck: DoctorCheck {
   func findings(_ job: DoctorJob) throws -> [Finding] {
     guard job.hostCount > 1 else { return [] }
@@ -113,8 +123,11 @@ struct SharedFolderCheck: DoctorCheck {
     if blind.isEmpty { return [.ok("shared folder", "all hosts see what rank 0 writes in \(job.runs)")] }
     return [
       .warning(
-        "shared folder", "\(job.hosts(blind)) does not see what \(job.places[0].host) writes in \(job.runs): without \(job.places[0].host) a run cannot resume.",
-        remedy: "Point machine.runs at a folder that all hosts share (NFS, Lustre), or keep \(job.places[0].host) first in the hostfile.", of: .job)
+        "shared folder",
+        "\(job.hosts(blind)) does not see what \(job.places[0].host) writes in \(job.runs): without \(job.places[0].host) a run cannot resume.",
+        remedy:
+          "Point machine.runs at a folder that all hosts share (NFS, Lustre), or keep \(job.places[0].host) first in the hostfile.",
+        of: .job)
     ]
   }
 }

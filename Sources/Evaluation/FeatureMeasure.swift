@@ -6,10 +6,11 @@ import Layers
 import Models
 import Tensors
 
-/// `features`: how many directions the features of text use: the singular spectrum of the centred feature matrix, and its effective rank.
+/// `features`: how many directions the features of text use: the singular spectrum of the centred feature matrix, and
+/// its effective rank.
 ///
-/// *Concretely:* the last hidden states of each window give three kinds of features: `mean` over its ordinary tokens, the `last` ordinary
-/// token, and single positions (`all`). See `FeatureSpectrum` for σ and exp(H(σ / Σσ)).
+/// *Concretely:* the last hidden states of each window give three kinds of features: `mean` over its ordinary tokens,
+/// the `last` ordinary token, and single positions (`all`). See `FeatureSpectrum` for σ and exp(H(σ / Σσ)).
 /// - Complexity: one forward pass per window, and rows · width² for each spectrum.
 public struct FeatureMeasure: Measure {
   public struct Options: MeasureOptions {
@@ -45,7 +46,9 @@ public struct FeatureMeasure: Measure {
     let (encoder, parameters) = (context.model.encoder, context.model.parameters)
     let width = encoder.configuration.hiddenSize
     let isSpecial = Set(context.model.vocabulary.special)
-    let most = options.positions == 0 ? encoder.configuration.maxPosition : min(options.positions, encoder.configuration.maxPosition)
+    let most =
+      options.positions == 0
+      ? encoder.configuration.maxPosition : min(options.positions, encoder.configuration.maxPosition)
     let rows = try context.rows(
       windows.windows.count, columns: 1 + (2 + most) * width,
       workspace: { ForwardWorkspace(encoder, samples: 1, length: encoder.configuration.maxPosition) }
@@ -57,7 +60,8 @@ public struct FeatureMeasure: Measure {
         samples: 1, length: text.count, documentIDs: [Int32](repeating: 0, count: text.count),
         causal: encoder.configuration.attentionMask == .causal, documentMasking: false)
       let states = encoder.forward(
-        SequenceInput(sampleIDs: [0], length: text.count, tokens: text, ranges: ranges), Pass(parameters), workspace.transformer)
+        SequenceInput(sampleIDs: [0], length: text.count, tokens: text, ranges: ranges), Pass(parameters),
+        workspace.transformer)
       var mean = [Double](repeating: 0, count: width)
       for i in ordinary { for k in 0..<width { mean[k] += Double(states[i, k]) / Double(ordinary.count) } }
       let count = min(most, ordinary.count)
@@ -68,7 +72,8 @@ public struct FeatureMeasure: Measure {
     let used = rows.filter { $0[0] > 0 }
     guard used.count > 1 else {
       throw DataError(
-        context.corpus?.folder ?? "the corpus", "has fewer than two windows with ordinary tokens in its \(context.split.rawValue) split.")
+        context.corpus?.folder ?? "the corpus",
+        "has fewer than two windows with ordinary tokens in its \(context.split.rawValue) split.")
     }
     func features(_ part: ([Double]) -> ArraySlice<Double>) -> [Float] { used.flatMap { part($0).map { Float($0) } } }
     let kinds: [(String, [Float])] = [
@@ -81,13 +86,19 @@ public struct FeatureMeasure: Measure {
       let total = spectrum.singularValues.reduce(0, +)
       let shares = spectrum.singularValues.map { total > 0 ? $0 / total : 0 }
       result.values += [
-        MeasuredValue("features.\(kind).effective_rank", spectrum.effectiveRank, unit: "of \(width)", better: .neither, least: 1, most: Double(width)),
-        MeasuredValue("features.\(kind).largest_share", shares.first ?? 0, least: 0, most: 1), MeasuredValue("features.\(kind).rows", Double(spectrum.rows)),
+        MeasuredValue(
+          "features.\(kind).effective_rank", spectrum.effectiveRank, unit: "of \(width)", better: .neither, least: 1,
+          most: Double(width)),
+        MeasuredValue("features.\(kind).largest_share", shares.first ?? 0, least: 0, most: 1),
+        MeasuredValue("features.\(kind).rows", Double(spectrum.rows)),
       ]
       result.tables["spectrum.\(kind)"] = MeasuredTable(
-        ["i", "singular_value", "share"], shares.indices.map { [Double($0 + 1), spectrum.singularValues[$0], shares[$0]] })
+        ["i", "singular_value", "share"],
+        shares.indices.map { [Double($0 + 1), spectrum.singularValues[$0], shares[$0]] })
       if spectrum.rows <= width {
-        result.notes.append("features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; set more windows.")
+        result.notes.append(
+          "features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; set more windows."
+        )
       }
     }
     return result

@@ -1,10 +1,12 @@
 import Glibc
 import Kernels
 
-/// How many directions features really use: the singular values of the centred feature matrix, and their effective rank.
+/// How many directions features really use: the singular values of the centred feature matrix, and their effective
+/// rank.
 ///
-/// *Concretely:* with X [n, D], column means taken off, σᵢ are the singular values of X / √n, so that σᵢ² are the variances along the
-/// principal directions; effective rank = exp(H(p)) with pᵢ = σᵢ / Σσ and H(p) = -Σ p·ln p. It is 1 for one direction and D for D alike.
+/// *Concretely:* with X [n, D], column means taken off, σᵢ are the singular values of X / √n, so that σᵢ² are the
+/// variances along the principal directions; effective rank = exp(H(p)) with pᵢ = σᵢ / Σσ and H(p) = -Σ p·ln p. It is 1
+/// for one direction and D for D alike.
 ///
 /// Reference: Roy, Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007.
 public struct FeatureSpectrum: Codable, Sendable, Equatable {
@@ -19,7 +21,9 @@ public struct FeatureSpectrum: Codable, Sendable, Equatable {
   /// - Precondition: they are finite, and there is at least one.
   /// - Complexity: 2·n·D·min(n, D) flops in double precision.
   public init(_ features: [Float], rows: Int, columns: Int) {
-    precondition(rows > 0 && columns > 0 && features.count == rows * columns, "\(features.count) features are not [\(rows), \(columns)]")
+    precondition(
+      rows > 0 && columns > 0 && features.count == rows * columns,
+      "\(features.count) features are not [\(rows), \(columns)]")
     var means = [Double](repeating: 0, count: columns)
     for row in 0..<rows { for k in 0..<columns { means[k] += Double(features[row * columns + k]) / Double(rows) } }
     let scale = 1 / Double(rows).squareRoot()

@@ -2,9 +2,10 @@ import Core
 
 /// Masks of one text, all hiding `size` of its `positions`, drawn so that pairs have every Hamming distance.
 ///
-/// *Concretely:* a round is a random order π of the positions; a mask is the window π[a ..< a + size]. Two windows of a round whose
-/// starts differ by d share max(0, size - d) positions: their Hamming distance is H = 2·min(d, size). Each window is a uniform subset,
-/// and two of them a uniform pair of their distance. The windows at 0, size, 2·size … are a partition into `sets` disjoint sets.
+/// *Concretely:* a round is a random order π of the positions; a mask is the window π[a ..< a + size]. Two windows of a
+/// round whose starts differ by d share max(0, size - d) positions: their Hamming distance is H = 2·min(d, size). Each
+/// window is a uniform subset, and two of them a uniform pair of their distance. The windows at 0, size, 2·size … are a
+/// partition into `sets` disjoint sets.
 struct MaskDraws: Sendable {
   /// Positions that may be hidden.
   let positions: [Int]
@@ -17,9 +18,12 @@ struct MaskDraws: Sendable {
   /// Numbers for orders; one site a round.
   let random: CounterGenerator
 
-  /// - Parameter steps: from the first set to the second in so many steps at most; 0 for n, one token at a time, which covers every distance.
+  /// - Parameter steps: from the first set to the second in so many steps at most; 0 for n, one token at a time, which
+  ///   covers every distance.
   init(positions: [Int], size: Int, sets: Int, steps: Int = 0, random: CounterGenerator) {
-    precondition(sets >= 2 && size >= 1 && sets * size <= positions.count, "\(sets) sets of \(size) among \(positions.count) positions")
+    precondition(
+      sets >= 2 && size >= 1 && sets * size <= positions.count,
+      "\(sets) sets of \(size) among \(positions.count) positions")
     (self.positions, self.size, self.sets, self.random) = (positions, size, sets, random)
     starts = Self.starts(size: size, sets: sets, steps: steps)
   }
@@ -45,5 +49,7 @@ struct MaskDraws: Sendable {
   func window(_ order: [Int], at start: Int) -> [Int] { order[start..<start + size].sorted() }
 
   /// The generator of what stands in place of hidden tokens, for the mask with this number.
-  func replacements(_ mask: Int) -> CounterGenerator { random.at(position: random.position, site: 1 << 30 | UInt32(truncatingIfNeeded: mask)) }
+  func replacements(_ mask: Int) -> CounterGenerator {
+    random.at(position: random.position, site: 1 << 30 | UInt32(truncatingIfNeeded: mask))
+  }
 }

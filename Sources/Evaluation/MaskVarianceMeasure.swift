@@ -6,12 +6,14 @@ import Tensors
 
 /// `mask-variance`: how much of the gradient's variance is the mask's, and what masks that do not overlap save.
 ///
-/// *Concretely:* for each text and mask m of n hidden tokens, g(m) is the gradient of the mean masked loss in all parameters, at the
-/// checkpoint as it is, dropout off. c(H) is the covariance of the gradients of two masks at Hamming distance H; a mean over K independent
-/// masks has the variance Var / K, one over K disjoint ones Var / K + (K - 1) / K · c(2n). Both are also measured directly, on
-/// other masks. The last values put the choice of texts beside: a mean over K passes spent on K texts, or on K masks of one.
+/// *Concretely:* for each text and mask m of n hidden tokens, g(m) is the gradient of the mean masked loss in all
+/// parameters, at the checkpoint as it is, dropout off. c(H) is the covariance of the gradients of two masks at Hamming
+/// distance H; a mean over K independent masks has the variance Var / K, one over K disjoint ones Var / K + (K - 1) / K
+/// · c(2n). Both are also measured directly, on other masks. The last values put the choice of texts beside: a mean
+/// over K passes spent on K texts, or on K masks of one.
 ///
-/// Reference: Zheng et al., "Improving self-supervised pre-training via a fully-explored masked language model", 2020, arXiv 2010.06040.
+/// Reference: Zheng et al., "Improving self-supervised pre-training via a fully-explored masked language model", 2020,
+/// arXiv 2010.06040.
 /// - Complexity: draws · (n + K - 1) + (2 · trials + 2) · K passes of one text, forward and backward, for each text.
 public struct MaskVarianceMeasure: Measure {
   public enum Projection: String, Codable, Sendable, CaseIterable {
@@ -48,7 +50,8 @@ public struct MaskVarianceMeasure: Measure {
   }
 
   public static let name = "mask-variance"
-  public static let summary = "Variance of the gradient over masks of a text, by their overlap; partition against independent masks."
+  public static let summary =
+    "Variance of the gradient over masks of a text, by their overlap; partition against independent masks."
 
   private let options: Options
 
@@ -62,12 +65,16 @@ public struct MaskVarianceMeasure: Measure {
     require((2...100_000).contains(o.draws), "draws", "is \(o.draws); it must lie in 2...100000.")
     require((2...100_000).contains(o.trials), "trials", "is \(o.trials); it must lie in 2...100000.")
     require((2...1000).contains(o.sets), "sets", "is \(o.sets); it must lie in 2...1000.")
-    require(o.ratio == 0 || (0.01...0.5).contains(o.ratio), "ratio", "is \(o.ratio); it must be 0 (for 1 / sets) or lie in 0.01...0.5.")
     require(
-      o.ratio * Double(o.sets) <= 1.000001, "ratio", "is \(o.ratio) with \(o.sets) sets; sets that do not overlap need ratio · sets <= 1.")
+      o.ratio == 0 || (0.01...0.5).contains(o.ratio), "ratio",
+      "is \(o.ratio); it must be 0 (for 1 / sets) or lie in 0.01...0.5.")
+    require(
+      o.ratio * Double(o.sets) <= 1.000001, "ratio",
+      "is \(o.ratio) with \(o.sets) sets; sets that do not overlap need ratio · sets <= 1.")
     require(o.steps >= 0, "steps", "is \(o.steps); it must be 0 (one per token) or more.")
     require((0...1).contains(o.maskReplaceProb), "mask_replace_prob", "is \(o.maskReplaceProb); it must lie in 0...1.")
-    require((0...1).contains(o.randomReplaceProb), "random_replace_prob", "is \(o.randomReplaceProb); it must lie in 0...1.")
+    require(
+      (0...1).contains(o.randomReplaceProb), "random_replace_prob", "is \(o.randomReplaceProb); it must lie in 0...1.")
     require(
       o.maskReplaceProb + o.randomReplaceProb <= 1.000001, "random_replace_prob",
       "and mask_replace_prob add up to \(o.maskReplaceProb + o.randomReplaceProb); together they must not exceed 1.")
@@ -78,7 +85,9 @@ public struct MaskVarianceMeasure: Measure {
     self.options = options
   }
 
-  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.predictionUnsupportedReason(needsMask: true) }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? {
+    model.predictionUnsupportedReason(needsMask: true)
+  }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let tokens = try MaskableTokens(context.model.vocabulary, objective: Self.name)
@@ -89,13 +98,15 @@ public struct MaskVarianceMeasure: Measure {
     let size = try size(texts)
     let starts = MaskDraws.starts(size: size, sets: options.sets, steps: options.steps)
     let sketch = sketch(context.model.parameters.layout.count, starts.count, texts.framed.count, context.seed)
-    let replacement = Replacement(maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb)
+    let replacement = Replacement(
+      maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb)
     guard let gradient = MaskedGradient(context.model, tokens, replacement, sketch: sketch) else {
       preconditionFailure("\(Self.name) needs a vocabulary head")
     }
     let (options, random) = (options, CounterGenerator(seed: context.seed, purpose: .evaluation))
     let columns = TextMaskVariance.columns(levels: size + 1, dimensions: gradient.dimensions)
-    let rows = try context.rows(texts.framed.count, columns: columns, workspace: gradient.makeWorkspace) { index, workspace in
+    let rows = try context.rows(texts.framed.count, columns: columns, workspace: gradient.makeWorkspace) {
+      index, workspace in
       let text = texts.framed[index]
       let draws = MaskDraws(
         positions: texts.positions[index], size: size, sets: options.sets, steps: options.steps,
@@ -106,7 +117,8 @@ public struct MaskVarianceMeasure: Measure {
       }.row
     }
     let summary = MaskVarianceSummary(rows.map { TextMaskVariance(row: $0, levels: size + 1) }, sets: options.sets)
-    return result(summary, size: size, starts: starts, dimensions: gradient.dimensions, isExact: sketch == nil, seed: context.seed)
+    return result(
+      summary, size: size, starts: starts, dimensions: gradient.dimensions, isExact: sketch == nil, seed: context.seed)
   }
 
   /// n: the same for all texts, so that distances are.
@@ -116,7 +128,8 @@ public struct MaskVarianceMeasure: Measure {
     let size = options.ratio == 0 ? fewest / options.sets : max(1, Int(options.ratio * Double(fewest) + 1e-9))
     guard size >= 1, size * options.sets <= fewest else {
       throw DataError(
-        texts.place, "has texts of \(fewest) ordinary tokens, too few for \(options.sets) sets of masks that do not overlap.",
+        texts.place,
+        "has texts of \(fewest) ordinary tokens, too few for \(options.sets) sets of masks that do not overlap.",
         remedy: "Lower measures.\(Self.name).sets, or measure a model with a longer context.")
     }
     return size
@@ -147,7 +160,9 @@ public struct MaskVarianceMeasure: Measure {
       return MeasuredValue("mask_variance.\(name)", mean, better: .neither, standardError: error, items: items)
     }
     func overall(_ name: String, _ statistic: ([Int]) -> Double) -> MeasuredValue {
-      MeasuredValue("mask_variance.\(name)", statistic(every), better: .neither, standardError: jackknifeError(every.count, statistic))
+      MeasuredValue(
+        "mask_variance.\(name)", statistic(every), better: .neither,
+        standardError: jackknifeError(every.count, statistic))
     }
     func interval(_ name: String, _ statistic: @escaping ([Int]) -> Double) -> [MeasuredValue] {
       let (low, high) = bootstrapInterval(every.count, seed: seed, statistic)
@@ -160,10 +175,12 @@ public struct MaskVarianceMeasure: Measure {
     values += [perText("independent", summary.independent), perText("independent.direct") { $0.directIndependent }]
     values += [perText("partition", summary.partition), perText("partition.direct") { $0.directPartition }]
     values += interval("ratio", summary.ratio) + interval("ratio.direct", summary.directRatio)
-    values.append(MeasuredValue("mask_variance.spearman", rankCorrelation(table.rows.map { $0[0] }, table.rows.map { $0[1] })))
+    values.append(
+      MeasuredValue("mask_variance.spearman", rankCorrelation(table.rows.map { $0[0] }, table.rows.map { $0[1] })))
     values += [
       overall("between_texts", summary.betweenTexts), overall("passes.fresh_texts", summary.freshTexts),
-      overall("passes.one_text_partition", summary.oneTextPartition), overall("passes.one_text_independent", summary.oneTextIndependent),
+      overall("passes.one_text_partition", summary.oneTextPartition),
+      overall("passes.one_text_independent", summary.oneTextIndependent),
     ]
     var difference = overall("passes.fresh_minus_partition", summary.freshMinusPartition)
     difference.better = .neither
@@ -172,7 +189,9 @@ public struct MaskVarianceMeasure: Measure {
       MeasuredValue("texts", Double(every.count)), MeasuredValue("sets", Double(options.sets)),
       MeasuredValue("hidden", Double(size), unit: "tokens per mask"), MeasuredValue("dimensions", Double(dimensions)),
     ]
-    let basis = isExact ? "Inner products are exact." : "Inner products are those of a random sketch, right on average over seeds."
+    let basis =
+      isExact
+      ? "Inner products are exact." : "Inner products are those of a random sketch, right on average over seeds."
     return MeasureResult(
       values, tables: ["c(H)": table],
       notes: [
@@ -186,7 +205,8 @@ func contentKey(_ tokens: [Int32]) -> UInt64 {
   tokens.reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64(UInt32(bitPattern: $1))) &* 1_099_511_628_211 }
 }
 
-/// Windows of text as a masked model reads them, with the positions that may be hidden; those that are mostly special are left out.
+/// Windows of text as a masked model reads them, with the positions that may be hidden; those that are mostly special
+/// are left out.
 struct MaskableTexts: Sendable {
   let framed: [[Int32]]
   let positions: [[Int]]
@@ -194,7 +214,8 @@ struct MaskableTexts: Sendable {
 
   init(_ context: MeasureContext, count: Int, tokens: MaskableTokens) throws {
     let windows = try TextWindows(context, count: count, measure: MaskVarianceMeasure.name)
-    try self.init(windows, tokens: tokens, place: "\(context.corpus?.folder ?? "the corpus"), \(context.split.rawValue)")
+    try self.init(
+      windows, tokens: tokens, place: "\(context.corpus?.folder ?? "the corpus"), \(context.split.rawValue)")
   }
 
   init(_ windows: TextWindows, tokens: MaskableTokens, place: String) throws(DataError) {

@@ -33,9 +33,12 @@ struct MaskVarianceSummary {
 
   func ratio(_ chosen: [Int]) -> Double { mean(chosen, partition) / mean(chosen, independent) }
 
-  func directRatio(_ chosen: [Int]) -> Double { mean(chosen) { $0.directPartition } / mean(chosen) { $0.directIndependent } }
+  func directRatio(_ chosen: [Int]) -> Double {
+    mean(chosen) { $0.directPartition } / mean(chosen) { $0.directIndependent }
+  }
 
-  /// Without bias: what products of different texts' means leave of the mean square. - Precondition: two texts at least, all different.
+  /// Without bias: what products of different texts' means leave of the mean square. - Precondition: two texts at
+  /// least, all different.
   func betweenTexts(_ chosen: [Int]) -> Double {
     let n = Double(chosen.count)
     var crossed = 0.0
@@ -44,7 +47,9 @@ struct MaskVarianceSummary {
   }
 
   /// Variances of a mean over K passes, the choice of texts included.
-  func freshTexts(_ chosen: [Int]) -> Double { (betweenTexts(chosen) + mean(chosen) { $0.partitionVariance }) / Double(sets) }
+  func freshTexts(_ chosen: [Int]) -> Double {
+    (betweenTexts(chosen) + mean(chosen) { $0.partitionVariance }) / Double(sets)
+  }
   func oneTextPartition(_ chosen: [Int]) -> Double { betweenTexts(chosen) + mean(chosen, partition) }
   func oneTextIndependent(_ chosen: [Int]) -> Double { betweenTexts(chosen) + mean(chosen, independent) }
   func freshMinusPartition(_ chosen: [Int]) -> Double { freshTexts(chosen) - oneTextPartition(chosen) }
@@ -54,7 +59,9 @@ struct MaskVarianceSummary {
     let variance = mean(everyText) { $0.covariances[0] }
     let rows: [[Double]] = pairs.indices.filter { pairs[$0] > 0 }.map { level in
       let (mean, error) = meanAndError(texts.map { $0.covariances[level] })
-      return [Double(2 * level), mean, variance > 0 ? mean / variance : 0, Double(pairs[level] * texts.count), error ?? 0]
+      return [
+        Double(2 * level), mean, variance > 0 ? mean / variance : 0, Double(pairs[level] * texts.count), error ?? 0,
+      ]
     }
     return MeasuredTable(["H", "c", "c / Var", "pairs", "standard_error"], rows)
   }

@@ -5,7 +5,8 @@ import Models
 import Objectives
 import Tensors
 
-/// Adds up one backward pass in double precision: every parameter for itself, or all of them in the few dimensions of a sketch.
+/// Adds up one backward pass in double precision: every parameter for itself, or all of them in the few dimensions of a
+/// sketch.
 ///
 /// Invariant: one thread uses it; `base` points into `arena`, which holds the layout's largest group.
 final class DoubleGradientSink: GradientSink {
@@ -26,7 +27,8 @@ final class DoubleGradientSink: GradientSink {
   func clear() { for i in sums.indices { sums[i] = 0 } }
 
   func scratch(for group: Range<Int>) -> UnsafeMutablePointer<Float> {
-    precondition(layout.floats(group).count <= layout.largestGroup, "the entries \(group) were never declared as a group")
+    precondition(
+      layout.floats(group).count <= layout.largestGroup, "the entries \(group) were never declared as a group")
     return base
   }
 
@@ -41,7 +43,8 @@ final class DoubleGradientSink: GradientSink {
 
   func addRows(_ rows: [Int32], _ gradient: TensorView, of entry: Int) {
     let e = layout.entries[entry]
-    precondition(gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) per row")
+    precondition(
+      gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) per row")
     for (i, row) in rows.enumerated() { add(gradient.rows(i..<i + 1), at: e.offset + Int(row) * e.columns) }
   }
 
@@ -54,7 +57,8 @@ final class DoubleGradientSink: GradientSink {
   }
 }
 
-/// The gradient, in all parameters, of a masked network's mean loss over the hidden positions of one text. Dropout is off.
+/// The gradient, in all parameters, of a masked network's mean loss over the hidden positions of one text. Dropout is
+/// off.
 struct MaskedGradient: Sendable {
   private let encoder: Transformer
   private let head: VocabularyHead
@@ -81,7 +85,9 @@ struct MaskedGradient: Sendable {
 
     fileprivate init(_ gradient: MaskedGradient) {
       let encoder = gradient.encoder
-      (arena, transformer) = Arena.sized { Transformer.Workspace(encoder, samples: 1, length: encoder.configuration.maxPosition, $0) }
+      (arena, transformer) = Arena.sized {
+        Transformer.Workspace(encoder, samples: 1, length: encoder.configuration.maxPosition, $0)
+      }
       sink = DoubleGradientSink(gradient.parameters.layout, sketch: gradient.sketch)
     }
   }
@@ -91,12 +97,17 @@ struct MaskedGradient: Sendable {
   /// - Parameters:
   ///   - hidden: positions of `text` that are predicted, in rising order.
   ///   - random: decides between [MASK], a random token and the token itself.
-  func callAsFunction(_ text: [Int32], hiding hidden: [Int], _ random: CounterGenerator, _ workspace: Workspace) -> [Double] {
-    guard let saved = workspace.transformer.head else { preconditionFailure("a masked gradient needs a vocabulary head") }
+  func callAsFunction(_ text: [Int32], hiding hidden: [Int], _ random: CounterGenerator, _ workspace: Workspace)
+    -> [Double]
+  {
+    guard let saved = workspace.transformer.head else {
+      preconditionFailure("a masked gradient needs a vocabulary head")
+    }
     var shown = text
     for i in hidden { shown[i] = replacement(text[i], at: i, tokens, random) }
     let ranges = AttentionRanges(
-      samples: 1, length: text.count, documentIDs: [Int32](repeating: 0, count: text.count), causal: false, documentMasking: false)
+      samples: 1, length: text.count, documentIDs: [Int32](repeating: 0, count: text.count), causal: false,
+      documentMasking: false)
     let input = SequenceInput(sampleIDs: [0], length: text.count, tokens: shown, ranges: ranges)
     workspace.sink.clear()
     let pass = Pass(parameters, sink: workspace.sink)

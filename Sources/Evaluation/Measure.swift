@@ -3,8 +3,9 @@ import Foundation
 
 /// Something that is measured on a trained model: a perplexity, an accuracy, a spectrum.
 ///
-/// A measure is a value made of its options. It partitions its items over ranks and threads with `MeasureContext.rows`, reduces them
-/// in order, and so gives the same bits on any number of ranks. A new one is a file, a line in `MeasureRegistry`, and a test.
+/// A measure is a value made of its options. It partitions its items over ranks and threads with `MeasureContext.rows`,
+/// reduces them in order, and so gives the same bits on any number of ranks. A new one is a file, a line in
+/// `MeasureRegistry`, and a test.
 public protocol Measure: Sendable {
   associatedtype Options: MeasureOptions
 
@@ -12,19 +13,23 @@ public protocol Measure: Sendable {
   static var name: String { get }
   /// One line for `lockstep evaluate --list`.
   static var summary: String { get }
-  /// Whether the result depends on the model. A baseline that reads the data alone says false, and is computed once for many models.
+  /// Whether the result depends on the model. A baseline that reads the data alone says false, and is computed once for
+  /// many models.
   static var readsModel: Bool { get }
-  /// Names the labelled examples that are classified: results of measures with equal names are of the same examples. nil without labels.
+  /// Names the labelled examples that are classified: results of measures with equal names are of the same examples.
+  /// nil without labels.
   var labelledData: String? { get }
 
   /// - Throws: `ConfigurationError` naming `measures.<name>.<key>`.
   init(_ options: Options) throws(ConfigurationError)
 
-  /// Reads the files that options name, where there are any, so that mistakes are reported before hours of training. On one rank.
+  /// Reads the files that options name, where there are any, so that mistakes are reported before hours of training. On
+  /// one rank.
   /// - Throws: `ConfigurationError` naming `measures.<name>.<key>`.
   func checkFiles() throws(ConfigurationError)
 
-  /// What cannot be measured with this many samples together or this context whatever the weights are, known before training.
+  /// What cannot be measured with this many samples together or this context whatever the weights are, known before
+  /// training.
   func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem]
 
   /// Why this model cannot be measured so, as the end of a sentence that begins with the model; nil when it can.
@@ -59,7 +64,8 @@ public struct MeasureResult: Codable, Sendable, Equatable {
   private enum CodingKeys: String, CodingKey { case values, tables, notes }
 
   public init(
-    _ values: [MeasuredValue], tables: [String: MeasuredTable] = [:], notes: [String] = [], predictions: [Predictions] = []
+    _ values: [MeasuredValue], tables: [String: MeasuredTable] = [:], notes: [String] = [],
+    predictions: [Predictions] = []
   ) {
     (self.values, self.tables, self.notes, self.predictions) = (values, tables, notes, predictions)
   }
@@ -81,9 +87,11 @@ public struct MeasuredValue: Codable, Sendable, Equatable {
   /// The smallest and the largest number it can be, where there are such: an interval is cut there.
   public var least: Double?
   public var most: Double?
-  /// The name of another value of the same result that says the same in another form, as bits per byte do for a perplexity.
+  /// The name of another value of the same result that says the same in another form, as bits per byte do for a
+  /// perplexity.
   public var restates: String?
-  /// What the number was made of, item by item: a sum and a count each. Two models measured on the same items can be paired.
+  /// What the number was made of, item by item: a sum and a count each. Two models measured on the same items can be
+  /// paired.
   public var items: Items?
 
   public struct Items: Codable, Sendable, Equatable {
@@ -94,7 +102,8 @@ public struct MeasuredValue: Codable, Sendable, Equatable {
   }
 
   public init(
-    _ name: String, _ value: Double, unit: String = "", better: Better = .neither, standardError: Double? = nil, least: Double? = nil,
+    _ name: String, _ value: Double, unit: String = "", better: Better = .neither, standardError: Double? = nil,
+    least: Double? = nil,
     most: Double? = nil, restates: String? = nil, items: Items? = nil
   ) {
     (self.name, self.value, self.unit, self.better) = (name, value, unit, better)

@@ -29,7 +29,8 @@ public final class MeasureContext {
   public var activity = "measuring"
 
   public init(
-    _ model: MeasuredModel, corpus: Corpus?, split: CorpusSplit = .validation, communicator: any Communicator, threads: Int, microBatch: Int = 8,
+    _ model: MeasuredModel, corpus: Corpus?, split: CorpusSplit = .validation, communicator: any Communicator,
+    threads: Int, microBatch: Int = 8,
     seed: UInt64 = 1, classifierFolder: String? = nil, meters: WorkMeters? = nil
   ) {
     self.meters = meters
@@ -66,7 +67,8 @@ public final class MeasureContext {
     let meter = outer ?? meters?.start(activity, total: mine.count, unit: "items")
     defer { if outer == nil { meter?.finish() } }
     pool.run { thread in
-      for index in BatchPlan.partition(mine.count, to: threads, thread).map({ mine.lowerBound + $0 }) where failure.error == nil {
+      for index in BatchPlan.partition(mine.count, to: threads, thread).map({ mine.lowerBound + $0 })
+      where failure.error == nil {
         do { slots.set(index, try body(index, workspaces[thread].value)) } catch { failure.note(error) }
         meter?.advance()
         Heartbeat.beat()
@@ -91,6 +93,8 @@ public final class ForwardWorkspace {
 
   /// - Parameter samples: the most samples in one pass, each of up to `length` rows.
   public init(_ model: Transformer, samples: Int, length: Int) {
-    (arena, transformer) = Arena.sized { Transformer.Workspace(model, samples: samples, length: length, forBackward: false, $0) }
+    (arena, transformer) = Arena.sized {
+      Transformer.Workspace(model, samples: samples, length: length, forBackward: false, $0)
+    }
   }
 }

@@ -11,7 +11,8 @@ import Runs
 import Tensors
 import Tokenizers
 
-/// A model to be measured: the network that pretraining was for and, where it comes from a run, the objective that trained it.
+/// A model to be measured: the network that pretraining was for and, where it comes from a run, the objective that
+/// trained it.
 public struct MeasuredModel: Sendable {
   /// The folder with the weights.
   public let path: String
@@ -45,7 +46,8 @@ public struct MeasuredModel: Sendable {
     known.words = loaded.tokenizer.wordEdges
     let run = try Self.run(of: loaded.path)
     self.init(
-      path: loaded.path, encoder: loaded.transformer, parameters: loaded.parameters, data: DataShape(known), frame: run?.data.frame ?? .auto,
+      path: loaded.path, encoder: loaded.transformer, parameters: loaded.parameters, data: DataShape(known),
+      frame: run?.data.frame ?? .auto,
       objective: try Self.objective(of: run, fitting: loaded.configuration, loaded.path))
   }
 
@@ -54,13 +56,17 @@ public struct MeasuredModel: Sendable {
     let source = try HuggingFaceSource(path)
     let configuration = source.configuration
     guard let run = try Self.run(of: path) else {
-      throw DataError(path, "reads numbers and is no checkpoint of a run, so nothing says how records become its rows.", remedy: "Name a checkpoint in its run folder.")
+      throw DataError(
+        path, "reads numbers and is no checkpoint of a run, so nothing says how records become its rows.",
+        remedy: "Name a checkpoint in its run folder.")
     }
     let named = try Self.objective(of: run, fitting: configuration, path)
-    let shape = try CorpusInputs.shape(of: try corpus ?? Corpus(run.data.corpus), run.data, objective: named.name, run.requirements)
+    let shape = try CorpusInputs.shape(
+      of: try corpus ?? Corpus(run.data.corpus), run.data, objective: named.name, run.requirements)
     guard shape.grid?.size == configuration.inputSize, shape.grid?.positions == configuration.maxPosition else {
       throw DataError(
-        corpus?.folder ?? run.data.corpus, "has samples of \(shape.grid?.positions ?? 0) rows of \(shape.grid?.size ?? 0) numbers, and the model reads \(configuration.maxPosition) of \(configuration.inputSize).",
+        corpus?.folder ?? run.data.corpus,
+        "has samples of \(shape.grid?.positions ?? 0) rows of \(shape.grid?.size ?? 0) numbers, and the model reads \(configuration.maxPosition) of \(configuration.inputSize).",
         remedy: "Use a corpus of the shape that the model was trained on.")
     }
     try source.requireWeights()
@@ -74,8 +80,12 @@ public struct MeasuredModel: Sendable {
   private static func objective(
     of run: RunConfiguration?, fitting configuration: ModelConfiguration, _ path: String
   ) throws -> (name: String, options: any ObjectiveOptions) {
-    guard let entry = run.flatMap({ ObjectiveRegistry.entry(named: $0.objective) }) ?? ObjectiveRegistry.entries(fitting: configuration).first else {
-      throw DataError(path, "holds a model that no objective fits.", remedy: "lockstep objectives lists those there are.")
+    guard
+      let entry = run.flatMap({ ObjectiveRegistry.entry(named: $0.objective) })
+        ?? ObjectiveRegistry.entries(fitting: configuration).first
+    else {
+      throw DataError(
+        path, "holds a model that no objective fits.", remedy: "lockstep objectives lists those there are.")
     }
     return (entry.name, run?.objectiveOptions ?? entry.defaultOptions)
   }
@@ -85,7 +95,8 @@ public struct MeasuredModel: Sendable {
 
   /// A model in memory.
   init(
-    path: String, encoder: Transformer, parameters: ParameterStore, data: DataShape, frame: RunConfiguration.Data.Frame = .auto,
+    path: String, encoder: Transformer, parameters: ParameterStore, data: DataShape,
+    frame: RunConfiguration.Data.Frame = .auto,
     objective: (name: String, options: any ObjectiveOptions)
   ) {
     (self.path, configuration, self.encoder) = (path, encoder.configuration, encoder)
@@ -96,7 +107,9 @@ public struct MeasuredModel: Sendable {
   public static func run(of checkpoint: String) throws -> RunConfiguration? {
     let folder = URL(fileURLWithPath: checkpoint).deletingLastPathComponent().deletingLastPathComponent().path
     let place = RunFolder(folder).configurationPath
-    guard FileManager.default.fileExists(atPath: checkpoint + "/state.json"), let text = try RunFolder(folder).configuration() else { return nil }
+    guard FileManager.default.fileExists(atPath: checkpoint + "/state.json"),
+      let text = try RunFolder(folder).configuration()
+    else { return nil }
     return try RunConfiguration(toml: text, place: place)
   }
 
@@ -106,7 +119,9 @@ public struct MeasuredModel: Sendable {
     let wanted = name ?? objective.name
     let fitting = ObjectiveRegistry.entries(fitting: configuration)
     guard let entry = fitting.first(where: { $0.name == wanted }) else {
-      throw ConfigurationError("objective", is: wanted, rule: "for this model it must be one of \(fitting.map(\.name).joined(separator: ", ")).")
+      throw ConfigurationError(
+        "objective", is: wanted,
+        rule: "for this model it must be one of \(fitting.map(\.name).joined(separator: ", ")).")
     }
     // A named objective is the same for every model: it has its default options.
     let options = name == nil ? objective.options : entry.defaultOptions
@@ -114,7 +129,8 @@ public struct MeasuredModel: Sendable {
     let parameters = ParameterSet(made.networks)
     let source = try HuggingFaceSource(path)
     _ = try source.load(into: parameters.trained, as: made.exported)
-    let missing = try source.loadRest(into: parameters.trained, as: made.exported, exportedNetworks: made.exportedNetworks)
+    let missing = try source.loadRest(
+      into: parameters.trained, as: made.exported, exportedNetworks: made.exportedNetworks)
     if let first = missing.first {
       throw DataError(
         path, "does not have \(counted(missing.count, "parameter")) of \(wanted) such as \(first).",
@@ -134,7 +150,8 @@ public struct MeasuredModel: Sendable {
 
   /// How samples of a model are framed, by the run it comes from.
   public static func framing(of model: LoadedModel, vocabulary: Vocabulary) throws -> Framing {
-    try Framing(try run(of: model.path)?.data.frame ?? .auto, byDefault: model.configuration.prediction == .same, vocabulary)
+    try Framing(
+      try run(of: model.path)?.data.frame ?? .auto, byDefault: model.configuration.prediction == .same, vocabulary)
   }
 
   /// Why it cannot read text, as the end of a sentence that begins with the model.
@@ -142,7 +159,8 @@ public struct MeasuredModel: Sendable {
 
   private func entry(_ name: String?) throws(ConfigurationError) -> ObjectiveEntry {
     guard let entry = ObjectiveRegistry.entry(named: name ?? objective.name) else {
-      throw ConfigurationError("objective", is: name ?? objective.name, rule: "lockstep objectives lists those there are.")
+      throw ConfigurationError(
+        "objective", is: name ?? objective.name, rule: "lockstep objectives lists those there are.")
     }
     return entry
   }
@@ -159,5 +177,7 @@ public struct MeasuredModel: Sendable {
   }
 
   /// [CLS] … [SEP] around samples, as in training.
-  public func framing() throws(ConfigurationError) -> Framing { try Framing(frame, byDefault: configuration.prediction == .same, vocabulary) }
+  public func framing() throws(ConfigurationError) -> Framing {
+    try Framing(frame, byDefault: configuration.prediction == .same, vocabulary)
+  }
 }

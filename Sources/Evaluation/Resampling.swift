@@ -4,7 +4,9 @@ import Core
 ///
 /// - Parameter statistic: of the chosen items, given as indices with repetition.
 /// - Complexity: `resamples` statistics.
-func bootstrapInterval(_ count: Int, resamples: Int = 2000, seed: UInt64, _ statistic: ([Int]) -> Double) -> (low: Double, high: Double) {
+func bootstrapInterval(_ count: Int, resamples: Int = 2000, seed: UInt64, _ statistic: ([Int]) -> Double) -> (
+  low: Double, high: Double
+) {
   precondition(count > 0 && resamples >= 40, "\(resamples) resamples of \(count) items")
   let random = CounterGenerator(seed: seed, purpose: .evaluation, site: 0x626F_6F74)
   let values = (0..<resamples).map { resample in
@@ -24,12 +26,15 @@ func jackknifeError(_ count: Int, _ statistic: ([Int]) -> Double) -> Double? {
   return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } * Double(count - 1) / Double(count)).squareRoot()
 }
 
-/// Spearman's rank correlation; equal values share the mean of their ranks. 0 where one side has no two different values.
+/// Spearman's rank correlation; equal values share the mean of their ranks. 0 where one side has no two different
+/// values.
 func rankCorrelation(_ x: [Double], _ y: [Double]) -> Double {
   precondition(x.count == y.count, "\(x.count) and \(y.count) values")
   let (a, b) = (ranks(x), ranks(y))
   let middle = Double(x.count - 1) / 2
-  func product(_ u: [Double], _ v: [Double]) -> Double { zip(u, v).reduce(0) { $0 + ($1.0 - middle) * ($1.1 - middle) } }
+  func product(_ u: [Double], _ v: [Double]) -> Double {
+    zip(u, v).reduce(0) { $0 + ($1.0 - middle) * ($1.1 - middle) }
+  }
   let scale = (product(a, a) * product(b, b)).squareRoot()
   return scale > 0 ? product(a, b) / scale : 0
 }

@@ -9,11 +9,13 @@ import Tokenizers
 
 /// `retrieval`: whether a model finds the value that stood behind a key.
 ///
-/// *Concretely:* sequences key value … key value …, distractors between them, then a key again; a causal model predicts what comes next,
-/// a masked one what stands behind [MASK]. Exact: the value is the likeliest of all ordinary tokens. Without names, keys, values and
-/// distractors are the commonest ordinary tokens of the corpus, or any of the vocabulary when there is none.
+/// *Concretely:* sequences key value … key value …, distractors between them, then a key again; a causal model predicts
+/// what comes next, a masked one what stands behind [MASK]. Exact: the value is the likeliest of all ordinary tokens.
+/// Without names, keys, values and distractors are the commonest ordinary tokens of the corpus, or any of the
+/// vocabulary when there is none.
 ///
-/// Reference: the task of Arora et al., "Zoology: measuring and improving recall in efficient language models", 2023, arXiv 2312.04927.
+/// Reference: the task of Arora et al., "Zoology: measuring and improving recall in efficient language models", 2023,
+/// arXiv 2312.04927.
 /// - Complexity: one forward pass per sequence.
 public struct RetrievalMeasure: Measure {
   public struct Options: MeasureOptions {
@@ -41,14 +43,19 @@ public struct RetrievalMeasure: Measure {
     func require(_ range: ClosedRange<Int>, _ key: String, _ value: Int) {
       guard !range.contains(value) else { return }
       problems.append(
-        .init(key: "measures.\(Self.name).\(key)", sentence: "is \(value); it must lie in \(range.lowerBound)...\(range.upperBound)."))
+        .init(
+          key: "measures.\(Self.name).\(key)",
+          sentence: "is \(value); it must lie in \(range.lowerBound)...\(range.upperBound)."))
     }
     require(1...100_000, "sequences", options.sequences)
     require(1...10_000, "pairs", options.pairs)
     require(0...10_000, "distractors", options.distractors)
     let named = [options.keys, options.values, options.distractorWords].filter { !$0.isEmpty }.count
     if named == 1 || named == 2 {
-      problems.append(.init(key: "measures.\(Self.name).keys", sentence: "values and distractor_words must be given together, or none of them."))
+      problems.append(
+        .init(
+          key: "measures.\(Self.name).keys",
+          sentence: "values and distractor_words must be given together, or none of them."))
     }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     self.options = options
@@ -57,7 +64,8 @@ public struct RetrievalMeasure: Measure {
   public func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem] {
     let longest = RetrievalSequence.length(pairs: options.pairs, distractors: options.distractors) + 3
     guard longest > context else { return [] }
-    let sentence = "is \(options.pairs), with \(options.distractors) distractors: up to \(longest) tokens, and the model reads \(context)."
+    let sentence =
+      "is \(options.pairs), with \(options.distractors) distractors: up to \(longest) tokens, and the model reads \(context)."
     return [.init(key: "measures.\(Self.name).pairs", sentence: sentence)]
   }
 
@@ -72,15 +80,21 @@ public struct RetrievalMeasure: Measure {
     let problems = problems(microBatch: context.microBatch, context: context.model.configuration.maxPosition)
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     let cells = cells
-    guard let reader = RetrievalReader(context.model, framing) else { preconditionFailure("\(Self.name) needs a vocabulary head") }
+    guard let reader = RetrievalReader(context.model, framing) else {
+      preconditionFailure("\(Self.name) needs a vocabulary head")
+    }
     let (sequences, random) = (options.sequences, CounterGenerator(seed: context.seed, purpose: .evaluation))
-    let rows = try context.rows(cells.count * sequences, columns: 4, workspace: reader.makeWorkspace) { index, workspace in
+    let rows = try context.rows(cells.count * sequences, columns: 4, workspace: reader.makeWorkspace) {
+      index, workspace in
       let cell = cells[index / sequences]
       let key = UInt64(cell.pairs) << 32 | UInt64(cell.distractors)
       let sequence = RetrievalSequence(
-        pool, pairs: cell.pairs, distractors: cell.distractors, random.at(position: key, site: UInt32(index % sequences)))
+        pool, pairs: cell.pairs, distractors: cell.distractors,
+        random.at(position: key, site: UInt32(index % sequences)))
       let prediction = reader.predict(sequence, workspace)
-      return [prediction.isExact ? 1 : 0, prediction.isBestOfOffered ? 1 : 0, prediction.loss, Double(sequence.distance)]
+      return [
+        prediction.isExact ? 1 : 0, prediction.isBestOfOffered ? 1 : 0, prediction.loss, Double(sequence.distance),
+      ]
     }
     return result(rows, cells)
   }
@@ -115,7 +129,9 @@ public struct RetrievalMeasure: Measure {
     if context.corpus != nil {
       // Of tokens that the text does not have, a model knows nothing.
       var counts = [Int](repeating: 0, count: context.model.vocabulary.size)
-      for window in try TextWindows(context, count: 256, measure: Self.name).windows { for id in window { counts[Int(id)] += 1 } }
+      for window in try TextWindows(context, count: 256, measure: Self.name).windows {
+        for id in window { counts[Int(id)] += 1 }
+      }
       ids = ids.filter { counts[Int($0)] > 0 }.sorted { (counts[Int($1)], $0) < (counts[Int($0)], $1) }
     }
     return RetrievalTokens(partitioning: ids, seed: context.seed)
@@ -126,12 +142,17 @@ public struct RetrievalMeasure: Measure {
       let values = rows.map { $0[column] }
       let (mean, error) = meanAndError(values)
       let items = MeasuredValue.Items(sums: values, counts: [Double](repeating: 1, count: values.count))
-      return MeasuredValue("retrieval.\(name)", mean, unit: unit, better: better, standardError: error, least: 0, most: column < 2 ? 1 : nil, items: items)
+      return MeasuredValue(
+        "retrieval.\(name)", mean, unit: unit, better: better, standardError: error, least: 0,
+        most: column < 2 ? 1 : nil, items: items)
     }
     let byPairs = cells.enumerated().map { index, cell in
       let chosen = rows[index * options.sequences..<(index + 1) * options.sequences]
       let columns = (0..<3).map { column in meanAndError(chosen.map { $0[column] }) }
-      return [Double(cell.pairs), Double(cell.distractors), columns[0].mean, columns[0].error ?? 0, columns[1].mean, columns[2].mean]
+      return [
+        Double(cell.pairs), Double(cell.distractors), columns[0].mean, columns[0].error ?? 0, columns[1].mean,
+        columns[2].mean,
+      ]
     }
     var byDistance: [[Double]] = []
     var from = 1.0
@@ -145,11 +166,13 @@ public struct RetrievalMeasure: Measure {
     }
     return MeasureResult(
       [
-        proportion("exact", 0, unit: "of sequences", .higher), proportion("best_of_offered", 1, unit: "of sequences", .higher),
+        proportion("exact", 0, unit: "of sequences", .higher),
+        proportion("best_of_offered", 1, unit: "of sequences", .higher),
         proportion("loss", 2, unit: "nats per value", .lower), MeasuredValue("sequences", Double(rows.count)),
       ],
       tables: [
-        "by_pairs": MeasuredTable(["pairs", "distractors", "exact", "standard_error", "best_of_offered", "loss"], byPairs),
+        "by_pairs": MeasuredTable(
+          ["pairs", "distractors", "exact", "standard_error", "best_of_offered", "loss"], byPairs),
         "by_distance": MeasuredTable(["from", "to", "sequences", "exact", "standard_error"], byDistance),
       ])
   }
@@ -166,11 +189,15 @@ private struct RetrievalReader: Sendable {
 
   init?(_ model: MeasuredModel, _ framing: Framing) {
     guard let head = model.encoder.head else { return nil }
-    (encoder, self.head, parameters, vocabulary, self.framing) = (model.encoder, head, model.parameters, model.vocabulary, framing)
+    (encoder, self.head, parameters, vocabulary, self.framing) = (
+      model.encoder, head, model.parameters, model.vocabulary, framing
+    )
     isSpecial = Set(model.vocabulary.special)
   }
 
-  func makeWorkspace() -> ForwardWorkspace { ForwardWorkspace(encoder, samples: 1, length: encoder.configuration.maxPosition) }
+  func makeWorkspace() -> ForwardWorkspace {
+    ForwardWorkspace(encoder, samples: 1, length: encoder.configuration.maxPosition)
+  }
 
   struct Prediction {
     var isExact: Bool
@@ -194,7 +221,8 @@ private struct RetrievalReader: Sendable {
     }
     guard let saved = workspace.transformer.head else { preconditionFailure("retrieval needs a vocabulary head") }
     let ranges = AttentionRanges(
-      samples: 1, length: tokens.count, documentIDs: [Int32](repeating: 0, count: tokens.count), causal: isCausal, documentMasking: false)
+      samples: 1, length: tokens.count, documentIDs: [Int32](repeating: 0, count: tokens.count), causal: isCausal,
+      documentMasking: false)
     let input = SequenceInput(sampleIDs: [0], length: tokens.count, tokens: tokens, ranges: ranges)
     let pass = Pass(parameters)
     let logits = head.logits(encoder.forward(input, pass, workspace.transformer), rows: [row], pass, saved)
@@ -207,7 +235,8 @@ private struct RetrievalReader: Sendable {
     }
     return Prediction(
       isExact: best((0..<Int32(vocabulary.size)).lazy.filter { !isSpecial.contains($0) }) == sequence.target,
-      isBestOfOffered: best(sequence.offered) == sequence.target, loss: negativeLogLikelihood(logits, row: 0, of: sequence.target))
+      isBestOfOffered: best(sequence.offered) == sequence.target,
+      loss: negativeLogLikelihood(logits, row: 0, of: sequence.target))
   }
 }
 

@@ -10,7 +10,9 @@ struct RetrievalTokens: Sendable, Equatable {
   /// Tokens of each kind that are taken from a vocabulary.
   static let most = 64
 
-  init(keys: [Int32], values: [Int32], distractors: [Int32]) { (self.keys, self.values, self.distractors) = (keys, values, distractors) }
+  init(keys: [Int32], values: [Int32], distractors: [Int32]) {
+    (self.keys, self.values, self.distractors) = (keys, values, distractors)
+  }
 
   /// A third each of `ids`, the commonest first, `most` at most, put in an order by the seed.
   init(partitioning ids: [Int32], seed: UInt64) {
@@ -30,7 +32,8 @@ struct RetrievalTokens: Sendable, Equatable {
       let encoded = tokenizer.encode(String(word))
       guard encoded.count == 1 else {
         throw ConfigurationError(
-          "measures.retrieval.\(option)", "has \"\(word)\", which is \(encoded.count) tokens of this model; each word must be one.")
+          "measures.retrieval.\(option)",
+          "has \"\(word)\", which is \(encoded.count) tokens of this model; each word must be one.")
       }
       if !ids.contains(encoded[0]) { ids.append(encoded[0]) }
     }
@@ -41,12 +44,14 @@ struct RetrievalTokens: Sendable, Equatable {
   func check(pairs: Int, distractors most: Int) throws(ConfigurationError) {
     let kinds = [("keys", keys, pairs), ("values", values, pairs), ("distractor_words", distractors, most > 0 ? 1 : 0)]
     for (name, ids, needed) in kinds where ids.count < needed {
-      throw ConfigurationError("measures.retrieval.\(name)", "has \(ids.count) tokens; \(needed) are needed. Name more, or set fewer pairs.")
+      throw ConfigurationError(
+        "measures.retrieval.\(name)", "has \(ids.count) tokens; \(needed) are needed. Name more, or set fewer pairs.")
     }
     for (i, first) in kinds.enumerated() {
       for second in kinds[(i + 1)...] {
         guard let shared = first.1.first(where: { second.1.contains($0) }) else { continue }
-        throw ConfigurationError("measures.retrieval.\(first.0)", "shares the token with id \(shared) with measures.retrieval.\(second.0).")
+        throw ConfigurationError(
+          "measures.retrieval.\(first.0)", "shares the token with id \(shared) with measures.retrieval.\(second.0).")
       }
     }
   }
@@ -54,7 +59,8 @@ struct RetrievalTokens: Sendable, Equatable {
 
 /// One query: pairs with distractors between them, then a key that has been seen.
 ///
-/// *Concretely:* key value … key value …, distractors at random behind pairs, then one of the keys; its value comes next.
+/// *Concretely:* key value … key value …, distractors at random behind pairs, then one of the keys; its value comes
+/// next.
 struct RetrievalSequence: Sendable, Equatable {
   let tokens: [Int32]
   let target: Int32

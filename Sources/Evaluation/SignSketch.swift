@@ -3,11 +3,11 @@ import Kernels
 
 /// A random linear map of long vectors to few dimensions that keeps inner products on average.
 ///
-/// *Concretely:* element i is added to one of the dimensions, b(i), with a sign, s(i), both drawn from a word that is keyed by (seed, i).
-/// E ⟨Sx, Sy⟩ = ⟨x, y⟩ over seeds, with a variance of at most (‖x‖²‖y‖² + ⟨x, y⟩²) / dimensions.
+/// *Concretely:* element i is added to one of the dimensions, b(i), with a sign, s(i), both drawn from a word that is
+/// keyed by (seed, i). E ⟨Sx, Sy⟩ = ⟨x, y⟩ over seeds, with a variance of at most (‖x‖²‖y‖² + ⟨x, y⟩²) / dimensions.
 ///
-/// Reference: Charikar, Chen, Farach-Colton, "Finding frequent items in data streams", ICALP 2002; Weinberger et al., "Feature hashing
-/// for large scale multitask learning", 2009, arXiv 0902.2206.
+/// Reference: Charikar, Chen, Farach-Colton, "Finding frequent items in data streams", ICALP 2002; Weinberger et al.,
+/// "Feature hashing for large scale multitask learning", 2009, arXiv 0902.2206.
 /// - Complexity: one addition per element, 2 bytes per element of memory.
 struct SignSketch: Sendable {
   static let mostDimensions = 1 << 15

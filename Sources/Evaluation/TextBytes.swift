@@ -4,8 +4,9 @@ import Tokenizers
 
 /// How many bytes of text each id stands for, so that a part of a split is divided by the bytes of that part.
 ///
-/// *Concretely:* the bytes the tokeniser decodes an id to, special ids none, times the share that makes all ids of the split together
-/// its bytes of raw text. For byte-level tokenisers that share is 1; WordPiece and words leave out spaces and case.
+/// *Concretely:* the bytes the tokeniser decodes an id to, special ids none, times the share that makes all ids of the
+/// split together its bytes of raw text. For byte-level tokenisers that share is 1; WordPiece and words leave out
+/// spaces and case.
 struct TextBytes: Sendable {
   /// By id.
   let ofIds: [Double]
@@ -27,5 +28,7 @@ struct TextBytes: Sendable {
     ofIds = lengths.map { $0 * share }
   }
 
-  func count(_ ids: some Sequence<Int32>) -> Double { ids.reduce(0) { $0 + (ofIds.indices.contains(Int($1)) ? ofIds[Int($1)] : 0) } }
+  func count(_ ids: some Sequence<Int32>) -> Double {
+    ids.reduce(0) { $0 + (ofIds.indices.contains(Int($1)) ? ofIds[Int($1)] : 0) }
+  }
 }

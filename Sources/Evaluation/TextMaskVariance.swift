@@ -3,8 +3,9 @@ import Kernels
 /// How the gradient of one text varies with the mask: estimates without bias, from inner products in double precision.
 ///
 /// With g(m) the gradient under mask m, ḡ its mean over masks and c(H) = E[⟨g(m) - ḡ, g(m') - ḡ⟩ | H(m, m') = H]:
-/// products of pairs in a round give E⟨g(m) - b, g(m') - b⟩ by H; products of different rounds' means give ‖ḡ - b‖². b is a rough ḡ of
-/// masks of its own: the result does not depend on it, but its error does, for b takes off what all gradients have in common.
+/// products of pairs in a round give E⟨g(m) - b, g(m') - b⟩ by H; products of different rounds' means give ‖ḡ - b‖². b
+/// is a rough ḡ of masks of its own: the result does not depend on it, but its error does, for b takes off what all
+/// gradients have in common.
 struct TextMaskVariance: Sendable, Equatable {
   /// c(H) by H / 2; NaN at distances that were not drawn.
   var covariances: [Double]

@@ -16,19 +16,22 @@ public struct WindowOptions: MeasureOptions {
   public init() {}
 
   func check(_ measure: String) throws(ConfigurationError) {
-    guard windows >= 0 else { throw ConfigurationError("measures.\(measure).windows", is: windows, rule: "it must be 0 (all) or more.") }
+    guard windows >= 0 else {
+      throw ConfigurationError("measures.\(measure).windows", is: windows, rule: "it must be 0 (all) or more.")
+    }
   }
 }
 
 /// `left-to-right`: perplexity of the text read from left to right, for causal and masked models alike.
 ///
-/// *Causal:* one pass; position i predicts token i + 1. *Masked:* token t is predicted with every position ≥ t masked, the
-/// length of the input unchanged, chained from left to right: Σ_t −ln p(x_t | x_{<t}, masks). Both are probabilities of the text
-/// given its first token, on the same windows, and can be compared.
+/// *Causal:* one pass; position i predicts token i + 1. *Masked:* token t is predicted with every position ≥ t masked,
+/// the length of the input unchanged, chained from left to right: Σ_t −ln p(x_t | x_{<t}, masks). Both are
+/// probabilities of the text given its first token, on the same windows, and can be compared.
 /// - Complexity: one forward pass of a window for causal models, one for each token for masked ones.
 public struct LeftToRightMeasure: Measure {
   public static let name = "left-to-right"
-  public static let summary = "Perplexity from left to right, for causal and masked models alike: how well it generates."
+  public static let summary =
+    "Perplexity from left to right, for causal and masked models alike: how well it generates."
 
   private let options: WindowOptions
 
@@ -37,7 +40,9 @@ public struct LeftToRightMeasure: Measure {
     self.options = options
   }
 
-  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.predictionUnsupportedReason(needsMask: model.configuration.prediction == .same) }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? {
+    model.predictionUnsupportedReason(needsMask: model.configuration.prediction == .same)
+  }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let causal = context.model.configuration.prediction == .next
@@ -51,7 +56,9 @@ public struct LeftToRightMeasure: Measure {
   /// - Parameter mask: nil for a causal model.
   ///   - end: where the text ends: before the closing frame.
   static func scoredInputs(_ tokens: [Int32], _ scored: [Int], mask: Int32?, end: Int) -> [(ScoredInput, Double)] {
-    guard let mask else { return [(ScoredInput(tokens: tokens, rows: scored.map { $0 - 1 }, targets: scored.map { tokens[$0] }), 1)] }
+    guard let mask else {
+      return [(ScoredInput(tokens: tokens, rows: scored.map { $0 - 1 }, targets: scored.map { tokens[$0] }), 1)]
+    }
     return scored.map { t in
       var shown = tokens
       // Whatever the future holds is hidden, separators as well; only the closing frame stands.
@@ -61,10 +68,11 @@ public struct LeftToRightMeasure: Measure {
   }
 }
 
-/// `any-order`: the bound that a masked model puts on the text's log-likelihood, averaged over all orders of generation.
+/// `any-order`: the bound that a masked model puts on the text's log-likelihood, averaged over all orders of
+/// generation.
 ///
-/// *Concretely:* n ~ U{1 … N} of the N scored positions of a window are masked at random; with ℓ the mean cross-entropy over
-/// them, N · E[ℓ] ≥ −ln p(window). Given as e to the mean per token. `draws` masks for each window.
+/// *Concretely:* n ~ U{1 … N} of the N scored positions of a window are masked at random; with ℓ the mean cross-entropy
+/// over them, N · E[ℓ] ≥ −ln p(window). Given as e to the mean per token. `draws` masks for each window.
 /// Reference: Uria et al., "A deep and tractable density estimator", 2014, arXiv 1310.1757.
 public struct AnyOrderMeasure: Measure {
   public struct Options: MeasureOptions {
@@ -81,14 +89,18 @@ public struct AnyOrderMeasure: Measure {
   private let options: Options
 
   public init(_ options: Options) throws(ConfigurationError) {
-    guard options.windows >= 0 else { throw ConfigurationError("measures.any-order.windows", is: options.windows, rule: "it must be 0 (all) or more.") }
+    guard options.windows >= 0 else {
+      throw ConfigurationError("measures.any-order.windows", is: options.windows, rule: "it must be 0 (all) or more.")
+    }
     guard (1...100_000).contains(options.draws) else {
       throw ConfigurationError("measures.any-order.draws", is: options.draws, rule: "it must lie in 1...100000.")
     }
     self.options = options
   }
 
-  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.predictionUnsupportedReason(needsMask: true) }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? {
+    model.predictionUnsupportedReason(needsMask: true)
+  }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let (mask, seed, draws) = (context.model.vocabulary.mask ?? 0, context.seed, options.draws)
@@ -98,10 +110,14 @@ public struct AnyOrderMeasure: Measure {
   }
 
   /// Draws are keyed by the window's text alone: the same for every model and window count.
-  static func scoredInputs(_ tokens: [Int32], _ scored: [Int], mask: Int32, draws: Int, seed: UInt64) -> [(ScoredInput, Double)] {
+  static func scoredInputs(_ tokens: [Int32], _ scored: [Int], mask: Int32, draws: Int, seed: UInt64) -> [(
+    ScoredInput, Double
+  )] {
     let generator = CounterGenerator(seed: seed, purpose: .evaluation)
     // FNV-1a over the ids.
-    let key = tokens.reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64(UInt32(bitPattern: $1))) &* 1_099_511_628_211 }
+    let key = tokens.reduce(UInt64(14_695_981_039_346_656_037)) {
+      ($0 ^ UInt64(UInt32(bitPattern: $1))) &* 1_099_511_628_211
+    }
     return (0..<draws).map { draw in
       let random = generator.at(position: key, site: UInt32(draw))
       let n = 1 + random.below(scored.count, 1 << 22)
@@ -109,13 +125,16 @@ public struct AnyOrderMeasure: Measure {
       var shown = tokens
       for i in hidden { shown[i] = mask }
       // The window's sum is N times the mean over draws of the mean over hidden positions.
-      return (ScoredInput(tokens: shown, rows: hidden, targets: hidden.map { tokens[$0] }), Double(scored.count) / Double(draws * n))
+      return (
+        ScoredInput(tokens: shown, rows: hidden, targets: hidden.map { tokens[$0] }),
+        Double(scored.count) / Double(draws * n)
+      )
     }
   }
 }
 
-/// `pseudo-perplexity`: each token predicted from all others. No probability of the text: it prefers models that only ever saw
-/// few masks. Reference: Salazar et al., "Masked language model scoring", 2020, arXiv 1910.14659.
+/// `pseudo-perplexity`: each token predicted from all others. No probability of the text: it prefers models that only
+/// ever saw few masks. Reference: Salazar et al., "Masked language model scoring", 2020, arXiv 1910.14659.
 public struct PseudoPerplexityMeasure: Measure {
   public static let name = "pseudo-perplexity"
   public static let summary = "Each token predicted from all others; no probability of the text."
@@ -127,7 +146,9 @@ public struct PseudoPerplexityMeasure: Measure {
     self.options = options
   }
 
-  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.predictionUnsupportedReason(needsMask: true) }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? {
+    model.predictionUnsupportedReason(needsMask: true)
+  }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let mask = context.model.vocabulary.mask ?? 0
@@ -140,7 +161,9 @@ public struct PseudoPerplexityMeasure: Measure {
     }
     result.values.removeAll { $0.name.hasSuffix(".bits_per_byte") }
     for i in result.values.indices { (result.values[i].better, result.values[i].restates) = (.neither, nil) }
-    result.notes.append("Pseudo-perplexity is not a probability of the text and may rank models the other way round; compare left-to-right or any-order.")
+    result.notes.append(
+      "Pseudo-perplexity is not a probability of the text and may rank models the other way round; compare left-to-right or any-order."
+    )
     return result
   }
 }
@@ -158,15 +181,19 @@ extension MeasuredModel {
 extension MeasureContext {
   /// Perplexity over windows of text: each window is read in some ways, and its sum is Σ weight · Σ −ln p.
   func measureWindows(
-    _ measure: String, _ count: Int, name: String, _ scoredInputs: @escaping @Sendable ([Int32], [Int]) -> [(ScoredInput, Double)]
+    _ measure: String, _ count: Int, name: String,
+    _ scoredInputs: @escaping @Sendable ([Int32], [Int]) -> [(ScoredInput, Double)]
   ) throws -> MeasureResult {
     try measureText(try TextWindows(self, count: count, measure: measure), name: name, scoredInputs)
   }
 
   func measureText(
-    _ windows: TextWindows, name: String, _ scoredInputs: @escaping @Sendable ([Int32], [Int]) -> [(ScoredInput, Double)]
+    _ windows: TextWindows, name: String,
+    _ scoredInputs: @escaping @Sendable ([Int32], [Int]) -> [(ScoredInput, Double)]
   ) throws -> MeasureResult {
-    guard let reader = TokenReader(model, microBatch: microBatch) else { preconditionFailure("\(name) needs a vocabulary head") }
+    guard let reader = TokenReader(model, microBatch: microBatch) else {
+      preconditionFailure("\(name) needs a vocabulary head")
+    }
     let bytes = try corpus.flatMap { $0.manifest.shards(split).textBytes > 0 ? try TextBytes($0, split) : nil }
     let sums = try rows(windows.windows.count, columns: 3, workspace: reader.makeWorkspace) { index, workspace in
       let tokens = windows.framed(index)
@@ -180,12 +207,14 @@ extension MeasureContext {
     let items = MeasuredValue.Items(sums: sums.map { $0[0] }, counts: sums.map { $0[1] })
     let (total, targets) = (items.sums.reduce(0, +), items.counts.reduce(0, +))
     guard targets > 0 else {
-      throw DataError(corpus?.folder ?? "the corpus", "has no window of two ordinary tokens in its \(split.rawValue) split.")
+      throw DataError(
+        corpus?.folder ?? "the corpus", "has no window of two ordinary tokens in its \(split.rawValue) split.")
     }
     let loss = total / targets
     var values = [
       MeasuredValue("\(name).perplexity", exponential(loss), unit: "per token", better: .lower, least: 1),
-      MeasuredValue("\(name).loss", loss, unit: "nats per token", standardError: ratioError(items), least: 0, items: items),
+      MeasuredValue(
+        "\(name).loss", loss, unit: "nats per token", standardError: ratioError(items), least: 0, items: items),
       MeasuredValue("\(name).tokens", targets),
     ]
     let bits = MeasuredValue.Items(sums: items.sums.map { $0 / naturalLogarithm(2) }, counts: sums.map { $0[2] })

@@ -7,8 +7,8 @@ import Tensors
 
 /// Windows of the same text for every model of a vocabulary, and the probabilities a model gives their tokens.
 ///
-/// A window is context − 2 consecutive tokens of the split, framed by [CLS] and [SEP] where the model was trained so: causal and
-/// masked models then predict the same tokens.
+/// A window is context − 2 consecutive tokens of the split, framed by [CLS] and [SEP] where the model was trained so:
+/// causal and masked models then predict the same tokens.
 public struct TextWindows: Sendable {
   /// Ids of each window, without a frame; −1 documentIDs are left out, so the last may be shorter.
   let windows: [[Int32]]
@@ -74,12 +74,14 @@ struct TokenReader: Sendable {
     (encoder, self.head, parameters, self.microBatch) = (model.encoder, head, model.parameters, microBatch)
   }
 
-  func makeWorkspace() -> ForwardWorkspace { ForwardWorkspace(encoder, samples: microBatch, length: encoder.configuration.maxPosition) }
+  func makeWorkspace() -> ForwardWorkspace {
+    ForwardWorkspace(encoder, samples: microBatch, length: encoder.configuration.maxPosition)
+  }
 
   /// −ln p of the targets of each scored input, in order; inputs are of equal length.
   ///
-  /// `microBatch` inputs are computed together, the last group filled up with its first input: the shapes, and so the bits,
-  /// do not depend on how many there are.
+  /// `microBatch` inputs are computed together, the last group filled up with its first input: the shapes, and so the
+  /// bits, do not depend on how many there are.
   func negativeLogLikelihoods(_ scoredInputs: [ScoredInput], _ workspace: ForwardWorkspace) -> [[Double]] {
     guard let length = scoredInputs.first?.tokens.count, let saved = workspace.transformer.head else { return [] }
     let pass = Pass(parameters)

@@ -26,7 +26,9 @@ public struct LoadedModel {
     configuration = source.configuration
     guard configuration.vocabSize > 0, configuration.problems(prefix: "config").isEmpty else {
       throw DataError(
-        folder + "/config.json", configuration.problems(prefix: "its model").first.map { "\($0.key) \($0.sentence)" } ?? "has a vocabulary of 0.")
+        folder + "/config.json",
+        configuration.problems(prefix: "its model").first.map { "\($0.key) \($0.sentence)" } ?? "has a vocabulary of 0."
+      )
     }
     try source.requireWeights()
     var layout = ParameterLayout()
@@ -41,12 +43,14 @@ public struct LoadedModel {
     }
   }
 
-  /// Rows that stand for no token, such as those that fill an embedding up to a multiple of 64. Nothing may be written with them.
+  /// Rows that stand for no token, such as those that fill an embedding up to a multiple of 64. Nothing may be written
+  /// with them.
   public var emptyRows: Range<Int32> { Int32(tokenizer.vocabulary.size)..<Int32(configuration.vocabSize) }
 
   /// The folder with the weights.
   /// - Parameter isRoot: whether this rank reports on standard error which checkpoint was chosen.
-  public static func resolve(_ path: String, checkpoint: CheckpointChoice? = nil, isRoot: Bool = true) throws -> String {
+  public static func resolve(_ path: String, checkpoint: CheckpointChoice? = nil, isRoot: Bool = true) throws -> String
+  {
     try ModelFolder.resolve(path, checkpoint) { if isRoot { StandardError.write($0 + "\n") } }
   }
 }

@@ -3,8 +3,8 @@ import Tokenizers
 
 /// The bytes of a text as its tokens come, one token's bytes at a time.
 ///
-/// What a token adds depends on the tokens before it at most by whether there are any: word pieces begin with a blank behind
-/// another token only. So each is decoded behind one token, not behind the whole text.
+/// What a token adds depends on the tokens before it at most by whether there are any: word pieces begin with a blank
+/// behind another token only. So each is decoded behind one token, not behind the whole text.
 public struct StreamedText {
   private let tokenizer: any Tokenizer
   private var previous: [Int32] = []

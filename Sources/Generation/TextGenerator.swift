@@ -62,7 +62,9 @@ public final class TextGenerator {
       ranges: AttentionRanges(
         samples: 1, length: n, documentIDs: [Int32](repeating: 0, count: n), causal: true, documentMasking: false))
     let hidden = model.forward(input, pass, caches: caches, workspace)
-    guard let head = model.head, let saved = workspace.head else { preconditionFailure("generation needs a vocabulary head") }
+    guard let head = model.head, let saved = workspace.head else {
+      preconditionFailure("generation needs a vocabulary head")
+    }
     return head.logits(hidden, rows: [n - 1], pass, saved)
   }
 }

@@ -13,10 +13,13 @@ public struct SamplingOptions: Sendable, Equatable {
   public var seed: UInt64
 
   public init(temperature: Double = 1, topK: Int = 0, topP: Double = 1, seed: UInt64 = 1) throws(ConfigurationError) {
-    func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String) throws(ConfigurationError) {
+    func require(_ holds: Bool, _ key: String, _ value: some CustomStringConvertible, _ rule: String)
+      throws(ConfigurationError)
+    {
       if !holds { throw ConfigurationError(key, is: value, rule: rule) }
     }
-    try require(temperature >= 0 && temperature.isFinite, "--temperature", temperature, "it must be 0 (greedy) or more.")
+    try require(
+      temperature >= 0 && temperature.isFinite, "--temperature", temperature, "it must be 0 (greedy) or more.")
     try require(topK >= 0, "--top-k", topK, "it must be 0 (all tokens) or more.")
     try require(topP > 0 && topP <= 1, "--top-p", topP, "it must be above 0 and at most 1 (all tokens).")
     (self.temperature, self.topK, self.topP, self.seed) = (temperature, topK, topP, seed)

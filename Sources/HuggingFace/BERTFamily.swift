@@ -74,7 +74,9 @@ extension TensorList {
     for i in 0..<model.numLayers {
       let (there, here) = ("\(base).encoder.layer.\(i)", "block.\(i)")
       for (part, name) in ["query", "key", "value"].enumerated() {
-        addLinear("\(there).attention.self.\(name)", "\(here).attention.qkv", inputs: width, outputs: width, first: part * width)
+        addLinear(
+          "\(there).attention.self.\(name)", "\(here).attention.qkv", inputs: width, outputs: width, first: part * width
+        )
       }
       addLinear("\(there).attention.output.dense", "\(here).attention.out", inputs: width, outputs: width)
       addNorm("\(there).attention.output.LayerNorm", "\(here).norm1")
@@ -88,9 +90,12 @@ extension TensorList {
 extension ModelFamily {
   static func encoderSettings(_ model: ModelConfiguration) -> [JSONValue.Member] {
     [
-      .init("attention_probs_dropout_prob", .float(model.attentionDropout)), .init("hidden_dropout_prob", .float(model.dropout)),
-      .init("hidden_act", .string(model.activation == .gelu ? "gelu" : "gelu_new")), .init("hidden_size", .integer(model.hiddenSize)),
-      .init("initializer_range", .float(model.initializerRange)), .init("intermediate_size", .integer(model.intermediateSize)),
+      .init("attention_probs_dropout_prob", .float(model.attentionDropout)),
+      .init("hidden_dropout_prob", .float(model.dropout)),
+      .init("hidden_act", .string(model.activation == .gelu ? "gelu" : "gelu_new")),
+      .init("hidden_size", .integer(model.hiddenSize)),
+      .init("initializer_range", .float(model.initializerRange)),
+      .init("intermediate_size", .integer(model.intermediateSize)),
       .init("layer_norm_eps", .float(model.normEps)), .init("max_position_embeddings", .integer(model.maxPosition)),
       .init("num_attention_heads", .integer(model.numHeads)), .init("num_hidden_layers", .integer(model.numLayers)),
       .init("position_embedding_type", .string("absolute")), .init("type_vocab_size", .integer(model.typeVocabSize)),
@@ -107,11 +112,16 @@ extension HuggingFaceSettings {
 
   func encoder() throws(CheckpointError) -> ModelConfiguration {
     ModelConfiguration(
-      attentionMask: .bidirectional, vocabSize: try count("vocab_size"), maxPosition: try count("max_position_embeddings"),
-      hiddenSize: try count("hidden_size"), numLayers: try count("num_hidden_layers"), numHeads: try count("num_attention_heads"),
-      intermediateSize: try count("intermediate_size"), normPlacement: .post, normEps: try float("layer_norm_eps", default: 1e-12),
-      activation: try activation("hidden_act", default: "gelu"), tieWordEmbeddings: try flag("tie_word_embeddings", default: true),
-      typeVocabSize: try count("type_vocab_size", default: 2), headTransform: true, dropout: try float("hidden_dropout_prob", default: 0.1),
+      attentionMask: .bidirectional, vocabSize: try count("vocab_size"),
+      maxPosition: try count("max_position_embeddings"),
+      hiddenSize: try count("hidden_size"), numLayers: try count("num_hidden_layers"),
+      numHeads: try count("num_attention_heads"),
+      intermediateSize: try count("intermediate_size"), normPlacement: .post,
+      normEps: try float("layer_norm_eps", default: 1e-12),
+      activation: try activation("hidden_act", default: "gelu"),
+      tieWordEmbeddings: try flag("tie_word_embeddings", default: true),
+      typeVocabSize: try count("type_vocab_size", default: 2), headTransform: true,
+      dropout: try float("hidden_dropout_prob", default: 0.1),
       attentionDropout: try float("attention_probs_dropout_prob", default: 0.1),
       initializerRange: try float("initializer_range", default: 0.02))
   }

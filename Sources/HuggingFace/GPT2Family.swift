@@ -2,8 +2,8 @@ import Core
 import Safetensors
 import Storage
 
-/// `GPT2LMHeadModel`. Its linear weights are stored [in, out], query, key and value as one, as `ModelConfiguration.inputMajorWeights` has
-/// them here.
+/// `GPT2LMHeadModel`. Its linear weights are stored [in, out], query, key and value as one, as
+/// `ModelConfiguration.inputMajorWeights` has them here.
 public enum GPT2Family: ModelFamily {
   public static let name = "gpt2"
   public static let architecture = "GPT2LMHeadModel"
@@ -14,7 +14,8 @@ public enum GPT2Family: ModelFamily {
   public static let preset = "gpt2"
   public static let usage = textGenerationUsage
   public static let classifier = ClassifierLayout(
-    architecture: "GPT2ForSequenceClassification", form: .score, encoder: "transformer.", layers: [("score", "classifier", true, false)])
+    architecture: "GPT2ForSequenceClassification", form: .score, encoder: "transformer.",
+    layers: [("score", "classifier", true, false)])
 
   public static func unsupported(_ model: ModelConfiguration) -> [String] {
     var needs = Requirements(model, head: .vocabulary, "a head over the vocabulary")
@@ -64,8 +65,10 @@ public enum GPT2Family: ModelFamily {
   }
 
   public static func read(_ s: HuggingFaceSettings) throws(CheckpointError) -> ModelConfiguration {
-    try s.require("scale_attn_weights", .bool(true), because: "attention is always scaled by the square root of the head's width")
-    try s.require("scale_attn_by_inverse_layer_idx", .bool(false), because: "attention is not scaled by the layer's index here")
+    try s.require(
+      "scale_attn_weights", .bool(true), because: "attention is always scaled by the square root of the head's width")
+    try s.require(
+      "scale_attn_by_inverse_layer_idx", .bool(false), because: "attention is not scaled by the layer's index here")
     try s.require("reorder_and_upcast_attn", .bool(false), because: "attention is not reordered here")
     try s.require("add_cross_attention", .bool(false), because: "there is no cross-attention here")
     let width = try s.count("n_embd", "hidden_size", default: 768)
@@ -73,9 +76,12 @@ public enum GPT2Family: ModelFamily {
       attentionMask: .causal, vocabSize: try s.count("vocab_size"),
       maxPosition: try s.count("n_positions", "n_ctx", "max_position_embeddings"), hiddenSize: width,
       numLayers: try s.count("n_layer", "num_hidden_layers"), numHeads: try s.count("n_head", "num_attention_heads"),
-      intermediateSize: try s.count("n_inner", default: 4 * width), normEps: try s.float("layer_norm_epsilon", default: 1e-5),
+      intermediateSize: try s.count("n_inner", default: 4 * width),
+      normEps: try s.float("layer_norm_epsilon", default: 1e-5),
       activation: try s.activation("activation_function", default: "gelu_new"),
-      tieWordEmbeddings: try s.flag("tie_word_embeddings", default: true), dropout: try s.float("resid_pdrop", default: 0.1),
-      attentionDropout: try s.float("attn_pdrop", default: 0.1), initializerRange: try s.float("initializer_range", default: 0.02))
+      tieWordEmbeddings: try s.flag("tie_word_embeddings", default: true),
+      dropout: try s.float("resid_pdrop", default: 0.1),
+      attentionDropout: try s.float("attn_pdrop", default: 0.1),
+      initializerRange: try s.float("initializer_range", default: 0.02))
   }
 }

@@ -4,10 +4,11 @@ import Storage
 
 /// `config.json` and `generation_config.json` for the classes that fit.
 public enum HuggingFaceConfiguration {
-  /// `config.json` of a model, for its class or another that computes it too. Where no Hugging Face class fits, the shape of the model under
-  /// `"model_type": "lockstep"`, which `transformers` refuses by name instead of guessing.
+  /// `config.json` of a model, for its class or another that computes it too. Where no Hugging Face class fits, the
+  /// shape of the model under `"model_type": "lockstep"`, which `transformers` refuses by name instead of guessing.
   public static func json(
-    for model: ModelConfiguration, vocabulary: Vocabulary?, format: FloatFormat = .float32, as wanted: (any ModelFamily.Type)? = nil
+    for model: ModelConfiguration, vocabulary: Vocabulary?, format: FloatFormat = .float32,
+    as wanted: (any ModelFamily.Type)? = nil
   ) -> [UInt8] {
     let family = wanted ?? model.huggingFaceFamily
     let special: (Int32?) -> JSONValue = { $0.map { .integer($0) } ?? .null }
@@ -28,7 +29,8 @@ public enum HuggingFaceConfiguration {
   public static func generationJSON(for model: ModelConfiguration, vocabulary: Vocabulary?) -> [UInt8]? {
     guard let family = model.huggingFaceFamily, family.generates else { return nil }
     let ids: [(String, Int32?)] = [
-      ("bos_token_id", vocabulary?.bos), ("eos_token_id", vocabulary?.endOfText(family)), ("pad_token_id", vocabulary?.pad),
+      ("bos_token_id", vocabulary?.bos), ("eos_token_id", vocabulary?.endOfText(family)),
+      ("pad_token_id", vocabulary?.pad),
     ]
     var members = [JSONValue.Member("_from_model_config", .bool(true))]
     for case (let name, let id?) in ids { members.append(.init(name, .integer(id))) }
@@ -47,9 +49,12 @@ public enum HuggingFaceConfiguration {
       .init("input_size", .integer(model.inputSize)),
       .init("num_layers", .integer(model.numLayers)), .init("norm", .string(model.norm.rawValue)),
       .init("norm_eps", .float(model.normEps)), .init("norm_placement", .string(model.normPlacement.rawValue)),
-      .init("position_embedding", .string(model.positionEmbedding.rawValue)), .init("rope_theta", .float(model.ropeTheta)),
-      .init("tie_word_embeddings", .bool(model.tieWordEmbeddings)), .init("type_vocab_size", .integer(model.typeVocabSize)),
-      .init("attention_mask", .string(model.attentionMask.rawValue)), .init("prediction", .string(model.prediction.rawValue)), .init("vocab_size", .integer(model.vocabSize)),
+      .init("position_embedding", .string(model.positionEmbedding.rawValue)),
+      .init("rope_theta", .float(model.ropeTheta)),
+      .init("tie_word_embeddings", .bool(model.tieWordEmbeddings)),
+      .init("type_vocab_size", .integer(model.typeVocabSize)),
+      .init("attention_mask", .string(model.attentionMask.rawValue)),
+      .init("prediction", .string(model.prediction.rawValue)), .init("vocab_size", .integer(model.vocabSize)),
       .init("hidden_size", .integer(model.hiddenSize)),
     ]
   }

@@ -4,13 +4,15 @@ import Safetensors
 import Storage
 
 extension ModelConfiguration {
-  /// Reads `config.json` of a Hugging Face folder: GPT-2, BERT, ELECTRA and Llama in the shapes this project computes exactly.
+  /// Reads `config.json` of a Hugging Face folder: GPT-2, BERT, ELECTRA and Llama in the shapes this project computes
+  /// exactly.
   ///
   /// - Throws: `CheckpointError` that names the setting, its value and what is supported.
   public init(huggingFace folder: String) throws(CheckpointError) {
     let path = folder + "/" + CheckpointFile.configuration
     guard Folders.isFile(path) else {
-      throw CheckpointError("import", folder, "it has no config.json", remedy: "Give a folder that AutoModel.from_pretrained would accept.")
+      throw CheckpointError(
+        "import", folder, "it has no config.json", remedy: "Give a folder that AutoModel.from_pretrained would accept.")
     }
     try self.init(huggingFaceJSON: Folders.read(path), path: path)
   }
@@ -18,11 +20,14 @@ extension ModelConfiguration {
   /// The same from the bytes of a `config.json`; `path` is for errors.
   public init(huggingFaceJSON bytes: [UInt8], path: String) throws(CheckpointError) {
     let document: JSONValue
-    do { document = try JSONValue.parse(bytes) } catch { throw CheckpointError("import", path, "it is not valid JSON: \(error)") }
+    do { document = try JSONValue.parse(bytes) } catch {
+      throw CheckpointError("import", path, "it is not valid JSON: \(error)")
+    }
     let settings = HuggingFaceSettings(document: document, path: path)
     if let head = document["architectures"]?.array?.first?.string, head.hasSuffix("ForSequenceClassification") {
       throw CheckpointError(
-        "import", path, "it is a classifier, \(head)", remedy: "transformers opens it; name the pretrained model it was made from here.")
+        "import", path, "it is a classifier, \(head)",
+        remedy: "transformers opens it; name the pretrained model it was made from here.")
     }
     let model = try settings.model()
     try settings.check(model)
@@ -42,7 +47,9 @@ public struct HuggingFaceSettings: Sendable {
   /// `config.json` of a folder.
   init(folder: String) throws(CheckpointError) {
     let path = folder + "/" + CheckpointFile.configuration
-    do { self.init(document: try JSONValue.parse(try Folders.read(path)), path: path) } catch let error as CheckpointError { throw error } catch {
+    do { self.init(document: try JSONValue.parse(try Folders.read(path)), path: path) } catch let error
+      as CheckpointError
+    { throw error } catch {
       throw CheckpointError("import", path, "it is not valid JSON: \(error)")
     }
   }
@@ -59,7 +66,8 @@ public struct HuggingFaceSettings: Sendable {
     if let family { return try family.read(self) }
     let types = ModelFamilies.all.reduce(into: [String]()) { if !$0.contains($1.modelType) { $0.append($1.modelType) } }
     throw CheckpointError(
-      "import", path, "model_type is \(type ?? "missing")", remedy: "\(types.dropLast().joined(separator: ", ")) and \(types.last ?? "") can be imported.")
+      "import", path, "model_type is \(type ?? "missing")",
+      remedy: "\(types.dropLast().joined(separator: ", ")) and \(types.last ?? "") can be imported.")
   }
 
   /// The error for a value that is not supported.
@@ -82,7 +90,9 @@ public struct HuggingFaceSettings: Sendable {
   /// A number, or the library's default where the file has none.
   public func float(_ key: String, default fallback: Float) throws(CheckpointError) -> Float {
     guard let value = present(key) else { return fallback }
-    guard case .number(let text) = value, let number = Float(text) else { throw refuse(key, value, "it must be a number") }
+    guard case .number(let text) = value, let number = Float(text) else {
+      throw refuse(key, value, "it must be a number")
+    }
     return number
   }
 
@@ -103,7 +113,9 @@ public struct HuggingFaceSettings: Sendable {
   }
 
   /// An activation by the library's name.
-  public func activation(_ key: String, default fallback: String) throws(CheckpointError) -> ModelConfiguration.Activation {
+  public func activation(_ key: String, default fallback: String) throws(CheckpointError)
+    -> ModelConfiguration.Activation
+  {
     switch present(key)?.string ?? fallback {
     case "gelu": return .gelu
     case "gelu_new", "gelu_pytorch_tanh": return .geluTanh
@@ -125,8 +137,10 @@ public struct HuggingFaceSettings: Sendable {
         .init("embedding_size", .integer(0)), .init("head", .string(ModelConfiguration.Head.vocabulary.rawValue)),
         .init("initializer_range", .number("0.02")),
       ]
-      let members = (document.members ?? []).filter { $0.name != "model_type" } + later.filter { document[$0.name] == nil }
-      return try JSONDecoder.snakeCase().decode(ModelConfiguration.self, from: Data(JSONValue.object(members).compact.utf8))
+      let members =
+        (document.members ?? []).filter { $0.name != "model_type" } + later.filter { document[$0.name] == nil }
+      return try JSONDecoder.snakeCase().decode(
+        ModelConfiguration.self, from: Data(JSONValue.object(members).compact.utf8))
     } catch {
       throw CheckpointError("import", path, "it does not describe a model: \(decodingProblem(error))")
     }

@@ -3,8 +3,8 @@ import Safetensors
 import Tensors
 
 extension HuggingFaceSource {
-  /// Copies what the class of the main network has no place for: from `optimizer.safetensors` of a checkpoint of this project, or
-  /// from the folders that an export has for exportedNetworks.
+  /// Copies what the class of the main network has no place for: from `optimizer.safetensors` of a checkpoint of this
+  /// project, or from the folders that an export has for exportedNetworks.
   ///
   /// - Returns: the names of parameters that the folder does not have; they are left as they are.
   /// - Throws: `CheckpointError` when one has another shape.
@@ -22,7 +22,8 @@ extension HuggingFaceSource {
         }
         guard tensor.shape == entry.spec.shape else {
           throw CheckpointError(
-            "import", file.path, "tensor \(tensor.name) has the shape \(tensor.shape), and the objective's options make it \(entry.spec.shape)",
+            "import", file.path,
+            "tensor \(tensor.name) has the shape \(tensor.shape), and the objective's options make it \(entry.spec.shape)",
             remedy: "Set [objective] to what the run was trained with.", exitCode: .usage)
         }
         try file.read(tensor.name, into: store.view(entry.index))
@@ -31,7 +32,8 @@ extension HuggingFaceSource {
     }
     let found = exportedNetworks.filter { Folders.exists(path + "/" + $0.name) }
     for network in found {
-      _ = try HuggingFaceSource(path + "/" + network.name).load(into: store, as: network.configuration, prefix: network.prefix)
+      _ = try HuggingFaceSource(path + "/" + network.name).load(
+        into: store, as: network.configuration, prefix: network.prefix)
     }
     return rest.map(\.name).filter { name in !found.contains { name.hasPrefix($0.prefix) } }
   }

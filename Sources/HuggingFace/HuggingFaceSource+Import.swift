@@ -33,11 +33,12 @@ extension HuggingFaceSource {
   ///
   /// The target's first ids must be the source's. A tied head, its bias and the embedding grow together.
   ///
-  /// - Parameter prefix: stands before the parameters' names in the store, of which those it does not have are then passed over: a
-  ///   exported network shares them with the main network.
+  /// - Parameter prefix: stands before the parameters' names in the store, of which those it does not have are then
+  ///   passed over: a exported network shares them with the main network.
   /// - Throws: `CheckpointError` that lists what does not fit, or the first tensors that are missing.
   public func load(
-    into store: ParameterStore, as target: ModelConfiguration, prefix: String = "", addedRows: RowInitializer = HuggingFaceSource.meanOfRows
+    into store: ParameterStore, as target: ModelConfiguration, prefix: String = "",
+    addedRows: RowInitializer = HuggingFaceSource.meanOfRows
   ) throws(CheckpointError) -> ImportReport {
     try checkFit(target)
     var shape = target
@@ -60,7 +61,8 @@ extension HuggingFaceSource {
   private func checkFit(_ target: ModelConfiguration) throws(CheckpointError) {
     if target.positionEmbedding == .learned, configuration.maxPosition < target.maxPosition {
       throw CheckpointError(
-        "import", path, "the context is longer than the positions of init.from (\(target.maxPosition) against \(configuration.maxPosition))",
+        "import", path,
+        "the context is longer than the positions of init.from (\(target.maxPosition) against \(configuration.maxPosition))",
         remedy: "Set model.max_position to at most \(configuration.maxPosition).", exitCode: .usage)
     }
     if configuration.vocabSize > target.vocabSize {
@@ -71,7 +73,9 @@ extension HuggingFaceSource {
     var adapted = configuration
     (adapted.vocabSize, adapted.maxPosition) = (target.vocabSize, target.maxPosition)
     (adapted.dropout, adapted.attentionDropout) = (target.dropout, target.attentionDropout)
-    if target.typeVocabSize > 0, target.typeVocabSize < configuration.typeVocabSize { adapted.typeVocabSize = target.typeVocabSize }
+    if target.typeVocabSize > 0, target.typeVocabSize < configuration.typeVocabSize {
+      adapted.typeVocabSize = target.typeVocabSize
+    }
     let differences = adapted.differences(from: target)
     guard differences.isEmpty else {
       throw CheckpointError(
@@ -114,7 +118,8 @@ extension HuggingFaceSource {
 
   /// Copies one tensor; of the tables with a row per id, position or type, as many rows as both have.
   private func copy(
-    _ tensor: HuggingFaceTensor, from name: String, into store: ParameterStore, prefix: String, _ target: ModelConfiguration,
+    _ tensor: HuggingFaceTensor, from name: String, into store: ParameterStore, prefix: String,
+    _ target: ModelConfiguration,
     _ addedRows: RowInitializer, _ report: inout ImportReport
   ) throws(CheckpointError) {
     guard let view = tensor.view(in: store, prefix: prefix), let file = file(of: name), let source = file[name] else {
@@ -143,7 +148,9 @@ extension HuggingFaceSource {
     }
   }
 
-  private func requireShape(_ tensor: TensorDescription, _ shape: [Int], _ file: SafetensorsFile) throws(CheckpointError) {
+  private func requireShape(_ tensor: TensorDescription, _ shape: [Int], _ file: SafetensorsFile)
+    throws(CheckpointError)
+  {
     guard tensor.shape == shape else {
       throw CheckpointError(
         "import", file.path, "tensor \(tensor.name) has the shape \(tensor.shape), and config.json makes it \(shape)")
@@ -153,7 +160,9 @@ extension HuggingFaceSource {
   /// A head that the configuration ties to the embedding, and that the file holds with other values.
   private func tiedDifferences(_ target: ModelConfiguration, used: Set<String>) -> [String] {
     let tables = ["word_embeddings.weight", "wte.weight", "embed_tokens.weight"]
-    guard target.tieWordEmbeddings, let embedding = used.first(where: { name in tables.contains { name.hasSuffix($0) } }) else { return [] }
+    guard target.tieWordEmbeddings,
+      let embedding = used.first(where: { name in tables.contains { name.hasSuffix($0) } })
+    else { return [] }
     return ["lm_head.weight", "cls.predictions.decoder.weight", "generator_lm_head.weight"].compactMap { head in
       guard let file = file(of: head), file[embedding] != nil, !file.same(head, embedding) else { return nil }
       return "\(path): \(head) differs from \(embedding), but config.json ties them; the embedding is used."
@@ -162,7 +171,8 @@ extension HuggingFaceSource {
 
   /// A folder of this project's own, for a model without a Hugging Face class.
   private func loadOwnNames(into store: ParameterStore) throws(CheckpointError) -> ImportReport {
-    guard configuration.vocabSize == store.layout.entry(named: "embedding.token")?.rows ?? configuration.vocabSize else {
+    guard configuration.vocabSize == store.layout.entry(named: "embedding.token")?.rows ?? configuration.vocabSize
+    else {
       throw CheckpointError("import", path, "a vocabulary can only grow for models that have a Hugging Face class")
     }
     for entry in store.layout.entries {
@@ -181,7 +191,9 @@ extension ModelConfiguration {
   func differences(from other: ModelConfiguration) -> [String] {
     var found: [String] = []
     func compare<Value: Equatable>(_ key: String, _ path: KeyPath<Self, Value>) {
-      if self[keyPath: path] != other[keyPath: path] { found.append("\(key) (\(self[keyPath: path]) against \(other[keyPath: path]))") }
+      if self[keyPath: path] != other[keyPath: path] {
+        found.append("\(key) (\(self[keyPath: path]) against \(other[keyPath: path]))")
+      }
     }
     compare("attention_mask", \.attentionMask)
     compare("vocab_size", \.vocabSize)

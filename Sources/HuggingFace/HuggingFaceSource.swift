@@ -38,7 +38,8 @@ public struct HuggingFaceSource: Sendable {
     let described = configuration.leastParameters
     guard described <= held else {
       throw CheckpointError(
-        "import", path, "config.json describes a model of at least \(Int(described)) weights, and the files hold \(Int(held))",
+        "import", path,
+        "config.json describes a model of at least \(Int(described)) weights, and the files hold \(Int(held))",
         remedy: "Fetch the folder again: the two do not belong together.")
     }
   }
@@ -65,14 +66,18 @@ public struct HuggingFaceSource: Sendable {
     return pickled
       ? CheckpointError(
         "import", path, "its weights are a pickle (pytorch_model.bin), which can run code when it is read",
-        remedy: "Convert it in Python: AutoModelForPreTraining.from_pretrained(folder).save_pretrained(folder, safe_serialization=True).")
+        remedy:
+          "Convert it in Python: AutoModelForPreTraining.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)."
+      )
       : CheckpointError("import", path, "it has neither model.safetensors nor model.safetensors.index.json")
   }
 
   /// The files an index names, each once; none may lead out of the folder.
   private static func shards(_ index: String) throws(CheckpointError) -> [String] {
     let document: JSONValue
-    do { document = try JSONValue.parse(try Folders.read(index)) } catch let error as CheckpointError { throw error } catch {
+    do { document = try JSONValue.parse(try Folders.read(index)) } catch let error as CheckpointError {
+      throw error
+    } catch {
       throw CheckpointError("import", index, "it is not valid JSON: \(error)")
     }
     guard let map = document["weight_map"]?.members, !map.isEmpty else {

@@ -24,8 +24,10 @@ public struct ModelCard: Sendable, Equatable {
   public var limits: String
 
   public init(
-    title: String, family: any ModelFamily.Type, tags: [String] = [], license: String? = nil, languages: [String] = [], summary: String,
-    data: String, command: String, configuration: String? = nil, metrics: [(name: String, value: String)] = [], limits: String
+    title: String, family: any ModelFamily.Type, tags: [String] = [], license: String? = nil, languages: [String] = [],
+    summary: String,
+    data: String, command: String, configuration: String? = nil, metrics: [(name: String, value: String)] = [],
+    limits: String
   ) {
     self.title = title
     self.family = family
@@ -46,12 +48,15 @@ public struct ModelCard: Sendable, Equatable {
   public var markdown: String {
     var text = frontMatter + "\n# \(title)\n\n\(summary)\n\n## Data\n\n\(data)\n\n"
     text += "## Training\n\n```sh\n\(command)\n```\n\n"
-    if let configuration { text += "with this configuration:\n\n```toml\n\(configuration.trimmingCharacters(in: .newlines))\n```\n\n" }
+    if let configuration {
+      text += "with this configuration:\n\n```toml\n\(configuration.trimmingCharacters(in: .newlines))\n```\n\n"
+    }
     if !metrics.isEmpty {
       text += "## Metrics\n\n| measure | value |\n|---|---|\n"
       text += metrics.map { "| \($0.name) | \($0.value) |\n" }.joined() + "\n"
     }
-    return text + "## Use\n\nThe weights are those of `\(family.architecture)` of the transformers library.\n\n```python\n\(family.usage)\n```\n\n## Limits\n\n\(limits)\n"
+    return text
+      + "## Use\n\nThe weights are those of `\(family.architecture)` of the transformers library.\n\n```python\n\(family.usage)\n```\n\n## Limits\n\n\(limits)\n"
   }
 
   private var frontMatter: String {

@@ -2,8 +2,8 @@ import Core
 import Safetensors
 import Storage
 
-/// A class of the `transformers` library that computes exactly what some configurations describe: when it does, under which names it keeps
-/// the parameters, and how its `config.json` is written and read.
+/// A class of the `transformers` library that computes exactly what some configurations describe: when it does, under
+/// which names it keeps the parameters, and how its `config.json` is written and read.
 ///
 /// A new family is one file with a type of this protocol, and a line in `ModelFamilies.all`.
 public protocol ModelFamily: Sendable {
@@ -61,8 +61,8 @@ public struct ClassifierLayout: Sendable {
   public var form: Form
   /// What the names of the encoder's tensors begin with.
   public var encoder: String
-  /// The linear layers on top: the name in the file, the one here, whether its outputs are the classes (else as many as its inputs), and
-  /// whether it has a bias.
+  /// The linear layers on top: the name in the file, the one here, whether its outputs are the classes (else as many as
+  /// its inputs), and whether it has a bias.
   public var layers: [(file: String, name: String, scoresClasses: Bool, bias: Bool)]
 }
 
@@ -83,10 +83,13 @@ extension ModelConfiguration {
   /// Whether the class computes exactly this; several may.
   public func isComputed(by family: any ModelFamily.Type) -> Bool { family.unsupported(self).isEmpty }
 
-  /// Why there is no Hugging Face class, in one sentence that names the nearest class and what it needs; nil when there is one.
+  /// Why there is no Hugging Face class, in one sentence that names the nearest class and what it needs; nil when there
+  /// is one.
   public var unsupportedByHuggingFace: String? {
     let candidates = ModelFamilies.all.map { (family: $0, needs: $0.unsupported(self)) }
-    guard let nearest = candidates.min(by: { $0.needs.count < $1.needs.count }), !nearest.needs.isEmpty else { return nil }
+    guard let nearest = candidates.min(by: { $0.needs.count < $1.needs.count }), !nearest.needs.isEmpty else {
+      return nil
+    }
     return """
       No Hugging Face class computes this model, so AutoModel cannot load its checkpoints; the nearest is \
       \(nearest.family.architecture), which needs \(nearest.needs.joined(separator: ", ")).

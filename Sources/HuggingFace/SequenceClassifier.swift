@@ -6,8 +6,8 @@ import Tensors
 
 /// A fine-tuned classifier as the `…ForSequenceClassification` class of its model family opens it.
 ///
-/// The parameters are those of the encoder and of `classifier`: `classifier.weight`, and where the class has them `classifier.bias`,
-/// `classifier.dense.weight` and `classifier.dense.bias`.
+/// The parameters are those of the encoder and of `classifier`: `classifier.weight`, and where the class has them
+/// `classifier.bias`, `classifier.dense.weight` and `classifier.dense.bias`.
 public struct SequenceClassifier: Sendable {
   public let family: any ModelFamily.Type
   private let configuration: ModelConfiguration
@@ -43,7 +43,8 @@ public struct SequenceClassifier: Sendable {
 
   /// `config.json`: that of the encoder, with this class and its labels.
   ///
-  /// A causal class reads the last token that is no padding, so it needs an id of padding: [PAD], or else the end of a document.
+  /// A causal class reads the last token that is no padding, so it needs an id of padding: [PAD], or else the end of a
+  /// document.
   func configurationJSON(_ vocabulary: Vocabulary) throws(CheckpointError) -> [UInt8] {
     let plain = HuggingFaceConfiguration.json(for: configuration, vocabulary: vocabulary, as: family)
     guard let members = (try? JSONValue.parse(plain))?.members else {
@@ -74,7 +75,9 @@ public struct SequenceClassifier: Sendable {
   ///   - tokenizer: the folder whose tokeniser files are copied.
   ///   - target: must not exist.
   /// - Throws: `CheckpointError`.
-  public func save(_ parameters: ParameterStore, _ vocabulary: Vocabulary, tokenizer: String, to target: String) throws(CheckpointError) {
+  public func save(_ parameters: ParameterStore, _ vocabulary: Vocabulary, tokenizer: String, to target: String)
+    throws(CheckpointError)
+  {
     try NewFolder.write(target, "save to") { temporary throws(CheckpointError) in
       try SafetensorsWriter.write(parts(of: parameters), to: temporary + "/" + CheckpointFile.model)
       try write(try configurationJSON(vocabulary), to: temporary + "/" + CheckpointFile.configuration)
@@ -86,13 +89,15 @@ public struct SequenceClassifier: Sendable {
 
   /// What `AutoTokenizer` may read.
   static let tokenizerFiles = [
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt",
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "merges.txt", "vocab.txt",
   ]
 
   private func parts(of store: ParameterStore) -> [NamedTensor] {
     tensors().map { tensor in
       guard let view = tensor.view(in: store) else {
-        preconditionFailure("the classifier declares no parameter \(tensor.internalName), which \(tensor.fileName) is made of")
+        preconditionFailure(
+          "the classifier declares no parameter \(tensor.internalName), which \(tensor.fileName) is made of")
       }
       return NamedTensor(tensor.fileName, shape: tensor.shape, view: view, of: store)
     }

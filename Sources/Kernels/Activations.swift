@@ -32,7 +32,8 @@ public func activate(_ kind: PointwiseActivation, _ x: TensorView, into y: Tenso
 
 /// dx ← dy · f'(x); `dx` may be `dy`.
 public func activateBackward(_ kind: PointwiseActivation, x: TensorView, dy: TensorView, into dx: TensorView) {
-  precondition(x.count == dy.count && dx.count == x.count, "\(x.count) inputs, \(dy.count) gradients, \(dx.count) results")
+  precondition(
+    x.count == dy.count && dx.count == x.count, "\(x.count) inputs, \(dy.count) gradients, \(dx.count) results")
   let n = x.count
   switch kind {
   case .geluTanh:
@@ -102,7 +103,8 @@ public func swiglu(_ x: TensorView, into y: TensorView) {
 
 /// The gradient of `swiglu`: `dx` [n, 2·f] from `dy` [n, f] and the inputs `x`.
 public func swigluBackward(x: TensorView, dy: TensorView, into dx: TensorView) {
-  precondition(x.columns == 2 * dy.columns && x.rows == dy.rows && dx.count == x.count, "SwiGLU needs [n, 2f] and [n, f]")
+  precondition(
+    x.columns == 2 * dy.columns && x.rows == dy.rows && dx.count == x.count, "SwiGLU needs [n, 2f] and [n, f]")
   let f = dy.columns
   for row in 0..<dy.rows {
     let offset = row * 2 * f

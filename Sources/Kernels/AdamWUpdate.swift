@@ -2,8 +2,9 @@ import Tensors
 
 /// The decay β of a moment, kept in double precision until it meets a moment.
 ///
-/// A float β near 1 is off by half a unit, and 1 - β by as much: 1.7e-4 of it at 0.9999, 19 % at 0.9999999, while the bias
-/// correction divides by the exact 1 - βᵗ. So β is the sum of two floats, and 1 - β is rounded once, after the subtraction.
+/// A float β near 1 is off by half a unit, and 1 - β by as much: 1.7e-4 of it at 0.9999, 19 % at 0.9999999, while the
+/// bias correction divides by the exact 1 - βᵗ. So β is the sum of two floats, and 1 - β is rounded once, after the
+/// subtraction.
 public struct MomentDecay: Sendable {
   /// β = high + low.
   public let high: Float
@@ -37,7 +38,8 @@ public struct AdamWFactors: Sendable {
   public var gradientFactor: Float
 
   public init(
-    learningRate: Float, beta1: Double, beta2: Double, epsilon: Float, correction1: Float, correction2: Float, gradientFactor: Float
+    learningRate: Float, beta1: Double, beta2: Double, epsilon: Float, correction1: Float, correction2: Float,
+    gradientFactor: Float
   ) {
     (self.learningRate, self.epsilon) = (learningRate, epsilon)
     (decay1, decay2) = (MomentDecay(beta1), MomentDecay(beta2))
@@ -59,7 +61,8 @@ public struct AdamWSlice {
   public let decay: Float
 
   public init(
-    parameters: UnsafeMutablePointer<Float>, firstMoment: UnsafeMutablePointer<Float>, secondMoment: UnsafeMutablePointer<Float>,
+    parameters: UnsafeMutablePointer<Float>, firstMoment: UnsafeMutablePointer<Float>,
+    secondMoment: UnsafeMutablePointer<Float>,
     count: Int, decay: Float
   ) {
     (self.parameters, self.firstMoment, self.secondMoment) = (parameters, firstMoment, secondMoment)
@@ -87,13 +90,16 @@ public struct MomentHashes: Sendable, Equatable {
 /// - Complexity: 40 bytes of traffic per element; memory bandwidth is the limit.
 /// Reference: Loshchilov, Hutter, "Decoupled weight decay regularization", 2017, arXiv 1711.05101, algorithm 2.
 @discardableResult public func adamWUpdate(
-  _ slice: AdamWSlice, exactSum sum: UnsafeMutablePointer<Int64>, inverse: Double, hashing: Bool = true, _ f: AdamWFactors
+  _ slice: AdamWSlice, exactSum sum: UnsafeMutablePointer<Int64>, inverse: Double, hashing: Bool = true,
+  _ f: AdamWFactors
 ) -> MomentHashes {
   defer { sum.update(repeating: 0, count: slice.count) }
   // Two copies of the loop, each with its own constant.
   return hashing
-    ? update(slice, hashing: true, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
-    : update(slice, hashing: false, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
+    ? update(
+      slice, hashing: true, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
+    : update(
+      slice, hashing: false, f, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
 }
 
 /// The same step from gradients that are floats already and stay unchanged.

@@ -43,7 +43,9 @@ public struct AttentionResult {
   }
 
   /// The result of the first `count` queries.
-  public func first(_ count: Int) -> AttentionResult { AttentionResult(context: context.first(count), statistics: statistics) }
+  public func first(_ count: Int) -> AttentionResult {
+    AttentionResult(context: context.first(count), statistics: statistics)
+  }
 }
 
 /// Which keys each query sees.
@@ -72,14 +74,16 @@ public let attentionBlockRows = 64
 /// Rows and columns of scratch that `attention` and `attentionBackward` need for `length` keys per sample.
 public func attentionScratch(length: Int) -> (rows: Int, columns: Int) { (2 * attentionBlockRows, paddedCount(length)) }
 
-/// Softmax attention: context = softmax(Q·Kᵀ / √d over the visible keys) · V for each head; zero where a query sees no key.
+/// Softmax attention: context = softmax(Q·Kᵀ / √d over the visible keys) · V for each head; zero where a query sees no
+/// key.
 ///
 /// - Parameter scratch: `attentionScratch(length:)` of K.
 /// - Complexity: 4·B·Q·K·C flops, about half of it for causal ranges. With bits every key of a sample is computed.
 /// Reference: Vaswani et al., "Attention is all you need", 2017, arXiv 1706.03762; recomputation of the
 /// weights in backward: Dao et al., "FlashAttention", 2022, arXiv 2205.14135.
 public func attention(
-  _ x: QueryKeyValue, heads: Int, mask: AttentionMask, dropout: AttentionDropout?, into result: AttentionResult, scratch: TensorView
+  _ x: QueryKeyValue, heads: Int, mask: AttentionMask, dropout: AttentionDropout?, into result: AttentionResult,
+  scratch: TensorView
 ) {
   func run<Keys: VisibleKeys>(_ keys: Keys) {
     checkShapes(x, keys, result.context)
@@ -96,13 +100,17 @@ public func attention(
 /// With P the weights, D = Σ dout·context of a row: dV = Pᵀ·dout, dS = P ⊙ (dout·Vᵀ - D) / √d, dQ = dS·K, dK = dSᵀ·Q.
 /// - Complexity: 10·B·Q·K·C flops, about half of it for causal ranges.
 public func attentionBackward(
-  _ x: QueryKeyValue, _ result: AttentionResult, dout: TensorView, heads: Int, mask: AttentionMask, dropout: AttentionDropout?,
+  _ x: QueryKeyValue, _ result: AttentionResult, dout: TensorView, heads: Int, mask: AttentionMask,
+  dropout: AttentionDropout?,
   into dx: QueryKeyValue, scratch: TensorView
 ) {
-  precondition(dx.hasShape(of: x) && dout.count == result.context.count, "attention backward needs gradients of the forward shapes")
+  precondition(
+    dx.hasShape(of: x) && dout.count == result.context.count, "attention backward needs gradients of the forward shapes"
+  )
   func run<Keys: VisibleKeys>(_ keys: Keys) {
     checkShapes(x, keys, result.context)
-    AttentionCore(x: x, heads: heads, visible: keys, dropout: dropout, result: result, scratch: scratch).backward(dout, into: dx)
+    AttentionCore(x: x, heads: heads, visible: keys, dropout: dropout, result: result, scratch: scratch).backward(
+      dout, into: dx)
   }
   switch mask {
   case .ranges(let ranges): run(ranges)
@@ -114,5 +122,6 @@ private func checkShapes(_ x: QueryKeyValue, _ keys: some VisibleKeys, _ context
   precondition(
     x.q.rows == keys.samples * keys.queries && x.kv.rows == keys.samples * keys.keys && x.size == context.columns
       && x.kv.columns == x.firstKeyColumn + 2 * x.size,
-    "attention needs rows for a mask of [\(keys.samples), \(keys.queries), \(keys.keys)] and a context of \(x.size) columns")
+    "attention needs rows for a mask of [\(keys.samples), \(keys.queries), \(keys.keys)] and a context of \(x.size) columns"
+  )
 }

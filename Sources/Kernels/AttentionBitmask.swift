@@ -12,7 +12,8 @@ public struct AttentionBitmask: Sendable, Equatable {
 
   /// A mask that hides every key.
   public init(samples: Int, queries: Int, keys: Int) {
-    precondition(samples >= 0 && queries >= 1 && keys >= 1, "a matrix of \(samples) samples, \(queries) queries and \(keys) keys")
+    precondition(
+      samples >= 0 && queries >= 1 && keys >= 1, "a matrix of \(samples) samples, \(queries) queries and \(keys) keys")
     (self.samples, self.queries, self.keys) = (samples, queries, keys)
     words = [UInt32](repeating: 0, count: samples * queries * ((keys + 31) / 32))
   }

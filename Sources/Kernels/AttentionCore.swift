@@ -1,7 +1,8 @@
 import Core
 import Tensors
 
-/// Attention and its gradient for one kind of mask, block by block: 64 queries of one head and the keys that any of them sees.
+/// Attention and its gradient for one kind of mask, block by block: 64 queries of one head and the keys that any of
+/// them sees.
 ///
 /// A block has [64, keys] weights in memory and, in backward, as many gradients.
 struct AttentionCore<Keys: VisibleKeys> {
@@ -99,11 +100,15 @@ struct AttentionCore<Keys: VisibleKeys> {
   }
 
   private func keys(_ x: QueryKeyValue, _ block: Block) -> Submatrix {
-    Submatrix(of: x.kv, rows: rows(block.keys, block.sample, visible.keys), column: x.firstKeyColumn + block.head * d, columns: d)
+    Submatrix(
+      of: x.kv, rows: rows(block.keys, block.sample, visible.keys), column: x.firstKeyColumn + block.head * d,
+      columns: d)
   }
 
   private func values(_ x: QueryKeyValue, _ block: Block) -> Submatrix {
-    Submatrix(of: x.kv, rows: rows(block.keys, block.sample, visible.keys), column: x.firstKeyColumn + c + block.head * d, columns: d)
+    Submatrix(
+      of: x.kv, rows: rows(block.keys, block.sample, visible.keys), column: x.firstKeyColumn + c + block.head * d,
+      columns: d)
   }
 
   private func contextBlock(_ context: TensorView, _ block: Block) -> Submatrix {
@@ -124,10 +129,14 @@ struct AttentionCore<Keys: VisibleKeys> {
     2 * ((block.sample * heads + block.head) * visible.queries + block.queries.lowerBound + row)
   }
 
-  /// Applies the dropout mask of a row: element (head, query, key) of a sample, each row of keys padded to whole groups.
-  @inline(__always) private func drop(_ p: UnsafeMutablePointer<Float>, _ block: Block, _ row: Int, _ dropout: AttentionDropout) {
+  /// Applies the dropout mask of a row: element (head, query, key) of a sample, each row of keys padded to whole
+  /// groups.
+  @inline(__always) private func drop(
+    _ p: UnsafeMutablePointer<Float>, _ block: Block, _ row: Int, _ dropout: AttentionDropout
+  ) {
     let groups = (visible.keys + maskGroup - 1) / maskGroup
-    let group = (block.head * visible.queries + block.queries.lowerBound + row) * groups + block.keys.lowerBound / maskGroup
+    let group =
+      (block.head * visible.queries + block.queries.lowerBound + row) * groups + block.keys.lowerBound / maskGroup
     applyMask(
       p, block.keys.count, rate: dropout.rate, firstGroup: group,
       dropout.random.at(position: dropout.sampleIDs[block.sample], site: dropout.site))

@@ -8,9 +8,11 @@ public struct AttentionRanges: Sendable {
   public let length: Int
 
   /// - Parameters:
-  ///   - documentIDs: for every row of [samples, length] the document it belongs to, -1 for padding; a document is a run of equal numbers.
+  ///   - documentIDs: for every row of [samples, length] the document it belongs to, -1 for padding; a document is a
+  ///     run of equal numbers.
   ///   - causal: a position sees no later one.
-  ///   - documentMasking: a position sees its own document only; otherwise everything but padding (padding sees padding).
+  ///   - documentMasking: a position sees its own document only; otherwise everything but padding (padding sees
+  ///     padding).
   public init(samples: Int, length: Int, documentIDs: some Collection<Int32>, causal: Bool, documentMasking: Bool) {
     precondition(documentIDs.count == samples * length, "one document per position")
     let documentIDs = Array(documentIDs)

@@ -9,13 +9,15 @@ public struct BLASIdentity: Sendable, Equatable {
   /// The kernel chosen for this CPU, such as `Haswell` or `SkylakeX`.
   public let coreName: String
 
-  public init(configuration: String, coreName: String) { (self.configuration, self.coreName) = (configuration, coreName) }
+  public init(configuration: String, coreName: String) {
+    (self.configuration, self.coreName) = (configuration, coreName)
+  }
 
   /// Whether OpenBLAS chooses its kernel when it is loaded; else it was built for one.
   public var isDynamic: Bool { configuration.contains("DYNAMIC_ARCH") }
 
-  /// How many threads may call OpenBLAS at the same time. It has two buffers for each of the `MAX_THREADS` it was built for, and ends
-  /// the program when more are needed. `Int.max` where the description has no `MAX_THREADS`.
+  /// How many threads may call OpenBLAS at the same time. It has two buffers for each of the `MAX_THREADS` it was built
+  /// for, and ends the program when more are needed. `Int.max` where the description has no `MAX_THREADS`.
   public var mostCallers: Int {
     let prefix = "MAX_THREADS="
     let word = configuration.split(separator: " ").first { $0.hasPrefix(prefix) }
@@ -45,7 +47,9 @@ public enum BLAS {
 
   /// Whether the system can allocate the buffers of `threads` threads. If it cannot, OpenBLAS retries without end.
   public static func fits(threads: Int) -> Bool {
-    let pieces = (0..<threads).map { _ in mmap(nil, bytesPerThread, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) }
+    let pieces = (0..<threads).map { _ in
+      mmap(nil, bytesPerThread, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    }
     let given = pieces.filter { $0 != nil && $0 != MAP_FAILED }
     for piece in given { munmap(piece, bytesPerThread) }
     return given.count == threads
@@ -57,7 +61,8 @@ public enum BLAS {
 /// Shapes after transposition: A [m, k], B [k, n], C [m, n], all contiguous.
 /// - Complexity: 2·m·n·k flops.
 public func gemm(
-  _ a: TensorView, _ b: TensorView, transposeA: Bool = false, transposeB: Bool = false, into c: TensorView, alpha: Float = 1,
+  _ a: TensorView, _ b: TensorView, transposeA: Bool = false, transposeB: Bool = false, into c: TensorView,
+  alpha: Float = 1,
   beta: Float = 0
 ) {
   let (m, k) = transposeA ? (a.columns, a.rows) : (a.rows, a.columns)
@@ -66,7 +71,8 @@ public func gemm(
     k == k2 && c.rows == m && c.columns == n,
     "cannot multiply [\(m), \(k)] by [\(k2), \(n)] into [\(c.rows), \(c.columns)]")
   gemm(
-    Submatrix(a), Submatrix(b), transposeA: transposeA, transposeB: transposeB, into: Submatrix(c), alpha: alpha, beta: beta)
+    Submatrix(a), Submatrix(b), transposeA: transposeA, transposeB: transposeB, into: Submatrix(c), alpha: alpha,
+    beta: beta)
 }
 
 /// A block of a wider row-major matrix: element (i, j) is base[i · stride + j].
@@ -88,19 +94,22 @@ struct Submatrix {
   /// Columns column ..< column + columns of some rows of `matrix`.
   @inline(__always) init(of matrix: TensorView, rows: Range<Int>, column: Int, columns: Int) {
     self.init(
-      base: matrix.base + rows.lowerBound * matrix.columns + column, rows: rows.count, columns: columns, stride: matrix.columns)
+      base: matrix.base + rows.lowerBound * matrix.columns + column, rows: rows.count, columns: columns,
+      stride: matrix.columns)
   }
 }
 
 /// C ← α · op(A) · op(B) + β · C for blocks of wider matrices, which must have fitting shapes.
 @inline(__always) func gemm(
-  _ a: Submatrix, _ b: Submatrix, transposeA: Bool = false, transposeB: Bool = false, into c: Submatrix, alpha: Float = 1,
+  _ a: Submatrix, _ b: Submatrix, transposeA: Bool = false, transposeB: Bool = false, into c: Submatrix,
+  alpha: Float = 1,
   beta: Float = 0
 ) {
   guard c.rows > 0, c.columns > 0 else { return }
   cblas_sgemm(
     CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, blasCount(c.rows),
-    blasCount(c.columns), blasCount(transposeA ? a.rows : a.columns), alpha, a.base, blasCount(a.stride), b.base, blasCount(b.stride),
+    blasCount(c.columns), blasCount(transposeA ? a.rows : a.columns), alpha, a.base, blasCount(a.stride), b.base,
+    blasCount(b.stride),
     beta, c.base, blasCount(c.stride))
 }
 

@@ -15,16 +15,18 @@ public struct BLASCore: Sendable, Equatable {
   /// All cores of an architecture that OpenBLAS has had in 64-bit builds; within a step the one to prefer is first.
   public static func all(_ architecture: CPU.Architecture) -> [BLASCore] { architecture == .arm64 ? arm64 : x86_64 }
 
-  /// SkylakeX is first among the AVX-512 cores, because every CPU that runs another of them runs it as well, with the same
-  /// single-precision kernels: hosts of several generations then compute alike.
+  /// SkylakeX is first among the AVX-512 cores, because every CPU that runs another of them runs it as well, with the
+  /// same single-precision kernels: hosts of several generations then compute alike.
   private static let x86_64: [BLASCore] = [
     BLASCore("SkylakeX", 7, avx512), BLASCore("Cooperlake", 7, avx512 + " avx512_bf16 avx512_vnni"),
     BLASCore("SapphireRapids", 7, avx512 + " avx512_bf16 avx512_vnni avx512_fp16 amx_tile amx_bf16"),
     BLASCore("Haswell", 6, "avx2 fma"), BLASCore("Zen", 6, "avx2 fma"),
-    BLASCore("Excavator", 6, "avx fma fma4"), BLASCore("Steamroller", 6, "avx fma fma4"), BLASCore("Piledriver", 6, "avx fma fma4"),
+    BLASCore("Excavator", 6, "avx fma fma4"), BLASCore("Steamroller", 6, "avx fma fma4"),
+    BLASCore("Piledriver", 6, "avx fma fma4"),
     BLASCore("Bulldozer", 6, "avx fma4"), BLASCore("Sandybridge", 5, "avx"), BLASCore("Barcelona", 4, "sse4a"),
     BLASCore("Nehalem", 3, "sse4_2"), BLASCore("Penryn", 2, "sse4_1"), BLASCore("Dunnington", 2, "sse4_1"),
-    BLASCore("Bobcat", 2, "ssse3 sse4a"), BLASCore("Core2", 2, "ssse3"), BLASCore("Atom", 1, "ssse3"), BLASCore("Nano", 1, "ssse3"),
+    BLASCore("Bobcat", 2, "ssse3 sse4a"), BLASCore("Core2", 2, "ssse3"), BLASCore("Atom", 1, "ssse3"),
+    BLASCore("Nano", 1, "ssse3"),
     BLASCore("Opteron_SSE3", 1, "pni 3dnow"), BLASCore("Opteron", 1, "3dnow"), BLASCore("Prescott", 1, "pni"),
   ]
   private static let avx512 = "avx2 fma avx512f avx512dq avx512bw avx512vl avx512cd"
@@ -32,11 +34,15 @@ public struct BLASCore: Sendable, Equatable {
   /// Features tell little of an Arm CPU: step 1 is what only its part can raise (`CPU.preferredCores`).
   private static let arm64: [BLASCore] = [
     BLASCore("armv8sve", 3, "sve"), BLASCore("neoversev1", 3, "sve bf16"), BLASCore("neoversen2", 3, "sve sve2 bf16"),
-    BLASCore("neoversev2", 3, "sve sve2 bf16"), BLASCore("a64fx", 3, "sve"), BLASCore("neoversen1", 2, "asimd asimddp atomics"),
+    BLASCore("neoversev2", 3, "sve sve2 bf16"), BLASCore("a64fx", 3, "sve"),
+    BLASCore("neoversen1", 2, "asimd asimddp atomics"),
     BLASCore("vortex", 2, "asimd asimddp atomics"), BLASCore("tsv110", 2, "asimd asimddp atomics"),
-    BLASCore("armv8", 1, "asimd"), BLASCore("thunderx3t110", 1, "asimd atomics"), BLASCore("thunderx2t99", 1, "asimd atomics"),
-    BLASCore("cortexa73", 1, "asimd"), BLASCore("cortexa72", 1, "asimd"), BLASCore("cortexa57", 1, "asimd"), BLASCore("falkor", 1, "asimd"),
-    BLASCore("emag8180", 1, "asimd"), BLASCore("thunderx", 1, "asimd"), BLASCore("cortexa55", 1, "asimd"), BLASCore("cortexa53", 1, "asimd"),
+    BLASCore("armv8", 1, "asimd"), BLASCore("thunderx3t110", 1, "asimd atomics"),
+    BLASCore("thunderx2t99", 1, "asimd atomics"),
+    BLASCore("cortexa73", 1, "asimd"), BLASCore("cortexa72", 1, "asimd"), BLASCore("cortexa57", 1, "asimd"),
+    BLASCore("falkor", 1, "asimd"),
+    BLASCore("emag8180", 1, "asimd"), BLASCore("thunderx", 1, "asimd"), BLASCore("cortexa55", 1, "asimd"),
+    BLASCore("cortexa53", 1, "asimd"),
   ]
 
   /// Whether OpenBLAS would take `other` for this core's name.
@@ -48,7 +54,9 @@ extension CPU {
   ///
   /// - Parameter available: names of those the library holds; nil where it does not tell.
   func runnable(of available: Set<String>?) -> [BLASCore] {
-    let all = BLASCore.all(architecture).filter { core in missing(core.needs).isEmpty && available?.contains(core.name) != false }
+    let all = BLASCore.all(architecture).filter { core in
+      missing(core.needs).isEmpty && available?.contains(core.name) != false
+    }
     let preferred = preferredCores
     // What neither step nor part decides stays in the order of the table.
     func place(_ index: Int) -> (Int, Int, Int) {
@@ -71,7 +79,8 @@ extension CPU {
     switch (vendor, model) {
     case ("0x41", 0xd0c), ("0xc0", _): return ["neoversen1"]
     case ("0x41", 0xd40): return ["neoversev1", "neoversen1"]
-    case ("0x41", 0xd49), ("0x41", 0xd4f), ("0x41", 0xd83), ("0x41", 0xd84), ("0x41", 0xd8e): return ["neoversen2", "neoversev2", "neoversev1", "neoversen1"]
+    case ("0x41", 0xd49), ("0x41", 0xd4f), ("0x41", 0xd83), ("0x41", 0xd84), ("0x41", 0xd8e):
+      return ["neoversen2", "neoversev2", "neoversev1", "neoversen1"]
     case ("0x61", _): return ["neoversen1", "vortex"]
     case ("0x46", 0x001): return ["a64fx"]
     case ("0x48", 0xd01), ("0x48", 0xd02): return ["tsv110", "neoversen1"]

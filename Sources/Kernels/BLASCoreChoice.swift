@@ -31,7 +31,8 @@ public struct BLASCoreChoice: Sendable, Equatable {
     public var rejected: [String]
 
     public init(
-      cpu: CPU, reported: String, available: Set<String>? = nil, isDynamic: Bool = true, requested: String? = nil, run: String? = nil,
+      cpu: CPU, reported: String, available: Set<String>? = nil, isDynamic: Bool = true, requested: String? = nil,
+      run: String? = nil,
       rejected: [String] = []
     ) {
       (self.cpu, self.reported, self.available, self.isDynamic) = (cpu, reported, available, isDynamic)
@@ -80,7 +81,9 @@ extension BLASCoreChoice.Facts {
   fileprivate var best: String {
     let usable = usable
     guard let first = usable.first else { return reported }
-    if let own = usable.first(where: { $0.isCalled(reported) }) { return cpu.step(own) == cpu.step(first) ? own.name : first.name }
+    if let own = usable.first(where: { $0.isCalled(reported) }) {
+      return cpu.step(own) == cpu.step(first) ? own.name : first.name
+    }
     // A name that is not in the table is of a newer OpenBLAS, which has chosen it for this CPU.
     let isNewer = core(reported) == nil && !reported.isEmpty && reported.lowercased() != "unknown"
     return isNewer && requested == nil && !isRejected(reported) ? reported : first.name
@@ -91,18 +94,24 @@ extension BLASCoreChoice.Facts {
     let isReported = name.lowercased() == reported.lowercased()
     if isRejected(name) { return "its products are wrong on this CPU (\(cpu.name))" }
     guard isDynamic else { return isReported ? nil : "this OpenBLAS was built for \(reported) alone" }
-    guard let core = core(name), available?.contains(core.name) != false else { return isReported ? nil : "this OpenBLAS does not have it" }
+    guard let core = core(name), available?.contains(core.name) != false else {
+      return isReported ? nil : "this OpenBLAS does not have it"
+    }
     let missing = cpu.missing(core.needs)
     return missing.isEmpty ? nil : "this CPU (\(cpu.name)) lacks \(missing.joined(separator: ", "))"
   }
 
   fileprivate func require(_ requested: String) throws(ConfigurationError) {
     var problem = problem(requested)
-    if problem == nil, requested.lowercased() != reported.lowercased() { problem = "this OpenBLAS did not take it and uses \(reported)" }
+    if problem == nil, requested.lowercased() != reported.lowercased() {
+      problem = "this OpenBLAS did not take it and uses \(reported)"
+    }
     guard let problem else { return }
     let names = usable.isEmpty ? [reported] : usable.map(\.name)
     throw ConfigurationError(
       "OPENBLAS_CORETYPE", is: "\"\(requested)\"",
-      rule: "it must name a core that OpenBLAS has and this CPU can run, but \(problem). Those are, best first: \(names.joined(separator: ", ")). Without the variable lockstep takes the best one.")
+      rule:
+        "it must name a core that OpenBLAS has and this CPU can run, but \(problem). Those are, best first: \(names.joined(separator: ", ")). Without the variable lockstep takes the best one."
+    )
   }
 }

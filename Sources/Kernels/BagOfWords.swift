@@ -1,10 +1,11 @@
 import Tensors
 
-// Legend: n rows, V vocabulary size, C hidden size. A bag scores several target words with one distribution: the softmax of the largest
-// logit of each column over some rows.
+// Legend: n rows, V vocabulary size, C hidden size. A bag scores several target words with one distribution: the
+// softmax of the largest logit of each column over some rows.
 
-/// Running maxima of columns: `largest` [V] ← max(largest, rows of `z` [n, V]), and `places` [V] ← the number `firstRow` + r of the row
-/// that has the maximum. Rows are read in rising order; of equal logits the lowest row is kept.
+/// Running maxima of columns: `largest` [V] ← max(largest, rows of `z` [n, V]), and `places` [V] ← the number
+/// `firstRow` + r of the row that has the maximum. Rows are read in rising order; of equal logits the lowest row is
+/// kept.
 ///
 /// Row numbers are stored as floats, which are exact below 2²⁴.
 public func raiseMaxima(_ z: TensorView, firstRow: Int, largest: TensorView, places: TensorView) {
@@ -53,14 +54,18 @@ public func bagCrossEntropy(
   return loss
 }
 
-/// The gradient of the column maxima of x·Wᵀ: dx[p] += d · W[j] and dW[j] += d · x[p] for columns j in rising order, p the row that has
-/// the maximum of column j.
+/// The gradient of the column maxima of x·Wᵀ: dx[p] += d · W[j] and dW[j] += d · x[p] for columns j in rising order, p
+/// the row that has the maximum of column j.
 ///
 /// Shapes: `d`, `places` [V]; `x`, `dx` [n, C]; `w`, `dw` [V, C].
 /// - Complexity: 4·V·C flops.
-public func scatterMaxima(_ d: TensorView, places: TensorView, x: TensorView, w: TensorView, into dx: TensorView, _ dw: TensorView) {
+public func scatterMaxima(
+  _ d: TensorView, places: TensorView, x: TensorView, w: TensorView, into dx: TensorView, _ dw: TensorView
+) {
   let c = x.columns
-  precondition(d.count == w.rows && places.count == w.rows && w.columns == c && dx.count == x.count && dw.count == w.count, "shapes of maxima")
+  precondition(
+    d.count == w.rows && places.count == w.rows && w.columns == c && dx.count == x.count && dw.count == w.count,
+    "shapes of maxima")
   for column in 0..<w.rows {
     let factor = Lanes(repeating: d[column])
     let row = Int(places[column])

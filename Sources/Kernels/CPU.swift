@@ -27,7 +27,9 @@ public struct CPU: Sendable, Equatable {
     vendor = String(values[isArm ? "CPU implementer" : "vendor_id"] ?? "")
     family = values["cpu family"].flatMap { Int($0) } ?? 0
     model = isArm ? number(values["CPU part"]) : number(values["model"])
-    name = values["model name"].map(String.init) ?? (isArm ? "Arm \(vendor) part \(values["CPU part"] ?? "unknown")" : "unknown")
+    name =
+      values["model name"].map(String.init)
+      ?? (isArm ? "Arm \(vendor) part \(values["CPU part"] ?? "unknown")" : "unknown")
     features = Set((values["flags"] ?? values["Features"] ?? "").split(separator: " ").map(String.init))
   }
 
@@ -41,7 +43,9 @@ public struct CPU: Sendable, Equatable {
   }
 
   /// Those of `wanted` that the CPU has not; none where its features are not known.
-  public func missing(_ wanted: [String]) -> [String] { features.isEmpty ? [] : wanted.filter { !features.contains($0) } }
+  public func missing(_ wanted: [String]) -> [String] {
+    features.isEmpty ? [] : wanted.filter { !features.contains($0) }
+  }
 }
 
 private func trimmed(_ text: Substring) -> Substring {

@@ -29,7 +29,8 @@ public final class KeyValueCache {
   }
 }
 
-/// Causal attention of new positions over all positions in the cache, to which their keys and values are appended first.
+/// Causal attention of new positions over all positions in the cache, to which their keys and values are appended
+/// first.
 ///
 /// The bits differ from those of `attention`, whose products have other shapes.
 /// - Parameters:
@@ -37,7 +38,9 @@ public final class KeyValueCache {
 ///   - out: [n, C].
 ///   - scratch: at least as many columns as positions in the cache afterwards.
 /// - Complexity: 4·n·T·C flops.
-public func cachedAttention(qkv: TensorView, heads: Int, cache: KeyValueCache, into out: TensorView, scratch: TensorView) {
+public func cachedAttention(
+  qkv: TensorView, heads: Int, cache: KeyValueCache, into out: TensorView, scratch: TensorView
+) {
   let c = out.columns
   let d = c / heads
   let start = cache.count

@@ -14,9 +14,11 @@ public struct ContrastiveTargets {
   }
 }
 
-/// InfoNCE in place: loss = Σᵢ wᵢ · (log Σⱼ exp(sᵢⱼ) - sᵢ,pᵢ) with s = q·kᵀ / temperature, the sum running over the candidates of query i.
+/// InfoNCE in place: loss = Σᵢ wᵢ · (log Σⱼ exp(sᵢⱼ) - sᵢ,pᵢ) with s = q·kᵀ / temperature, the sum running over the
+/// candidates of query i.
 ///
-/// It compares the rows it is given: a term that uses it is not additive over samples, and the micro-batch is a part of its mathematics.
+/// It compares the rows it is given: a term that uses it is not additive over samples, and the micro-batch is a part of
+/// its mathematics.
 ///
 /// - Parameters:
 ///   - queries: [m, d]; where `gradient`, it becomes scale · d(loss)/d(queries).
@@ -25,9 +27,11 @@ public struct ContrastiveTargets {
 /// - Returns: the sum, unscaled, added in the order of the queries in double precision.
 /// - Complexity: 6·m·n·d flops with gradients, else 2·m·n·d.
 ///
-/// Reference: van den Oord, Li, Vinyals, "Representation learning with contrastive predictive coding", 2018, arXiv 1807.03748.
+/// Reference: van den Oord, Li, Vinyals, "Representation learning with contrastive predictive coding", 2018, arXiv
+/// 1807.03748.
 public func contrastiveLoss(
-  queries: TensorView, keys: TensorView, _ targets: ContrastiveTargets, temperature: Float, scale: Float, scratch: ContrastiveScratch,
+  queries: TensorView, keys: TensorView, _ targets: ContrastiveTargets, temperature: Float, scale: Float,
+  scratch: ContrastiveScratch,
   gradient: Bool = true
 ) -> Double {
   let (m, n) = (queries.rows, keys.rows)
@@ -43,7 +47,8 @@ public func contrastiveLoss(
     }
   }
   let loss = softmaxCrossEntropy(
-    logits: s, targets: targets.positives[...], weights: targets.weights[...], scale: scale / temperature, gradient: gradient)
+    logits: s, targets: targets.positives[...], weights: targets.weights[...], scale: scale / temperature,
+    gradient: gradient)
   guard gradient else { return loss }
   let (dq, dk) = (scratch.queries.first(m), scratch.keys.first(n))
   gemm(s, keys, into: dq)

@@ -19,7 +19,8 @@ public func softmaxCrossEntropy(
   rowLosses: UnsafeMutablePointer<Double>? = nil
 ) -> Double {
   let v = logits.columns
-  precondition(targets.count == logits.rows && weights.count == logits.rows, "one target and one weight per row of logits")
+  precondition(
+    targets.count == logits.rows && weights.count == logits.rows, "one target and one weight per row of logits")
   var loss = 0.0
   for row in 0..<logits.rows {
     let z = logits.base + row * v

@@ -4,11 +4,15 @@ import Tensors
 /// Zeroes each element of `x` with probability `rate` and scales the rest by 1 / (1 - rate), in place.
 ///
 /// Rows belong to samples: rows s·T ..< (s+1)·T are sample s, whose mask is keyed by its stream position,
-/// `site` and the element's index inside the sample. Applied to a gradient with the same key it is its own backward pass.
+/// `site` and the element's index inside the sample. Applied to a gradient with the same key it is its own backward
+/// pass.
 /// - Complexity: a quarter of a Philox block an element.
-public func dropout(_ x: TensorView, rate: Float, rowsPerSample: Int, sampleIDs: [UInt64], site: UInt32, _ random: CounterGenerator) {
+public func dropout(
+  _ x: TensorView, rate: Float, rowsPerSample: Int, sampleIDs: [UInt64], site: UInt32, _ random: CounterGenerator
+) {
   guard rate > 0 else { return }
-  precondition(x.rows == rowsPerSample * sampleIDs.count, "\(x.rows) rows for \(sampleIDs.count) samples of \(rowsPerSample)")
+  precondition(
+    x.rows == rowsPerSample * sampleIDs.count, "\(x.rows) rows for \(sampleIDs.count) samples of \(rowsPerSample)")
   let size = rowsPerSample * x.columns
   for (sample, position) in sampleIDs.enumerated() {
     applyMask(x.base + sample * size, size, rate: rate, random.at(position: position, site: site))
@@ -18,7 +22,8 @@ public func dropout(_ x: TensorView, rate: Float, rowsPerSample: Int, sampleIDs:
 /// Elements that share eight blocks of the generator.
 let maskGroup = 32
 
-/// x[i] ← word(i) < rate·2³² ? 0 : x[i] / (1 - rate), where element 8·w + j of group n (32 elements) has word w of block 8·n + j.
+/// x[i] ← word(i) < rate·2³² ? 0 : x[i] / (1 - rate), where element 8·w + j of group n (32 elements) has word w of
+/// block 8·n + j.
 @inline(__always) func applyMask(
   _ x: UnsafeMutablePointer<Float>, _ count: Int, rate: Float, firstGroup: Int = 0, _ random: CounterGenerator
 ) {
@@ -38,7 +43,8 @@ let maskGroup = 32
 }
 
 @inline(__always) private func maskEight(
-  _ x: UnsafeMutablePointer<Float>, _ start: Int, _ count: Int, _ words: SIMD8<UInt64>, _ threshold: UInt64, _ keep: Float
+  _ x: UnsafeMutablePointer<Float>, _ start: Int, _ count: Int, _ words: SIMD8<UInt64>, _ threshold: UInt64,
+  _ keep: Float
 ) {
   if start &+ 8 <= count {
     // A factor of 0 or 1 / (1 - rate): multiplication keeps NaN visible where a select would hide it.

@@ -52,7 +52,8 @@ public func scatterRows(_ ids: [Int32], dy: TensorView, into sums: TensorView) -
 /// y[i] ← x[rows[i]]: gathers rows of hidden states, such as those with a loss weight.
 public func gatherRows(_ x: TensorView, at rows: [Int], into y: TensorView) {
   let c = x.columns
-  precondition(y.columns == c && y.rows == rows.count, "\(rows.count) rows of \(c) do not fit [\(y.rows), \(y.columns)]")
+  precondition(
+    y.columns == c && y.rows == rows.count, "\(rows.count) rows of \(c) do not fit [\(y.rows), \(y.columns)]")
   for (i, row) in rows.enumerated() { (y.base + i * c).update(from: x.base + row * c, count: c) }
 }
 

@@ -31,8 +31,9 @@ public func accumulateExactly(_ gradient: TensorView, scale: Double, into sum: U
   return largest
 }
 
-/// The double nearest to an integer, by its two halves, each of which stands in the low bits of a double of known exponent
-/// (2⁸⁴ + 2⁶³ and 2⁵²; the constant takes both off again); vector instructions have no 64-bit conversion before AVX-512.
+/// The double nearest to an integer, by its two halves, each of which stands in the low bits of a double of known
+/// exponent (2⁸⁴ + 2⁶³ and 2⁵²; the constant takes both off again); vector instructions have no 64-bit conversion
+/// before AVX-512.
 @inline(__always) func double(_ value: Int64) -> Double {
   let bits = UInt64(bitPattern: value)
   let high = Double(bitPattern: (bits &>> 32) ^ 0x4530_0000_8000_0000) - 0x1.0000_0801p84
@@ -46,7 +47,8 @@ public func accumulateExactly(_ gradient: TensorView, scale: Double, into sum: U
 
 @inline(__always) func eightFloats(_ bits: SIMD8<UInt64>, _ inverse: Double) -> SIMD8<Float> {
   let high = unsafeBitCast((bits &>> 32) ^ SIMD8(repeating: 0x4530_0000_8000_0000), to: SIMD8<Double>.self)
-  let low = unsafeBitCast((bits & SIMD8(repeating: 0xFFFF_FFFF)) | SIMD8(repeating: 0x4330_0000_0000_0000), to: SIMD8<Double>.self)
+  let low = unsafeBitCast(
+    (bits & SIMD8(repeating: 0xFFFF_FFFF)) | SIMD8(repeating: 0x4330_0000_0000_0000), to: SIMD8<Double>.self)
   let value = (high - 0x1.0000_0801p84 + low) * inverse
   var g = SIMD8<Float>()
   for k in 0..<8 { g[k] = Float(value[k]) }
@@ -58,8 +60,11 @@ public let reductionBlock = 4096
 
 /// The sum of squares and the largest magnitude of the gradients in one block: g = float(sum · inverse).
 ///
-/// Eight running sums in double precision, element i to sum i mod 8, then one tree: the order does not depend on anything.
-public func squaresOfExactSum(_ sum: UnsafePointer<Int64>, count: Int, inverse: Double) -> (squares: Double, largest: Float) {
+/// Eight running sums in double precision, element i to sum i mod 8, then one tree: the order does not depend on
+/// anything.
+public func squaresOfExactSum(_ sum: UnsafePointer<Int64>, count: Int, inverse: Double) -> (
+  squares: Double, largest: Float
+) {
   squares(count, eight: { eightFloats(sum + $0, inverse) }, one: { Float(double(sum[$0]) * inverse) })
 }
 
@@ -102,13 +107,17 @@ public func squaresOfFloats(_ sum: UnsafePointer<Float>, count: Int) -> (squares
 ///   - gradient: element `range.lowerBound` of the result.
 /// - Complexity: 8 · ranks + 4 bytes of traffic per element.
 public func roundExactSum(
-  of parts: UnsafePointer<Int64>, ranks: Int, count: Int, range: Range<Int>, inverse: Double, into gradient: UnsafeMutablePointer<Float>
+  of parts: UnsafePointer<Int64>, ranks: Int, count: Int, range: Range<Int>, inverse: Double,
+  into gradient: UnsafeMutablePointer<Float>
 ) {
   var i = range.lowerBound
   while i &+ 8 <= range.upperBound {
     var total = UnsafeRawPointer(parts + i).loadUnaligned(as: SIMD8<UInt64>.self)
-    for rank in 1..<max(ranks, 1) { total &+= UnsafeRawPointer(parts + (rank &* count &+ i)).loadUnaligned(as: SIMD8<UInt64>.self) }
-    UnsafeMutableRawPointer(gradient + (i &- range.lowerBound)).storeBytes(of: eightFloats(total, inverse), as: SIMD8<Float>.self)
+    for rank in 1..<max(ranks, 1) {
+      total &+= UnsafeRawPointer(parts + (rank &* count &+ i)).loadUnaligned(as: SIMD8<UInt64>.self)
+    }
+    UnsafeMutableRawPointer(gradient + (i &- range.lowerBound)).storeBytes(
+      of: eightFloats(total, inverse), as: SIMD8<Float>.self)
     i &+= 8
   }
   while i < range.upperBound {

@@ -3,18 +3,21 @@ import Tensors
 
 /// An id drawn from softmax(z / temperature): the argmax of zⱼ / temperature + gⱼ with Gumbel noise gⱼ = -ln(-ln uⱼ).
 ///
-/// uⱼ = (word j of `random` + ½) / 2³², so that the draw is a function of the generator's key, position and site. Of equal
-/// sums the lowest id is drawn. NaNs are ignored; if all logits are NaN, the first id that is not excluded is drawn.
+/// uⱼ = (word j of `random` + ½) / 2³², so that the draw is a function of the generator's key, position and site. Of
+/// equal sums the lowest id is drawn. NaNs are ignored; if all logits are NaN, the first id that is not excluded is
+/// drawn.
 ///
 /// - Parameters:
 ///   - logits: one for each id; not changed.
 ///   - isExcluded: whether an id is never drawn, for each id. Logits beyond its end have no token and are never drawn.
 ///   - excluded: one more id that is never drawn. At least one id must be left.
-/// - Complexity: one random word per id; logarithms only for ids that could win. -ln(-ln u) is at most -ln(1 - u), which the leading
-///   zeros of 1 - u bound.
-/// Reference: Gumbel, "Statistical theory of extreme values and some practical applications", 1954; Maddison et al., "A* sampling", 2014.
+/// - Complexity: one random word per id; logarithms only for ids that could win. -ln(-ln u) is at most -ln(1 - u),
+///   which the leading zeros of 1 - u bound.
+/// Reference: Gumbel, "Statistical theory of extreme values and some practical applications", 1954; Maddison et al.,
+/// "A* sampling", 2014.
 public func gumbelArgmax(
-  _ logits: TensorView, temperature: Float, isExcluded: [Bool], excluding excluded: Int32? = nil, _ random: CounterGenerator
+  _ logits: TensorView, temperature: Float, isExcluded: [Bool], excluding excluded: Int32? = nil,
+  _ random: CounterGenerator
 ) -> Int32 {
   precondition(isExcluded.count <= logits.count, "one exclusion per id, and ids without one are excluded")
   let inverse = 1 / Double(temperature)

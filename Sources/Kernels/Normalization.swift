@@ -39,7 +39,8 @@ public func layerNorm(
 /// - Parameters:
 ///   - dx: overwritten, or added to when `accumulate`; may be `dy` when it is overwritten.
 public func layerNormBackward(
-  x: TensorView, dy: TensorView, weight: TensorView, statistics: TensorView, into dx: TensorView, accumulate: Bool = false,
+  x: TensorView, dy: TensorView, weight: TensorView, statistics: TensorView, into dx: TensorView,
+  accumulate: Bool = false,
   dweight: TensorView, dbias: TensorView?
 ) {
   let c = x.columns
@@ -91,7 +92,8 @@ public func rmsNorm(_ x: TensorView, weight: TensorView, epsilon: Float, into y:
 
 /// The gradient of `rmsNorm`: with x̂ = x·r and g = dy·weight, dx = r · (g - x̂ · mean(g·x̂)), dweight = Σ dy·x̂.
 public func rmsNormBackward(
-  x: TensorView, dy: TensorView, weight: TensorView, statistics: TensorView, into dx: TensorView, accumulate: Bool = false,
+  x: TensorView, dy: TensorView, weight: TensorView, statistics: TensorView, into dx: TensorView,
+  accumulate: Bool = false,
   dweight: TensorView
 ) {
   let c = x.columns

@@ -2,8 +2,8 @@ import Tensors
 
 /// Holds the matrix product against one in double precision: some kernels are wrong on some CPUs.
 ///
-/// The shapes reach what kernels are made of: single rows and columns, odd rests of every register block, the code for small
-/// matrices, depths beyond a cache block; each plain and transposed, writing and adding, inside wider matrices.
+/// The shapes reach what kernels are made of: single rows and columns, odd rests of every register block, the code for
+/// small matrices, depths beyond a cache block; each plain and transposed, writing and adding, inside wider matrices.
 public struct ProductCheck {
   /// A row-major product C ← op(A) · op(B) + β · C with leading dimensions.
   public struct Call {
@@ -16,7 +16,8 @@ public struct ProductCheck {
   }
 
   static let shapes = [
-    (1, 1, 1), (2, 3, 4), (7, 5, 9), (33, 1, 70), (1, 47, 70), (17, 33, 65), (31, 64, 8), (65, 19, 130), (5, 9, 1025), (601, 3, 4),
+    (1, 1, 1), (2, 3, 4), (7, 5, 9), (33, 1, 70), (1, 47, 70), (17, 33, 65), (31, 64, 8), (65, 19, 130), (5, 9, 1025),
+    (601, 3, 4),
     (3, 601, 4), (103, 131, 97), (37, 61, 700),
   ]
 
@@ -26,13 +27,17 @@ public struct ProductCheck {
   public init(_ product: @escaping (Call) -> Void = ProductCheck.blas) { self.product = product }
 
   public static func blas(_ call: Call) {
-    func operand(_ base: UnsafePointer<Float>, _ rows: Int, _ columns: Int, _ stride: Int, transposed: Bool) -> Submatrix {
+    func operand(_ base: UnsafePointer<Float>, _ rows: Int, _ columns: Int, _ stride: Int, transposed: Bool)
+      -> Submatrix
+    {
       let base = UnsafeMutablePointer(mutating: base)
       return transposed
-        ? Submatrix(base: base, rows: columns, columns: rows, stride: stride) : Submatrix(base: base, rows: rows, columns: columns, stride: stride)
+        ? Submatrix(base: base, rows: columns, columns: rows, stride: stride)
+        : Submatrix(base: base, rows: rows, columns: columns, stride: stride)
     }
     gemm(
-      operand(call.a, call.m, call.k, call.lda, transposed: call.transposeA), operand(call.b, call.k, call.n, call.ldb, transposed: call.transposeB),
+      operand(call.a, call.m, call.k, call.lda, transposed: call.transposeA),
+      operand(call.b, call.k, call.n, call.ldb, transposed: call.transposeB),
       transposeA: call.transposeA, transposeB: call.transposeB,
       into: Submatrix(base: call.c, rows: call.m, columns: call.n, stride: call.ldc), beta: call.beta)
   }
@@ -56,14 +61,18 @@ public struct ProductCheck {
       matrices.withOperands(transposeA, transposeB) { a, lda, b, ldb in
         c.withUnsafeMutableBufferPointer { c in
           guard let c = c.baseAddress else { return }
-          product(Call(transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, beta: adds ? 1 : 0, c: c, ldc: ldc))
+          product(
+            Call(
+              transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb,
+              beta: adds ? 1 : 0, c: c, ldc: ldc))
         }
       }
       for i in 0..<m {
         for j in 0..<n {
           let (exact, bound) = matrices.expected(i, j, plus: adds ? 0.5 : 0)
           guard abs(Double(c[i * ldc + j]) - exact) <= bound else {
-            let form = "\(transposeA ? "Aᵀ" : "A")·\(transposeB ? "Bᵀ" : "B")\(adds ? " + C" : "") of \(m) × \(k) by \(k) × \(n)"
+            let form =
+              "\(transposeA ? "Aᵀ" : "A")·\(transposeB ? "Bᵀ" : "B")\(adds ? " + C" : "") of \(m) × \(k) by \(k) × \(n)"
             return "\(form) has \(c[i * ldc + j]) at row \(i), column \(j) instead of \(Float(exact))"
           }
         }
@@ -112,14 +121,18 @@ private struct Matrices {
         }
       }
     }
-    // Roundings of a float sum add up as a random walk of k steps, each far below 2⁻²⁴ · Σ|aᵢbᵢ|: this is some fifty times what
-    // a right kernel shows, in any order, and the worst case of k + 2 would hide faults in deep sums.
+    // Roundings of a float sum add up as a random walk of k steps, each far below 2⁻²⁴ · Σ|aᵢbᵢ|: this is some fifty
+    // times what a right kernel shows, in any order, and the worst case of k + 2 would hide faults in deep sums.
     for i in bound.indices { bound[i] = (bound[i] + 0.5) * (Double(k).squareRoot() + 6) * 0x1p-24 }
   }
 
-  func expected(_ i: Int, _ j: Int, plus c: Double) -> (exact: Double, bound: Double) { (exact[i * n + j] + c, bound[i * n + j]) }
+  func expected(_ i: Int, _ j: Int, plus c: Double) -> (exact: Double, bound: Double) {
+    (exact[i * n + j] + c, bound[i * n + j])
+  }
 
-  func withOperands(_ transposeA: Bool, _ transposeB: Bool, _ body: (UnsafePointer<Float>, Int, UnsafePointer<Float>, Int) -> Void) {
+  func withOperands(
+    _ transposeA: Bool, _ transposeB: Bool, _ body: (UnsafePointer<Float>, Int, UnsafePointer<Float>, Int) -> Void
+  ) {
     (transposeA ? a.transposed : a.plain).withUnsafeBufferPointer { x in
       (transposeB ? b.transposed : b.plain).withUnsafeBufferPointer { y in
         guard let x = x.baseAddress, let y = y.baseAddress else { return }

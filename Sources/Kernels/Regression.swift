@@ -28,8 +28,8 @@ public struct RegressionTargets {
   }
 }
 
-/// The weighted regression loss of rows, in place: loss = Σᵢ wᵢ · Σⱼ eᵢⱼ · ℓ(yᵢⱼ, tᵢⱼ) with eᵢⱼ = 1/k unless given, or Σᵢ wᵢ · (1 - cos(yᵢ, tᵢ));
-/// `y` becomes its gradient times scale.
+/// The weighted regression loss of rows, in place: loss = Σᵢ wᵢ · Σⱼ eᵢⱼ · ℓ(yᵢⱼ, tᵢⱼ) with eᵢⱼ = 1/k unless given, or
+/// Σᵢ wᵢ · (1 - cos(yᵢ, tᵢ)); `y` becomes its gradient times scale.
 ///
 /// - Parameters:
 ///   - y: [m, k]; overwritten where `gradient`.
@@ -38,12 +38,16 @@ public struct RegressionTargets {
 /// - Returns: the sum, unscaled, added in order in double precision.
 /// - Complexity: m·k operations in double precision.
 public func regressionLoss(
-  _ kind: RegressionLoss, _ y: TensorView, _ targets: RegressionTargets, beta: Double = 1, scale: Float, gradient: Bool = true,
+  _ kind: RegressionLoss, _ y: TensorView, _ targets: RegressionTargets, beta: Double = 1, scale: Float,
+  gradient: Bool = true,
   rowLosses: UnsafeMutablePointer<Double>? = nil
 ) -> Double {
   let (m, k) = (y.rows, y.columns)
-  precondition(targets.values.count == m * k && targets.weights.count == m, "\(targets.values.count) values for [\(m), \(k)]")
-  precondition(targets.elementWeights.isEmpty || targets.elementWeights.count == m * k && kind != .cosine, "weights of elements for [\(m), \(k)]")
+  precondition(
+    targets.values.count == m * k && targets.weights.count == m, "\(targets.values.count) values for [\(m), \(k)]")
+  precondition(
+    targets.elementWeights.isEmpty || targets.elementWeights.count == m * k && kind != .cosine,
+    "weights of elements for [\(m), \(k)]")
   precondition(beta > 0, "a smooth-l1 loss with beta \(beta)")
   var total = 0.0
   for row in 0..<m {
@@ -52,7 +56,9 @@ public func regressionLoss(
     let loss =
       kind == .cosine
       ? cosineLoss(y.base + row * k, targets.values[place], factor: gradient ? factor : nil)
-      : elementLosses(kind, y.base + row * k, targets.values[place], targets.elementWeights.isEmpty ? nil : targets.elementWeights[place], beta, factor: gradient ? factor : nil)
+      : elementLosses(
+        kind, y.base + row * k, targets.values[place],
+        targets.elementWeights.isEmpty ? nil : targets.elementWeights[place], beta, factor: gradient ? factor : nil)
     let weighted = Double(targets.weights[row]) * loss
     rowLosses?[row] = weighted
     total += weighted
@@ -62,7 +68,8 @@ public func regressionLoss(
 
 /// Σⱼ eⱼ · ℓ of one row, whose numbers become factor · eⱼ · ℓ'.
 private func elementLosses(
-  _ kind: RegressionLoss, _ y: UnsafeMutablePointer<Float>, _ target: ArraySlice<Float>, _ weights: ArraySlice<Float>?, _ beta: Double, factor: Double?
+  _ kind: RegressionLoss, _ y: UnsafeMutablePointer<Float>, _ target: ArraySlice<Float>, _ weights: ArraySlice<Float>?,
+  _ beta: Double, factor: Double?
 ) -> Double {
   let even = 1 / Double(max(target.count, 1))
   var sum = 0.0
@@ -79,7 +86,8 @@ private func elementLosses(
       case .l2: (difference * difference, 2 * difference)
       case .l1: (abs(difference), sign(difference))
       case .smoothL1, .cosine:
-        abs(difference) < beta ? (0.5 * difference * difference / beta, difference / beta) : (abs(difference) - 0.5 * beta, sign(difference))
+        abs(difference) < beta
+          ? (0.5 * difference * difference / beta, difference / beta) : (abs(difference) - 0.5 * beta, sign(difference))
       }
     sum += weight * loss
     if let factor { y[j] = Float(factor * weight * slope) }

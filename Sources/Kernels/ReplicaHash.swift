@@ -1,7 +1,7 @@
 /// A running hash of the bits of floats, cheap enough to compute in a pass that reads them for another purpose.
 ///
-/// *Concretely:* element i goes to lane i mod 8; each lane keeps s₁ += x and s₂ += s₁ modulo 2³² (Fletcher's sums), so that
-/// any flipped bit changes s₁, and exchanged values change s₂. `value` mixes the sixteen sums into 64 bits.
+/// *Concretely:* element i goes to lane i mod 8; each lane keeps s₁ += x and s₂ += s₁ modulo 2³² (Fletcher's sums), so
+/// that any flipped bit changes s₁, and exchanged values change s₂. `value` mixes the sixteen sums into 64 bits.
 /// It detects accidental errors and is not a cryptographic hash.
 public struct ReplicaHash: Sendable {
   @usableFromInline var first = SIMD8<UInt32>.zero

@@ -1,7 +1,9 @@
 /// The softmax of one row z [n]: its largest element m, and Σ exp(z - m).
 ///
 /// - Parameter replacing: whether z becomes exp(z - m).
-@inline(__always) func softmaxSum(_ z: UnsafeMutablePointer<Float>, _ n: Int, replacing: Bool) -> (largest: Float, sum: Float) {
+@inline(__always) func softmaxSum(_ z: UnsafeMutablePointer<Float>, _ n: Int, replacing: Bool) -> (
+  largest: Float, sum: Float
+) {
   var peak = Lanes(repeating: -.infinity)
   for i in stride(from: 0, to: n, by: 16) { peak = maximum(peak, load(z, i, n, fill: -.infinity)) }
   let largest = maximum(peak)
@@ -14,7 +16,8 @@
   return (largest, sum(total))
 }
 
-// The softmax of one row of attention scores: P = exp(scale · S - m) / Σ exp(scale · S - m) over the visible keys, m the largest scaled score.
+// The softmax of one row of attention scores: P = exp(scale · S - m) / Σ exp(scale · S - m) over the visible keys, m
+// the largest scaled score.
 
 /// Scores p [n] ← exp(scale · p - m), zero for hidden keys.
 ///
@@ -24,7 +27,9 @@
 ) -> (largest: Float, inverse: Float) {
   let (visible, count) = clearHidden(p, n, row)
   var peak = Lanes(repeating: -.infinity)
-  for i in stride(from: 0, to: count, by: 16) { peak = maximum(peak, row.masked(load(visible, i, count, fill: -.infinity), i)) }
+  for i in stride(from: 0, to: count, by: 16) {
+    peak = maximum(peak, row.masked(load(visible, i, count, fill: -.infinity), i))
+  }
   let score = maximum(peak)
   // Where no key is visible, any finite number makes every exponential zero.
   let largest = Row.mayBeEmpty && score == -.infinity ? 0 : score * scale

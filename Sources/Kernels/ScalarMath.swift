@@ -16,7 +16,8 @@ public func flushDenormals() {
   fesetenv(&environment)
 }
 
-/// The same for the length of a call, on a thread that also does other things: a JSON parser, say, must still see denormals.
+/// The same for the length of a call, on a thread that also does other things: a JSON parser, say, must still see
+/// denormals.
 public func withFlushedDenormals<Value, Failure: Error>(_ body: () throws(Failure) -> Value) throws(Failure) -> Value {
   var environment = fenv_t()
   fegetenv(&environment)

@@ -1,7 +1,7 @@
 import Tensors
 
-/// Binary cross-entropy with logits, in place: loss = Σ wᵢ · (ln(1 + exp zᵢ) - yᵢ·zᵢ) with zᵢ = logitᵢ + offsetᵢ, and the logits
-/// become their gradient scale · wᵢ · (σ(zᵢ) - yᵢ).
+/// Binary cross-entropy with logits, in place: loss = Σ wᵢ · (ln(1 + exp zᵢ) - yᵢ·zᵢ) with zᵢ = logitᵢ + offsetᵢ, and
+/// the logits become their gradient scale · wᵢ · (σ(zᵢ) - yᵢ).
 ///
 /// - Parameters:
 ///   - logits: n numbers; overwritten by the gradient.
@@ -16,7 +16,9 @@ public func sigmoidCrossEntropy(
   rowLosses: UnsafeMutablePointer<Double>? = nil
 ) -> Double {
   let n = logits.count
-  precondition(targets.count == n && weights.count == n && (offsets.isEmpty || offsets.count == n), "one target and one weight a logit")
+  precondition(
+    targets.count == n && weights.count == n && (offsets.isEmpty || offsets.count == n),
+    "one target and one weight a logit")
   var loss = 0.0
   for row in 0..<n {
     let z = logits[row] + (offsets.isEmpty ? 0 : offsets[row])

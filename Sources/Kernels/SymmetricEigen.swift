@@ -6,18 +6,22 @@ import COpenBLAS
 ///
 /// Shapes after transposition: A [m, k], B [k, n], result [m, n]. - Complexity: 2·m·n·k flops.
 public func dgemm(
-  _ a: [Double], _ b: [Double], rows m: Int, inner k: Int, columns n: Int, transposeA: Bool = false, transposeB: Bool = false
+  _ a: [Double], _ b: [Double], rows m: Int, inner k: Int, columns n: Int, transposeA: Bool = false,
+  transposeB: Bool = false
 ) -> [Double] {
-  precondition(a.count == m * k && b.count == k * n, "\(a.count) and \(b.count) doubles are not [\(m), \(k)] and [\(k), \(n)]")
+  precondition(
+    a.count == m * k && b.count == k * n, "\(a.count) and \(b.count) doubles are not [\(m), \(k)] and [\(k), \(n)]")
   var c = [Double](repeating: 0, count: m * n)
   guard m > 0, n > 0, k > 0 else { return c }
   cblas_dgemm(
-    CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, lapackCount(m), lapackCount(n),
+    CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, lapackCount(m),
+    lapackCount(n),
     lapackCount(k), 1, a, lapackCount(transposeA ? m : k), b, lapackCount(transposeB ? k : n), 0, &c, lapackCount(n))
   return c
 }
 
-/// Eigenvalues of a symmetric matrix, largest first, and one eigenvector of length 1 for each: row i of `vectors` belongs to value i.
+/// Eigenvalues of a symmetric matrix, largest first, and one eigenvector of length 1 for each: row i of `vectors`
+/// belongs to value i.
 ///
 /// The errors of the values are a few ε · ‖matrix‖. - Parameter matrix: [n, n].
 /// - Complexity: about 9·n³ flops.

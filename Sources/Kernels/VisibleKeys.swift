@@ -1,4 +1,5 @@
-/// Which keys the queries of a micro-batch see. Attention is generic over it, so that each kind of mask has its own specialised loops.
+/// Which keys the queries of a micro-batch see. Attention is generic over it, so that each kind of mask has its own
+/// specialised loops.
 protocol VisibleKeys {
   associatedtype Row: VisibleRow
 
@@ -8,8 +9,8 @@ protocol VisibleKeys {
   /// Keys per sample.
   var keys: Int { get }
 
-  /// A range of keys that holds all keys that any of these queries of a sample sees. It starts at a multiple of `maskGroup`, so that
-  /// the groups of dropout start at its first key.
+  /// A range of keys that holds all keys that any of these queries of a sample sees. It starts at a multiple of
+  /// `maskGroup`, so that the groups of dropout start at its first key.
   func keys(of queries: Range<Int>, sample: Int) -> Range<Int>
 
   /// The keys that one query of a sample sees, numbered from `firstKey`.

@@ -28,10 +28,14 @@ public struct ClassificationHead: Sendable {
   public init(_ name: String, _ kind: Kind, classes: Int, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
     let (start, width, deviation) = (layout.entries.count, c.hiddenSize, c.initializerRange)
     self.kind = kind
-    output = Linear(name, inputs: width, outputs: classes, bias: kind != .score, inputMajor: false, deviation: deviation, into: &layout)
+    output = Linear(
+      name, inputs: width, outputs: classes, bias: kind != .score, inputMajor: false, deviation: deviation,
+      into: &layout)
     hidden =
       kind == .pooler || kind == .dense
-      ? Linear("\(name).dense", inputs: width, outputs: width, bias: true, inputMajor: false, deviation: deviation, into: &layout) : nil
+      ? Linear(
+        "\(name).dense", inputs: width, outputs: width, bias: true, inputMajor: false, deviation: deviation,
+        into: &layout) : nil
     group = layout.group(from: start)
     dropoutRate = c.dropout
   }
@@ -67,7 +71,9 @@ public struct ClassificationHead: Sendable {
 
   /// Adds the gradients of the head's parameters to the sink, and writes d(loss)/dx to `dx` [n, C].
   /// - Parameter dScores: d(loss)/d(scores), [n, classes].
-  public func backward(x: TensorView, dScores: TensorView, _ input: SequenceInput, _ pass: Pass, _ s: Saved, into dx: TensorView) {
+  public func backward(
+    x: TensorView, dScores: TensorView, _ input: SequenceInput, _ pass: Pass, _ s: Saved, into dx: TensorView
+  ) {
     let n = x.rows
     guard let hidden else {
       output.backward(x: x, dy: dScores, pass, in: group, into: dx)

@@ -22,7 +22,8 @@ public struct CrossAttention: Sendable {
     self.site = site
     func linear(_ part: String, _ outputs: Int) -> Linear {
       Linear(
-        "\(name).\(part)", inputs: c.hiddenSize, outputs: outputs, bias: c.bias, inputMajor: false, deviation: c.initializerRange, into: &layout)
+        "\(name).\(part)", inputs: c.hiddenSize, outputs: outputs, bias: c.bias, inputMajor: false,
+        deviation: c.initializerRange, into: &layout)
     }
     out = linear("out", c.hiddenSize)
     q = linear("q", c.hiddenSize)
@@ -38,7 +39,9 @@ public struct CrossAttention: Sendable {
     /// Which rows each query sees.
     public var visible: AttentionBitmask
 
-    public init(x: TensorView, rows: TensorView, visible: AttentionBitmask) { (self.x, self.rows, self.visible) = (x, rows, visible) }
+    public init(x: TensorView, rows: TensorView, visible: AttentionBitmask) {
+      (self.x, self.rows, self.visible) = (x, rows, visible)
+    }
   }
 
   /// Where the gradients of the inputs go.
@@ -75,7 +78,8 @@ public struct CrossAttention: Sendable {
     let dkv: TensorView
     let kernel: TensorView
 
-    /// - Parameter dcontext: [rows, C]; may be shared with other layers, but is not the `dy` or a gradient of a backward pass.
+    /// - Parameter dcontext: [rows, C]; may be shared with other layers, but is not the `dy` or a gradient of a
+    ///   backward pass.
     public init(_ c: ModelConfiguration, rows: Int, sharing dcontext: TensorView, _ arena: Arena) {
       self.dcontext = dcontext
       dq = arena.matrix(rows, c.hiddenSize)
@@ -85,7 +89,9 @@ public struct CrossAttention: Sendable {
     }
   }
 
-  public func forward(_ inputs: Inputs, _ input: SequenceInput, _ pass: Pass, _ s: Saved, _ scratch: Scratch, into y: TensorView) {
+  public func forward(
+    _ inputs: Inputs, _ input: SequenceInput, _ pass: Pass, _ s: Saved, _ scratch: Scratch, into y: TensorView
+  ) {
     let (queries, pairs) = (s.q.first(inputs.x.rows), s.kv.first(inputs.rows.rows))
     let result = s.result.first(inputs.x.rows)
     q.forward(inputs.x, pass, into: queries)
@@ -98,15 +104,20 @@ public struct CrossAttention: Sendable {
 
   /// The gradients of the inputs from `dy` [n, C], which may be the view that they are added to.
   public func backward(
-    _ inputs: Inputs, _ s: Saved, dy: TensorView, _ input: SequenceInput, _ pass: Pass, in group: Range<Int>, _ scratch: Scratch,
+    _ inputs: Inputs, _ s: Saved, dy: TensorView, _ input: SequenceInput, _ pass: Pass, in group: Range<Int>,
+    _ scratch: Scratch,
     into gradients: Gradients
   ) {
     let (n, m) = (inputs.x.rows, inputs.rows.rows)
-    let (result, dcontext, dq, dkv) = (s.result.first(n), scratch.dcontext.first(n), scratch.dq.first(n), scratch.dkv.first(m))
+    let (result, dcontext, dq, dkv) = (
+      s.result.first(n), scratch.dcontext.first(n), scratch.dq.first(n), scratch.dkv.first(m)
+    )
     out.backward(x: result.context, dy: dy, pass, in: group, into: dcontext)
     attentionBackward(
-      QueryKeyValue(q: s.q.first(n), kv: s.kv.first(m)), result, dout: dcontext, heads: heads, mask: .bits(inputs.visible),
-      dropout: pass.attentionDropout(rate: dropout, input, site: site), into: QueryKeyValue(q: dq, kv: dkv), scratch: scratch.kernel)
+      QueryKeyValue(q: s.q.first(n), kv: s.kv.first(m)), result, dout: dcontext, heads: heads,
+      mask: .bits(inputs.visible),
+      dropout: pass.attentionDropout(rate: dropout, input, site: site), into: QueryKeyValue(q: dq, kv: dkv),
+      scratch: scratch.kernel)
     q.backward(x: inputs.x, dy: dq, pass, in: group, into: gradients.addingTo, accumulate: true)
     kv.backward(x: inputs.rows, dy: dkv, pass, in: group, into: gradients.rows)
   }

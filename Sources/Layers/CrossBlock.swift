@@ -2,7 +2,8 @@ import Core
 import Kernels
 import Tensors
 
-/// A post-norm decoder layer with cross-attention: h = N₁(x + A(x, rows)), y = N₂(h + F(h)), whatever the placement of the model around it.
+/// A post-norm decoder layer with cross-attention: h = N₁(x + A(x, rows)), y = N₂(h + F(h)), whatever the placement of
+/// the model around it.
 ///
 /// Dropout acts on the outputs of A and F before they are added. Shapes: x, h, y [n, C]; rows [m, C].
 /// Reference: the enhanced decoder of Xiao et al., "RetroMAE", 2022, arXiv 2205.12035.
@@ -56,21 +57,25 @@ public struct CrossBlock: Sendable {
 
   /// `y` ← block(x, rows); `x` and `rows` must stay unchanged until backward.
   public func forward(
-    _ x: TensorView, rows: TensorView, _ input: SequenceInput, visible: AttentionBitmask, _ pass: Pass, _ s: Saved, into y: TensorView
+    _ x: TensorView, rows: TensorView, _ input: SequenceInput, visible: AttentionBitmask, _ pass: Pass, _ s: Saved,
+    into y: TensorView
   ) {
     let n = x.rows
     let (normInput, residual, output) = (s.normInput.first(n), s.residual.first(n), s.output.first(n))
     attention.forward(
-      CrossAttention.Inputs(x: x, rows: rows, visible: visible), input, pass, s.attention, s.attentionScratch, into: output)
+      CrossAttention.Inputs(x: x, rows: rows, visible: visible), input, pass, s.attention, s.attentionScratch,
+      into: output)
     pass.drop(output, rate: dropout, input, site: site + 1)
     add(x, output, into: normInput)
     norm1.forward(normInput, pass, into: residual, statistics: s.statistics1)
     feedForward.forward(residual, input, pass, s.feedForward, s.feedForwardScratch, into: y)
   }
 
-  /// `d` holds dy and receives dx; `drows` receives the gradient of the rows. Parameter gradients go to the pass's sink.
+  /// `d` holds dy and receives dx; `drows` receives the gradient of the rows. Parameter gradients go to the pass's
+  /// sink.
   public func backward(
-    x: TensorView, rows: TensorView, d: TensorView, _ input: SequenceInput, visible: AttentionBitmask, _ pass: Pass, _ s: Saved,
+    x: TensorView, rows: TensorView, d: TensorView, _ input: SequenceInput, visible: AttentionBitmask, _ pass: Pass,
+    _ s: Saved,
     drows: TensorView
   ) {
     let n = x.rows
@@ -78,7 +83,8 @@ public struct CrossBlock: Sendable {
     norm1.backward(x: s.normInput.first(n), dy: d, statistics: s.statistics1, pass, in: attentionGroup, into: d)
     let dy = pass.dropped(d, copy: s.output.first(n), rate: dropout, input, site: site + 1)
     attention.backward(
-      CrossAttention.Inputs(x: x, rows: rows, visible: visible), s.attention, dy: dy, input, pass, in: attentionGroup, s.attentionScratch,
+      CrossAttention.Inputs(x: x, rows: rows, visible: visible), s.attention, dy: dy, input, pass, in: attentionGroup,
+      s.attentionScratch,
       into: CrossAttention.Gradients(addingTo: d, rows: drows))
     pass.gradients.add(attentionGroup)
   }

@@ -2,8 +2,8 @@ import Core
 import Kernels
 import Tensors
 
-/// The input layer of a transformer: embeds tokens or projects values to rows of width C, adds positions and token types, then applies
-/// BERT's norm (post-norm models) and dropout.
+/// The input layer of a transformer: embeds tokens or projects values to rows of width C, adds positions and token
+/// types, then applies BERT's norm (post-norm models) and dropout.
 ///
 /// *Concretely:* `x = E_token[id] (or values · W + b) + E_position[p] + E_type[0]`, in rows of `resolvedEmbeddingSize`.
 /// The gradients of this layer complete last, so its parameters are at the end of the layout.
@@ -21,19 +21,26 @@ public struct InputEmbedding: Sendable {
   /// - Parameters:
   ///   - readers: networks that read this embedding in a pass.
   ///   - tiedHeads: vocabulary heads whose weight is its token table.
-  public init(_ name: String, _ c: ModelConfiguration, readers: Int = 1, tiedHeads: Int, into layout: inout ParameterLayout) {
+  public init(
+    _ name: String, _ c: ModelConfiguration, readers: Int = 1, tiedHeads: Int, into layout: inout ParameterLayout
+  ) {
     precondition(readers == 1 || c.inputSize == 0, "values are read by one network")
     let (start, width) = (layout.entries.count, c.resolvedEmbeddingSize)
     dropout = c.dropout
-    norm = c.normPlacement == .post ? Norm("\(name).norm", width: width, kind: c.norm, epsilon: c.normEps, uses: readers, into: &layout) : nil
+    norm =
+      c.normPlacement == .post
+      ? Norm("\(name).norm", width: width, kind: c.norm, epsilon: c.normEps, uses: readers, into: &layout) : nil
     values =
       c.inputSize > 0
       ? Linear(
-        "\(name).values", inputs: c.inputSize, outputs: width, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout) : nil
+        "\(name).values", inputs: c.inputSize, outputs: width, bias: true, inputMajor: false,
+        deviation: c.initializerRange, into: &layout) : nil
     denseGroup = layout.group(from: start)
     func table(_ what: String, _ rows: Int, uses: Int) -> Int? {
       rows == 0
-        ? nil : layout.append(ParameterSpec("\(name).\(what)", [rows, width], decay: true, .normal(c.initializerRange), uses: uses))
+        ? nil
+        : layout.append(
+          ParameterSpec("\(name).\(what)", [rows, width], decay: true, .normal(c.initializerRange), uses: uses))
     }
     type = table("type", c.typeVocabSize, uses: readers)
     position = table("position", c.positionEmbedding == .learned ? c.maxPosition : 0, uses: readers)
@@ -57,7 +64,8 @@ public struct InputEmbedding: Sendable {
   ///   - rows: [n, inputSize], read in place of the input's values: the output of another network.
   ///   - embedded: [n, C], in place of the tokens' embeddings: positions, types, norm and dropout still apply.
   public func forward(
-    _ input: SequenceInput, _ pass: Pass, rows: TensorView? = nil, embedded: TensorView? = nil, _ s: Saved, into x: TensorView
+    _ input: SequenceInput, _ pass: Pass, rows: TensorView? = nil, embedded: TensorView? = nil, _ s: Saved,
+    into x: TensorView
   ) {
     let sum = norm == nil ? x : s.sum.first(input.rows)
     if let embedded {

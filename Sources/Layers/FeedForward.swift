@@ -2,7 +2,8 @@ import Core
 import Kernels
 import Tensors
 
-/// The position-wise feed-forward layer: `y = f(x·W_up + b_up) · W_down + b_down`, with f GELU, or SwiGLU over a doubled `up`.
+/// The position-wise feed-forward layer: `y = f(x·W_up + b_up) · W_down + b_down`, with f GELU, or SwiGLU over a
+/// doubled `up`.
 ///
 /// Shapes: x, y [n, C].
 public struct FeedForward: Sendable {
@@ -13,13 +14,17 @@ public struct FeedForward: Sendable {
   public init(_ name: String, _ c: ModelConfiguration, inputMajor: Bool, into layout: inout ParameterLayout) {
     activation = c.activation
     down = Linear(
-      "\(name).down", inputs: c.intermediateSize, outputs: c.hiddenSize, bias: c.bias, inputMajor: inputMajor, deviation: c.residualDeviation,
+      "\(name).down", inputs: c.intermediateSize, outputs: c.hiddenSize, bias: c.bias, inputMajor: inputMajor,
+      deviation: c.residualDeviation,
       into: &layout)
     up = Linear(
-      "\(name).up", inputs: c.hiddenSize, outputs: Self.upWidth(c), bias: c.bias, inputMajor: inputMajor, deviation: c.initializerRange, into: &layout)
+      "\(name).up", inputs: c.hiddenSize, outputs: Self.upWidth(c), bias: c.bias, inputMajor: inputMajor,
+      deviation: c.initializerRange, into: &layout)
   }
 
-  public static func upWidth(_ c: ModelConfiguration) -> Int { c.activation == .swiglu ? 2 * c.intermediateSize : c.intermediateSize }
+  public static func upWidth(_ c: ModelConfiguration) -> Int {
+    c.activation == .swiglu ? 2 * c.intermediateSize : c.intermediateSize
+  }
 
   /// What backward reads besides x, for up to `rows` rows.
   public struct Saved {
@@ -57,9 +62,11 @@ public struct FeedForward: Sendable {
     down.forward(inner, pass, into: y)
   }
 
-  /// The gradient of x from `dy` [n, C]; parameter gradients go into the scratch of `group`. `dx` may add to `dy` itself.
+  /// The gradient of x from `dy` [n, C]; parameter gradients go into the scratch of `group`. `dx` may add to `dy`
+  /// itself.
   public func backward(
-    x: TensorView, _ s: Saved, dy: TensorView, _ pass: Pass, in group: Range<Int>, _ scratch: Scratch, into dx: GradientTarget
+    x: TensorView, _ s: Saved, dy: TensorView, _ pass: Pass, in group: Range<Int>, _ scratch: Scratch,
+    into dx: GradientTarget
   ) {
     let n = x.rows
     let (u, inner, dup, dinner) = (s.up.first(n), s.inner.first(n), scratch.dup.first(n), scratch.dinner.first(n))
@@ -74,8 +81,8 @@ public struct FeedForward: Sendable {
 }
 
 extension ModelConfiguration {
-  /// Deviation of the projections that write into the residual stream: `initializerRange` / √(2·layers) for pre-norm models, as GPT-2's
-  /// paper scales them, `initializerRange` for post-norm ones, as BERT.
+  /// Deviation of the projections that write into the residual stream: `initializerRange` / √(2·layers) for pre-norm
+  /// models, as GPT-2's paper scales them, `initializerRange` for post-norm ones, as BERT.
   public var residualDeviation: Float {
     normPlacement == .pre ? initializerRange / Float(2 * numLayers).squareRoot() : initializerRange
   }

@@ -17,13 +17,18 @@ public struct FeedForwardSublayer: Sendable {
 
   /// Appends `name.feedForward` and `name.norm2` in the order in which backward completes them.
   init(
-    _ name: String, _ c: ModelConfiguration, placement: ModelConfiguration.NormPlacement, site: UInt32, inputMajor: Bool,
+    _ name: String, _ c: ModelConfiguration, placement: ModelConfiguration.NormPlacement, site: UInt32,
+    inputMajor: Bool,
     into layout: inout ParameterLayout
   ) {
     (self.placement, self.site, dropout) = (placement, site, c.dropout)
     let start = layout.entries.count
-    func makeNorm() -> Norm { Norm("\(name).norm2", width: c.hiddenSize, kind: c.norm, epsilon: c.normEps, into: &layout) }
-    func makeFeedForward() -> FeedForward { FeedForward("\(name).feedForward", c, inputMajor: inputMajor, into: &layout) }
+    func makeNorm() -> Norm {
+      Norm("\(name).norm2", width: c.hiddenSize, kind: c.norm, epsilon: c.normEps, into: &layout)
+    }
+    func makeFeedForward() -> FeedForward {
+      FeedForward("\(name).feedForward", c, inputMajor: inputMajor, into: &layout)
+    }
     switch placement {
     case .pre:
       feedForward = makeFeedForward()
@@ -59,7 +64,9 @@ public struct FeedForwardSublayer: Sendable {
   }
 
   /// `y` ← sublayer(h); `h` must stay unchanged until backward.
-  func forward(_ h: TensorView, _ input: SequenceInput, _ pass: Pass, _ s: Saved, _ scratch: Scratch, into y: TensorView) {
+  func forward(
+    _ h: TensorView, _ input: SequenceInput, _ pass: Pass, _ s: Saved, _ scratch: Scratch, into y: TensorView
+  ) {
     let (output, saved) = (scratch.output.first(h.rows), s.norm.first(h.rows))
     if placement == .pre { norm.forward(h, pass, into: saved, statistics: s.statistics) }
     feedForward.forward(placement == .pre ? saved : h, pass, s.feedForward, into: output)
@@ -74,7 +81,8 @@ public struct FeedForwardSublayer: Sendable {
     switch placement {
     case .pre:
       let dy = pass.dropped(d, copy: output, rate: dropout, input, site: site)
-      feedForward.backward(x: saved, s.feedForward, dy: dy, pass, in: group, scratch.feedForward, into: .overwriting(dnorm))
+      feedForward.backward(
+        x: saved, s.feedForward, dy: dy, pass, in: group, scratch.feedForward, into: .overwriting(dnorm))
       norm.backward(x: h, dy: dnorm, statistics: s.statistics, pass, in: group, into: d, accumulate: true)
     case .post:
       norm.backward(x: saved, dy: d, statistics: s.statistics, pass, in: group, into: d)

@@ -1,8 +1,8 @@
 import Kernels
 import Tensors
 
-/// A linear layer: `y = x · W + b` with `x` [n, in], `y` [n, out]. The weight is stored [out, in] as PyTorch's `Linear`, or
-/// [in, out] when `inputMajor`, as in GPT-2's files; gemm reads either without a copy.
+/// A linear layer: `y = x · W + b` with `x` [n, in], `y` [n, out]. The weight is stored [out, in] as PyTorch's
+/// `Linear`, or [in, out] when `inputMajor`, as in GPT-2's files; gemm reads either without a copy.
 /// Initial weights are normal with mean 0 and the given deviation, biases are zero.
 public struct Linear: Sendable {
   public let weight: Int
@@ -15,7 +15,8 @@ public struct Linear: Sendable {
     into layout: inout ParameterLayout
   ) {
     weight = layout.append(
-      ParameterSpec("\(name).weight", inputMajor ? [inputs, outputs] : [outputs, inputs], decay: true, .normal(deviation)))
+      ParameterSpec(
+        "\(name).weight", inputMajor ? [inputs, outputs] : [outputs, inputs], decay: true, .normal(deviation)))
     bias = hasBias ? layout.append(ParameterSpec("\(name).bias", [outputs], decay: false, .zeros)) : nil
     self.inputMajor = inputMajor
   }
@@ -26,7 +27,8 @@ public struct Linear: Sendable {
     gemm(x, pass.parameters.view(weight), transposeB: !inputMajor, into: y, beta: bias == nil ? 0 : 1)
   }
 
-  /// Parameter gradients dW = xᵀ·dy and db = Σ dy into the scratch of `group`, and, if wanted, `dx` ← dy·Wᵀ (added with `accumulate`).
+  /// Parameter gradients dW = xᵀ·dy and db = Σ dy into the scratch of `group`, and, if wanted, `dx` ← dy·Wᵀ (added with
+  /// `accumulate`).
   public func backward(
     x: TensorView, dy: TensorView, _ pass: Pass, in group: Range<Int>, into dx: TensorView?, accumulate: Bool = false
   ) {

@@ -13,12 +13,14 @@ public struct Norm: Sendable {
   /// Appends `name.weight` and, for LayerNorm, `name.bias` to the layout.
   /// - Parameter uses: see `ParameterSpec.uses`.
   public init(
-    _ name: String, width: Int, kind: ModelConfiguration.Norm, epsilon: Float, uses: Int = 1, into layout: inout ParameterLayout
+    _ name: String, width: Int, kind: ModelConfiguration.Norm, epsilon: Float, uses: Int = 1,
+    into layout: inout ParameterLayout
   ) {
     self.kind = kind
     self.epsilon = epsilon
     weight = layout.append(ParameterSpec("\(name).weight", [width], decay: false, .ones, uses: uses))
-    bias = kind == .layer ? layout.append(ParameterSpec("\(name).bias", [width], decay: false, .zeros, uses: uses)) : nil
+    bias =
+      kind == .layer ? layout.append(ParameterSpec("\(name).bias", [width], decay: false, .zeros, uses: uses)) : nil
   }
 
   /// `statistics` [n, 2] is needed again by `backward`.
@@ -26,7 +28,8 @@ public struct Norm: Sendable {
     let w = pass.parameters.view(weight)
     switch kind {
     case .layer:
-      layerNorm(x, weight: w, bias: bias.map { pass.parameters.view($0) }, epsilon: epsilon, into: y, statistics: statistics)
+      layerNorm(
+        x, weight: w, bias: bias.map { pass.parameters.view($0) }, epsilon: epsilon, into: y, statistics: statistics)
     case .rms: rmsNorm(x, weight: w, epsilon: epsilon, into: y, statistics: statistics)
     }
   }

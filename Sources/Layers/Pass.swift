@@ -24,7 +24,8 @@ public struct SequenceInput: Sendable {
   public var visible: AttentionBitmask?
 
   public init(
-    sampleIDs: [UInt64], length: Int, tokens: [Int32] = [], values: [Float] = [], positionIDs: [Int32]? = nil, ranges: AttentionRanges,
+    sampleIDs: [UInt64], length: Int, tokens: [Int32] = [], values: [Float] = [], positionIDs: [Int32]? = nil,
+    ranges: AttentionRanges,
     visible: AttentionBitmask? = nil, roleIDs: [Int32] = []
   ) {
     self.sampleIDs = sampleIDs
@@ -57,7 +58,8 @@ public struct Pass {
   public let term: Int
 
   public init(
-    _ parameters: ParameterStore, sink: (any GradientSink)? = nil, dropout: CounterGenerator? = nil, siteOffset: UInt32 = 0,
+    _ parameters: ParameterStore, sink: (any GradientSink)? = nil, dropout: CounterGenerator? = nil,
+    siteOffset: UInt32 = 0,
     losses: SampleLosses? = nil, term: Int = 0
   ) {
     self.parameters = parameters
@@ -74,13 +76,17 @@ public struct Pass {
   }
 
   /// The gradient of `entry`, to be written into the scratch of `group`.
-  func gradient(_ entry: Int, in group: Range<Int>) -> TensorView { gradients.view(entry, in: group, parameters.layout) }
+  func gradient(_ entry: Int, in group: Range<Int>) -> TensorView {
+    gradients.view(entry, in: group, parameters.layout)
+  }
 
-  /// Runs `loss` over some rows of a network's output; where the pass records losses of single samples, those of the rows are recorded.
+  /// Runs `loss` over some rows of a network's output; where the pass records losses of single samples, those of the
+  /// rows are recorded.
   ///
   /// - Parameter total: rows of the network's output.
   func loss(
-    _ rows: ArraySlice<Int>, of total: Int, _ weights: ArraySlice<Float>, _ loss: (UnsafeMutablePointer<Double>?) -> Double
+    _ rows: ArraySlice<Int>, of total: Int, _ weights: ArraySlice<Float>,
+    _ loss: (UnsafeMutablePointer<Double>?) -> Double
   ) -> Double {
     guard let losses else { return loss(nil) }
     return losses.note(rows, of: total, weights, term: term, loss)
@@ -93,8 +99,8 @@ public struct Pass {
       x, rate: rate, rowsPerSample: input.length, sampleIDs: input.sampleIDs, site: site &+ siteOffset, dropout)
   }
 
-  /// The gradient of a dropped tensor from the gradient `d` of what dropout made of it: `d` itself without dropout, else `copy`, which
-  /// receives d times the mask.
+  /// The gradient of a dropped tensor from the gradient `d` of what dropout made of it: `d` itself without dropout,
+  /// else `copy`, which receives d times the mask.
   func dropped(_ d: TensorView, copy: TensorView, rate: Float, _ input: SequenceInput, site: UInt32) -> TensorView {
     guard dropout != nil, rate > 0 else { return d }
     copy.copy(from: d)

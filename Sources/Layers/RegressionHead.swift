@@ -4,7 +4,8 @@ import Tensors
 
 /// Predicts k numbers at given rows of the hidden states: y = h·W + b, scored by a `RegressionLoss`.
 ///
-/// Shapes: hidden [n, C]; W [k, C]. With a sink the gradient of the hidden states is added to the gradients of other heads.
+/// Shapes: hidden [n, C]; W [k, C]. With a sink the gradient of the hidden states is added to the gradients of other
+/// heads.
 public struct RegressionHead: Sendable {
   public let output: Linear
   /// k.
@@ -16,7 +17,9 @@ public struct RegressionHead: Sendable {
   public init(_ name: String, _ c: ModelConfiguration, size: Int, into layout: inout ParameterLayout) {
     let start = layout.entries.count
     (self.size, width) = (size, c.hiddenSize)
-    output = Linear(name, inputs: c.hiddenSize, outputs: size, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout)
+    output = Linear(
+      name, inputs: c.hiddenSize, outputs: size, bias: true, inputMajor: false, deviation: c.initializerRange,
+      into: &layout)
     group = layout.group(from: start)
   }
 
@@ -38,7 +41,8 @@ public struct RegressionHead: Sendable {
 
   /// The weighted loss sum of m distinct rows. With a sink, scale · d(loss)/d(hidden) is added to `gradient`.
   ///
-  /// - Parameter loss: scores the prediction [m, k] and, if its second argument is true, replaces it by scale · d(loss)/d(prediction).
+  /// - Parameter loss: scores the prediction [m, k] and, if its second argument is true, replaces it by scale ·
+  ///   d(loss)/d(prediction).
   /// - Complexity: 6·m·C·k flops with a sink.
   public func loss(
     _ hidden: TensorView, rows: [Int], weights: [Float], _ pass: Pass, _ s: Saved, gradient: TensorView?,
@@ -58,7 +62,8 @@ public struct RegressionHead: Sendable {
 
   /// The same with a regression loss.
   public func loss(
-    _ kind: RegressionLoss, _ hidden: TensorView, rows: [Int], _ targets: RegressionTargets, scale: Float, _ pass: Pass, _ s: Saved,
+    _ kind: RegressionLoss, _ hidden: TensorView, rows: [Int], _ targets: RegressionTargets, scale: Float, _ pass: Pass,
+    _ s: Saved,
     gradient: TensorView?
   ) -> Double {
     loss(hidden, rows: rows, weights: targets.weights, pass, s, gradient: gradient) {

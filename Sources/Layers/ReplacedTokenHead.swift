@@ -2,10 +2,11 @@ import Core
 import Kernels
 import Tensors
 
-/// The discriminator head: predicts which tokens were replaced, with one logit per row, z = W₂·f(W₁·h + b₁) + b₂ with f GELU.
+/// The discriminator head: predicts which tokens were replaced, with one logit per row, z = W₂·f(W₁·h + b₁) + b₂ with f
+/// GELU.
 ///
-/// Shapes: hidden [n, C]; W₁ [C, C]; W₂ [1, C]. Both layers always have biases, as ELECTRA's class in `transformers` has them.
-/// Reference: Clark et al., "ELECTRA", 2020, arXiv 2003.10555.
+/// Shapes: hidden [n, C]; W₁ [C, C]; W₂ [1, C]. Both layers always have biases, as ELECTRA's class in `transformers`
+/// has them. Reference: Clark et al., "ELECTRA", 2020, arXiv 2003.10555.
 public struct ReplacedTokenHead: Sendable {
   public let dense: Linear
   public let output: Linear
@@ -14,8 +15,12 @@ public struct ReplacedTokenHead: Sendable {
 
   public init(_ name: String, _ c: ModelConfiguration, into layout: inout ParameterLayout) {
     let start = layout.entries.count
-    output = Linear("\(name).output", inputs: c.hiddenSize, outputs: 1, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout)
-    dense = Linear("\(name).dense", inputs: c.hiddenSize, outputs: c.hiddenSize, bias: true, inputMajor: false, deviation: c.initializerRange, into: &layout)
+    output = Linear(
+      "\(name).output", inputs: c.hiddenSize, outputs: 1, bias: true, inputMajor: false, deviation: c.initializerRange,
+      into: &layout)
+    dense = Linear(
+      "\(name).dense", inputs: c.hiddenSize, outputs: c.hiddenSize, bias: true, inputMajor: false,
+      deviation: c.initializerRange, into: &layout)
     group = layout.group(from: start)
     activation = c.activation == .geluTanh ? .geluTanh : .gelu
   }
@@ -63,10 +68,13 @@ public struct ReplacedTokenHead: Sendable {
     let z = logits(hidden, rows: targets.rows, pass, s)
     let loss = pass.loss(targets.rows[...], of: hidden.rows, targets.weights[...]) {
       sigmoidCrossEntropy(
-        logits: z, targets: targets.labels, offsets: targets.offsets, weights: targets.weights, scale: scale, gradient: backward, rowLosses: $0)
+        logits: z, targets: targets.labels, offsets: targets.offsets, weights: targets.weights, scale: scale,
+        gradient: backward, rowLosses: $0)
     }
     guard backward else { return loss }
-    guard let gradient else { preconditionFailure("backward through a replaced-token head needs the gradient of the hidden states") }
+    guard let gradient else {
+      preconditionFailure("backward through a replaced-token head needs the gradient of the hidden states")
+    }
     // Each buffer is read for the weights' gradient first, and then overwritten by its own gradient.
     output.backward(x: s.active.first(m), dy: z, pass, in: group, into: s.active.first(m))
     activateBackward(activation, x: s.dense.first(m), dy: s.active.first(m), into: s.dense.first(m))

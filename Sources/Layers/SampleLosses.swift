@@ -1,5 +1,5 @@
-/// Loss sums and counts of single samples, recorded by the loss layers of one micro-batch. A replay shows them; an ordinary step does
-/// not compute them.
+/// Loss sums and counts of single samples, recorded by the loss layers of one micro-batch. A replay shows them; an
+/// ordinary step does not compute them.
 ///
 /// Invariant: one thread uses it, for one micro-batch at a time.
 public final class SampleLosses {
@@ -26,7 +26,8 @@ public final class SampleLosses {
   ///   - loss: writes the weighted losses of the rows.
   /// - Returns: the result of `loss`.
   public func note(
-    _ rows: ArraySlice<Int>, of total: Int, _ weights: ArraySlice<Float>, term: Int, _ loss: (UnsafeMutablePointer<Double>?) -> Double
+    _ rows: ArraySlice<Int>, of total: Int, _ weights: ArraySlice<Float>, term: Int,
+    _ loss: (UnsafeMutablePointer<Double>?) -> Double
   ) -> Double {
     precondition(total % samples == 0, "\(total) rows do not belong equally to \(samples) samples")
     precondition(rows.count == weights.count, "\(rows.count) rows with \(weights.count) weights")

@@ -16,17 +16,20 @@ public struct SelfAttention: Sendable {
 
   /// Appends `name.out` and `name.qkv` to the layout.
   public init(
-    _ name: String, _ c: ModelConfiguration, site: UInt32, inputMajor: Bool, rotary: RotaryTable?, into layout: inout ParameterLayout
+    _ name: String, _ c: ModelConfiguration, site: UInt32, inputMajor: Bool, rotary: RotaryTable?,
+    into layout: inout ParameterLayout
   ) {
     heads = c.numHeads
     dropout = c.attentionDropout
     self.site = site
     self.rotary = rotary
     out = Linear(
-      "\(name).out", inputs: c.hiddenSize, outputs: c.hiddenSize, bias: c.bias, inputMajor: inputMajor, deviation: c.residualDeviation,
+      "\(name).out", inputs: c.hiddenSize, outputs: c.hiddenSize, bias: c.bias, inputMajor: inputMajor,
+      deviation: c.residualDeviation,
       into: &layout)
     qkv = Linear(
-      "\(name).qkv", inputs: c.hiddenSize, outputs: 3 * c.hiddenSize, bias: c.bias, inputMajor: inputMajor, deviation: c.initializerRange, into: &layout)
+      "\(name).qkv", inputs: c.hiddenSize, outputs: 3 * c.hiddenSize, bias: c.bias, inputMajor: inputMajor,
+      deviation: c.initializerRange, into: &layout)
   }
 
   /// What backward reads besides x, for up to `rows` rows.
@@ -50,7 +53,8 @@ public struct SelfAttention: Sendable {
     let dqkv: TensorView
     let kernel: TensorView
 
-    /// - Parameter dcontext: [rows, C]; may be shared with other layers, but is not the `dy` or `dx` of a backward pass.
+    /// - Parameter dcontext: [rows, C]; may be shared with other layers, but is not the `dy` or `dx` of a backward
+    ///   pass.
     public init(_ c: ModelConfiguration, rows: Int, sharing dcontext: TensorView, _ arena: Arena) {
       self.dcontext = dcontext
       dqkv = arena.matrix(rows, 3 * c.hiddenSize)
@@ -59,9 +63,11 @@ public struct SelfAttention: Sendable {
     }
   }
 
-  /// - Parameter cache: for generation: the rows are the next positions of one sequence, and attend to all earlier ones.
+  /// - Parameter cache: for generation: the rows are the next positions of one sequence, and attend to all earlier
+  ///   ones.
   public func forward(
-    _ x: TensorView, _ input: SequenceInput, _ pass: Pass, cache: KeyValueCache? = nil, _ s: Saved, _ scratch: Scratch, into y: TensorView
+    _ x: TensorView, _ input: SequenceInput, _ pass: Pass, cache: KeyValueCache? = nil, _ s: Saved, _ scratch: Scratch,
+    into y: TensorView
   ) {
     let (projected, result) = (s.qkv.first(x.rows), s.result.first(x.rows))
     qkv.forward(x, pass, into: projected)
@@ -76,9 +82,11 @@ public struct SelfAttention: Sendable {
     out.forward(result.context, pass, into: y)
   }
 
-  /// The gradient of x from `dy` [n, C]; parameter gradients go into the scratch of `group`. `dx` may add to `dy` itself.
+  /// The gradient of x from `dy` [n, C]; parameter gradients go into the scratch of `group`. `dx` may add to `dy`
+  /// itself.
   public func backward(
-    x: TensorView, _ s: Saved, dy: TensorView, _ input: SequenceInput, _ pass: Pass, in group: Range<Int>, _ scratch: Scratch,
+    x: TensorView, _ s: Saved, dy: TensorView, _ input: SequenceInput, _ pass: Pass, in group: Range<Int>,
+    _ scratch: Scratch,
     into dx: GradientTarget
   ) {
     let n = x.rows
@@ -86,7 +94,8 @@ public struct SelfAttention: Sendable {
     out.backward(x: result.context, dy: dy, pass, in: group, into: dcontext)
     attentionBackward(
       QueryKeyValue(qkv: s.qkv.first(n)), result, dout: dcontext, heads: heads, mask: .ranges(input.ranges),
-      dropout: pass.attentionDropout(rate: dropout, input, site: site), into: QueryKeyValue(qkv: dqkv), scratch: scratch.kernel)
+      dropout: pass.attentionDropout(rate: dropout, input, site: site), into: QueryKeyValue(qkv: dqkv),
+      scratch: scratch.kernel)
     if let rotary { rotate(dqkv, heads: heads, positions: input.positionIDs, table: rotary, inverse: true) }
     qkv.backward(x: x, dy: dqkv, pass, in: group, into: dx.view, accumulate: dx.accumulate)
   }

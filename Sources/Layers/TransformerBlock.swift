@@ -19,13 +19,19 @@ public struct TransformerBlock: Sendable {
   public let attentionGroup: Range<Int>
 
   /// Declares parameters in the order in which backward completes them.
-  public init(_ name: String, index: Int, _ c: ModelConfiguration, inputMajor: Bool, rotary: RotaryTable?, into layout: inout ParameterLayout) {
+  public init(
+    _ name: String, index: Int, _ c: ModelConfiguration, inputMajor: Bool, rotary: RotaryTable?,
+    into layout: inout ParameterLayout
+  ) {
     placement = c.normPlacement
     dropout = c.dropout
     let site = UInt32(16 + 4 * index)
     self.site = site
-    feedForward = FeedForwardSublayer(name, c, placement: c.normPlacement, site: site + 2, inputMajor: inputMajor, into: &layout)
-    func makeNorm() -> Norm { Norm("\(name).norm1", width: c.hiddenSize, kind: c.norm, epsilon: c.normEps, into: &layout) }
+    feedForward = FeedForwardSublayer(
+      name, c, placement: c.normPlacement, site: site + 2, inputMajor: inputMajor, into: &layout)
+    func makeNorm() -> Norm {
+      Norm("\(name).norm1", width: c.hiddenSize, kind: c.norm, epsilon: c.normEps, into: &layout)
+    }
     func makeAttention() -> SelfAttention {
       SelfAttention("\(name).attention", c, site: site, inputMajor: inputMajor, rotary: rotary, into: &layout)
     }
@@ -79,12 +85,14 @@ public struct TransformerBlock: Sendable {
 
   /// `y` ← block(x); `x` must stay unchanged until backward.
   public func forward(
-    _ x: TensorView, _ input: SequenceInput, _ pass: Pass, cache: KeyValueCache? = nil, _ s: Saved, _ scratch: Scratch, into y: TensorView
+    _ x: TensorView, _ input: SequenceInput, _ pass: Pass, cache: KeyValueCache? = nil, _ s: Saved, _ scratch: Scratch,
+    into y: TensorView
   ) {
     let n = x.rows
     let (saved, residual, output) = (s.norm1.first(n), s.residual.first(n), scratch.output.first(n))
     if placement == .pre { norm1.forward(x, pass, into: saved, statistics: s.statistics1) }
-    attention.forward(placement == .pre ? saved : x, input, pass, cache: cache, s.attention, scratch.attention, into: output)
+    attention.forward(
+      placement == .pre ? saved : x, input, pass, cache: cache, s.attention, scratch.attention, into: output)
     pass.drop(output, rate: dropout, input, site: site + 1)
     add(x, output, into: placement == .pre ? residual : saved)
     if placement == .post { norm1.forward(saved, pass, into: residual, statistics: s.statistics1) }
@@ -92,7 +100,9 @@ public struct TransformerBlock: Sendable {
   }
 
   /// `d` holds dy and receives dx; parameter gradients go to the pass's sink, those of the feed-forward sublayer first.
-  public func backward(x: TensorView, d: TensorView, _ input: SequenceInput, _ pass: Pass, _ s: Saved, _ scratch: Scratch) {
+  public func backward(
+    x: TensorView, d: TensorView, _ input: SequenceInput, _ pass: Pass, _ s: Saved, _ scratch: Scratch
+  ) {
     let n = x.rows
     let (saved, output) = (s.norm1.first(n), scratch.output.first(n))
     feedForward.backward(h: s.residual.first(n), d: d, input, pass, s.feedForward, scratch.feedForward)
@@ -105,7 +115,8 @@ public struct TransformerBlock: Sendable {
     case .post:
       norm1.backward(x: saved, dy: d, statistics: s.statistics1, pass, in: attentionGroup, into: d)
       let dy = pass.dropped(d, copy: output, rate: dropout, input, site: site + 1)
-      attention.backward(x: x, s.attention, dy: dy, input, pass, in: attentionGroup, scratch.attention, into: .adding(to: d))
+      attention.backward(
+        x: x, s.attention, dy: dy, input, pass, in: attentionGroup, scratch.attention, into: .adding(to: d))
     }
     pass.gradients.add(attentionGroup)
   }

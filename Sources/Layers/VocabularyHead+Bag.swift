@@ -36,14 +36,15 @@ extension VocabularyHead {
     }
   }
 
-  /// The weighted loss sum of bags: Σ over bags and words of w · (log Σⱼ exp uⱼ - u at the word), u = max over the bag's rows of the
-  /// logits. Logits exist for `sliceRows` rows at a time. The gradient goes to the rows that have the maxima; of equal logits the lowest
-  /// row has it.
+  /// The weighted loss sum of bags: Σ over bags and words of w · (log Σⱼ exp uⱼ - u at the word), u = max over the
+  /// bag's rows of the logits. Logits exist for `sliceRows` rows at a time. The gradient goes to the rows that have the
+  /// maxima; of equal logits the lowest row has it.
   ///
   /// - Parameter gradient: [n, C], to which scale · d(loss)/d(hidden) is added; nil for the loss alone.
   /// - Complexity: 2·m·V·C flops for m rows, and 4·V·C per bag in backward.
   public func bagLoss(
-    _ hidden: TensorView, _ targets: BagTargets, scale: Float, _ pass: Pass, _ s: Saved, _ b: BagSaved, gradient: TensorView?
+    _ hidden: TensorView, _ targets: BagTargets, scale: Float, _ pass: Pass, _ s: Saved, _ b: BagSaved,
+    gradient: TensorView?
   ) -> Double {
     let all = targets.bags.flatMap { Array($0.rows) }
     let x = features(hidden, all, pass, s)
@@ -63,7 +64,8 @@ extension VocabularyHead {
       maxima(of: x.rows(place), pass, s, b)
       total += pass.loss(targets.rows[bag.words], of: hidden.rows, targets.weights[bag.words]) {
         bagCrossEntropy(
-          logits: b.largest, targets: targets.ids[bag.words], weights: targets.weights[bag.words], scale: scale, gradient: dw != nil, losses: $0)
+          logits: b.largest, targets: targets.ids[bag.words], weights: targets.weights[bag.words], scale: scale,
+          gradient: dw != nil, losses: $0)
       }
       guard let dw else { continue }
       scatterMaxima(b.largest, places: b.places, x: x.rows(place), w: w, into: dx.rows(place), dw)

@@ -6,7 +6,8 @@ import Tensors
 ///
 /// *Concretely:* for each row with a loss weight, z = T(h)·Wᵀ (+ b) with T the identity or BERT's transform (dense,
 /// activation, norm), loss = Σ wᵢ · CE(zᵢ, tᵢ). Logits are computed for these rows only, `sliceRows` rows at a time.
-/// W [V, E] is the token embedding when tied; its width E is C except in models with narrower embeddings, which need a transform.
+/// W [V, E] is the token embedding when tied; its width E is C except in models with narrower embeddings, which need a
+/// transform.
 public struct VocabularyHead: Sendable {
   public let weight: Int
   /// The head's own entries, all adjacent: bias, transform, norm, and the weight if untied.
@@ -26,19 +27,29 @@ public struct VocabularyHead: Sendable {
   public init(_ name: String, _ c: ModelConfiguration, inputs: Int? = nil, into layout: inout ParameterLayout) {
     let start = layout.entries.count
     width = inputs ?? c.hiddenSize
-    precondition(c.headTransform || c.resolvedEmbeddingSize == width, "a head without a transform needs embeddings of the model's width")
+    precondition(
+      c.headTransform || c.resolvedEmbeddingSize == width,
+      "a head without a transform needs embeddings of the model's width")
     tied = c.tieWordEmbeddings
     vocabulary = c.vocabSize
     activation = c.activation == .geluTanh ? .geluTanh : .gelu
     bias = c.headTransform ? layout.append(ParameterSpec("\(name).bias", [c.vocabSize], decay: false, .zeros)) : nil
     biasGroup = layout.group(from: start)
     weight =
-      tied ? -1 : layout.append(ParameterSpec("\(name).weight", [c.vocabSize, c.resolvedEmbeddingSize], decay: true, .normal(c.initializerRange)))
+      tied
+      ? -1
+      : layout.append(
+        ParameterSpec(
+          "\(name).weight", [c.vocabSize, c.resolvedEmbeddingSize], decay: true, .normal(c.initializerRange)))
     let transformStart = layout.entries.count
-    norm = c.headTransform ? Norm("\(name).norm", width: c.resolvedEmbeddingSize, kind: c.norm, epsilon: c.normEps, into: &layout) : nil
+    norm =
+      c.headTransform
+      ? Norm("\(name).norm", width: c.resolvedEmbeddingSize, kind: c.norm, epsilon: c.normEps, into: &layout) : nil
     transform =
       c.headTransform
-      ? Linear("\(name).transform", inputs: width, outputs: c.resolvedEmbeddingSize, bias: c.bias, inputMajor: false, deviation: c.initializerRange, into: &layout)
+      ? Linear(
+        "\(name).transform", inputs: width, outputs: c.resolvedEmbeddingSize, bias: c.bias, inputMajor: false,
+        deviation: c.initializerRange, into: &layout)
       : nil
     transformGroup = layout.group(from: transformStart)
     group = start..<layout.entries.count
@@ -61,7 +72,8 @@ public struct VocabularyHead: Sendable {
     return VocabularyHead(tying: self, to: token)
   }
 
-  /// Rows of logits in memory at a time, about 8 MiB. They decide the order of sums, and depend on the vocabulary size alone.
+  /// Rows of logits in memory at a time, about 8 MiB. They decide the order of sums, and depend on the vocabulary size
+  /// alone.
   public var sliceRows: Int { max(16, min(512, (2 << 20) / max(vocabulary, 1) & ~15)) }
 
   public struct Saved {
@@ -116,7 +128,9 @@ public struct VocabularyHead: Sendable {
     public var ids: [Int32]
     public var weights: [Float]
 
-    public init(rows: [Int], ids: [Int32], weights: [Float]) { (self.rows, self.ids, self.weights) = (rows, ids, weights) }
+    public init(rows: [Int], ids: [Int32], weights: [Float]) {
+      (self.rows, self.ids, self.weights) = (rows, ids, weights)
+    }
   }
 
   /// The weighted loss sum. With a sink, scale · d(loss)/d(hidden) is added to `gradient`.
@@ -149,14 +163,16 @@ public struct VocabularyHead: Sendable {
       return total
         + pass.loss(targets.rows[slice], of: hidden.rows, targets.weights[slice]) {
           softmaxCrossEntropy(
-            logits: z, targets: targets.ids[slice], weights: targets.weights[slice], scale: 0, gradient: false, rowLosses: $0)
+            logits: z, targets: targets.ids[slice], weights: targets.weights[slice], scale: 0, gradient: false,
+            rowLosses: $0)
         }
     }
   }
 
   /// Adds the gradients of projection and bias to the sink, and writes the gradient of the features to `dx`.
   private func lossAndGradient(
-    _ x: TensorView, into dx: TensorView, _ hidden: TensorView, _ targets: Targets, _ scale: Float, _ pass: Pass, _ s: Saved,
+    _ x: TensorView, into dx: TensorView, _ hidden: TensorView, _ targets: Targets, _ scale: Float, _ pass: Pass,
+    _ s: Saved,
     _ reader: LogitReader?
   ) -> Double {
     let weightGroup = weight..<weight + 1
@@ -171,7 +187,8 @@ public struct VocabularyHead: Sendable {
       project(x.rows(slice), pass, into: z)
       reader?(slice, z)
       total += pass.loss(targets.rows[slice], of: hidden.rows, targets.weights[slice]) {
-        softmaxCrossEntropy(logits: z, targets: targets.ids[slice], weights: targets.weights[slice], scale: scale, rowLosses: $0)
+        softmaxCrossEntropy(
+          logits: z, targets: targets.ids[slice], weights: targets.weights[slice], scale: scale, rowLosses: $0)
       }
       let first = slice.lowerBound == 0
       gemm(z, w, into: dx.rows(slice))

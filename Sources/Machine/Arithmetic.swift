@@ -21,7 +21,8 @@ public struct Arithmetic: Codable, Sendable, Equatable {
     BLAS.useOneThread()
     let identity = BLAS.identity
     let binary = (try? MappedFile("/proc/self/exe")).map { $0.sha256() } ?? "unknown"
-    return Arithmetic(binary: binary, blas: identity.configuration, core: identity.coreName, probe: withFlushedDenormals(probeDigest))
+    return Arithmetic(
+      binary: binary, blas: identity.configuration, core: identity.coreName, probe: withFlushedDenormals(probeDigest))
   }
 
   /// Runs the kinds of computation a step is made of, on odd sizes, and hashes every bit of the results.
@@ -63,7 +64,9 @@ public struct Arithmetic: Codable, Sendable, Equatable {
 
   /// What `fields` gave; nil when one is missing.
   public init?(fields: [String: String]) {
-    guard let binary = fields["binary"], let blas = fields["blas"], let core = fields["core"], let probe = fields["probe"] else { return nil }
+    guard let binary = fields["binary"], let blas = fields["blas"], let core = fields["core"],
+      let probe = fields["probe"]
+    else { return nil }
     self.init(binary: binary, blas: blas, core: core, probe: probe)
   }
 
@@ -81,14 +84,17 @@ public struct Arithmetic: Codable, Sendable, Equatable {
     return nil
   }
 
-  /// Refuses a job whose ranks compute differently. - Throws: `DivergenceError` on every rank, naming the first that differs from rank 0.
+  /// Refuses a job whose ranks compute differently. - Throws: `DivergenceError` on every rank, naming the first that
+  /// differs from rank 0.
   public func requireEqual(over communicator: any Communicator) throws {
     let records = try Self.gather(self, over: communicator)
-    guard let first = records[0], records.contains(where: { $0.map { $0.difference(from: first) != nil } ?? false }) else { return }
+    guard let first = records[0], records.contains(where: { $0.map { $0.difference(from: first) != nil } ?? false })
+    else { return }
     // Every rank is here, because all compare the same records.
     let kernels = try Self.gather(
       HostKernels(
-        host: ProcessInfo.processInfo.hostName, cpu: String(CPU.current.name.prefix(200)), core: core, usable: ComputeKernel.usable()),
+        host: ProcessInfo.processInfo.hostName, cpu: String(CPU.current.name.prefix(200)), core: core,
+        usable: ComputeKernel.usable()),
       over: communicator)
     if let sentence = HostKernels.disagreement(kernels.compactMap { $0 }) { throw DivergenceError(sentence) }
     let processors = try Self.gather(Processor.current(), over: communicator)
@@ -97,7 +103,8 @@ public struct Arithmetic: Codable, Sendable, Equatable {
       if let here = processors[rank], let there = processors[0] { pair = (here, there) }
       guard let record, let difference = record.difference(from: first, processors: pair) else { continue }
       throw DivergenceError(
-        "rank \(rank) and rank 0 would not compute the same bits: on rank \(rank), \(difference). Install the same build everywhere, over the same system packages.")
+        "rank \(rank) and rank 0 would not compute the same bits: on rank \(rank), \(difference). Install the same build everywhere, over the same system packages."
+      )
     }
   }
 
@@ -105,7 +112,9 @@ public struct Arithmetic: Codable, Sendable, Equatable {
   private static func gather<Value: Codable>(_ mine: Value, over communicator: any Communicator) throws -> [Value?] {
     var bytes = [UInt8](try JSONEncoder.snakeCase().encode(mine))
     bytes += [UInt8](repeating: 0x20, count: max(0, 2048 - bytes.count))
-    return try communicator.allGather(Array(bytes[..<2048])).map { try? JSONDecoder.snakeCase().decode(Value.self, from: Data($0)) }
+    return try communicator.allGather(Array(bytes[..<2048])).map {
+      try? JSONDecoder.snakeCase().decode(Value.self, from: Data($0))
+    }
   }
 }
 

@@ -16,11 +16,14 @@ public struct ComputeKernel: Codable, Sendable, Equatable {
 
   public var isBest: Bool { core == best }
 
-  /// This process's. After `KernelStart.chooseKernel` its choice; in a program that does not call it, what OpenBLAS took.
+  /// This process's. After `KernelStart.chooseKernel` its choice; in a program that does not call it, what OpenBLAS
+  /// took.
   public static let current: ComputeKernel = {
     let note = StartNote.own
     let facts = ComputeKernel.facts(rejected: note?.rejected ?? [])
-    if let note { return ComputeKernel(core: facts.reported, best: note.best, reason: note.reason, rejected: note.rejected) }
+    if let note {
+      return ComputeKernel(core: facts.reported, best: note.best, reason: note.reason, rejected: note.rejected)
+    }
     let best = facts.requested == nil ? nil : facts.usable.first?.name
     if let choice = try? BLASCoreChoice(facts) {
       // Not restarted: a core that was not requested is the one OpenBLAS took itself.
@@ -47,23 +50,28 @@ public struct ComputeKernel: Codable, Sendable, Equatable {
 
 /// The choice of OpenBLAS's kernels before anything is computed, for every way of starting the program.
 ///
-/// OpenBLAS chooses when it is loaded, by the CPU's family and model, and takes poor kernels for a CPU it does not know. Which
-/// ones run cannot be changed afterwards: the program sets `OPENBLAS_CORETYPE` and replaces itself with a new start of the same
-/// program, in the same process, before MPI begins.
+/// OpenBLAS chooses when it is loaded, by the CPU's family and model, and takes poor kernels for a CPU it does not
+/// know. Which ones run cannot be changed afterwards: the program sets `OPENBLAS_CORETYPE` and replaces itself with a
+/// new start of the same program, in the same process, before MPI begins.
 public enum KernelStart {
-  /// Returns in a process that computes with the kernels it should, checked; restarts the program where they are others.
+  /// Returns in a process that computes with the kernels it should, checked; restarts the program where they are
+  /// others.
   ///
   /// - Parameters:
   ///   - run: the core of the resumed run, and its folder; nil where there is none.
   ///   - warn: gets what is to be said once, on rank 0.
-  /// - Throws: `ConfigurationError` for a core that was requested and cannot be used, and where memory for products is refused.
+  /// - Throws: `ConfigurationError` for a core that was requested and cannot be used, and where memory for products is
+  ///   refused.
   public static func chooseKernel(run: () -> (core: String, folder: String)?, warn: (String) -> Void) throws {
     BLAS.useOneThread()
-    // Threads of OpenBLAS's own, which only wait, take as much address space each as one that computes; where they are refused it they
-    // try for ever, and the program cannot even end.
+    // Threads of OpenBLAS's own, which only wait, take as much address space each as one that computes; where they are
+    // refused it they try for ever, and the program cannot even end.
     if HostLimits.current.addressBytes != nil || !BLAS.fits(threads: 1) { try StartNote.restartWithOneThread() }
     guard BLAS.fits(threads: 1) else {
-      throw ConfigurationError("memory", "is refused: OpenBLAS needs \(BLAS.bytesPerThread >> 20) MB of address space per thread. \(HostLimits.current.refusal)")
+      throw ConfigurationError(
+        "memory",
+        "is refused: OpenBLAS needs \(BLAS.bytesPerThread >> 20) MB of address space per thread. \(HostLimits.current.refusal)"
+      )
     }
     let reported = BLAS.identity.coreName
     if let note = StartNote.own {
@@ -85,23 +93,31 @@ public enum KernelStart {
   }
 
   /// Restarts with the next best kernels. - Throws: `ConfigurationError` where there are none, or these were requested.
-  private static func reject(_ core: String, _ wrong: String, _ run: (core: String, folder: String)?, _ warn: (String) -> Void) throws {
+  private static func reject(
+    _ core: String, _ wrong: String, _ run: (core: String, folder: String)?, _ warn: (String) -> Void
+  ) throws {
     let sentence = "OpenBLAS's \(core) kernels compute wrong products on this CPU (\(CPU.current.name)): \(wrong)"
     if StartNote.requested != nil {
-      throw ConfigurationError("OPENBLAS_CORETYPE", is: "\"\(core)\"", rule: "\(sentence). Leave it out, or install another OpenBLAS.")
+      throw ConfigurationError(
+        "OPENBLAS_CORETYPE", is: "\"\(core)\"", rule: "\(sentence). Leave it out, or install another OpenBLAS.")
     }
     try restart(run, rejecting: (StartNote.own?.rejected ?? []) + [core], warn) { sentence }
   }
 
   private static func restart(
-    _ run: (core: String, folder: String)?, rejecting rejected: [String], _ warn: (String) -> Void, _ reason: () -> String
+    _ run: (core: String, folder: String)?, rejecting rejected: [String], _ warn: (String) -> Void,
+    _ reason: () -> String
   ) throws {
     let choice = try BLASCoreChoice(ComputeKernel.facts(run: run?.core, rejected: rejected))
-    guard !rejected.contains(where: { $0.lowercased() == choice.core.lowercased() }), rejected.count <= BLASCore.all(CPU.current.architecture).count else {
+    guard !rejected.contains(where: { $0.lowercased() == choice.core.lowercased() }),
+      rejected.count <= BLASCore.all(CPU.current.architecture).count
+    else {
       throw DivergenceError("\(reason()). No other kernels of this OpenBLAS can be used: install another OpenBLAS.")
     }
     warn("\(reason()). They are not used; \(choice.core) is.")
-    if let remark = choice.remark, let run { warn("\(run.folder) was computed with OpenBLAS's \(run.core) kernels, which cannot be used here: \(remark).") }
+    if let remark = choice.remark, let run {
+      warn("\(run.folder) was computed with OpenBLAS's \(run.core) kernels, which cannot be used here: \(remark).")
+    }
     try StartNote(choice, rejected: rejected).restart()
   }
 
@@ -111,9 +127,13 @@ public enum KernelStart {
     guard !kernel.isBest else { return }
     switch kernel.reason {
     case .requested:
-      warn("OPENBLAS_CORETYPE asks for OpenBLAS's \(kernel.core) kernels, and its \(kernel.best) kernels are faster on this CPU. Leave the variable (launch/run --core) out, unless other hosts of the job or the run so far need it.")
+      warn(
+        "OPENBLAS_CORETYPE asks for OpenBLAS's \(kernel.core) kernels, and its \(kernel.best) kernels are faster on this CPU. Leave the variable (launch/run --core) out, unless other hosts of the job or the run so far need it."
+      )
     case .run:
-      warn("\(run()?.folder ?? "the run") resumes with the \(kernel.core) kernels it was computed with, and OpenBLAS's \(kernel.best) kernels are faster on this CPU. OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on.")
+      warn(
+        "\(run()?.folder ?? "the run") resumes with the \(kernel.core) kernels it was computed with, and OpenBLAS's \(kernel.best) kernels are faster on this CPU. OPENBLAS_CORETYPE=\(kernel.best) with --accept-arithmetic changes to them, and the bits from there on."
+      )
     case .best, .only: break
     }
   }
@@ -139,7 +159,9 @@ struct StartNote: Equatable {
   /// What `text` gave; nil for anything else.
   init?(_ text: String) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 5, let process = Int32(parts[0]), let reason = BLASCoreChoice.Reason(rawValue: parts[3]) else { return nil }
+    guard parts.count == 5, let process = Int32(parts[0]), let reason = BLASCoreChoice.Reason(rawValue: parts[3]) else {
+      return nil
+    }
     (self.process, core, best, self.reason) = (process, parts[1], parts[2], reason)
     rejected = parts[4].split(separator: ",").map(String.init)
   }
@@ -147,7 +169,9 @@ struct StartNote: Equatable {
   var text: String { "\(process):\(core):\(best):\(reason.rawValue):\(rejected.joined(separator: ","))" }
 
   /// This process's.
-  static let own: StartNote? = ProcessInfo.processInfo.environment[variable].flatMap { StartNote($0) }.flatMap { $0.process == getpid() ? $0 : nil }
+  static let own: StartNote? = ProcessInfo.processInfo.environment[variable].flatMap { StartNote($0) }.flatMap {
+    $0.process == getpid() ? $0 : nil
+  }
 
   /// What `OPENBLAS_CORETYPE` holds, unless this program has set it, here or in the process that started this one.
   static let requested: String? = requested(in: ProcessInfo.processInfo.environment)

@@ -13,9 +13,13 @@ struct ControlGroups {
 
   /// The tightest limit of memory; nil where none binds.
   var memory: Memory? {
-    let unified = folders("").compactMap { memory($0, limit: "memory.max", usage: "memory.current", cache: ["inactive_file", "active_file"]) }
+    let unified = folders("").compactMap {
+      memory($0, limit: "memory.max", usage: "memory.current", cache: ["inactive_file", "active_file"])
+    }
     let old = folders("memory").compactMap {
-      memory($0, limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", cache: ["total_inactive_file", "total_active_file"])
+      memory(
+        $0, limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes",
+        cache: ["total_inactive_file", "total_active_file"])
     }
     return (unified + old).min { $0.available < $1.available }
   }
@@ -27,7 +31,9 @@ struct ControlGroups {
       return parts.count == 2 && parts[0] > 0 && parts[1] > 0 ? Double(parts[0]) / Double(parts[1]) : nil
     }
     let old = folders("cpu").compactMap { folder -> Double? in
-      guard let quota = numbers(folder + "/cpu.cfs_quota_us").first, let period = numbers(folder + "/cpu.cfs_period_us").first else { return nil }
+      guard let quota = numbers(folder + "/cpu.cfs_quota_us").first,
+        let period = numbers(folder + "/cpu.cfs_period_us").first
+      else { return nil }
       return quota > 0 && period > 0 ? Double(quota) / Double(period) : nil
     }
     return (unified + old).min()
@@ -35,13 +41,18 @@ struct ControlGroups {
 
   // MARK: - Folders
 
-  /// The folders of the process's group of a controller and of all groups above it, as they are mounted; "" for version 2.
+  /// The folders of the process's group of a controller and of all groups above it, as they are mounted; "" for version
+  /// 2.
   func folders(_ controller: String) -> [String] {
     guard let group = path(controller), let mount = mount(controller) else { return [] }
     // In a container the hierarchy may be mounted from the container's own group on.
     var inside = group
     if mount.root != "/" {
-      if group == mount.root { inside = "/" } else if group.hasPrefix(mount.root + "/") { inside = String(group.dropFirst(mount.root.count)) }
+      if group == mount.root {
+        inside = "/"
+      } else if group.hasPrefix(mount.root + "/") {
+        inside = String(group.dropFirst(mount.root.count))
+      }
     }
     var parts = inside.split(separator: "/").filter { $0 != ".." }
     var folders: [String] = []
@@ -57,7 +68,9 @@ struct ControlGroups {
     for line in (read("/proc/self/cgroup") ?? "").split(separator: "\n") {
       let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
       guard parts.count == 3 else { continue }
-      if parts[1].split(separator: ",").contains(Substring(controller)) || (controller.isEmpty && parts[0] == "0" && parts[1].isEmpty) {
+      if parts[1].split(separator: ",").contains(Substring(controller))
+        || (controller.isEmpty && parts[0] == "0" && parts[1].isEmpty)
+      {
         return String(parts[2])
       }
     }
@@ -83,7 +96,8 @@ struct ControlGroups {
 
   private func memory(_ folder: String, limit: String, usage: String, cache: [String]) -> Memory? {
     // Without a limit version 2 says `max`, and version 1 the largest number of whole pages.
-    guard let most = numbers(folder + "/" + limit).first, most < 1 << 60, let used = numbers(folder + "/" + usage).first else { return nil }
+    guard let most = numbers(folder + "/" + limit).first, most < 1 << 60, let used = numbers(folder + "/" + usage).first
+    else { return nil }
     var reclaimable = 0
     for line in (read(folder + "/memory.stat") ?? "").split(separator: "\n") {
       let parts = line.split(separator: " ")

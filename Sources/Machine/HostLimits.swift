@@ -86,7 +86,10 @@ public struct HostLimits: Sendable, Equatable {
 
   /// What to do where the system refused memory.
   public var refusal: String {
-    if let left = addressBytes { return "\(addressLimit) leaves this process \(left >> 20) MB: raise it (\(addressLimit) unlimited), or ask the scheduler for more." }
+    if let left = addressBytes {
+      return
+        "\(addressLimit) leaves this process \(left >> 20) MB: raise it (\(addressLimit) unlimited), or ask the scheduler for more."
+    }
     return "Free memory on this host, or see vm.overcommit_memory."
   }
 }

@@ -1,7 +1,8 @@
 import Core
 import Glibc
 
-/// What MPI needs of its process. Open MPI 4.1 without it ends, or waits for ever, inside MPI_Init and under a banner of its own.
+/// What MPI needs of its process. Open MPI 4.1 without it ends, or waits for ever, inside MPI_Init and under a banner
+/// of its own.
 public enum MPIRequirements {
   /// Sockets, pipes and files of memory that one rank opens, with room for more ranks on its host.
   static let openFiles = 64
@@ -19,12 +20,16 @@ public enum MPIRequirements {
 
   static func check(openFiles: UInt64, fileBytes: UInt64) throws(ConfigurationError) {
     guard openFiles >= Self.openFiles else {
-      throw ConfigurationError("ulimit -n", is: openFiles, rule: "MPI needs at least \(Self.openFiles) open files per process; raise it, as by ulimit -n 1024.")
+      throw ConfigurationError(
+        "ulimit -n", is: openFiles,
+        rule: "MPI needs at least \(Self.openFiles) open files per process; raise it, as by ulimit -n 1024.")
     }
     guard fileBytes >= Self.fileBytes else {
       throw ConfigurationError(
         "ulimit -f", is: "\(fileBytes / 1024) KiB",
-        rule: "MPI needs files of \(Self.fileBytes >> 20) MiB, and checkpoints larger ones; raise it, as by ulimit -f unlimited.")
+        rule:
+          "MPI needs files of \(Self.fileBytes >> 20) MiB, and checkpoints larger ones; raise it, as by ulimit -f unlimited."
+      )
     }
   }
 

@@ -4,8 +4,8 @@ import Foundation
 import Kernels
 import Storage
 
-/// Single-precision products of all ranks together, in flops per second: with the kernels that run, and with the best ones of the
-/// CPUs. Shares of a machine's rate (MFU) are of the best, so that poor kernels do not look good.
+/// Single-precision products of all ranks together, in flops per second: with the kernels that run, and with the best
+/// ones of the CPUs. Shares of a machine's rate (MFU) are of the best, so that poor kernels do not look good.
 public struct MachineRate: Codable, Sendable, Equatable {
   public var running: Double
   public var best: Double
@@ -13,10 +13,14 @@ public struct MachineRate: Codable, Sendable, Equatable {
   /// Measures both; the best kernels in a process of their own, on one rank of a host. Collective.
   ///
   /// - Parameter running: this rank's rate; measured when nil.
-  public static func measure(_ pool: WorkerPool, over communicator: any Communicator, running: Double? = nil, seconds: Double = 0.2) throws -> MachineRate {
+  public static func measure(
+    _ pool: WorkerPool, over communicator: any Communicator, running: Double? = nil, seconds: Double = 0.2
+  ) throws -> MachineRate {
     let mine = running ?? SGEMMBaseline.sgemm(pool, seconds: seconds)
     let total = try communicator.sum(mine)
-    guard try communicator.maximum(ComputeKernel.current.isBest ? 0 : 1) > 0 else { return MachineRate(running: total, best: total) }
+    guard try communicator.maximum(ComputeKernel.current.isBest ? 0 : 1) > 0 else {
+      return MachineRate(running: total, best: total)
+    }
     var best = 0.0
     if communicator.localRank == 0 {
       let rate = ComputeKernel.current.isBest ? mine : measureBest(threads: pool.threads, seconds: seconds) ?? mine
@@ -43,7 +47,9 @@ public struct MachineRate: Codable, Sendable, Equatable {
     guard (try? process.run()) != nil else { return nil }
     let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
-    guard process.terminationStatus == 0, let rate = Double(text.trimmingCharacters(in: .whitespacesAndNewlines)), rate > 0 else { return nil }
+    guard process.terminationStatus == 0, let rate = Double(text.trimmingCharacters(in: .whitespacesAndNewlines)),
+      rate > 0
+    else { return nil }
     return rate
   }
 }

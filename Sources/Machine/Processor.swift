@@ -1,7 +1,8 @@
 import Kernels
 import Storage
 
-/// The CPU of a host, for the record of a start and for sentences. Nothing is decided by it: the probe of `Arithmetic` is.
+/// The CPU of a host, for the record of a start and for sentences. Nothing is decided by it: the probe of `Arithmetic`
+/// is.
 public struct Processor: Codable, Sendable, Equatable {
   public var model: String
   /// The features that vector arithmetic may use, as the kernel names them, sorted.
@@ -22,7 +23,8 @@ public struct Processor: Codable, Sendable, Equatable {
   public static func current() -> Processor { Processor(CPU.current) }
 
   private static func isVector(_ flag: String) -> Bool {
-    ["f16c", "sme", "bf16", "i8mm"].contains(flag) || ["sse", "ssse", "avx", "fma", "amx", "asimd", "sve"].contains { flag.hasPrefix($0) }
+    ["f16c", "sme", "bf16", "i8mm"].contains(flag)
+      || ["sse", "ssse", "avx", "fma", "amx", "asimd", "sve"].contains { flag.hasPrefix($0) }
   }
 
   /// In what the CPUs differ; nil when they do not.

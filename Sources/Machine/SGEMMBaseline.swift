@@ -6,8 +6,9 @@ import Tensors
 
 /// The machine's own speed, measured in the same run as whatever it is compared with.
 public enum SGEMMBaseline {
-  /// Single-precision products of this rank, in flops per second: every thread of the pool multiplies 768 × 768 matrices of
-  /// its own for about `seconds`, all beginning together; what all of them computed is divided by the time until the last one ended.
+  /// Single-precision products of this rank, in flops per second: every thread of the pool multiplies 768 × 768
+  /// matrices of its own for about `seconds`, all beginning together; what all of them computed is divided by the time
+  /// until the last one ended.
   public static func sgemm(_ pool: WorkerPool, seconds: Double = 0.3) -> Double {
     let (work, ready, threads) = (MicroBatchTable(rows: pool.threads, columns: 3), Counter(), pool.threads)
     let origin = ContinuousClock.now
@@ -27,7 +28,12 @@ public enum SGEMMBaseline {
         gemm(a, b, into: c)
         products += 1
       }
-      work.set(thread, [2 * Double(n * n * n) * Double(products), (start - origin).inSeconds, (ContinuousClock.now - origin).inSeconds])
+      work.set(
+        thread,
+        [
+          2 * Double(n * n * n) * Double(products), (start - origin).inSeconds,
+          (ContinuousClock.now - origin).inSeconds,
+        ])
     }
     let rows = work.local
     let (first, last) = rows.reduce((Double.infinity, 0)) { (min($0.0, $1[1]), max($0.1, $1[2])) }

@@ -36,7 +36,8 @@ public final class WorkerPool: @unchecked Sendable {
 
   /// Runs `body` once on every thread and returns when all have finished.
   ///
-  /// - Parameter whileWaiting: called by the caller's thread again and again, with short sleeps, until then; never with one thread.
+  /// - Parameter whileWaiting: called by the caller's thread again and again, with short sleeps, until then; never with
+  ///   one thread.
   public func run(whileWaiting: (() -> Void)? = nil, _ body: @escaping @Sendable (Int) -> Void) {
     guard threads > 1 else { return withFlushedDenormals { body(0) } }
     condition.lock()

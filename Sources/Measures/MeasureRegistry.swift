@@ -18,18 +18,24 @@ public struct MeasureEntry: Sendable {
   private let decode: @Sendable (any Decoder) throws -> any MeasureOptions
 
   public init<M: Measure>(_: M.Type) {
-    (name, summary, readsModel, defaultOptions, optionSentences) = (M.name, M.summary, M.readsModel, M.Options(), M.Options.sentences)
+    (name, summary, readsModel, defaultOptions, optionSentences) = (
+      M.name, M.summary, M.readsModel, M.Options(), M.Options.sentences
+    )
     classifies = M.self is any LabelledTextMeasure.Type
     make = { options throws(ConfigurationError) in
-      guard let options = options as? M.Options else { preconditionFailure("options of another measure than \(M.name)") }
+      guard let options = options as? M.Options else {
+        preconditionFailure("options of another measure than \(M.name)")
+      }
       return try M(options)
     }
     decode = { try M.Options(from: $0) }
   }
 
-  /// The measure with the options that `reader` has under `measures.<name>`; nil when there are problems, which are noted there.
+  /// The measure with the options that `reader` has under `measures.<name>`; nil when there are problems, which are
+  /// noted there.
   public func read(_ reader: ConfigurationReader) -> (any Measure)? {
-    let options = reader.options((defaultOptions, { [decode] in try decode($0) }), section: "measures.\(name)", sentences: optionSentences)
+    let options = reader.options(
+      (defaultOptions, { [decode] in try decode($0) }), section: "measures.\(name)", sentences: optionSentences)
     do throws(ConfigurationError) {
       return try make(options as? any MeasureOptions ?? defaultOptions)
     } catch {
@@ -43,7 +49,8 @@ extension MeasureEntry {
   /// Every option with its type, default and sentence.
   public var keys: [ConfigurationKey] {
     let reader = ConfigurationReader(.table([:]))
-    _ = reader.options((defaultOptions, { [decode] in try decode($0) }), section: "measures.\(name)", sentences: optionSentences)
+    _ = reader.options(
+      (defaultOptions, { [decode] in try decode($0) }), section: "measures.\(name)", sentences: optionSentences)
     return reader.keys
   }
 }

@@ -4,9 +4,9 @@ import Storage
 
 /// Writes the numbers of a run where TensorBoard finds them: `events.out.tfevents.<unix>.<host>.lockstep`.
 ///
-/// Every start begins a file of its own with the history of the run, thinned out where it is long, and removes the file of the start
-/// before: there is one file however often a run is started, and nothing of a start whose steps were lost. What another program wrote
-/// into the folder stays, and TensorBoard drops what it had read of steps that come again.
+/// Every start begins a file of its own with the history of the run, thinned out where it is long, and removes the file
+/// of the start before: there is one file however often a run is started, and nothing of a start whose steps were lost.
+/// What another program wrote into the folder stays, and TensorBoard drops what it had read of steps that come again.
 ///
 /// Invariant: one thread at a time writes.
 public final class EventWriter {
@@ -21,14 +21,18 @@ public final class EventWriter {
   ///   - folder: the run folder.
   ///   - resumedStep: the step the run goes on after; 0 for a new run.
   ///   - history: records up to that step. Without them the files of earlier starts stay, for they are all there is.
-  public init(folder: String, host: String, wallTime: Double, resumedStep: Int, history: [StepRecord] = []) throws(FileError) {
+  public init(folder: String, host: String, wallTime: Double, resumedStep: Int, history: [StepRecord] = [])
+    throws(FileError)
+  {
     let seconds = String(Int(wallTime))
-    let name = Self.prefix + String(repeating: "0", count: max(0, 10 - seconds.count)) + seconds + "." + host + Self.mark
+    let name =
+      Self.prefix + String(repeating: "0", count: max(0, 10 - seconds.count)) + seconds + "." + host + Self.mark
     let earlier = try Self.earlier(in: folder)
     let knowsAll = !history.isEmpty || resumedStep == 0
     var preamble = EventMessage.framed(EventMessage.version(wallTime: wallTime))
     if resumedStep > 0 || !earlier.isEmpty {
-      preamble += EventMessage.framed(EventMessage.sessionStart(wallTime: wallTime, step: knowsAll ? 1 : resumedStep + 1))
+      preamble += EventMessage.framed(
+        EventMessage.sessionStart(wallTime: wallTime, step: knowsAll ? 1 : resumedStep + 1))
     }
     for record in history { preamble += EventMessage.framed(Self.message(record)) }
     path = try Self.free(folder + "/" + name)

@@ -78,12 +78,15 @@ struct PlotFrame {
     let (firstStep, lastStep) = (steps.min() ?? 0, steps.max() ?? 1)
     let left = options.logarithmicSteps ? max(1, firstStep) : min(0, firstStep)
     x = PlotAxis(
-      low: left, high: max(lastStep, left + 1), isLogarithmic: options.logarithmicSteps, pixels: 64...Double(options.width - 20),
+      low: left, high: max(lastStep, left + 1), isLogarithmic: options.logarithmicSteps,
+      pixels: 64...Double(options.width - 20),
       isReversed: false)
     let (low, high) = (values.min() ?? 0, values.max() ?? 1)
     // A span that the values' own digits can hardly resolve is drawn as none.
     let isSpan = high - low > max(abs(low), abs(high)) * 1e-9 + 1e-30
     let margin = isSpan ? (high - low) * 0.05 : max(abs(high) * 0.05, 0.5)
-    y = PlotAxis(low: low - margin, high: high + margin, isLogarithmic: false, pixels: 40...Double(options.height - 52), isReversed: true)
+    y = PlotAxis(
+      low: low - margin, high: high + margin, isLogarithmic: false, pixels: 40...Double(options.height - 52),
+      isReversed: true)
   }
 }

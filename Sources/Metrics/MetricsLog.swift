@@ -30,7 +30,9 @@ public final class MetricsLog {
   /// - Returns: whether the file had been removed and was begun anew.
   /// - Throws: `FileError`; the line is kept and written before the next one.
   @discardableResult
-  public func append(_ record: StepRecord) throws(FileError) -> Bool { try file.append(Array((record.json.compact + "\n").utf8)) }
+  public func append(_ record: StepRecord) throws(FileError) -> Bool {
+    try file.append(Array((record.json.compact + "\n").utf8))
+  }
 
   /// Writes the lines on which `append` failed.
   public func flush() throws(FileError) { try file.flush() }
@@ -49,8 +51,8 @@ public final class MetricsLog {
     return records
   }
 
-  /// The first and last record and others between, evenly spread, at most about `most` in all; every one with a validation loss comes
-  /// first. An absent log has none.
+  /// The first and last record and others between, evenly spread, at most about `most` in all; every one with a
+  /// validation loss comes first. An absent log has none.
   ///
   /// - Complexity: one look at every line; only the records that are returned are read in full.
   public static func sample(at path: String, atMost most: Int) throws(FileError) -> [StepRecord] {
@@ -69,7 +71,8 @@ public final class MetricsLog {
     }
   }
 
-  /// Every line that is not empty, with what stands behind the last end of a line: a crash tore it, or an editor took the end away.
+  /// Every line that is not empty, with what stands behind the last end of a line: a crash tore it, or an editor took
+  /// the end away.
   private static func forEachPiece(of bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
     let end = forEachLine(of: bytes) { if !$0.isEmpty { body($0) } }
     if end < bytes.count { body(UnsafeRawBufferPointer(rebasing: bytes[end...])) }

@@ -53,8 +53,11 @@ struct PlotDrawing {
     }
     segment(left, bottom, right, bottom, color: "#444444")
     segment(left, top, left, bottom, color: "#444444")
-    text(options.logarithmicSteps ? "step (logarithmic)" : "step", x: (left + right) / 2, y: bottom + 42, anchor: "middle")
-    text("loss", x: 16, y: (top + bottom) / 2, anchor: "middle", attributes: " transform=\"rotate(-90 16 \(pixel((top + bottom) / 2)))\"")
+    text(
+      options.logarithmicSteps ? "step (logarithmic)" : "step", x: (left + right) / 2, y: bottom + 42, anchor: "middle")
+    text(
+      "loss", x: 16, y: (top + bottom) / 2, anchor: "middle",
+      attributes: " transform=\"rotate(-90 16 \(pixel((top + bottom) / 2)))\"")
   }
 
   /// A curve; where there are more points than a screen can show, the lowest and highest of each column.
@@ -110,6 +113,8 @@ struct PlotDrawing {
 
   private mutating func text(_ content: String, x: Double, y: Double, anchor: String, attributes: String = "") {
     let escaped = content.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-    elements.append("<text x=\"\(pixel(x))\" y=\"\(pixel(y))\" text-anchor=\"\(anchor)\" fill=\"#222222\"\(attributes)>\(escaped)</text>")
+    elements.append(
+      "<text x=\"\(pixel(x))\" y=\"\(pixel(y))\" text-anchor=\"\(anchor)\" fill=\"#222222\"\(attributes)>\(escaped)</text>"
+    )
   }
 }

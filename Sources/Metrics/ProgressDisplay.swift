@@ -34,7 +34,8 @@ public final class ProgressDisplay {
   ///   - isTerminal: decides what `auto` means.
   ///   - width: columns of the terminal, read for each line.
   public init(
-    mode: ProgressMode, intervalSeconds: Double = 10, isTerminal: Bool, width: @escaping () -> Int = { 80 }, sink: @escaping Sink
+    mode: ProgressMode, intervalSeconds: Double = 10, isTerminal: Bool, width: @escaping () -> Int = { 80 },
+    sink: @escaping Sink
   ) {
     self.mode = mode == .auto ? (isTerminal ? .bar : .plain) : mode
     self.interval = intervalSeconds

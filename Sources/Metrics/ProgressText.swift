@@ -19,8 +19,10 @@ public struct ProgressSnapshot: Sendable, Equatable {
   public var remainingSeconds: Double?
 
   public init(
-    step: Int, totalSteps: Int, loss: Double, validationLoss: Double? = nil, validationStep: Int? = nil, learningRate: Double,
-    tokensPerS: Double, unit: String = "tok", mfu: Double? = nil, elapsedSeconds: Double, remainingSeconds: Double? = nil
+    step: Int, totalSteps: Int, loss: Double, validationLoss: Double? = nil, validationStep: Int? = nil,
+    learningRate: Double,
+    tokensPerS: Double, unit: String = "tok", mfu: Double? = nil, elapsedSeconds: Double,
+    remainingSeconds: Double? = nil
   ) {
     self.step = step
     self.totalSteps = totalSteps
@@ -43,14 +45,17 @@ extension ProgressSnapshot {
   ///   - startStep: the step this start went on after; steps before it took no time of it.
   ///   - validation: the latest loss and its step, which may be older than the record.
   public init(
-    _ record: StepRecord, totalSteps: Int, startStep: Int, elapsedSeconds: Double, validation: (loss: Double, step: Int)? = nil,
+    _ record: StepRecord, totalSteps: Int, startStep: Int, elapsedSeconds: Double,
+    validation: (loss: Double, step: Int)? = nil,
     unit: String = "tok"
   ) {
     let done = record.step - startStep
     let validation = record.validationLoss.map { ($0, record.step) } ?? validation
     self.init(
-      step: record.step, totalSteps: totalSteps, loss: record.loss, validationLoss: validation?.loss, validationStep: validation?.step,
-      learningRate: record.learningRate, tokensPerS: record.tokensPerS, unit: unit, mfu: record.mfu, elapsedSeconds: elapsedSeconds,
+      step: record.step, totalSteps: totalSteps, loss: record.loss, validationLoss: validation?.loss,
+      validationStep: validation?.step,
+      learningRate: record.learningRate, tokensPerS: record.tokensPerS, unit: unit, mfu: record.mfu,
+      elapsedSeconds: elapsedSeconds,
       remainingSeconds: done > 0 ? elapsedSeconds / Double(done) * Double(max(0, totalSteps - record.step)) : nil)
   }
 }
@@ -64,7 +69,11 @@ public enum ProgressText {
   private static func fields(_ at: ProgressSnapshot) -> [String] {
     let isOver = at.totalSteps > 0 && at.step >= at.totalSteps
     var parts = ["step \(at.step)/\(at.totalSteps) \(percent(at.step, of: at.totalSteps))"]
-    if isOver { parts.append("took \(duration(at.elapsedSeconds))") } else if let left = at.remainingSeconds { parts.append("\(duration(left)) left") }
+    if isOver {
+      parts.append("took \(duration(at.elapsedSeconds))")
+    } else if let left = at.remainingSeconds {
+      parts.append("\(duration(left)) left")
+    }
     parts.append("loss \(fixed(at.loss, 4))")
     if let validation = at.validationLoss {
       // A loss of an earlier step is not shown as if it were of this one.
@@ -85,7 +94,9 @@ public enum ProgressText {
   static func bar(_ done: Int, of total: Int, _ fields: [String], width: Int) -> String {
     let cells = 10
     let filled = total > 0 ? min(cells, max(0, Int(Double(done) / Double(total) * Double(cells)))) : 0
-    var line = "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: cells - filled) + "] " + (fields.first ?? "")
+    var line =
+      "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: cells - filled) + "] "
+      + (fields.first ?? "")
     for field in fields.dropFirst() {
       guard line.count + 2 + field.count <= width else { break }
       line += "  " + field

@@ -53,8 +53,10 @@ public struct StepRecord: Sendable, Equatable {
 
   public init(
     step: Int, epoch: Double, tokens: Int, losses: [Named<Double>], loss: Double, validationLoss: Double? = nil,
-    validationSamples: Int? = nil, learningRate: Double, gradNorm: Double, lossDigest: String = "", targetCounts: [Named<Double>] = [],
-    repeats: Int = 0, tokensPerS: Double = 0, mfu: Double? = nil, stepSeconds: Double = 0, seconds: [Named<Double>] = [],
+    validationSamples: Int? = nil, learningRate: Double, gradNorm: Double, lossDigest: String = "",
+    targetCounts: [Named<Double>] = [],
+    repeats: Int = 0, tokensPerS: Double = 0, mfu: Double? = nil, stepSeconds: Double = 0,
+    seconds: [Named<Double>] = [],
     exposedCommunicationSeconds: Double = 0, wallTime: Double = 0, isSkipped: Bool = false
   ) {
     self.step = step
@@ -100,15 +102,17 @@ extension StepRecord {
     ]
     if let mfu { members.append(.init("mfu", .lossless(mfu))) }
     members += [
-      .init("step_seconds", .lossless(stepSeconds)), .init("seconds", .object(seconds.map { .init($0.name, .lossless($0.value)) })),
-      .init("exposed_communication_seconds", .lossless(exposedCommunicationSeconds)), .init("wall_time", .lossless(wallTime)),
+      .init("step_seconds", .lossless(stepSeconds)),
+      .init("seconds", .object(seconds.map { .init($0.name, .lossless($0.value)) })),
+      .init("exposed_communication_seconds", .lossless(exposedCommunicationSeconds)),
+      .init("wall_time", .lossless(wallTime)),
     ]
     if isSkipped { members.append(.init("skipped", .bool(true))) }
     return .object(members)
   }
 
-  /// Reads a record back; nil when the step or the loss is not there, or the step is none. Unknown members are passed over, so
-  /// that logs of later versions can be read.
+  /// Reads a record back; nil when the step or the loss is not there, or the step is none. Unknown members are passed
+  /// over, so that logs of later versions can be read.
   public init?(json: JSONValue) {
     guard let step = json["step"]?.integer, (0...1 << 50).contains(step), let loss = json["loss"] else { return nil }
     let number: (String) -> Double = { json[$0].map(Self.double) ?? 0 }
@@ -116,11 +120,14 @@ extension StepRecord {
     self.init(
       step: step, epoch: number("epoch"), tokens: json["tokens"]?.integer ?? 0,
       losses: named("losses").map { Named($0.name, Self.double($0.value)) }, loss: Self.double(loss),
-      validationLoss: json["validation_loss"].map(Self.double), validationSamples: json["validation_samples"]?.integer, learningRate: number("learning_rate"),
-      gradNorm: number("grad_norm"), lossDigest: json["loss_digest"]?.string ?? "", targetCounts: named("target_counts").map { Named($0.name, Self.double($0.value)) },
+      validationLoss: json["validation_loss"].map(Self.double), validationSamples: json["validation_samples"]?.integer,
+      learningRate: number("learning_rate"),
+      gradNorm: number("grad_norm"), lossDigest: json["loss_digest"]?.string ?? "",
+      targetCounts: named("target_counts").map { Named($0.name, Self.double($0.value)) },
       repeats: json["repeats"]?.integer ?? 0, tokensPerS: number("tokens_per_s"), mfu: json["mfu"].map(Self.double),
       stepSeconds: number("step_seconds"), seconds: named("seconds").map { Named($0.name, Self.double($0.value)) },
-      exposedCommunicationSeconds: number("exposed_communication_seconds"), wallTime: number("wall_time"), isSkipped: json["skipped"]?.bool ?? false)
+      exposedCommunicationSeconds: number("exposed_communication_seconds"), wallTime: number("wall_time"),
+      isSkipped: json["skipped"]?.bool ?? false)
   }
 
   /// What a line of a log is, without reading more of it than its syntax.
@@ -145,5 +152,7 @@ extension StepRecord {
   private static func double(_ value: JSONValue) -> Double { value.losslessDouble ?? .nan }
 
   /// A whole count as such, any other with the shortest decimals that read back as the same double.
-  private static func count(_ value: Double) -> JSONValue { Int(exactly: value).map(JSONValue.integer) ?? .lossless(value) }
+  private static func count(_ value: Double) -> JSONValue {
+    Int(exactly: value).map(JSONValue.integer) ?? .lossless(value)
+  }
 }

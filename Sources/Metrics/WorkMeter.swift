@@ -2,8 +2,9 @@ import Foundation
 import Storage
 import Synchronization
 
-/// Shows how far a piece of work is that has so many equal parts, and how long it will still take: one line that is written over on a
-/// terminal, and elsewhere a line after ten seconds and then at least every minute. Work that ends sooner says nothing.
+/// Shows how far a piece of work is that has so many equal parts, and how long it will still take: one line that is
+/// written over on a terminal, and elsewhere a line after ten seconds and then at least every minute. Work that ends
+/// sooner says nothing.
 ///
 /// Any number of threads may advance it.
 public final class WorkMeter: Sendable {
@@ -41,7 +42,8 @@ public final class WorkMeter: Sendable {
       let fields = fields(done: state.done, elapsed: elapsed)
       settings.sink(
         settings.isTerminal
-          ? "\r" + ProgressText.bar(state.done, of: total, fields, width: settings.width() - 1) + "\u{1B}[K" : fields.joined(separator: "  ") + "\n")
+          ? "\r" + ProgressText.bar(state.done, of: total, fields, width: settings.width() - 1) + "\u{1B}[K"
+          : fields.joined(separator: "  ") + "\n")
       state.barIsOpen = settings.isTerminal
     }
   }
@@ -57,7 +59,8 @@ public final class WorkMeter: Sendable {
   private func fields(done: Int, elapsed: Double) -> [String] {
     let left = done > 0 ? elapsed / Double(done) * Double(max(0, total - done)) : .nan
     return [
-      "\(label) \(done)/\(total) \(unit) \(ProgressText.percent(done, of: total))", "\(ProgressText.duration(left)) left",
+      "\(label) \(done)/\(total) \(unit) \(ProgressText.percent(done, of: total))",
+      "\(ProgressText.duration(left)) left",
       ProgressText.duration(elapsed),
     ]
   }
@@ -81,9 +84,12 @@ public struct WorkMeters: Sendable {
   /// Meters on standard error.
   public static func standardError() -> WorkMeters {
     WorkMeters(
-      isTerminal: isatty(STDERR_FILENO) == 1, width: ProgressDisplay.terminalWidth, clock: { ProcessInfo.processInfo.systemUptime },
+      isTerminal: isatty(STDERR_FILENO) == 1, width: ProgressDisplay.terminalWidth,
+      clock: { ProcessInfo.processInfo.systemUptime },
       sink: StandardError.write)
   }
 
-  public func start(_ label: String, total: Int, unit: String) -> WorkMeter { WorkMeter(label, total: total, unit: unit, self) }
+  public func start(_ label: String, total: Int, unit: String) -> WorkMeter {
+    WorkMeter(label, total: total, unit: unit, self)
+  }
 }

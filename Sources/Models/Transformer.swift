@@ -5,8 +5,8 @@ import Tensors
 
 /// A transformer: embedding, blocks and, for pre-norm models, a final norm; optionally a head.
 ///
-/// It is GPT-2, BERT, ELECTRA, Llama or another combination of the switches of `ModelConfiguration`. It holds the indices of its
-/// parameters; a `Pass` has their values.
+/// It is GPT-2, BERT, ELECTRA, Llama or another combination of the switches of `ModelConfiguration`. It holds the
+/// indices of its parameters; a `Pass` has their values.
 public struct Transformer: Sendable {
   public let configuration: ModelConfiguration
   public let head: VocabularyHead?
@@ -20,7 +20,8 @@ public struct Transformer: Sendable {
   private let finalGroup: Range<Int>
   private let projectionGroup: Range<Int>
 
-  /// Declares all parameters in the order in which backward completes them: head, final norm, last block … first block, embedding.
+  /// Declares all parameters in the order in which backward completes them: head, final norm, last block … first block,
+  /// embedding.
   ///
   /// - Parameters:
   ///   - prefix: put before every name, such as `generator.`; empty for the main network.
@@ -31,7 +32,8 @@ public struct Transformer: Sendable {
     self.init(trunk, reading: embedding, in: &layout)
   }
 
-  /// Everything above the embedding, for networks that read the same one: their trunks are declared first, the embedding last.
+  /// Everything above the embedding, for networks that read the same one: their trunks are declared first, the
+  /// embedding last.
   public struct Trunk: Sendable {
     fileprivate let configuration: ModelConfiguration
     fileprivate let head: VocabularyHead?
@@ -44,13 +46,19 @@ public struct Transformer: Sendable {
     /// Vocabulary heads that are tied to the token table: 0 or 1.
     public var tiedHeads: Int { head?.tied == true ? 1 : 0 }
 
-    public init(_ c: ModelConfiguration, prefix: String = "", head hasHead: Bool = true, into layout: inout ParameterLayout) {
+    public init(
+      _ c: ModelConfiguration, prefix: String = "", head hasHead: Bool = true, into layout: inout ParameterLayout
+    ) {
       configuration = c
-      let rotary = c.positionEmbedding == .rotary ? RotaryTable(context: c.maxPosition, headDim: c.headDim, base: c.ropeTheta) : nil
+      let rotary =
+        c.positionEmbedding == .rotary
+        ? RotaryTable(context: c.maxPosition, headDim: c.headDim, base: c.ropeTheta) : nil
       head = hasHead && c.head == .vocabulary ? VocabularyHead("\(prefix)head", c, into: &layout) : nil
       replacedHead = hasHead && c.head == .replaced ? ReplacedTokenHead("\(prefix)head", c, into: &layout) : nil
       var start = layout.entries.count
-      finalNorm = c.normPlacement == .pre ? Norm("\(prefix)norm", width: c.hiddenSize, kind: c.norm, epsilon: c.normEps, into: &layout) : nil
+      finalNorm =
+        c.normPlacement == .pre
+        ? Norm("\(prefix)norm", width: c.hiddenSize, kind: c.norm, epsilon: c.normEps, into: &layout) : nil
       finalGroup = layout.group(from: start)
       var reversed: [TransformerBlock] = []
       for index in stride(from: c.numLayers - 1, through: 0, by: -1) {
@@ -64,7 +72,8 @@ public struct Transformer: Sendable {
         c.resolvedEmbeddingSize == c.hiddenSize
         ? nil
         : Linear(
-          "\(prefix)embedding.projection", inputs: c.resolvedEmbeddingSize, outputs: c.hiddenSize, bias: true, inputMajor: false, deviation: c.initializerRange,
+          "\(prefix)embedding.projection", inputs: c.resolvedEmbeddingSize, outputs: c.hiddenSize, bias: true,
+          inputMajor: false, deviation: c.initializerRange,
           into: &layout)
       projectionGroup = layout.group(from: start)
     }
@@ -73,7 +82,9 @@ public struct Transformer: Sendable {
   /// A trunk on an embedding that is declared after it.
   public init(_ trunk: Trunk, reading embedding: InputEmbedding, in layout: inout ParameterLayout) {
     configuration = trunk.configuration
-    (replacedHead, finalNorm, finalGroup, blocks) = (trunk.replacedHead, trunk.finalNorm, trunk.finalGroup, trunk.blocks)
+    (replacedHead, finalNorm, finalGroup, blocks) = (
+      trunk.replacedHead, trunk.finalNorm, trunk.finalGroup, trunk.blocks
+    )
     (projection, projectionGroup, self.embedding) = (trunk.projection, trunk.projectionGroup, embedding)
     head = trunk.head?.tie(to: embedding.token, in: &layout)
   }
@@ -91,7 +102,8 @@ public struct Transformer: Sendable {
     let finalStatistics: TensorView
     /// The hidden states.
     public let hidden: TensorView
-    /// The gradient of the hidden states, to which every head adds its own; without memory where there is no backward pass.
+    /// The gradient of the hidden states, to which every head adds its own; without memory where there is no backward
+    /// pass.
     public let gradient: TensorView
     public let head: VocabularyHead.Saved?
     public let replacedHead: ReplacedTokenHead.Saved?
@@ -99,7 +111,9 @@ public struct Transformer: Sendable {
     /// - Parameters:
     ///   - forBackward: without it all blocks share one set of saved tensors.
     ///   - taps: blocks whose outputs `tap` gives after forward; with `forBackward` all of them are kept.
-    public init(_ model: Transformer, samples: Int, length: Int, forBackward: Bool = true, taps: Set<Int> = [], _ arena: Arena) {
+    public init(
+      _ model: Transformer, samples: Int, length: Int, forBackward: Bool = true, taps: Set<Int> = [], _ arena: Arena
+    ) {
       let c = model.configuration
       rows = samples * length
       let rows = rows
@@ -111,7 +125,9 @@ public struct Transformer: Sendable {
         blocks = (0..<c.numLayers).map { _ in TransformerBlock.Saved(c, rows: rows, arena) }
       } else {
         let (a, b) = (arena.matrix(rows, c.hiddenSize), arena.matrix(rows, c.hiddenSize))
-        stream = (0...c.numLayers).map { taps.contains($0 - 1) ? arena.matrix(rows, c.hiddenSize) : $0 % 2 == 0 ? a : b }
+        stream = (0...c.numLayers).map {
+          taps.contains($0 - 1) ? arena.matrix(rows, c.hiddenSize) : $0 % 2 == 0 ? a : b
+        }
         let saved = TransformerBlock.Saved(c, rows: rows, arena)
         blocks = (0..<c.numLayers).map { _ in saved }
       }
@@ -127,19 +143,23 @@ public struct Transformer: Sendable {
   /// - Complexity: 2 flops per matrix parameter and row, and attention.
   ///
   /// With `caches`, one per block, the rows are the next positions of one sequence (generation).
-  /// With `rows` [n, inputSize], the embedding reads them in place of the input's values: a decoder on top of an encoder.
+  /// With `rows` [n, inputSize], the embedding reads them in place of the input's values: a decoder on top of an
+  /// encoder.
   @discardableResult
   public func forward(
     _ input: SequenceInput, _ pass: Pass, caches: [KeyValueCache]? = nil, rows: TensorView? = nil, _ w: Workspace
   ) -> TensorView {
     let n = input.rows
     precondition(n <= w.rows, "\(n) rows in a workspace for \(w.rows)")
-    precondition(input.length <= configuration.maxPosition, "\(input.length) positions, the model has \(configuration.maxPosition)")
+    precondition(
+      input.length <= configuration.maxPosition, "\(input.length) positions, the model has \(configuration.maxPosition)"
+    )
     let embedded = projection == nil ? w.stream[0].first(n) : w.embedded.first(n)
     embedding.forward(input, pass, rows: rows, w.embedding, into: embedded)
     projection?.forward(embedded, pass, into: w.stream[0].first(n))
     for (i, block) in blocks.enumerated() {
-      block.forward(w.stream[i].first(n), input, pass, cache: caches?[i], w.blocks[i], w.scratch, into: w.stream[i + 1].first(n))
+      block.forward(
+        w.stream[i].first(n), input, pass, cache: caches?[i], w.blocks[i], w.scratch, into: w.stream[i + 1].first(n))
     }
     let last = w.stream[blocks.count].first(n)
     let hidden = w.hidden.first(n)
@@ -153,7 +173,9 @@ public struct Transformer: Sendable {
 
   /// The output [rows, C] of block `layer` after a forward pass, before the final norm.
   /// - Precondition: the workspace keeps it.
-  public func tap(_ layer: Int, _ input: SequenceInput, _ w: Workspace) -> TensorView { w.stream[layer + 1].first(input.rows) }
+  public func tap(_ layer: Int, _ input: SequenceInput, _ w: Workspace) -> TensorView {
+    w.stream[layer + 1].first(input.rows)
+  }
 
   /// Zero, for heads to add their gradients of the hidden states to; nil for a pass without backward.
   public func beginGradient(_ input: SequenceInput, _ pass: Pass, _ w: Workspace) -> TensorView? {
@@ -163,7 +185,8 @@ public struct Transformer: Sendable {
     return gradient
   }
 
-  /// Gradients of all parameters below the heads, from the gradient of the hidden states in `w.gradient`, which is overwritten.
+  /// Gradients of all parameters below the heads, from the gradient of the hidden states in `w.gradient`, which is
+  /// overwritten.
   ///
   /// - Parameters:
   ///   - drows: receives the gradient of the rows that were read.
@@ -174,14 +197,17 @@ public struct Transformer: Sendable {
     let n = input.rows
     let d = w.gradient.first(n)
     if let finalNorm, let sink = pass.sink {
-      finalNorm.backward(x: w.stream[blocks.count].first(n), dy: d, statistics: w.finalStatistics, pass, in: finalGroup, into: d)
+      finalNorm.backward(
+        x: w.stream[blocks.count].first(n), dy: d, statistics: w.finalStatistics, pass, in: finalGroup, into: d)
       sink.add(finalGroup)
     }
     for i in blocks.indices.reversed() {
       if let more = injected[i] { addInPlace(d, more) }
       blocks[i].backward(x: w.stream[i].first(n), d: d, input, pass, w.blocks[i], w.scratch)
     }
-    guard let projection, let sink = pass.sink else { return embedding.backward(input, d: d, pass, w.embedding, drows: drows) }
+    guard let projection, let sink = pass.sink else {
+      return embedding.backward(input, d: d, pass, w.embedding, drows: drows)
+    }
     // The rows are read for the weights' gradient first, and then overwritten by their own gradient.
     let embedded = w.embedded.first(n)
     projection.backward(x: embedded, dy: d, pass, in: projectionGroup, into: embedded)
@@ -198,7 +224,9 @@ extension ModelConfiguration {
     let inner = Double(intermediateSize) * (activation == .swiglu ? 3 : 2)
     let table = Double(resolvedEmbeddingSize)
     let matrices = Double(numLayers) * (4 * c * c + inner * c) + (resolvedEmbeddingSize == hiddenSize ? 0 : table * c)
-    let top = head == .replaced ? headFraction * (c * c + c) : headFraction * (Double(vocabSize) * table + (headTransform ? c * table : 0))
+    let top =
+      head == .replaced
+      ? headFraction * (c * c + c) : headFraction * (Double(vocabSize) * table + (headTransform ? c * table : 0))
     let attention = 12 * Double(numLayers) * c * Double(length) * (attentionMask == .causal ? 0.5 : 1)
     return 6 * (matrices + top) + attention
   }

@@ -6,7 +6,8 @@ import Tensors
 /// `ar`: next-token prediction.
 ///
 /// *Concretely:* a causal decoder reads x₀ … x_{L-1}; row i predicts x_{i+1} with weight 1 where both positions are
-/// real and, when attention is kept inside documents, belong to the same document. Loss = Σ w·CE / Σ w over the whole batch.
+/// real and, when attention is kept inside documents, belong to the same document. Loss = Σ w·CE / Σ w over the whole
+/// batch.
 ///
 /// Reference: Radford et al., "Language models are unsupervised multitask learners", 2019 (GPT-2).
 public struct Autoregressive: TokenObjective {
@@ -15,7 +16,7 @@ public struct Autoregressive: TokenObjective {
     public var documentMasking = false
 
     public static let sentences = [
-      "document_masking": "Attention and targets stay inside documents.",
+      "document_masking": "Attention and targets stay inside documents."
     ]
 
     public init() {}

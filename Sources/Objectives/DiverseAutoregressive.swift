@@ -5,14 +5,16 @@ import Tensors
 
 /// `ar-diverse`: a causal decoder that has to predict not the next token alone, but one of, or all of, the next m.
 ///
-/// *Concretely:* hᵢ is the state after x₀ … xᵢ; the target at offset δ ∈ 1…m is x_{i+δ}, and with δ drawn by q(δ) the population
-/// loss is E_i E_δ CE(g(hᵢ, δ), x_{i+δ}). `summed` predicts all offsets of every position with weights proportional to q, `sampled`
-/// one offset drawn by q, with weight one: the same expectation. Loss = Σ w·CE / Σ w over all (sample, i, δ) that are targets.
-/// Offset 1 is predicted by the model's own head as in `ar`, so m = 1 is `ar` to the bit. A target past the end of the text, or at
-/// an offset beyond 1 in another document, is left out. Evaluation predicts offset 1 alone.
+/// *Concretely:* hᵢ is the state after x₀ … xᵢ; the target at offset δ ∈ 1…m is x_{i+δ}, and with δ drawn by q(δ) the
+/// population loss is E_i E_δ CE(g(hᵢ, δ), x_{i+δ}). `summed` predicts all offsets of every position with weights
+/// proportional to q, `sampled` one offset drawn by q, with weight one: the same expectation. Loss = Σ w·CE / Σ w over
+/// all (sample, i, δ) that are targets. Offset 1 is predicted by the model's own head as in `ar`, so m = 1 is `ar` to
+/// the bit. A target past the end of the text, or at an offset beyond 1 in another document, is left out. Evaluation
+/// predicts offset 1 alone.
 ///
-/// Reference: Zhang et al., "Look Ahead or Look Around? A Theoretical Comparison Between Autoregressive and Masked Pretraining",
-/// ICML 2024, arXiv 2407.00935. The paper's body leaves estimator and head open; every interpretation is one setting of the options.
+/// Reference: Zhang et al., "Look Ahead or Look Around? A Theoretical Comparison Between Autoregressive and Masked
+/// Pretraining", ICML 2024, arXiv 2407.00935. The paper's body leaves estimator and head open; every interpretation is
+/// one setting of the options.
 public struct DiverseAutoregressive: Objective {
   public enum Estimator: String, Codable, Sendable, CaseIterable {
     /// All offsets of every position.
@@ -41,7 +43,8 @@ public struct DiverseAutoregressive: Objective {
       "offset_distribution": "How likely each distance is.",
       "estimator": "All distances of a position are predicted and weighted, or one is drawn.",
       "draw": "What one distance is drawn for, where one is drawn.",
-      "offset_conditioning": "How the prediction is conditioned on the distance: a head for each, an embedding, or not at all.",
+      "offset_conditioning":
+        "How the prediction is conditioned on the distance: a head for each, an embedding, or not at all.",
       "document_masking": "Attention and targets stay inside documents.",
     ]
 
@@ -54,7 +57,9 @@ public struct DiverseAutoregressive: Objective {
     "Zhang et al. 2024, Look Ahead or Look Around? A Theoretical Comparison Between Autoregressive and Masked Pretraining, arXiv 2407.00935"
 
   public static func requirements(_ options: Options) -> ObjectiveRequirements {
-    .causal(lookahead: options.offsets, contextTargetPairs: .ahead(offsets: options.offsets, distribution: options.offsetDistribution))
+    .causal(
+      lookahead: options.offsets,
+      contextTargetPairs: .ahead(offsets: options.offsets, distribution: options.offsetDistribution))
   }
 
   public let options: Options
@@ -64,14 +69,19 @@ public struct DiverseAutoregressive: Objective {
     guard (1...64).contains(options.offsets) else {
       throw ConfigurationError("objective.offsets", is: options.offsets, rule: "it must lie in 1...64.")
     }
-    guard options.offsetConditioning != .heads || options.offsets == 1 || model.resolvedEmbeddingSize == model.hiddenSize else {
+    guard
+      options.offsetConditioning != .heads || options.offsets == 1 || model.resolvedEmbeddingSize == model.hiddenSize
+    else {
       throw ConfigurationError(
         "model.embedding_size", is: model.resolvedEmbeddingSize,
-        rule: "objective.offset_conditioning = \"heads\" reads states of the model's width, so it must be model.hidden_size = \(model.hiddenSize), or offset_conditioning another.")
+        rule:
+          "objective.offset_conditioning = \"heads\" reads states of the model's width, so it must be model.hidden_size = \(model.hiddenSize), or offset_conditioning another."
+      )
     }
     self.options = options
     prediction = OffsetPrediction(
-      model, offsets: options.offsets, offsetConditioning: options.offsetConditioning, targetsPerRow: options.estimator == .summed ? options.offsets : 1)
+      model, offsets: options.offsets, offsetConditioning: options.offsetConditioning,
+      targetsPerRow: options.estimator == .summed ? options.offsets : 1)
   }
 
   public var networks: NetworkSet { prediction.networks }
@@ -90,8 +100,11 @@ public struct DiverseAutoregressive: Objective {
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     let largest = context.purpose == .evaluation ? 1 : options.offsets
-    precondition(clean.lookahead >= largest, "\(largest) offsets need as many tokens of lookahead, not \(clean.lookahead)")
-    let drawn = options.estimator == .sampled && largest > 1 ? clean.sampleIDs.map { draws(clean.length, context.random($0)) } : nil
+    precondition(
+      clean.lookahead >= largest, "\(largest) offsets need as many tokens of lookahead, not \(clean.lookahead)")
+    let drawn =
+      options.estimator == .sampled && largest > 1
+      ? clean.sampleIDs.map { draws(clean.length, context.random($0)) } : nil
     var targets = TermTargets(rows: [])
     for offset in 1...largest {
       let weight = drawn == nil ? Float(options.offsetDistribution.weight(offset)) : 1
@@ -118,11 +131,13 @@ public struct DiverseAutoregressive: Objective {
     return document >= 0 && there >= 0 && (mayCross || document == there) ? clean.tokens[here + offset] : nil
   }
 
-  /// The offset of every position of a sample. Elements of the generator: one 64-bit word per position, the first alone for a whole sample.
+  /// The offset of every position of a sample. Elements of the generator: one 64-bit word per position, the first alone
+  /// for a whole sample.
   private func draws(_ length: Int, _ random: CounterGenerator) -> [Int] {
     switch options.draw {
     case .position: (0..<length).map { options.offsetDistribution.draw(random.uniformDouble($0), of: options.offsets) }
-    case .sample: [Int](repeating: options.offsetDistribution.draw(random.uniformDouble(0), of: options.offsets), count: length)
+    case .sample:
+      [Int](repeating: options.offsetDistribution.draw(random.uniformDouble(0), of: options.offsets), count: length)
     }
   }
 

@@ -5,13 +5,13 @@ import Tensors
 
 /// `dupmae`: `retromae`, and the ordinary tokens' outputs together have to give the passage's bag of words.
 ///
-/// *Concretely:* L = L_enc + L_dec + bagWeight · L_bow with u = max over positions 1 … of the encoder's logits (padding left out) and
-/// L_bow = Σ over samples of -Σ_{v in the passage} w_v · log softmax(u)_v, divided by the number of samples that have words. The bag
-/// holds the passage's ordinary tokens; with n of them w_v is 1/n (`assigned`: the weights of a passage that repeats words add up to
-/// less than 1) or the word's count / n (`accumulated`).
+/// *Concretely:* L = L_enc + L_dec + bagWeight · L_bow with u = max over positions 1 … of the encoder's logits (padding
+/// left out) and L_bow = Σ over samples of -Σ_{v in the passage} w_v · log softmax(u)_v, divided by the number of
+/// samples that have words. The bag holds the passage's ordinary tokens; with n of them w_v is 1/n (`assigned`: the
+/// weights of a passage that repeats words add up to less than 1) or the word's count / n (`accumulated`).
 ///
-/// Reference: Xiao et al., "RetroMAE v2: duplex masked auto-encoder for pre-training retrieval-oriented language models", 2022,
-/// arXiv 2211.08769.
+/// Reference: Xiao et al., "RetroMAE v2: duplex masked auto-encoder for pre-training retrieval-oriented language
+/// models", 2022, arXiv 2211.08769.
 public struct DupMAE: PassageObjective {
   public struct OwnOptions: ObjectiveOptions {
     /// How the decoder's queries are made of the [CLS] vector: raw or embedded.
@@ -54,7 +54,6 @@ public struct DupMAE: PassageObjective {
     terms = [LossTerm("encoder"), LossTerm("decoder"), LossTerm("bag", weight: options.bagWeight)]
     bottleneck = try PassageBottleneck(model, query: options.query, bag: true, objective: Self.name)
   }
-
 
   /// Weights that add up to less than one make less than log V of the bag.
   public func trivialLoss(term: Int) -> Double? {

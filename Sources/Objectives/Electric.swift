@@ -7,17 +7,18 @@ import Tensors
 
 /// `electric`: noise-contrastive estimation of an unnormalised cloze model: how likely is each token given all others?
 ///
-/// *Concretely:* the generator is two causal towers, one left to right, one right to left. Position i is predicted from the
-/// state of the first at i - 1 and that of the second at i + 1, side by side, so that its own token is never seen; it reads the
-/// sample as it is and predicts every eligible token (term 1: Σ CE / eligible positions). Of those, max(1, round(maskRatio · n))
-/// are drawn without replacement and filled with x̂ ~ softmax(z / temperature), without a gradient. The main network reads that.
-/// With s its logit, s + ln q(token) + ln(p / (1 - p)), q = softmax(z) and p = maskRatio, is the logit of "this token is noise", and
-/// 1 the label of every drawn position, a lucky guess included (term 2: Σ BCE / eligible positions): at the optimum -s is
-/// ln p̂(token | the others) up to a constant. No gradient passes through q.
+/// *Concretely:* the generator is two causal towers, one left to right, one right to left. Position i is predicted from
+/// the state of the first at i - 1 and that of the second at i + 1, side by side, so that its own token is never seen;
+/// it reads the sample as it is and predicts every eligible token (term 1: Σ CE / eligible positions). Of those, max(1,
+/// round(maskRatio · n)) are drawn without replacement and filled with x̂ ~ softmax(z / temperature), without a
+/// gradient. The main network reads that. With s its logit, s + ln q(token) + ln(p / (1 - p)), q = softmax(z) and p =
+/// maskRatio, is the logit of "this token is noise", and 1 the label of every drawn position, a lucky guess included
+/// (term 2: Σ BCE / eligible positions): at the optimum -s is ln p̂(token | the others) up to a constant. No gradient
+/// passes through q.
 ///
-/// Differences from the reference code, on purpose: positions are drawn without replacement; special ids are never proposed; the
-/// second term counts eligible positions only, for no noise can stand anywhere else; at the ends of a sample or document the
-/// missing state is zero.
+/// Differences from the reference code, on purpose: positions are drawn without replacement; special ids are never
+/// proposed; the second term counts eligible positions only, for no noise can stand anywhere else; at the ends of a
+/// sample or document the missing state is zero.
 ///
 /// Reference: Clark et al., "Pre-training transformers as energy-based cloze models", 2020, arXiv 2012.08561.
 public struct Electric: Objective {
@@ -25,7 +26,8 @@ public struct Electric: Objective {
 
   public static let name = "electric"
   public static let summary = "Energy-based cloze model: noise-contrastive estimation against a two-tower generator."
-  public static let paper = "Clark et al. 2020, Pre-training transformers as energy-based cloze models, arXiv 2012.08561"
+  public static let paper =
+    "Clark et al. 2020, Pre-training transformers as energy-based cloze models, arXiv 2012.08561"
 
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .bidirectional(head: .replaced) }
 
@@ -52,9 +54,12 @@ public struct Electric: Objective {
     networks = NetworkSet(trained: layout)
   }
 
-  public func trivialLoss(term: Int) -> Double? { term == 0 ? naturalLogarithm(ofCount: encoder.configuration.vocabSize) : nil }
+  public func trivialLoss(term: Int) -> Double? {
+    term == 0 ? naturalLogarithm(ofCount: encoder.configuration.vocabSize) : nil
+  }
 
-  /// `inputs[0]` shows the drawn positions as [MASK], which the main network never reads: a proposed token takes their place.
+  /// `inputs[0]` shows the drawn positions as [MASK], which the main network never reads: a proposed token takes their
+  /// place.
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     let whole = clean.input(attentionMask: .bidirectional, documentMasking: options.documentMasking)
     var (masked, all, labels) = (MaskedBatch(whole), MaskedBatch(whole), [Float]())
@@ -78,7 +83,8 @@ public struct Electric: Objective {
   public func trainingFlops(_ example: TrainingExample) -> Double {
     let tower = generator.rightward.configuration
     return 2 * tower.trainingFlops(example.inputs[1], logits: 0)
-      + 6 * Double(tower.resolvedEmbeddingSize * (tower.vocabSize + 2 * generator.width)) * Double(example.targets[0].rows.count)
+      + 6 * Double(tower.resolvedEmbeddingSize * (tower.vocabSize + 2 * generator.width))
+      * Double(example.targets[0].rows.count)
       + encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
   }
 
@@ -90,7 +96,9 @@ public struct Electric: Objective {
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double] {
-    guard let w = workspace as? GeneratorWorkspace<TwoTowers.Workspace> else { preconditionFailure("electric needs its own workspace") }
+    guard let w = workspace as? GeneratorWorkspace<TwoTowers.Workspace> else {
+      preconditionFailure("electric needs its own workspace")
+    }
     let (generated, classified) = (example.targets[0], example.targets[1])
     var replacements = SampledReplacements(example.inputs[0], temperature: options.temperature, tokens, example.random)
     var offsets = [Float](repeating: 0, count: generated.rows.count)
@@ -103,7 +111,8 @@ public struct Electric: Objective {
       }
     }
     let loss = encoder.replacedTokenLoss(
-      replacements.input, .init(rows: classified.rows, labels: classified.values, weights: classified.weights, offsets: offsets), pass,
+      replacements.input,
+      .init(rows: classified.rows, labels: classified.values, weights: classified.weights, offsets: offsets), pass,
       scale: scales[1], w.encoder)
     return [generatorLoss, loss]
   }

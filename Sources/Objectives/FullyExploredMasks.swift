@@ -4,11 +4,13 @@ import Tensors
 
 /// `mlm-explored`: masked language modelling in which a text's masks do not overlap and together hide all of it.
 ///
-/// *Concretely:* a text's eligible positions (real and not special) are divided into K sets (`MaskPartition`). In epoch v, counted from 0
-/// over the run, set v mod K is hidden and predicted, and the division is drawn anew for every cycle ⌊v / K⌋: in K epochs every position is
-/// predicted exactly once. `placement` says where the epochs are. A hidden token is shown as in `mlm`.
+/// *Concretely:* a text's eligible positions (real and not special) are divided into K sets (`MaskPartition`). In epoch
+/// v, counted from 0 over the run, set v mod K is hidden and predicted, and the division is drawn anew for every cycle
+/// ⌊v / K⌋: in K epochs every position is predicted exactly once. `placement` says where the epochs are. A hidden token
+/// is shown as in `mlm`.
 ///
-/// Reference: Zheng et al., "Improving self-supervised pre-training via a fully-explored masked language model", 2020, arXiv 2010.06040.
+/// Reference: Zheng et al., "Improving self-supervised pre-training via a fully-explored masked language model", 2020,
+/// arXiv 2010.06040.
 public struct FullyExploredMasks: TokenObjective {
   public struct Options: ObjectiveOptions {
     /// K: 1/K of the positions is hidden at a time.
@@ -29,7 +31,8 @@ public struct FullyExploredMasks: TokenObjective {
     public static let sentences = [
       "sets": "K: masks that cover a text together, each hiding 1/K of it, 2 … 100.",
       "assign": "Which positions make a mask: random ones, every K-th one, or neighbours.",
-      "placement": "Where the K masks of a text are used: in K epochs, in neighbouring samples of one step, or in neighbouring micro-batches of one step.",
+      "placement":
+        "Where the K masks of a text are used: in K epochs, in neighbouring samples of one step, or in neighbouring micro-batches of one step.",
       "loss_normalization": "What a hidden token counts: the same everywhere, or so that every mask counts the same.",
       "mask_replace_prob": "Share of hidden tokens shown as [MASK], 0 … 1.",
       "random_replace_prob": "Share of hidden tokens shown as a random token, 0 … 1; the rest is shown as it is.",
@@ -56,7 +59,8 @@ public struct FullyExploredMasks: TokenObjective {
   }
 
   public static let name = "mlm-explored"
-  public static let summary = "Masked language modelling with masks that cover a text without overlap, at every token once per cycle."
+  public static let summary =
+    "Masked language modelling with masks that cover a text without overlap, at every token once per cycle."
   public static let paper = "Zheng et al. 2020, Fully-explored masked language model, arXiv 2010.06040"
 
   public static func requirements(_ options: Options) -> ObjectiveRequirements {

@@ -4,12 +4,14 @@ import Tensors
 
 /// `meap`: next-token prediction with some input tokens shown as [MASK].
 ///
-/// *Concretely:* inputs, attention and targets are those of `ar`: row i predicts the true x_{i+1} with weight 1, also where x_i or x_{i+1} is
-/// hidden. Of a sample with L real positions, n = max(1, ⌊maskRatio · L⌋) of the positions 0 … L-2 are drawn without replacement and shown
-/// as [MASK], but for special tokens, which stay as they are. Which positions are drawn does not depend on the tokens, so that the mask of a
-/// prefix says nothing of what follows it. Evaluation hides nothing, and neither does a ratio of 0.
+/// *Concretely:* inputs, attention and targets are those of `ar`: row i predicts the true x_{i+1} with weight 1, also
+/// where x_i or x_{i+1} is hidden. Of a sample with L real positions, n = max(1, ⌊maskRatio · L⌋) of the positions 0 …
+/// L-2 are drawn without replacement and shown as [MASK], but for special tokens, which stay as they are. Which
+/// positions are drawn does not depend on the tokens, so that the mask of a prefix says nothing of what follows it.
+/// Evaluation hides nothing, and neither does a ratio of 0.
 ///
-/// Reference: Zhuang et al., "Mask-enhanced autoregressive prediction", 2025, arXiv 2502.07490; the rule of the count and the cycle of 51 masks are those of its code.
+/// Reference: Zhuang et al., "Mask-enhanced autoregressive prediction", 2025, arXiv 2502.07490; the rule of the count
+/// and the cycle of 51 masks are those of its code.
 public struct MaskEnhancedAutoregressive: TokenObjective {
   public struct Options: ObjectiveOptions {
     /// Share of positions shown as [MASK].
@@ -21,7 +23,8 @@ public struct MaskEnhancedAutoregressive: TokenObjective {
 
     public static let sentences = [
       "mask_ratio": "Share of positions shown as [MASK], 0 … 0.9.",
-      "sampling": "Whose mask it is: drawn for each sample, or one of 51 for all samples of a step, as in the code of the paper.",
+      "sampling":
+        "Whose mask it is: drawn for each sample, or one of 51 for all samples of a step, as in the code of the paper.",
       "document_masking": "Attention and targets stay inside documents.",
     ]
 

@@ -4,16 +4,17 @@ import Tensors
 
 /// `mlm`: BERT's masked language modelling with masks drawn anew at every visit.
 ///
-/// *Concretely:* of the n eligible positions of a sample (real and not special), max(1, round(r · n)) are chosen at random without
-/// replacement, as single tokens, whole words or spans (`MaskShape`); r is `maskRatio`, or goes from there to `finalMaskRatio` over the run.
-/// Each is shown as [MASK] with probability `maskReplaceProb`, as a random ordinary token with
-/// probability `randomReplaceProb`, otherwise unchanged; all of them are predicted. Loss = Σ w·CE / Σ w over the batch.
+/// *Concretely:* of the n eligible positions of a sample (real and not special), max(1, round(r · n)) are chosen at
+/// random without replacement, as single tokens, whole words or spans (`MaskShape`); r is `maskRatio`, or goes from
+/// there to `finalMaskRatio` over the run. Each is shown as [MASK] with probability `maskReplaceProb`, as a random
+/// ordinary token with probability `randomReplaceProb`, otherwise unchanged; all of them are predicted. Loss = Σ w·CE /
+/// Σ w over the batch.
 ///
-/// Differences from the reference code, on purpose: the count rule does not include special tokens, no cap is applied, and
-/// random replacements are drawn from ordinary tokens only.
+/// Differences from the reference code, on purpose: the count rule does not include special tokens, no cap is applied,
+/// and random replacements are drawn from ordinary tokens only.
 ///
-/// Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805; dynamic masks: Liu et al., "RoBERTa", 2019, arXiv 1907.11692;
-/// spans: Joshi et al., "SpanBERT", 2019, arXiv 1907.10529.
+/// Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805; dynamic masks: Liu et al., "RoBERTa", 2019, arXiv
+/// 1907.11692; spans: Joshi et al., "SpanBERT", 2019, arXiv 1907.10529.
 public struct MaskedLanguageModel: TokenObjective {
   public struct Options: ObjectiveOptions {
     /// Share of eligible positions that are predicted.

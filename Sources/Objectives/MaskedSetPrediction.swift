@@ -5,10 +5,10 @@ import Tensors
 
 /// `mpp`: masked prediction for sets of entities without order, after masked player prediction.
 ///
-/// *Concretely:* a document is a set, one token an entity. Of its n eligible entities max(1, round(maskRatio · n)) are chosen at random
-/// without replacement and shown as [MASK]; a bidirectional encoder without positions predicts their ids. Loss = Σ w·CE / Σ w over the
-/// batch. With `roles` a document is pairs `role entity`: a row of the network is an entity whose embedding has its role's added, and a
-/// hidden entity keeps its role.
+/// *Concretely:* a document is a set, one token an entity. Of its n eligible entities max(1, round(maskRatio · n)) are
+/// chosen at random without replacement and shown as [MASK]; a bidirectional encoder without positions predicts their
+/// ids. Loss = Σ w·CE / Σ w over the batch. With `roles` a document is pairs `role entity`: a row of the network is an
+/// entity whose embedding has its role's added, and a hidden entity keeps its role.
 ///
 /// Reference: "RisingBALLER: a player is a token, a match is a sentence", 2024, arXiv 2410.00943.
 public struct MaskedSetPrediction: TokenObjective {
@@ -53,17 +53,22 @@ public struct MaskedSetPrediction: TokenObjective {
     }
     guard model.positionEmbedding == .none else {
       throw ConfigurationError(
-        "model.position_embedding", "is \(model.positionEmbedding.rawValue), but \(Self.name) reads sets, whose members have no order; set it to \"none\".")
+        "model.position_embedding",
+        "is \(model.positionEmbedding.rawValue), but \(Self.name) reads sets, whose members have no order; set it to \"none\"."
+      )
     }
     guard !options.roles || model.maxPosition >= 2 else {
-      throw ConfigurationError("model.max_position", is: model.maxPosition, rule: "with objective.roles it must be at least 2: a role and an entity.")
+      throw ConfigurationError(
+        "model.max_position", is: model.maxPosition,
+        rule: "with objective.roles it must be at least 2: a role and an entity.")
     }
     tokens = try MaskableTokens(data.vocabulary, objective: Self.name)
     prediction = TokenPrediction(model, roleIDs: options.roles)
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    var masked = MaskedBatch(options.roles ? paired(clean) : clean.input(attentionMask: .bidirectional, documentMasking: false))
+    var masked = MaskedBatch(
+      options.roles ? paired(clean) : clean.input(attentionMask: .bidirectional, documentMasking: false))
     // Where an entity stands in the sample: behind its role.
     let unit = options.roles ? 2 : 1
     for sample in 0..<clean.count {

@@ -2,7 +2,8 @@ import Core
 import Kernels
 import Tensors
 
-/// The parameters of an objective: those that are trained, under one layout, and those of networks that follow or stand still.
+/// The parameters of an objective: those that are trained, under one layout, and those of networks that follow or stand
+/// still.
 public struct NetworkSet: Sendable {
   /// How an auxiliary network changes after each step.
   public enum Rule: Sendable, Equatable {
@@ -12,7 +13,8 @@ public struct NetworkSet: Sendable {
     case frozen(FrozenSource?)
   }
 
-  /// A folder that a frozen network's weights are read from: a checkpoint, an export, or a model that transformers saved.
+  /// A folder that a frozen network's weights are read from: a checkpoint, an export, or a model that transformers
+  /// saved.
   public struct FrozenSource: Sendable, Equatable {
     public var path: String
     /// The shape of the network there.
@@ -79,10 +81,11 @@ public final class ParameterSet: Sendable {
     }
   }
 
-  /// What happens to auxiliary networks after an optimiser step: a function of the parameters alone, so every rank does the same.
+  /// What happens to auxiliary networks after an optimiser step: a function of the parameters alone, so every rank does
+  /// the same.
   ///
-  /// - Parameter forEach: runs its body for every index below a count, on any threads. Slices are disjoint and every element has one result,
-  ///   so threads change no bit.
+  /// - Parameter forEach: runs its body for every index below a count, on any threads. Slices are disjoint and every
+  ///   element has one result, so threads change no bit.
   public func afterStep(_ context: StepContext, forEach: (Int, @escaping @Sendable (Int) -> Void) -> Void) {
     for auxiliary in networks.auxiliaries {
       guard case .movingAverage(let momentum) = auxiliary.rule else { continue }

@@ -27,7 +27,8 @@ public protocol Objective: Sendable {
 
   /// The networks with their parameters.
   var networks: NetworkSet { get }
-  /// The network that pretraining is for. It reads `inputs[0]` of an example; its parameters are among the trained ones.
+  /// The network that pretraining is for. It reads `inputs[0]` of an example; its parameters are among the trained
+  /// ones.
   var encoder: Transformer { get }
   /// The shape that checkpoints are written as: it decides which class opens them. Usually the encoder's.
   var exported: ModelConfiguration { get }
@@ -36,7 +37,8 @@ public protocol Objective: Sendable {
   /// In the order of counts, scales and loss sums.
   var terms: [LossTerm] { get }
 
-  /// The loss of a predictor that knows nothing, for a term: log V for a softmax over V. Stated so that tests can hold it against the code.
+  /// The loss of a predictor that knows nothing, for a term: log V for a softmax over V. Stated so that tests can hold
+  /// it against the code.
   func trivialLoss(term: Int) -> Double?
 
   /// Samples become examples. A pure function of the samples and the context: the same on any rank.
@@ -50,13 +52,17 @@ public protocol Objective: Sendable {
   /// - Parameters:
   ///   - scales: λ / (count over the whole batch) for each term. A term's gradient is scale · d(loss sum).
   /// - Returns: the unscaled loss sum of each term.
-  func lossAndGradient(_ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace) -> [Double]
+  func lossAndGradient(
+    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
+  ) -> [Double]
 
-  /// What the objective does after an optimiser step, before moving averages: reads statistics and writes states among the trained
-  /// parameters. A function of the parameters and the context, so every rank does the same. Nothing, unless the objective says otherwise.
+  /// What the objective does after an optimiser step, before moving averages: reads statistics and writes states among
+  /// the trained parameters. A function of the parameters and the context, so every rank does the same. Nothing, unless
+  /// the objective says otherwise.
   func afterStep(_ parameters: ParameterStore, _ context: StepContext)
 
-  /// Required flops of training on an example, forward and backward through all networks; what a budget in flops counts.
+  /// Required flops of training on an example, forward and backward through all networks; what a budget in flops
+  /// counts.
   func trainingFlops(_ example: TrainingExample) -> Double
 
   /// The options as they are, defaults included, for the resolved configuration.
@@ -111,8 +117,8 @@ public struct LossTerm: Sendable, Equatable {
   public let name: String
   /// λ.
   public let weight: Double
-  /// The loss of a micro-batch is the sum of what each of its samples alone would give. False for a term that compares the samples of a
-  /// micro-batch, such as a contrastive one: then the micro-batch is a part of its mathematics.
+  /// The loss of a micro-batch is the sum of what each of its samples alone would give. False for a term that compares
+  /// the samples of a micro-batch, such as a contrastive one: then the micro-batch is a part of its mathematics.
   public let isAdditive: Bool
 
   public init(_ name: String, weight: Double = 1, isAdditive: Bool = true) {
@@ -148,7 +154,8 @@ public struct TrainingExample: Sendable {
   public var inputs: [SequenceInput]
   /// One for each term.
   public var targets: [TermTargets]
-  /// For draws that depend on the networks, made in `lossAndGradient`: the seed and the purpose; position and site are the draw's.
+  /// For draws that depend on the networks, made in `lossAndGradient`: the seed and the purpose; position and site are
+  /// the draw's.
   public var random: CounterGenerator?
   /// Which samples it was made of; written by the trainer.
   public var samples = SampleDigest()
@@ -181,7 +188,8 @@ public struct TermTargets: Sendable, Equatable {
   public var count: Double
 
   public init(
-    rows: [Int], ids: [Int32] = [], offsets: [Int] = [], values: [Float] = [], elementWeights: [Float] = [], weights: [Float]? = nil,
+    rows: [Int], ids: [Int32] = [], offsets: [Int] = [], values: [Float] = [], elementWeights: [Float] = [],
+    weights: [Float]? = nil,
     count: Double? = nil
   ) {
     self.rows = rows
@@ -208,7 +216,8 @@ public struct ObjectivePass {
   public let drawn: DrawnInput?
 
   public init(
-    _ parameters: ParameterSet, sink: (any GradientSink)?, dropout: CounterGenerator?, losses: SampleLosses? = nil, drawn: DrawnInput? = nil
+    _ parameters: ParameterSet, sink: (any GradientSink)?, dropout: CounterGenerator?, losses: SampleLosses? = nil,
+    drawn: DrawnInput? = nil
   ) {
     (self.parameters, self.sink, self.dropout, self.losses, self.drawn) = (parameters, sink, dropout, losses, drawn)
   }

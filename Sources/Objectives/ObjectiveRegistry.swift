@@ -13,7 +13,8 @@ public struct ObjectiveEntry: Sendable {
   public let defaultOptions: any ObjectiveOptions
   /// What docs/configuration.md says of each option.
   public let optionSentences: [String: String]
-  public let make: @Sendable (any ObjectiveOptions, ModelConfiguration, DataShape) throws(ConfigurationError) -> any Objective
+  public let make:
+    @Sendable (any ObjectiveOptions, ModelConfiguration, DataShape) throws(ConfigurationError) -> any Objective
   /// Decodes the options with a caller's decoder.
   public let decode: @Sendable (any Decoder) throws -> any ObjectiveOptions
 
@@ -27,7 +28,10 @@ public struct ObjectiveEntry: Sendable {
     make = { (options, model, data) throws(ConfigurationError) in
       let objective = try O(Self.own(options, O.self), model: model, data: data)
       guard objective.terms.contains(where: { $0.weight != 0 }) else {
-        throw ConfigurationError("objective", "\(O.name) has weight 0 for every term of its loss (\(objective.terms.map(\.name).joined(separator: ", "))); give one a weight above 0.")
+        throw ConfigurationError(
+          "objective",
+          "\(O.name) has weight 0 for every term of its loss (\(objective.terms.map(\.name).joined(separator: ", "))); give one a weight above 0."
+        )
       }
       return objective
     }

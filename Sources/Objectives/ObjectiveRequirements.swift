@@ -21,13 +21,16 @@ public struct ObjectiveRequirements: Sendable, Equatable {
   public var architecture: Architecture
   /// The only position embedding that the objective allows, which is then the default; nil for any.
   public var positionEmbedding: ModelConfiguration.PositionEmbedding?
-  /// Tokens behind a sample's last position that targets may read. A sample's digest covers them, so they are a part of what a run accounts for.
+  /// Tokens behind a sample's last position that targets may read. A sample's digest covers them, so they are a part of
+  /// what a run accounts for.
   public var lookahead: Int
   /// How often a step reads each of its samples: once, unless the objective compares several views of one.
   public var repetition: SampleRepetition
-  /// Whether corruption or schedules depend on the share of planned steps that is done, so that planning other steps changes them.
+  /// Whether corruption or schedules depend on the share of planned steps that is done, so that planning other steps
+  /// changes them.
   public var followsProgress: Bool
-  /// Which tokens of a text the main network's predictions link; nil where that is no matter of visible and hidden tokens.
+  /// Which tokens of a text the main network's predictions link; nil where that is no matter of visible and hidden
+  /// tokens.
   public var contextTargetPairs: ContextTargetPairs?
 
   /// Whether the objective can evaluate a model of this shape.
@@ -36,8 +39,11 @@ public struct ObjectiveRequirements: Sendable, Equatable {
   }
 
   /// A model of the default architecture for this data.
-  public func model(_ data: DataShape, hiddenSize: Int, numLayers: Int, numHeads: Int, maxPosition: Int, dropout: Float = 0) -> ModelConfiguration {
-    var model = architecture.model(maxPosition: maxPosition, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads, dropout: dropout)
+  public func model(
+    _ data: DataShape, hiddenSize: Int, numLayers: Int, numHeads: Int, maxPosition: Int, dropout: Float = 0
+  ) -> ModelConfiguration {
+    var model = architecture.model(
+      maxPosition: maxPosition, hiddenSize: hiddenSize, numLayers: numLayers, numHeads: numHeads, dropout: dropout)
     apply(to: &model)
     data.fill(&model)
     return model
@@ -56,24 +62,30 @@ public struct ObjectiveRequirements: Sendable, Equatable {
     contextTargetPairs: ContextTargetPairs? = nil
   ) -> Self {
     Self(
-      attentionMask: .causal, prediction: .next, input: .tokens, head: .vocabulary, samples: samples, framesByDefault: false, architecture: .gpt2,
-      lookahead: lookahead, repetition: repetition, followsProgress: followsProgress, contextTargetPairs: contextTargetPairs)
+      attentionMask: .causal, prediction: .next, input: .tokens, head: .vocabulary, samples: samples,
+      framesByDefault: false, architecture: .gpt2,
+      lookahead: lookahead, repetition: repetition, followsProgress: followsProgress,
+      contextTargetPairs: contextTargetPairs)
   }
 
   /// Of an encoder without a mask that reads tokens.
   public static func bidirectional(
-    head: ModelConfiguration.Head = .vocabulary, samples: SampleForm = .any, lookahead: Int = 1, repetition: SampleRepetition = .none,
+    head: ModelConfiguration.Head = .vocabulary, samples: SampleForm = .any, lookahead: Int = 1,
+    repetition: SampleRepetition = .none,
     followsProgress: Bool = false, contextTargetPairs: ContextTargetPairs? = nil
   ) -> Self {
     Self(
-      attentionMask: .bidirectional, prediction: .same, input: .tokens, head: head, samples: samples, framesByDefault: true, architecture: .bert,
-      lookahead: lookahead, repetition: repetition, followsProgress: followsProgress, contextTargetPairs: contextTargetPairs)
+      attentionMask: .bidirectional, prediction: .same, input: .tokens, head: head, samples: samples,
+      framesByDefault: true, architecture: .bert,
+      lookahead: lookahead, repetition: repetition, followsProgress: followsProgress,
+      contextTargetPairs: contextTargetPairs)
   }
 
   /// Of an encoder that reads rows of numbers.
   public static func values(repetition: SampleRepetition = .none, followsProgress: Bool = false) -> Self {
     Self(
-      attentionMask: .bidirectional, prediction: .same, input: .values, head: .none, samples: .any, framesByDefault: false, architecture: .vit, lookahead: 0,
+      attentionMask: .bidirectional, prediction: .same, input: .values, head: .none, samples: .any,
+      framesByDefault: false, architecture: .vit, lookahead: 0,
       repetition: repetition, followsProgress: followsProgress, contextTargetPairs: nil)
   }
 }

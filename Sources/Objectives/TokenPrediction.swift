@@ -33,7 +33,8 @@ public struct TokenPrediction: Sendable {
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scale: Float, _ workspace: ObjectiveWorkspace
   ) -> Double {
-    guard let workspace = workspace as? Workspace, let head = transformer.head, let saved = workspace.transformer.head else {
+    guard let workspace = workspace as? Workspace, let head = transformer.head, let saved = workspace.transformer.head
+    else {
       preconditionFailure("token prediction needs its own workspace and a vocabulary head")
     }
     let (input, targets, pass) = (example.inputs[0], example.targets[0], pass.trained())
@@ -54,7 +55,9 @@ extension TokenObjective {
   public var networks: NetworkSet { prediction.networks }
   public var encoder: Transformer { prediction.transformer }
   public var terms: [LossTerm] { [LossTerm("loss")] }
-  public func trivialLoss(term: Int) -> Double? { naturalLogarithm(ofCount: prediction.transformer.configuration.vocabSize) }
+  public func trivialLoss(term: Int) -> Double? {
+    naturalLogarithm(ofCount: prediction.transformer.configuration.vocabSize)
+  }
 
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
     prediction.workspace(samples: samples, length: length, arena)

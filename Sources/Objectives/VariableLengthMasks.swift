@@ -4,12 +4,13 @@ import Tensors
 
 /// `mlm-varlen`: masked language modelling in which the number of hidden tokens is drawn anew for every sample.
 ///
-/// *Concretely:* of the L eligible positions of a sample (real and not special), n are shown as [MASK], always, and predicted; n may be
-/// L. `MaskCount.Distribution`, `MaskingStrategy` and `LossNormalization` say how n is drawn, which n are hidden, and what is divided by what. With the defaults the
-/// loss is an upper bound on the negative log-likelihood of a token: the mean over all orders in which a sample could be generated.
+/// *Concretely:* of the L eligible positions of a sample (real and not special), n are shown as [MASK], always, and
+/// predicted; n may be L. `MaskCount.Distribution`, `MaskingStrategy` and `LossNormalization` say how n is drawn, which
+/// n are hidden, and what is divided by what. With the defaults the loss is an upper bound on the negative
+/// log-likelihood of a token: the mean over all orders in which a sample could be generated.
 ///
-/// Reference: Zhang et al., "Look ahead or look around?", 2024, arXiv 2407.00935. The paper's own distribution was not available; the distributions here are those
-/// that fit its description.
+/// Reference: Zhang et al., "Look ahead or look around?", 2024, arXiv 2407.00935. The paper's own distribution was not
+/// available; the distributions here are those that fit its description.
 public struct VariableLengthMasks: TokenObjective {
   public struct Options: ObjectiveOptions {
     /// How many are hidden.
@@ -59,7 +60,8 @@ public struct VariableLengthMasks: TokenObjective {
   }
 
   public static let name = "mlm-varlen"
-  public static let summary = "Masked language modelling with a new number of masks for every sample, from contexts of every size."
+  public static let summary =
+    "Masked language modelling with a new number of masks for every sample, from contexts of every size."
   public static let paper = "Zhang et al. 2024, Look ahead or look around?, arXiv 2407.00935"
 
   public static func requirements(_ options: Options) -> ObjectiveRequirements {
@@ -97,7 +99,9 @@ public struct VariableLengthMasks: TokenObjective {
     var problems = OptionProblems()
     problems.require("low_ratio", o.lowRatio, in: 0...1)
     problems.require("high_ratio", o.highRatio, in: 0...1)
-    problems.require(o.lowRatio <= o.highRatio, "low_ratio", "is \(o.lowRatio); it must not exceed objective.high_ratio = \(o.highRatio).")
+    problems.require(
+      o.lowRatio <= o.highRatio, "low_ratio",
+      "is \(o.lowRatio); it must not exceed objective.high_ratio = \(o.highRatio).")
     problems.require("fixed_ratio", o.fixedRatio, in: 0...1)
     problems.require("suffix_share", o.suffixShare, in: 0...1)
     return problems
@@ -109,7 +113,9 @@ public struct VariableLengthMasks: TokenObjective {
       let eligible = tokens.eligible(clean, sample)
       guard !eligible.isEmpty else { continue }
       let hidden = choose(eligible, context, clean.sampleIDs[sample])
-      masked.hide(hidden, of: sample, weight: options.lossNormalization == .perSample ? 1 / Float(hidden.count) : 1) { _, _ in tokens.mask }
+      masked.hide(hidden, of: sample, weight: options.lossNormalization == .perSample ? 1 / Float(hidden.count) : 1) {
+        _, _ in tokens.mask
+      }
     }
     return masked.example(count: options.lossNormalization == .perSample ? Double(masked.samples) : nil)
   }

@@ -38,7 +38,8 @@ public struct UpdateSlice: Sendable {
     for entry in layout.entries {
       for start in stride(from: 0, to: entry.count, by: blocks * reductionBlock) {
         let end = min(start + blocks * reductionBlock, entry.count)
-        slices.append(UpdateSlice(entry: entry.index, range: entry.offset + start..<entry.offset + end, firstBlock: block))
+        slices.append(
+          UpdateSlice(entry: entry.index, range: entry.offset + start..<entry.offset + end, firstBlock: block))
         block += (end - start + reductionBlock - 1) / reductionBlock
       }
     }
@@ -46,7 +47,8 @@ public struct UpdateSlice: Sendable {
   }
 }
 
-/// Sums of squares of all blocks and the largest gradient of each slice: filled by any number of threads, then added in order.
+/// Sums of squares of all blocks and the largest gradient of each slice: filled by any number of threads, then added in
+/// order.
 ///
 /// Invariant: a slice's cells are written by the one thread that has the slice.
 public final class GradientStatistics: @unchecked Sendable {
@@ -124,13 +126,14 @@ public final class AdamW: Sendable {
       gradientFactor: Float(clip))
   }
 
-  /// Updates one slice: a trained parameter by its gradient, a statistic to its sum; a state stays. Slices are disjoint, so threads take
-  /// them in any order.
+  /// Updates one slice: a trained parameter by its gradient, a statistic to its sum; a state stays. Slices are
+  /// disjoint, so threads take them in any order.
   ///
   /// - Returns: hashes of the slice's moments as they were before, where `hashing`.
   @discardableResult
   public func update(
-    _ slice: UpdateSlice, _ parameters: ParameterStore, _ gradients: SummedGradients, _ factors: AdamWFactors, hashing: Bool = false
+    _ slice: UpdateSlice, _ parameters: ParameterStore, _ gradients: SummedGradients, _ factors: AdamWFactors,
+    hashing: Bool = false
   ) -> MomentHashes {
     let decay = parameters.layout.entries[slice.entry].spec.decay ? Float(options.weightDecay) : 0
     let (start, count) = (slice.range.lowerBound, slice.range.count)
@@ -140,7 +143,8 @@ public final class AdamW: Sendable {
       return MomentHashes(first: 0, second: 0)
     }
     let tensors = AdamWSlice(
-      parameters: p, firstMoment: firstMoment.memory + start, secondMoment: secondMoment.memory + start, count: count, decay: decay)
+      parameters: p, firstMoment: firstMoment.memory + start, secondMoment: secondMoment.memory + start, count: count,
+      decay: decay)
     switch gradients {
     case .exact(let sum, let inverse):
       return adamWUpdate(tensors, exactSum: sum + start, inverse: inverse[slice.entry], hashing: hashing, factors)

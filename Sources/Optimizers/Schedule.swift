@@ -23,10 +23,11 @@ public struct LearningRateSchedule: Codable, Sendable, Equatable {
   /// The rate of step `step` (from 0) of `steps`.
   ///
   /// *Concretely:* with t the share of the steps after warm-up that are done and f = minLrFactor: constant 1, linear
-  /// 1 - t·(1 - f), cosine f + (1 - f)·(1 + cos πt)/2, wsd 1 until t = 1 - decayRatio and then linear to f; all times the peak.
+  /// 1 - t·(1 - f), cosine f + (1 - f)·(1 + cos πt)/2, wsd 1 until t = 1 - decayRatio and then linear to f; all times
+  /// the peak.
   ///
-  /// Of n steps after warm-up, step k (from 0) has t = k / (n - 1), so that the last one has the rate f. Where f is 0 that step
-  /// would change nothing: then t = k / n, and the rate is 0 only after the last step.
+  /// Of n steps after warm-up, step k (from 0) has t = k / (n - 1), so that the last one has the rate f. Where f is 0
+  /// that step would change nothing: then t = k / n, and the rate is 0 only after the last step.
   /// Reference for wsd: Hu et al., "MiniCPM", 2024, arXiv 2404.06395.
   public func rate(step: Int, of steps: Int, peak: Double) -> Double {
     if step < warmupSteps { return peak * Double(step + 1) / Double(warmupSteps) }

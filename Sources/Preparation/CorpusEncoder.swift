@@ -115,7 +115,8 @@ struct ShardSequence {
     let digits = String(finished.count)
     let name = prefix + "-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits + ".shard"
     let new = try ShardWriter(
-      path: folder + "/" + name, vocabularySize: vocabulary.size, endOfDocument: vocabulary.endOfDocument, tokenizerHash: tokenizerHash)
+      path: folder + "/" + name, vocabularySize: vocabulary.size, endOfDocument: vocabulary.endOfDocument,
+      tokenizerHash: tokenizerHash)
     writer = new
     return new
   }

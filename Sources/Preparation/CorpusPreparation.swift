@@ -16,7 +16,9 @@ public struct CorpusPreparation: Sendable {
   public let tokenizer: TokenizerPlan
   public let options: PreparationOptions
 
-  public init(inputs: [String], target: String, tokenizer: TokenizerPlan, options: PreparationOptions = PreparationOptions()) {
+  public init(
+    inputs: [String], target: String, tokenizer: TokenizerPlan, options: PreparationOptions = PreparationOptions()
+  ) {
     (self.inputs, self.target, self.tokenizer, self.options) = (inputs, target, tokenizer, options)
   }
 
@@ -38,7 +40,8 @@ public struct CorpusPreparation: Sendable {
       let meter = ProgressMeter(total: search.files.reduce(0) { $0 + $1.bytes }, report: progress)
       let sources = try hashed(search.files, meter)
       let recipe = recipe(of: sources)
-      var notes = restored ? ["\(output.path) was being replaced when a process was killed; the old corpus was put back"] : []
+      var notes =
+        restored ? ["\(output.path) was being replaced when a process was killed; the old corpus was put back"] : []
       if let present = try presentCorpus(output, recipe: recipe, sources: sources) {
         notes += ["already prepared: \(output.path)"] + self.notes(of: search)
         return PreparationOutcome(manifest: present, alreadyPrepared: true, notes: notes)
@@ -50,7 +53,8 @@ public struct CorpusPreparation: Sendable {
   }
 
   private func make(
-    _ output: OutputFolder, _ files: [SourceFile], _ sources: [CorpusManifest.Source], recipe: String, _ meter: ProgressMeter
+    _ output: OutputFolder, _ files: [SourceFile], _ sources: [CorpusManifest.Source], recipe: String,
+    _ meter: ProgressMeter
   ) throws -> (CorpusManifest, notes: [String]) {
     let work = try WorkFolder(for: output)
     do {
@@ -70,7 +74,8 @@ public struct CorpusPreparation: Sendable {
   private func find(_ output: OutputFolder, _ standardInput: UnnamedFile?) throws -> SourceSearch {
     var exclude: [ExcludePattern] = []
     for pattern in options.exclude { exclude.append(try ExcludePattern(pattern)) }
-    let choice = SourceSearch.Choice(extensions: options.extensions ?? options.format.extensions, exclude: exclude, output: output.identity)
+    let choice = SourceSearch.Choice(
+      extensions: options.extensions ?? options.format.extensions, exclude: exclude, output: output.identity)
     return try SourceSearch.files(of: inputs, choice, standardInput: standardInput?.path)
   }
 
@@ -97,7 +102,8 @@ public struct CorpusPreparation: Sendable {
     let done = HashedBytes()
     try orderedWork(
       threads: options.threads, next: { remaining.popFirst() },
-      transform: { file in CorpusManifest.Source(name: file.name, bytes: file.bytes, sha256: try file.sha256(done.add)) },
+      transform: { file in CorpusManifest.Source(name: file.name, bytes: file.bytes, sha256: try file.sha256(done.add))
+      },
       waiting: { try meter.advance(to: done.value) }
     ) { source in
       sources.append(source)
@@ -119,7 +125,9 @@ public struct CorpusPreparation: Sendable {
   }
 
   /// The corpus at the target when it is the one wanted; nil when there is none or it is to be replaced.
-  private func presentCorpus(_ output: OutputFolder, recipe: String, sources: [CorpusManifest.Source]) throws -> CorpusManifest? {
+  private func presentCorpus(_ output: OutputFolder, recipe: String, sources: [CorpusManifest.Source]) throws
+    -> CorpusManifest?
+  {
     guard output.state == .corpus, !options.force else { return nil }
     let remedy = "Name another folder, or replace it with --force."
     let corpus: Corpus
@@ -165,7 +173,8 @@ public struct CorpusPreparation: Sendable {
     var (documents, textBytes) = (0, 0)
     var starts: [Int] = []
     try orderedWork(
-      threads: options.threads, next: reader.next, transform: { try $0.measured() }, weight: \.text.count, waiting: meter.wait
+      threads: options.threads, next: reader.next, transform: { try $0.measured() }, weight: \.text.count,
+      waiting: meter.wait
     ) { batch in
       starts.append(textBytes)
       documents += batch.documents
@@ -176,10 +185,13 @@ public struct CorpusPreparation: Sendable {
     }
     try meter.end()
     if mayHash, documents >= SplitRule.documentsForHash { return SplitDecision(kind: .hash, fraction: fraction) }
-    return SplitDecision(kind: .tail(cut: Int(Double(textBytes) * (1 - fraction)), batchStarts: starts), fraction: fraction)
+    return SplitDecision(
+      kind: .tail(cut: Int(Double(textBytes) * (1 - fraction)), batchStarts: starts), fraction: fraction)
   }
 
-  private func makeTokenizer(_ reader: () -> DocumentReader, _ split: SplitDecision, _ meter: ProgressMeter) throws -> any Tokenizer {
+  private func makeTokenizer(_ reader: () -> DocumentReader, _ split: SplitDecision, _ meter: ProgressMeter) throws
+    -> any Tokenizer
+  {
     switch tokenizer {
     case .ready(let tokenizer): return tokenizer
     case .train(_, let train):
@@ -195,7 +207,8 @@ public struct CorpusPreparation: Sendable {
   }
 
   private static func forEachTrainingText(
-    _ reader: DocumentReader, _ split: SplitDecision, _ meter: ProgressMeter, _ body: (UnsafeBufferPointer<UInt8>) throws -> Void
+    _ reader: DocumentReader, _ split: SplitDecision, _ meter: ProgressMeter,
+    _ body: (UnsafeBufferPointer<UInt8>) throws -> Void
   ) throws {
     while let batch = try reader.next() {
       var start = split.start(ofBatch: batch.index)
@@ -226,7 +239,9 @@ public struct CorpusPreparation: Sendable {
       try batch.encoded(by: tokenizer, specialIsText: specialIsText, specials, split: split)
     }
     var (empty, invalid, odd) = (0, 0, OddText())
-    try orderedWork(threads: options.threads, next: reader.next, transform: encoded, weight: \.text.count, waiting: meter.wait) { batch in
+    try orderedWork(
+      threads: options.threads, next: reader.next, transform: encoded, weight: \.text.count, waiting: meter.wait
+    ) { batch in
       if batch.findings != TextFindings() { odd.lines[batch.source, default: TextFindings()].add(batch.findings) }
       odd.specialDocuments += batch.specialDocuments
       try train.append(batch.train)
@@ -251,11 +266,13 @@ public struct CorpusPreparation: Sendable {
     }
     if manifest.train.isEmpty {
       throw DataError(
-        place, "leaves nothing for training: a validation share of \(options.split.fraction) takes it all.", remedy: "Give more text, or split off the tail.")
+        place, "leaves nothing for training: a validation share of \(options.split.fraction) takes it all.",
+        remedy: "Give more text, or split off the tail.")
     }
     if manifest.validation.isEmpty, options.split.fraction > 0 {
       throw DataError(
-        place, "leaves nothing for validation: a share of \(options.split.fraction) of \(manifest.train.documents) documents is none.",
+        place,
+        "leaves nothing for validation: a share of \(options.split.fraction) of \(manifest.train.documents) documents is none.",
         remedy: "Choose a larger share, split off the tail instead of by document, or set a share of 0.")
     }
   }
@@ -267,7 +284,8 @@ public struct CorpusPreparation: Sendable {
       notes.append(
         options.readsSpecialTokens
           ? "\(subject) special tokens out; they were read as those tokens"
-          : "\(subject) special tokens out, such as [MASK] or <|endoftext|>; they are text like any other (--special-tokens reads them as tokens)")
+          : "\(subject) special tokens out, such as [MASK] or <|endoftext|>; they are text like any other (--special-tokens reads them as tokens)"
+      )
     }
     return notes
   }
@@ -278,7 +296,10 @@ public struct CorpusPreparation: Sendable {
     func documents(_ count: Int) -> String { "\(count) \(count == 1 ? "document" : "documents")" }
     let (empty, invalid) = (manifest.emptyDocuments, manifest.invalidDocuments)
     if empty > 0 { notes.append("\(empty) empty \(empty == 1 ? "document was" : "documents were") left out") }
-    if invalid > 0 { notes.append("\(documents(invalid)) \(invalid == 1 ? "is" : "are") not valid UTF-8; the bytes were kept as they are") }
+    if invalid > 0 {
+      notes.append(
+        "\(documents(invalid)) \(invalid == 1 ? "is" : "are") not valid UTF-8; the bytes were kept as they are")
+    }
     return notes
   }
 

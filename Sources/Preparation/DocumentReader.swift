@@ -52,7 +52,8 @@ package final class DocumentReader {
   private var bytesOfFinishedSources = 0
 
   /// - Parameters:
-  ///   - digests: SHA-256 of each source's stored bytes, compared with what was read at its end; nil to compare nothing.
+  ///   - digests: SHA-256 of each source's stored bytes, compared with what was read at its end; nil to compare
+  ///     nothing.
   ///   - batchBytes: records are collected until they have so many bytes.
   init(_ sources: [SourceFile], digests: [String]? = nil, choice: InputChoice, batchBytes: Int = 1 << 19) {
     (self.sources, self.digests, self.choice, self.batchBytes) = (sources, digests, choice, batchBytes)
@@ -81,7 +82,9 @@ package final class DocumentReader {
     let index = nextSource - 1
     if let file = current?.file, let expected = digests?[index] {
       let source = sources[index]
-      guard file.offset == source.bytes else { throw source.changed("has \(file.offset) bytes where it had \(source.bytes)") }
+      guard file.offset == source.bytes else {
+        throw source.changed("has \(file.offset) bytes where it had \(source.bytes)")
+      }
       guard file.finishDigest() == expected else { throw source.changed("holds other bytes than at first") }
     }
     bytesOfFinishedSources += sources[index].bytes
@@ -97,7 +100,8 @@ package final class DocumentReader {
     defer { batchCount += 1 }
     let index = nextSource - 1
     let findings = TextFindings(
-      carriageReturns: current.records.carriageReturns, unusedHeader: current.format.unusedHeader, convertedFrom: sources[index].encoding.name)
+      carriageReturns: current.records.carriageReturns, unusedHeader: current.format.unusedHeader,
+      convertedFrom: sources[index].encoding.name)
     return DocumentBatch(
       index: batchCount, source: index, format: current.format, text: text, records: records, findings: findings,
       sourceBytes: bytesOfFinishedSources + current.file.offset)

@@ -4,8 +4,8 @@ import Storage
 
 /// A pattern of the shell for files and folders that are left out of a folder.
 ///
-/// Without a slash it is compared with the name of every file and folder below the input; with one, with the path below the input, where
-/// `*` does not cross a slash. A folder that matches is left out with all it holds.
+/// Without a slash it is compared with the name of every file and folder below the input; with one, with the path below
+/// the input, where `*` does not cross a slash. A folder that matches is left out with all it holds.
 struct ExcludePattern: Sendable {
   let text: String
   private let pattern: [UInt8]
@@ -21,7 +21,8 @@ struct ExcludePattern: Sendable {
     if bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
     pattern = bytes
     guard !pattern.isEmpty else {
-      throw ConfigurationError("--exclude", is: "\"\(text)\"", rule: "it must be a pattern such as drafts, *.bak or old/*.txt.")
+      throw ConfigurationError(
+        "--exclude", is: "\"\(text)\"", rule: "it must be a pattern such as drafts, *.bak or old/*.txt.")
     }
   }
 

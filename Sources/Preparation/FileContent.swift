@@ -144,7 +144,8 @@ struct ForeignContent: Error, Equatable {
     if mostly(1, 3), zeros[0] + zeros[2] == 0 { encoding = "UTF-16LE" }
     if mostly(0, 2), zeros[1] + zeros[3] == 0 { encoding = "UTF-16BE" }
     if let encoding {
-      throw ForeignContent("text in \(encoding) without a byte order mark", remedy: "Convert it with iconv -f \(encoding) -t UTF-8.")
+      throw ForeignContent(
+        "text in \(encoding) without a byte order mark", remedy: "Convert it with iconv -f \(encoding) -t UTF-8.")
     }
     throw ForeignContent("a binary file: \(all) of its first \(head.count) bytes are zero", remedy: extract)
   }
@@ -153,8 +154,10 @@ struct ForeignContent: Error, Equatable {
   static func named(_ name: String) -> String? {
     let lower = name.lowercased()
     let forms = [
-      ".bz2": "a bzip2 file", ".zip": "a zip file", ".7z": "a 7z file", ".rar": "a RAR file", ".lz4": "an LZ4 file", ".lz": "an lzip file",
-      ".lzma": "an lzma file", ".z": "a file of compress", ".tar": "a tar file", ".parquet": "a Parquet file", ".arrow": "an Arrow file",
+      ".bz2": "a bzip2 file", ".zip": "a zip file", ".7z": "a 7z file", ".rar": "a RAR file", ".lz4": "an LZ4 file",
+      ".lz": "an lzip file",
+      ".lzma": "an lzma file", ".z": "a file of compress", ".tar": "a tar file", ".parquet": "a Parquet file",
+      ".arrow": "an Arrow file",
     ]
     return forms.first { lower.hasSuffix($0.key) }?.value
   }

@@ -2,8 +2,10 @@
 public enum InputChoice: Sendable, Equatable {
   /// One format for all files.
   case all(InputFormat)
-  /// By the file's ending: `.jsonl`, `.ndjson` and `.json` are JSON lines, `.csv` and `.tsv` tables, everything else is text.
-  case byEnding(text: DocumentRule = .wholeFile, field: String = "text", table: TableLayout = TableLayout(columns: [.name("text")]))
+  /// By the file's ending: `.jsonl`, `.ndjson` and `.json` are JSON lines, `.csv` and `.tsv` tables, everything else is
+  /// text.
+  case byEnding(
+    text: DocumentRule = .wholeFile, field: String = "text", table: TableLayout = TableLayout(columns: [.name("text")]))
 
   /// Endings of the files taken from a folder.
   public var extensions: [String] {
@@ -29,7 +31,8 @@ public enum InputChoice: Sendable, Equatable {
     switch self {
     case .all(let format): "all \(format.name)"
     case .byEnding(let text, let field, let table):
-      (["by-ending"] + ([.text(text), .jsonLines(field: field), .csv(table)] as [InputFormat]).map(\.name)).joined(separator: "; ")
+      (["by-ending"] + ([.text(text), .jsonLines(field: field), .csv(table)] as [InputFormat]).map(\.name)).joined(
+        separator: "; ")
     }
   }
 }

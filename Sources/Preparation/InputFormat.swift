@@ -16,7 +16,9 @@ public enum DocumentRule: Sendable, Equatable {
     case "blank-lines": self = .blankLines
     case "lines": self = .lines
     default:
-      guard option.hasPrefix(Self.separatorPrefix), option.utf8.count > Self.separatorPrefix.utf8.count, !option.contains("\n") else {
+      guard option.hasPrefix(Self.separatorPrefix), option.utf8.count > Self.separatorPrefix.utf8.count,
+        !option.contains("\n")
+      else {
         return nil
       }
       self = .separatorLine(String(option.dropFirst(Self.separatorPrefix.count)))
@@ -29,7 +31,9 @@ public enum DocumentRule: Sendable, Equatable {
   public static func nearest(_ text: String) -> String {
     if text.hasPrefix(separatorPrefix) { return separatorPrefix + "TEXT" }
     let choices = ["file", "blank-lines", "lines"].map { ($0, editDistance($0, text.lowercased())) }
-    guard let best = choices.min(by: { $0.1 < $1.1 }), best.1 <= max(2, best.0.count / 3) else { return separatorPrefix + text }
+    guard let best = choices.min(by: { $0.1 < $1.1 }), best.1 <= max(2, best.0.count / 3) else {
+      return separatorPrefix + text
+    }
     return best.0
   }
 

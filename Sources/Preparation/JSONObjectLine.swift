@@ -105,7 +105,8 @@ struct JSONObjectLine {
 
   private mutating func expectWord(_ word: StaticString) throws(Problem) {
     let end = index + word.utf8CodeUnitCount
-    guard end <= bytes.endIndex, bytes[index..<end].elementsEqual(UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
+    guard end <= bytes.endIndex,
+      bytes[index..<end].elementsEqual(UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
     else { throw problem }
     index = end
   }
@@ -163,7 +164,9 @@ struct JSONObjectLine {
       return "\u{FFFD}"
     }
     let second = try fourDigits()
-    guard second >= 0xDC00, second < 0xE000, let scalar = Unicode.Scalar(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)) else {
+    guard second >= 0xDC00, second < 0xE000,
+      let scalar = Unicode.Scalar(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
+    else {
       index = back
       return "\u{FFFD}"
     }
@@ -173,7 +176,9 @@ struct JSONObjectLine {
   private mutating func fourDigits() throws(Problem) -> UInt32 {
     var value: UInt32 = 0
     for _ in 0..<4 {
-      guard let byte = peek, let digit = Character(Unicode.Scalar(byte)).hexDigitValue, byte < 128 else { throw problem }
+      guard let byte = peek, let digit = Character(Unicode.Scalar(byte)).hexDigitValue, byte < 128 else {
+        throw problem
+      }
       value = value << 4 | UInt32(digit)
       index += 1
     }

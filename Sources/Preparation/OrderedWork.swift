@@ -3,16 +3,18 @@ import Foundation
 /// Runs independent pieces of work on several threads and hands their results on in the order of the pieces.
 ///
 /// `next` is called by one thread at a time and `consume` on the calling thread, so neither needs a lock.
-/// At most `2 · threads + 2` pieces are on their way at once, of `64 MiB · threads` or a single larger one, which bounds the memory. The
-/// first error in
+/// At most `2 · threads + 2` pieces are on their way at once, of `64 MiB · threads` or a single larger one, which
+/// bounds the memory. The first error in
 /// the order of the pieces is the one that comes out, whichever thread had an error first.
 ///
 /// - Parameters:
 ///   - threads: worker threads, at least 1.
 ///   - next: the next piece, nil after the last.
 ///   - transform: the work; a pure function of its piece.
-///   - weight: bytes of memory that a piece takes; while those on their way take more than the budget, no further one is begun.
-///   - waiting: called on the calling thread a few times per second while nothing can be consumed; what it throws ends the work.
+///   - weight: bytes of memory that a piece takes; while those on their way take more than the budget, no further one
+///     is begun.
+///   - waiting: called on the calling thread a few times per second while nothing can be consumed; what it throws ends
+///     the work.
 ///   - consume: takes the results, in order, and says whether it wants more.
 func orderedWork<Piece, Output>(
   threads: Int, next: @escaping () throws -> Piece?, transform: @escaping @Sendable (Piece) throws -> Output,

@@ -4,7 +4,8 @@ import Storage
 struct PassedOver: Sendable {
   /// In the order in which a sentence lists them.
   enum Reason: Hashable, Sendable {
-    case deadLink, special(String), unreadable(String), unreadableFolder(String), foreign(String), seenBefore, output, ending, excluded, hidden
+    case deadLink, special(String), unreadable(String), unreadableFolder(String), foreign(String), seenBefore, output,
+      ending, excluded, hidden
 
     /// Said of one.
     var words: String {
@@ -27,7 +28,9 @@ struct PassedOver: Sendable {
       guard count > 1 else { return words }
       // A note on a single file, such as where it breaks, has no plural.
       let parts = words.split(separator: " ", maxSplits: 1).map(String.init)
-      guard parts.count == 2, parts[0] == "a" || parts[0] == "an", !words.contains(where: ":,".contains) else { return "\(count) \(words)" }
+      guard parts.count == 2, parts[0] == "a" || parts[0] == "an", !words.contains(where: ":,".contains) else {
+        return "\(count) \(words)"
+      }
       switch self {
       case .deadLink: return "\(count) links to nothing"
       case .seenBefore: return "\(count) folders reached before by another path"
@@ -62,7 +65,9 @@ struct PassedOver: Sendable {
     count += 1
     if entries[reason] == nil { order.append(reason) }
     entries[reason, default: Entry()].count += 1
-    if entries[reason, default: Entry()].names.count < Self.mostNames { entries[reason, default: Entry()].names.append(name) }
+    if entries[reason, default: Entry()].names.count < Self.mostNames {
+      entries[reason, default: Entry()].names.append(name)
+    }
   }
 
   /// With what another search passed over.
@@ -78,7 +83,8 @@ struct PassedOver: Sendable {
     return sum
   }
 
-  /// Such as `3 files passed over: a link to nothing (in/b.txt); 2 by the ending (in/c.png, in/d.png)`; nil where there is none.
+  /// Such as `3 files passed over: a link to nothing (in/b.txt); 2 by the ending (in/c.png, in/d.png)`; nil where there
+  /// is none.
   var sentence: String? {
     guard count > 0 else { return nil }
     let losses = order.filter(\.isLoss) + order.filter { !$0.isLoss }

@@ -35,16 +35,26 @@ public struct PreparationOptions: Sendable {
   public var problems: [ConfigurationError.Problem] {
     var problems: [ConfigurationError.Problem] = []
     if !(0..<1).contains(split.fraction) {
-      problems.append(.init(key: "validation fraction", sentence: "is \(split.fraction); it must be at least 0 and below 1. To measure models on the whole of a text, give 0 and evaluate --split train."))
+      problems.append(
+        .init(
+          key: "validation fraction",
+          sentence:
+            "is \(split.fraction); it must be at least 0 and below 1. To measure models on the whole of a text, give 0 and evaluate --split train."
+        ))
     }
-    if shardTokens < 1 { problems.append(.init(key: "shard tokens", sentence: "is \(shardTokens); it must be at least 1.")) }
-    if !(1...1024).contains(threads) { problems.append(.init(key: "threads", sentence: "is \(threads); it must lie in 1...1024.")) }
+    if shardTokens < 1 {
+      problems.append(.init(key: "shard tokens", sentence: "is \(shardTokens); it must be at least 1."))
+    }
+    if !(1...1024).contains(threads) {
+      problems.append(.init(key: "threads", sentence: "is \(threads); it must lie in 1...1024."))
+    }
     return problems
   }
 
   /// What decides the shards, as text. Threads and force are not part of it.
   var recipe: String {
-    "format \(format.name)\nsplit \(split.name)\nshard_tokens \(shardTokens)\nmaximum_length \(maximumLength)\n" + (readsSpecialTokens ? "special tokens are read\n" : "")
+    "format \(format.name)\nsplit \(split.name)\nshard_tokens \(shardTokens)\nmaximum_length \(maximumLength)\n"
+      + (readsSpecialTokens ? "special tokens are read\n" : "")
   }
 }
 
@@ -66,7 +76,9 @@ public struct TrainingDocuments {
 
 /// How far a preparation is.
 public struct PreparationProgress: Sendable, Equatable {
-  public enum Phase: String, Sendable, CaseIterable { case hashing, scanning, trainingTokenizer = "training tokeniser", encoding }
+  public enum Phase: String, Sendable, CaseIterable {
+    case hashing, scanning, trainingTokenizer = "training tokeniser", encoding
+  }
 
   public var phase: Phase
   /// Stored bytes of the sources: done in this phase, and in all.

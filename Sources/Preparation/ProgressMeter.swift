@@ -41,6 +41,7 @@ final class ProgressMeter {
 
   private func value(at now: ContinuousClock.Instant) -> PreparationProgress {
     let seconds = (now - started) / .seconds(1)
-    return PreparationProgress(phase: phase, bytesDone: bytesDone, bytesTotal: total, documents: documents, tokens: tokens, seconds: seconds)
+    return PreparationProgress(
+      phase: phase, bytesDone: bytesDone, bytesTotal: total, documents: documents, tokens: tokens, seconds: seconds)
   }
 }

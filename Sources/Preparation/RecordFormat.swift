@@ -32,7 +32,9 @@ final class RecordFormat: Sendable {
       }
     }
     var places: [Int] = []
-    for column in layout.columns { places.append(try Self.place(of: column, header, separator, path: path, isEmpty: isEmpty)) }
+    for column in layout.columns {
+      places.append(try Self.place(of: column, header, separator, path: path, isEmpty: isEmpty))
+    }
     (columns, width) = (places, header?.count)
     let isNamed = layout.columns.contains { if case .name = $0 { true } else { false } }
     unusedHeader = isNamed ? nil : header.map { printableName($0.joined(separator: ", "), atMost: 80) }
@@ -43,13 +45,16 @@ final class RecordFormat: Sendable {
   ) throws(DataError) -> Int {
     switch column {
     case .number(let number):
-      guard number >= 1 else { throw DataError(path, "has no column \(number).", remedy: "Columns are counted from 1.") }
+      guard number >= 1 else {
+        throw DataError(path, "has no column \(number).", remedy: "Columns are counted from 1.")
+      }
       return number - 1
     case .name(let name):
       if isEmpty { return 0 }
       guard let header else {
         throw DataError(
-          path, "is read without a header row, so there is no column named \(name).", remedy: "Give the column's number, from 1.")
+          path, "is read without a header row, so there is no column named \(name).",
+          remedy: "Give the column's number, from 1.")
       }
       guard header.count(where: { $0 == name }) <= 1 else {
         throw DataError(path, "has several columns named \(name).", remedy: "Give the column's number, from 1.")
@@ -58,15 +63,20 @@ final class RecordFormat: Sendable {
         if header.count == 1 { throw noSeparator("\(path), line 1", separator, "no column \(name)") }
         throw DataError(
           path, "has no column \(name); its columns are \(header.joined(separator: ", ")).",
-          remedy: "Name one of these, or give its number, from 1. Where the first row names no columns: --no-header, or header = false of a measure. A file that belongs to no corpus: prepare --exclude.")
+          remedy:
+            "Name one of these, or give its number, from 1. Where the first row names no columns: --no-header, or header = false of a measure. A file that belongs to no corpus: prepare --exclude."
+        )
       }
       return place
     }
   }
 
-  private static func fields(of record: Record, in text: [UInt8], _ separator: TableSeparator, path: String) throws -> [[UInt8]] {
+  private static func fields(of record: Record, in text: [UInt8], _ separator: TableSeparator, path: String) throws
+    -> [[UInt8]]
+  {
     try text.withUnsafeBytes { bytes in
-      try TableRow.fields(UnsafeRawBufferPointer(rebasing: bytes[record.range]), separator, place: "\(path), line \(record.line)")
+      try TableRow.fields(
+        UnsafeRawBufferPointer(rebasing: bytes[record.range]), separator, place: "\(path), line \(record.line)")
     }
   }
 
@@ -81,7 +91,9 @@ final class RecordFormat: Sendable {
   ///
   /// - Parameter text: that of the batch.
   /// - Throws: `DataError` for a line that is not what its format says; what `body` throws.
-  func withText(of record: Record, in text: UnsafeRawBufferPointer, _ body: (UnsafeBufferPointer<UInt8>) throws -> Void) throws {
+  func withText(of record: Record, in text: UnsafeRawBufferPointer, _ body: (UnsafeBufferPointer<UInt8>) throws -> Void)
+    throws
+  {
     let bytes = text[record.range]
     if case .text = format {
       return try UnsafeRawBufferPointer(rebasing: bytes).withMemoryRebound(to: UInt8.self) { try body($0) }
@@ -91,8 +103,13 @@ final class RecordFormat: Sendable {
   }
 
   private func taken(from bytes: Slice<UnsafeRawBufferPointer>, of record: Record) throws(DataError) -> [UInt8] {
-    if case .jsonLines(let field) = format { return try Self.jsonText(bytes, field: field, place: "\(path), line \(record.line)") }
-    return Array(try wantedFields(UnsafeRawBufferPointer(rebasing: bytes), line: record.line).joined(separator: [UInt8(ascii: "\n")]))
+    if case .jsonLines(let field) = format {
+      return try Self.jsonText(bytes, field: field, place: "\(path), line \(record.line)")
+    }
+    return Array(
+      try wantedFields(UnsafeRawBufferPointer(rebasing: bytes), line: record.line).joined(separator: [
+        UInt8(ascii: "\n")
+      ]))
   }
 
   /// The wanted columns of a row, in the order in which they were selected.
@@ -103,39 +120,52 @@ final class RecordFormat: Sendable {
     if let missing = columns.first(where: { $0 >= fields.count }) {
       if fields.count == 1 { throw Self.noSeparator(place, separator, "no column \(missing + 1)") }
       throw DataError(
-        place, "has \(fields.count) columns; column \(missing + 1) is wanted.", remedy: "Mend the row, or name another column.")
+        place, "has \(fields.count) columns; column \(missing + 1) is wanted.",
+        remedy: "Mend the row, or name another column.")
     }
     if let width, fields.count > width {
       throw DataError(
         place, "has \(fields.count) columns, and the header row has \(width).",
-        remedy: separator.isQuoted ? "Put fields that hold the separator or quotes into quotes, or mend the row." : "Mend the row, or use CSV, whose fields may be quoted.")
+        remedy: separator.isQuoted
+          ? "Put fields that hold the separator or quotes into quotes, or mend the row."
+          : "Mend the row, or use CSV, whose fields may be quoted.")
     }
     return columns.map { fields[$0] }
   }
 
-  private static func jsonText(_ bytes: Slice<UnsafeRawBufferPointer>, field: String, place: String) throws(DataError) -> [UInt8] {
+  private static func jsonText(_ bytes: Slice<UnsafeRawBufferPointer>, field: String, place: String) throws(DataError)
+    -> [UInt8]
+  {
     var line = JSONObjectLine(bytes)
     let found: JSONObjectLine.Found
     do {
       found = try line.string(Array(field.utf8))
-    } catch where error.isTooDeep {
-      throw DataError(place, "nests values deeper than \(JSONObjectLine.deepest), at byte \(error.column) of the line.", remedy: "Flatten or remove the line.")
+    } catch  where error.isTooDeep {
+      throw DataError(
+        place, "nests values deeper than \(JSONObjectLine.deepest), at byte \(error.column) of the line.",
+        remedy: "Flatten or remove the line.")
     } catch {
-      throw DataError(place, "is not one JSON object: it breaks at byte \(error.column) of the line.", remedy: remedy(bytes))
+      throw DataError(
+        place, "is not one JSON object: it breaks at byte \(error.column) of the line.", remedy: remedy(bytes))
     }
     switch found {
     case .text(let text): return text
-    case .missing: throw DataError(place, "has no field \"\(field)\".", remedy: "Name the field that holds the text, or remove the line.")
+    case .missing:
+      throw DataError(
+        place, "has no field \"\(field)\".", remedy: "Name the field that holds the text, or remove the line.")
     case .notText:
       throw DataError(
-        place, "has a field \"\(field)\" that is not a string.", remedy: "Name the field that holds the text, or remove the line.")
+        place, "has a field \"\(field)\" that is not a string.",
+        remedy: "Name the field that holds the text, or remove the line.")
     }
   }
 
   /// What other shapes of JSON begin with has a remedy of its own.
   private static func remedy(_ line: Slice<UnsafeRawBufferPointer>) -> String {
     let text = line.drop(while: isSpace)
-    if text.first == UInt8(ascii: "[") { return "Write an array as one object per line: jq -c '.[]' FILE.json >FILE.jsonl." }
+    if text.first == UInt8(ascii: "[") {
+      return "Write an array as one object per line: jq -c '.[]' FILE.json >FILE.jsonl."
+    }
     let isOpen = text.first == UInt8(ascii: "{") && text.drop { isSpace($0) || $0 == UInt8(ascii: "{") }.isEmpty
     return isOpen ? "Write each object on one line: jq -c . FILE.json >FILE.jsonl." : "Mend or remove the line."
   }

@@ -30,7 +30,8 @@ struct RecordReader {
     case .text(.blankLines): try group(into: &text) { !$0.contains { !isSpace($0) } }
     case .text(.separatorLine(let separator)): try separated(by: Array(separator.utf8), into: &text)
     case .text(.lines), .jsonLines: try line(into: &text)
-    case .table(_, let separator): if separator.isQuoted { try row(separator.byte, into: &text) } else { try line(into: &text) }
+    case .table(_, let separator):
+      if separator.isQuoted { try row(separator.byte, into: &text) } else { try line(into: &text) }
     }
   }
 
@@ -93,7 +94,8 @@ struct RecordReader {
     guard let first else { return nil }
     if quoted {
       throw DataError(
-        "\(path), line \(first)", "opens a quote that is never closed.", remedy: "Close it, or double the quotes inside the field.")
+        "\(path), line \(first)", "opens a quote that is never closed.",
+        remedy: "Close it, or double the quotes inside the field.")
     }
     return Record(range: start..<text.count, line: first)
   }

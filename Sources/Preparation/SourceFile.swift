@@ -20,7 +20,8 @@ struct SourceFile: Sendable {
   /// Looks at the first bytes of a file: how it is compressed and encoded.
   ///
   /// - Parameter content: what the name does not say, as for standard input.
-  /// - Throws: `ForeignContent` for what is no text, `FileError` for what cannot be read, `DataError` for damaged compressed data.
+  /// - Throws: `ForeignContent` for what is no text, `FileError` for what cannot be read, `DataError` for damaged
+  ///   compressed data.
   init(examining location: SystemPath, path: String? = nil, name: String) throws {
     let path = path ?? location.description
     let file = try SequentialFile(location, name: path)
@@ -34,7 +35,8 @@ struct SourceFile: Sendable {
     } else if let claimed = Compression.named(path) {
       let magic = claimed.magic.map { hexadecimal([$0]) }.joined(separator: " ")
       throw DataError(
-        path, "is not a \(claimed.rawValue) file: it does not begin with the bytes \(magic).", remedy: "Rename it if it is not compressed.")
+        path, "is not a \(claimed.rawValue) file: it does not begin with the bytes \(magic).",
+        remedy: "Rename it if it is not compressed.")
     }
     try head.withUnsafeBytes { try ForeignContent.refuse($0) }
     (self.location, self.path, self.name, bytes) = (location, path, name, file.count)
@@ -44,7 +46,9 @@ struct SourceFile: Sendable {
   private static func head(_ reader: any ByteReader) throws -> [UInt8] {
     var (head, count) = ([UInt8](repeating: 0, count: headBytes), 0)
     while count < headBytes {
-      let got = try head.withUnsafeMutableBytes { try reader.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[count...])) }
+      let got = try head.withUnsafeMutableBytes {
+        try reader.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[count...]))
+      }
       guard got > 0 else { break }
       count += got
     }
@@ -58,7 +62,8 @@ struct SourceFile: Sendable {
     return (UnicodeReader(plain, encoding) ?? plain, file)
   }
 
-  /// Bytes that a document or row may have: of compressed data 256 times its size, so that a small file cannot fill the memory.
+  /// Bytes that a document or row may have: of compressed data 256 times its size, so that a small file cannot fill the
+  /// memory.
   var mostRecordBytes: Int {
     guard compression != nil, bytes < TextWindow.longestRecord / 256 else { return TextWindow.longestRecord }
     return max(64 << 20, 256 * bytes)
@@ -81,7 +86,8 @@ struct SourceFile: Sendable {
 
   /// A file that is written to while it is read would give a corpus of neither state.
   func changed(_ how: String) -> DataError {
-    DataError(path, "changed while it was read: it \(how).", remedy: "Prepare it when nothing writes to it, or prepare a copy.")
+    DataError(
+      path, "changed while it was read: it \(how).", remedy: "Prepare it when nothing writes to it, or prepare a copy.")
   }
 }
 
@@ -89,6 +95,7 @@ extension ForeignContent {
   /// Of a file with a hole, which reads as zero bytes: sparse by intent, or left by a copy that was interrupted.
   fileprivate init(sparse hole: Int, of count: Int) {
     self.init(
-      "a file with a hole: its storage ends or pauses at byte \(hole) of \(count)", remedy: "Copy it again; a hole reads as zero bytes, which are no text.")
+      "a file with a hole: its storage ends or pauses at byte \(hole) of \(count)",
+      remedy: "Copy it again; a hole reads as zero bytes, which are no text.")
   }
 }

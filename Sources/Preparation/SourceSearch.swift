@@ -24,7 +24,9 @@ struct SourceSearch {
   ///
   /// - Throws: `DataError` or `FileError` for an input that is missing, unreadable or holds no text.
   static func files(of inputs: [String], _ choice: Choice, standardInput: SystemPath? = nil) throws -> SourceSearch {
-    guard !inputs.isEmpty else { throw DataError("inputs", "are missing.", remedy: "Name at least one file or folder of text.") }
+    guard !inputs.isEmpty else {
+      throw DataError("inputs", "are missing.", remedy: "Name at least one file or folder of text.")
+    }
     var search = SourceSearch(choice)
     for input in inputs {
       if input == "-", let standardInput {
@@ -43,15 +45,21 @@ struct SourceSearch {
   }
 
   /// Patterns that nothing matched.
-  var unusedPatterns: [String] { choice.exclude.indices.filter { !usedPatterns.contains($0) }.map { choice.exclude[$0].text } }
+  var unusedPatterns: [String] {
+    choice.exclude.indices.filter { !usedPatterns.contains($0) }.map { choice.exclude[$0].text }
+  }
 
   private init(_ choice: Choice) {
     self.choice = Choice(
-      extensions: choice.extensions.map { ($0.hasPrefix(".") ? String($0.dropFirst()) : $0).lowercased() }, exclude: choice.exclude, output: choice.output)
+      extensions: choice.extensions.map { ($0.hasPrefix(".") ? String($0.dropFirst()) : $0).lowercased() },
+      exclude: choice.exclude, output: choice.output)
   }
 
   private mutating func add(_ input: String) throws {
-    let (path, status) = (SystemPath(input), try Self.status(input, remedy: "Name a file or a folder of text; what comes through a pipe is read as --input -."))
+    let (path, status) = (
+      SystemPath(input),
+      try Self.status(input, remedy: "Name a file or a folder of text; what comes through a pipe is read as --input -.")
+    )
     let last = URL(fileURLWithPath: input).standardizedFileURL.lastPathComponent
     guard status.kind == .folder else { return try addFile(path, path: input, name: last) }
     let before = (files.count, passedOver)
@@ -82,7 +90,9 @@ struct SourceSearch {
   }
 
   private static func missing(_ input: String, _ path: SystemPath) -> DataError {
-    if let target = linkTarget(path) { return DataError(input, "is a link to \(target), which does not exist.", remedy: "Check the path.") }
+    if let target = linkTarget(path) {
+      return DataError(input, "is a link to \(target), which does not exist.", remedy: "Check the path.")
+    }
     // The command line has no String for bytes that are not UTF-8.
     let remedy = input.contains("\u{FFFD}") ? "Its name is not UTF-8: name the folder it lies in." : "Check the path."
     return DataError(input, "does not exist.", remedy: remedy)

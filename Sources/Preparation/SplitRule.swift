@@ -49,7 +49,8 @@ struct SplitDecision: Sendable {
     return 0
   }
 
-  /// Cuts a document into its parts for training and for validation; one of them is empty unless the tail begins inside.
+  /// Cuts a document into its parts for training and for validation; one of them is empty unless the tail begins
+  /// inside.
   ///
   /// - Parameter start: bytes of text before the document.
   func parts(_ text: UnsafeBufferPointer<UInt8>, start: Int) -> (train: Range<Int>, validation: Range<Int>) {

@@ -29,7 +29,8 @@ public struct TableFile: Sendable {
   public init(_ path: String, _ layout: TableLayout, separator: TableSeparator? = nil) throws {
     guard let separator = separator ?? Self.separator(path) else {
       throw DataError(
-        path, "is neither CSV nor TSV by its name.", remedy: "Let it end in .csv or .tsv (.gz, .zst or .xz may follow), or name the separator.")
+        path, "is neither CSV nor TSV by its name.",
+        remedy: "Let it end in .csv or .tsv (.gz, .zst or .xz may follow), or name the separator.")
     }
     let file = try SourceSearch.file(path)
     let reader = DocumentReader([file], choice: .all(.table(layout, separator)))

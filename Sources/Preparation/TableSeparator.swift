@@ -18,8 +18,8 @@ public struct TableSeparator: Sendable, Equatable {
   /// What an option may say, for errors.
   public static let choices = "tab, comma, semicolon, bar, space, colon, or one other ASCII character"
 
-  /// Reads an option: a name or a character. Comma, semicolon and bar part as in CSV, a tab as in TSV, and every other character parts a
-  /// row once, into what stands before it and all that follows.
+  /// Reads an option: a name or a character. Comma, semicolon and bar part as in CSV, a tab as in TSV, and every other
+  /// character parts a row once, into what stands before it and all that follows.
   /// - Returns: nil for what is neither a name nor one printable ASCII character that can part columns.
   public init?(option: String) {
     switch option {
@@ -31,7 +31,8 @@ public struct TableSeparator: Sendable, Equatable {
     case "colon": self.init(":", partsOnce: true)
     default:
       let scalars = option.unicodeScalars
-      guard scalars.count == 1, let scalar = scalars.first, scalar.value >= 0x20, scalar.value < 0x7F, scalar != "\"" else { return nil }
+      guard scalars.count == 1, let scalar = scalars.first, scalar.value >= 0x20, scalar.value < 0x7F, scalar != "\""
+      else { return nil }
       self.init(scalar, partsOnce: true)
     }
   }

@@ -71,21 +71,31 @@ public struct TextFindings: Sendable, Equatable {
     func lines(_ count: Int) -> String { "\(count) \(count == 1 ? "line" : "lines")" }
     var notes: [String] = []
     if let convertedFrom {
-      let damage = replacements > 0 ? "; \(replacements) U+FFFD stand for what was no character: the file may be damaged or cut off" : ""
+      let damage =
+        replacements > 0
+        ? "; \(replacements) U+FFFD stand for what was no character: the file may be damaged or cut off" : ""
       notes.append("\(path): converted from \(convertedFrom) to UTF-8\(damage)")
     }
     if let unusedHeader {
-      notes.append("\(path): the first row was taken for a header, \(unusedHeader); where it is data: --no-header, or header = false of a measure")
+      notes.append(
+        "\(path): the first row was taken for a header, \(unusedHeader); where it is data: --no-header, or header = false of a measure"
+      )
     }
     if invalidLines > 0 {
       let guess = hasWindowsSigns ? "WINDOWS-1252" : "ISO-8859-1"
       let advice = looksSingleByte ? "; it looks like \(guess): iconv -f \(guess) -t UTF-8 converts it" : ""
       let verb = invalidLines == 1 ? "is" : "are"
-      notes.append("\(path): \(lines(invalidLines)) \(verb) not valid UTF-8, from line \(firstInvalidLine) on; the bytes were kept\(advice)")
+      notes.append(
+        "\(path): \(lines(invalidLines)) \(verb) not valid UTF-8, from line \(firstInvalidLine) on; the bytes were kept\(advice)"
+      )
     }
-    if zeroLines > 0 { notes.append("\(path): \(lines(zeroLines)) with a zero byte, from line \(firstZeroLine) on; the bytes were kept") }
+    if zeroLines > 0 {
+      notes.append("\(path): \(lines(zeroLines)) with a zero byte, from line \(firstZeroLine) on; the bytes were kept")
+    }
     if carriageReturns > 0 {
-      notes.append("\(path): \(lines(carriageReturns)) end in CRLF; the carriage return is no text at the end of a document or row, and is kept inside one")
+      notes.append(
+        "\(path): \(lines(carriageReturns)) end in CRLF; the carriage return is no text at the end of a document or row, and is kept inside one"
+      )
     }
     return notes
   }

@@ -53,7 +53,8 @@ final class TextWindow {
     return got > 0
   }
 
-  /// The next line without its end; `isEnded` tells whether it has one, `hasReturn` whether a carriage return stands before that.
+  /// The next line without its end; `isEnded` tells whether it has one, `hasReturn` whether a carriage return stands
+  /// before that.
   struct Line {
     let bytes: UnsafeRawBufferPointer
     let number: Int
@@ -95,7 +96,9 @@ final class TextWindow {
     while try !isAtEnd() {
       let piece = bytes
       var scanned = 0
-      while let base = piece.baseAddress, let found = memchr(base + scanned, Int32(UInt8(ascii: "\n")), piece.count - scanned) {
+      while let base = piece.baseAddress,
+        let found = memchr(base + scanned, Int32(UInt8(ascii: "\n")), piece.count - scanned)
+      {
         let place = UnsafeRawPointer(found) - base
         if (place > 0 ? piece[place - 1] : before) == UInt8(ascii: "\r") { carriageReturns += 1 }
         scanned = place + 1
@@ -115,6 +118,7 @@ final class TextWindow {
   private func tooLong(_ line: Int) -> DataError {
     DataError(
       "\(path), line \(line)", "begins a document or row of more than \(mostBytes >> 20) MiB.",
-      remedy: "Cut the text with --documents (lines, blank-lines or separator:TEXT), or close a quote that is left open.")
+      remedy:
+        "Cut the text with --documents (lines, blank-lines or separator:TEXT), or close a quote that is left open.")
   }
 }

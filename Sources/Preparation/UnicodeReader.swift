@@ -34,7 +34,9 @@ final class UnicodeReader: ByteReader {
   private func convert() throws {
     output.removeAll(keepingCapacity: true)
     given = 0
-    let got = try input.withUnsafeMutableBytes { try source.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[held...])) }
+    let got = try input.withUnsafeMutableBytes {
+      try source.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[held...]))
+    }
     ended = got == 0
     let (count, whole) = (held + got, (held + got) / unitBytes * unitBytes)
     for start in stride(from: 0, to: whole, by: unitBytes) { take(unit(at: start)) }
@@ -48,7 +50,9 @@ final class UnicodeReader: ByteReader {
 
   private func unit(at start: Int) -> UInt32 {
     var value: UInt32 = 0
-    for offset in 0..<unitBytes { value |= UInt32(input[start + offset]) << UInt32(8 * (bigEndian ? unitBytes - 1 - offset : offset)) }
+    for offset in 0..<unitBytes {
+      value |= UInt32(input[start + offset]) << UInt32(8 * (bigEndian ? unitBytes - 1 - offset : offset))
+    }
     return value
   }
 

@@ -2,8 +2,8 @@ import Core
 import Data
 import Safetensors
 
-/// A safetensors file of records: `values` [records, channels, extent…], optionally `observed` of that shape, and any other tensor
-/// [records, …] as a field, of ids where its dtype is of whole numbers.
+/// A safetensors file of records: `values` [records, channels, extent…], optionally `observed` of that shape, and any
+/// other tensor [records, …] as a field, of ids where its dtype is of whole numbers.
 struct ValueFile {
   let path: String
   private let file: SafetensorsFile
@@ -13,25 +13,34 @@ struct ValueFile {
   /// - Throws: `CheckpointError` for what is no safetensors file, `DataError` for one whose values are no records.
   init(_ path: String) throws {
     (self.path, file) = (path, try SafetensorsFile(path))
-    guard let values = file[ValueShard.values], values.shape.count >= 2, values.count > 0, file.isNumeric(ValueShard.values) else {
-      throw DataError(path, "has no tensor values of shape [records, channels, …] with numbers in it.", remedy: "Save one with safetensors.")
+    guard let values = file[ValueShard.values], values.shape.count >= 2, values.count > 0,
+      file.isNumeric(ValueShard.values)
+    else {
+      throw DataError(
+        path, "has no tensor values of shape [records, channels, …] with numbers in it.",
+        remedy: "Save one with safetensors.")
     }
     shape = values.shape
     let extent = Array(shape.dropFirst(2))
-    if let problem = GridShape.problem(channels: shape[1], extent: extent, patch: [Int](repeating: 1, count: extent.count)) {
+    if let problem = GridShape.problem(
+      channels: shape[1], extent: extent, patch: [Int](repeating: 1, count: extent.count))
+    {
       throw DataError(path, "has values of shape \(shape): \(problem).")
     }
     if let observed = file[ValueShard.observed], observed.shape != shape || !file.isNumeric(ValueShard.observed) {
-      throw DataError(path, "has a tensor observed of shape \(observed.shape); it must be numbers of the shape of values, \(shape).")
+      throw DataError(
+        path, "has a tensor observed of shape \(observed.shape); it must be numbers of the shape of values, \(shape).")
     }
   }
 
   /// What the records are, with the mean and the deviation of each channel.
   func records(_ unit: DataShape.Unit) throws -> ValueRecords {
-    let fields = try file.tensors.map(\.name).filter { ![ValueShard.values, ValueShard.observed].contains($0) }.sorted().map(field)
+    let fields = try file.tensors.map(\.name).filter { ![ValueShard.values, ValueShard.observed].contains($0) }.sorted()
+      .map(field)
     let (mean, deviation) = try moments()
     return ValueRecords(
-      channels: shape[1], extent: Array(shape.dropFirst(2)), unit: unit, fields: fields, hasObserved: file[ValueShard.observed] != nil,
+      channels: shape[1], extent: Array(shape.dropFirst(2)), unit: unit, fields: fields,
+      hasObserved: file[ValueShard.observed] != nil,
       mean: mean, deviation: deviation)
   }
 
@@ -39,7 +48,9 @@ struct ValueFile {
     let (own, isID) = (file[name]?.shape ?? [], file.isInteger(name))
     guard own.first == shape[0], own.count <= (isID ? 2 : 3), file.isNumeric(name), !own.contains(0) else {
       throw DataError(
-        path, "has a tensor \(name) of shape \(own); a field is [\(shape[0])] or [\(shape[0]), length], and of fractions also [\(shape[0]), length, size].")
+        path,
+        "has a tensor \(name) of shape \(own); a field is [\(shape[0])] or [\(shape[0]), length], and of fractions also [\(shape[0]), length, size]."
+      )
     }
     let length = own.count > 1 ? own[1] : 1
     guard isID else { return FieldShape(name, length: length, size: own.count > 2 ? own[2] : 1) }
@@ -57,7 +68,8 @@ struct ValueFile {
   func check(against records: ValueRecords) throws {
     for field in records.fields where field.classes > 0 && file[field.name] != nil {
       if let wrong = try ids(field.name).first(where: { $0 >= field.classes }) {
-        throw DataError(path, "has the id \(wrong) in \(field.name), and the training file has ids below \(field.classes).")
+        throw DataError(
+          path, "has the id \(wrong) in \(field.name), and the training file has ids below \(field.classes).")
       }
     }
     try forEachMeasured { _, _ in }
@@ -88,7 +100,8 @@ struct ValueFile {
     }
   }
 
-  /// Mean and standard deviation of each channel over what was measured; a channel without spread has 1. Two passes, in double precision.
+  /// Mean and standard deviation of each channel over what was measured; a channel without spread has 1. Two passes, in
+  /// double precision.
   private func moments() throws -> (mean: [Double], deviation: [Double]) {
     let zeros = [Double](repeating: 0, count: shape[1])
     var (sums, squares, counts) = (zeros, zeros, zeros)

@@ -28,19 +28,26 @@ public struct ValuePreparation {
       let shard = try ValueShard(path, records)
       let (file, bytes) = (try MappedFile(path), "\(split.rawValue)-00000.safetensors")
       let digest = file.sha256()
-      shards[split] = [.init(file: bytes, documents: shard.count, tokens: shard.count, textBytes: 0, payloadSha256: digest)]
+      shards[split] = [
+        .init(file: bytes, documents: shard.count, tokens: shard.count, textBytes: 0, payloadSha256: digest)
+      ]
       sources.append(.init(name: URL(fileURLWithPath: path).lastPathComponent, bytes: file.count, sha256: digest))
     }
-    let recipe = SHA256.of((["lockstep values \(CorpusManifest.currentVersion)", unit.rawValue] + sources.map { "\($0.sha256) \($0.name)" }).joined(separator: "\n"))
+    let recipe = SHA256.of(
+      (["lockstep values \(CorpusManifest.currentVersion)", unit.rawValue] + sources.map { "\($0.sha256) \($0.name)" })
+        .joined(separator: "\n"))
     if output.state == .corpus, !force {
       guard try Corpus(output.path).manifest.recipe == recipe else {
-        throw DataError(output.path, "holds a corpus made from other files.", remedy: "Name another folder, or replace it with --force.")
+        throw DataError(
+          output.path, "holds a corpus made from other files.",
+          remedy: "Name another folder, or replace it with --force.")
       }
       return try Corpus(output.path).manifest
     }
     let manifest = CorpusManifest(
       recipe: recipe, tokenizerSha256: "", tokenizerConfigSha256: "", vocabulary: Vocabulary(size: 0),
-      split: .init(rule: "files", fraction: 0), train: shards[.train] ?? [], validation: shards[.validation] ?? [], sources: sources, values: records)
+      split: .init(rule: "files", fraction: 0), train: shards[.train] ?? [], validation: shards[.validation] ?? [],
+      sources: sources, values: records)
     let work = try WorkFolder(for: output)
     do {
       try FileManager.default.createDirectory(atPath: work.path, withIntermediateDirectories: true)

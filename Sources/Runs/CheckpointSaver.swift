@@ -7,8 +7,9 @@ import Machine
 import Safetensors
 import Synchronization
 
-/// Takes checkpoints without stopping the run for the disk: every rank hashes its share of the bytes, rank 0 copies them, and a
-/// thread of rank 0 writes the copy while training goes on. A write that fails costs a warning; only the last one ends the run.
+/// Takes checkpoints without stopping the run for the disk: every rank hashes its share of the bytes, rank 0 copies
+/// them, and a thread of rank 0 writes the copy while training goes on. A write that fails costs a warning; only the
+/// last one ends the run.
 ///
 /// All methods but `isDue` are collective.
 final class CheckpointSaver {
@@ -38,8 +39,8 @@ final class CheckpointSaver {
     (self.record, self.retrySeconds) = (record, retrySeconds)
   }
 
-  /// Whether rank 0 asks for a checkpoint of `step`, which is about to be computed: by steps, by its clock, or because the
-  /// writer was busy when one was due. The decision travels with the step, so that all ranks have it.
+  /// Whether rank 0 asks for a checkpoint of `step`, which is about to be computed: by steps, by its clock, or because
+  /// the writer was busy when one was due. The decision travels with the step, so that all ranks have it.
   ///
   /// - Throws: `CheckpointError` with exit code `diverged` when the write before found other bytes of a step.
   func isDue(finishing step: Int) throws -> Bool {
@@ -48,7 +49,9 @@ final class CheckpointSaver {
     if machine.checkpointSteps > 0, step % machine.checkpointSteps == 0 { wanted = true }
     // Those that stay for ever have fixed steps: for them the run waits for the writer.
     if machine.keepEverySteps > 0, step % machine.keepEverySteps == 0 { return true }
-    if machine.checkpointMinutes > 0, (ContinuousClock.now - lastSave).inSeconds >= 60 * machine.checkpointMinutes { wanted = true }
+    if machine.checkpointMinutes > 0, (ContinuousClock.now - lastSave).inSeconds >= 60 * machine.checkpointMinutes {
+      wanted = true
+    }
     return wanted && writer.isFree
   }
 
@@ -112,12 +115,15 @@ final class CheckpointSaver {
             "step \(savingStep) is saved, but what the logs still held and the curve could not be written in \(retrySeconds.count + 1) attempts: \(error) The checkpoint is good; the last lines of metrics.jsonl are missing.",
             code)
         }
-        let latest = (try? record?.folder.latest() ?? nil).map { "The newest is that of step \($0)" } ?? "There is none before it"
+        let latest =
+          (try? record?.folder.latest() ?? nil).map { "The newest is that of step \($0)" } ?? "There is none before it"
         throw SavingError(
           "the last checkpoint, of step \(savingStep), could not be saved in \(retrySeconds.count + 1) attempts: \(error) \(latest); run the same command again when the disk can be written.",
           code)
       }
-      record?.warnFailing(.checkpoint, "saving failed and is tried again in \(Int(delay)) s: \(error)", key: "last \(RunRecord.reason(error))")
+      record?.warnFailing(
+        .checkpoint, "saving failed and is tried again in \(Int(delay)) s: \(error)",
+        key: "last \(RunRecord.reason(error))")
       retries.next = .now + .seconds(delay)
       return false
     }
@@ -130,7 +136,8 @@ final class CheckpointSaver {
       do { try report(outcome) } catch {
         guard Self.mayPass(error) else { throw error }
         record?.warnFailing(
-          .checkpoint, "the checkpoint of step \(savingStep) was not saved: \(error) The run continues, and saves again when the next one is due.",
+          .checkpoint,
+          "the checkpoint of step \(savingStep) was not saved: \(error) The run continues, and saves again when the next one is due.",
           key: RunRecord.reason(error))
       }
     }
@@ -193,11 +200,14 @@ final class CheckpointSaver {
     var bytes = digests.flatMap { Array($0.utf8) }
     bytes += [UInt8](repeating: 0, count: 64 * (shares.map(\.count).max() ?? 0) - bytes.count)
     return zip(try communicator.allGather(bytes), shares).flatMap { bytes, share in
-      share.indices.map { String(decoding: bytes[64 * ($0 - share.lowerBound)..<64 * ($0 - share.lowerBound + 1)], as: UTF8.self) }
+      share.indices.map {
+        String(decoding: bytes[64 * ($0 - share.lowerBound)..<64 * ($0 - share.lowerBound + 1)], as: UTF8.self)
+      }
     }
   }
 
-  /// All ranks wait until rank 0 has what it waits for, in small steps: a single long collective would look like a stall.
+  /// All ranks wait until rank 0 has what it waits for, in small steps: a single long collective would look like a
+  /// stall.
   ///
   /// - Parameter isDone: evaluated on rank 0 alone. What it throws is thrown on every rank.
   private func waitForRank0(_ isDone: () throws -> Bool) throws {
@@ -218,7 +228,8 @@ final class CheckpointSaver {
       if status[0] < 0 { return }
       if status[0] > 0 {
         let sentence = try communicator.broadcast(Array("\(failure.map { "\($0)" } ?? "")".utf8))
-        throw failure ?? SavingError(String(decoding: sentence, as: UTF8.self), ExitCode(rawValue: Int32(status[0])) ?? .failed)
+        throw failure
+          ?? SavingError(String(decoding: sentence, as: UTF8.self), ExitCode(rawValue: Int32(status[0])) ?? .failed)
       }
       if communicator.rank == 0 { Thread.sleep(forTimeInterval: pause) }
       pause = min(2 * pause, 0.1)

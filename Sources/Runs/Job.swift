@@ -59,8 +59,8 @@ public enum Job {
     communicator.rank == 0 ? "" : "[rank \(communicator.rank) on \(ProcessInfo.processInfo.hostName)] "
   }
 
-  /// Runs a part that needs no other rank on all of them. When it fails anywhere, the lowest failing rank says why and all
-  /// ranks leave together.
+  /// Runs a part that needs no other rank on all of them. When it fails anywhere, the lowest failing rank says why and
+  /// all ranks leave together.
   public static func collectively<Value>(_ communicator: any Communicator, _ body: () throws -> Value) throws -> Value {
     let result = Result { try body() }
     guard communicator.size > 1 else { return try result.get() }
@@ -86,12 +86,14 @@ public enum Job {
   /// Checked before MPI starts: a process without others sets the variables of a job for itself.
   private static func tasksOfSlurm() -> Int {
     let environment = ProcessInfo.processInfo.environment
-    guard environment["OMPI_COMM_WORLD_SIZE"] == nil, environment["SLURM_STEP_ID"] != nil, environment["SLURM_PROCID"] != nil else { return 1 }
+    guard environment["OMPI_COMM_WORLD_SIZE"] == nil, environment["SLURM_STEP_ID"] != nil,
+      environment["SLURM_PROCID"] != nil
+    else { return 1 }
     return (environment["SLURM_STEP_NUM_TASKS"] ?? environment["SLURM_NTASKS"]).flatMap { Int($0) } ?? 1
   }
 
-  /// Under `srun` without PMIx every task starts as a job of its own, and all would write the same folder. With `--mpi=pmi2`
-  /// that shows after MPI has started: only an Open MPI that was built for it joins the tasks.
+  /// Under `srun` without PMIx every task starts as a job of its own, and all would write the same folder. With
+  /// `--mpi=pmi2` that shows after MPI has started: only an Open MPI that was built for it joins the tasks.
   private static func refuseSingletons(_ tasks: Int) throws {
     let environment = ProcessInfo.processInfo.environment
     if environment["PMIX_RANK"] == nil, environment["PMI_RANK"] == nil { try refuse(tasks) }
@@ -101,6 +103,8 @@ public enum Job {
     guard tasks > 1 else { return }
     guard ProcessInfo.processInfo.environment["SLURM_PROCID"] == "0" else { throw Failure.Reported(code: .usage) }
     throw ConfigurationError(
-      "srun", "started \(tasks) tasks that do not know of each other. Use srun --mpi=pmix, or mpirun inside the allocation (launch/slurm.sbatch does).")
+      "srun",
+      "started \(tasks) tasks that do not know of each other. Use srun --mpi=pmix, or mpirun inside the allocation (launch/slurm.sbatch does)."
+    )
   }
 }

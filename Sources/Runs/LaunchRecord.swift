@@ -38,7 +38,9 @@ public struct LaunchRecord: Codable {
   /// Which kernels compute, and how fast.
   var kernelSentence: String {
     let rate = String(format: "OpenBLAS's %@ kernels, %.0f GFLOP/s over all ranks", kernel.core, sgemmGflops)
-    return kernel.isBest ? "computing with \(rate)" : String(format: "computing with %@; the best of this CPU, %@, give %.0f", rate, kernel.best, bestSgemmGflops)
+    return kernel.isBest
+      ? "computing with \(rate)"
+      : String(format: "computing with %@; the best of this CPU, %@, give %.0f", rate, kernel.best, bestSgemmGflops)
   }
 
   func encoded() throws -> [UInt8] {
@@ -52,7 +54,11 @@ public struct LaunchRecord: Codable {
     var hosts: [Host] = []
     for bytes in try communicator.allGather(name) {
       let name = String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      if let i = hosts.firstIndex(where: { $0.name == name }) { hosts[i].ranks += 1 } else { hosts.append(Host(name: name, ranks: 1)) }
+      if let i = hosts.firstIndex(where: { $0.name == name }) {
+        hosts[i].ranks += 1
+      } else {
+        hosts.append(Host(name: name, ranks: 1))
+      }
     }
     return hosts
   }
@@ -65,7 +71,8 @@ public struct LaunchRecord: Codable {
       var processor: Processor
     }
     for name in names(in: folder) {
-      guard let bytes = bytes(of: name, in: folder), let part = try? JSONDecoder.snakeCase().decode(Part.self, from: Data(bytes)),
+      guard let bytes = bytes(of: name, in: folder),
+        let part = try? JSONDecoder.snakeCase().decode(Part.self, from: Data(bytes)),
         part.arithmetic == arithmetic
       else { continue }
       return part.processor

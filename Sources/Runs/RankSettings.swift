@@ -4,23 +4,25 @@ import Core
 import Foundation
 import Storage
 
-/// Settings that must be the same on every rank, compared before any memory or message depends on them: ranks of one job can be
-/// started with different lines, and would train together on different terms, or wait for each other for ever.
+/// Settings that must be the same on every rank, compared before any memory or message depends on them: ranks of one
+/// job can be started with different lines, and would train together on different terms, or wait for each other for
+/// ever.
 public struct RankSettings: Sendable {
   /// A key such as `objective.maskRatio`, or an option such as `--steps`, and its value as a person writes it.
   public let values: [(key: String, value: String)]
 
   public init(_ values: [(key: String, value: String)]) { self.values = values }
 
-  /// All keys of a configuration, but the computing threads, of which hosts may have different numbers: no bit depends on them.
+  /// All keys of a configuration, but the computing threads, of which hosts may have different numbers: no bit depends
+  /// on them.
   public init(_ configuration: RunConfiguration) {
     self.init(configuration.values.filter { $0.key != "machine.threads" }.map { ($0.key, $0.text) })
   }
 
   /// Collective; no message's size depends on what is compared but those that say how long they are.
   ///
-  /// - Throws: `ConfigurationError` on every rank alike, which names each key with its value on rank 0 and on the first rank that has
-  ///   another.
+  /// - Throws: `ConfigurationError` on every rank alike, which names each key with its value on rank 0 and on the first
+  ///   rank that has another.
   public func requireEqual(over communicator: any Communicator) throws {
     guard communicator.size > 1 else { return }
     let first = Self.decode(try communicator.broadcast(encoded))
@@ -55,7 +57,9 @@ public struct RankSettings: Sendable {
 
   private static func decode(_ bytes: [UInt8]) -> [(key: String, value: String)] {
     ((try? JSONValue.parse(bytes))?.array ?? []).compactMap { pair in
-      guard let pair = pair.array, pair.count == 2, let key = pair[0].string, let value = pair[1].string else { return nil }
+      guard let pair = pair.array, pair.count == 2, let key = pair[0].string, let value = pair[1].string else {
+        return nil
+      }
       return (key, value)
     }
   }
@@ -66,7 +70,8 @@ extension RankSettings {
   ///
   /// - Parameters:
   ///   - arguments: without the program.
-  ///   - ignoring: options with one value that are left out, because ranks may differ in them or they are compared as what they come to.
+  ///   - ignoring: options with one value that are left out, because ranks may differ in them or they are compared as
+  ///     what they come to.
   public init(commandLine arguments: some Sequence<String>, ignoring: Set<String>) {
     var (words, values) = ([String](), [(key: String, value: String)]())
     var option: String?

@@ -15,16 +15,20 @@ extension RunPlan {
       throw ConfigurationError(
         "the run",
         String(
-          format: "needs %.1f GB on this host (%d rank%@ of %.1f GB), and %.1f GB are available of %@. Make the model or batch.micro_batch smaller, or use fewer threads.",
-          Double(needed) / 1e9, ranksHere, ranksHere == 1 ? "" : "s", Double(memoryBytes) / 1e9, Double(available) / 1e9, limits.memoryOwner))
+          format:
+            "needs %.1f GB on this host (%d rank%@ of %.1f GB), and %.1f GB are available of %@. Make the model or batch.micro_batch smaller, or use fewer threads.",
+          Double(needed) / 1e9, ranksHere, ranksHere == 1 ? "" : "s", Double(memoryBytes) / 1e9,
+          Double(available) / 1e9, limits.memoryOwner))
     }
     let addresses = addressBytes + (savesHere ? checkpointBytes : 0)
     if let available = limits.addressBytes, addresses > available {
       throw ConfigurationError(
         "the run",
         String(
-          format: "needs %.1f GB of address space per rank with %d thread%@ (OpenBLAS alone takes %d MB per thread), and %@ leaves %.1f GB: raise it (%@ unlimited), or ask the scheduler for more memory.",
-          Double(addresses) / 1e9, threads, threads == 1 ? "" : "s", BLAS.bytesPerThread / 1_000_000, limits.addressLimit, Double(available) / 1e9,
+          format:
+            "needs %.1f GB of address space per rank with %d thread%@ (OpenBLAS alone takes %d MB per thread), and %@ leaves %.1f GB: raise it (%@ unlimited), or ask the scheduler for more memory.",
+          Double(addresses) / 1e9, threads, threads == 1 ? "" : "s", BLAS.bytesPerThread / 1_000_000,
+          limits.addressLimit, Double(available) / 1e9,
           limits.addressLimit))
     }
   }

@@ -16,7 +16,8 @@ public struct RunPlan: Sendable {
   let threads: Int
   /// Activations, scratch and one layer's gradient for all threads of a rank.
   public let workspaceBytes: Int
-  /// Resident memory of a rank: 20 bytes per parameter (24 in several ranks), auxiliary networks, workspaces, and 64 MB for libraries and buffers.
+  /// Resident memory of a rank: 20 bytes per parameter (24 in several ranks), auxiliary networks, workspaces, and 64 MB
+  /// for libraries and buffers.
   public let memoryBytes: Int
   /// Size of a checkpoint; rank 0 needs as much memory again for the one being written.
   public let checkpointBytes: Int
@@ -29,14 +30,17 @@ public struct RunPlan: Sendable {
     let model = TrainingRun.model(configuration, inputs.data)
     let objective = try TrainingRun.objective(configuration, model: model, data: inputs.data)
     let layout = objective.networks.trained
-    let workspace = Arena.floats { objective.workspace(samples: configuration.microBatch, length: model.maxPosition, $0) }
+    let workspace = Arena.floats {
+      objective.workspace(samples: configuration.microBatch, length: model.maxPosition, $0)
+    }
     let auxiliary = objective.networks.auxiliaries.reduce(0) { $0 + $1.layout.parameterCount }
     self.model = objective.exported
     self.threads = threads
     steps = try configuration.steps(samplesPerEpoch: training.samplesPerEpoch, tokensPerSample: model.maxPosition)
     parameters = layout.parameterCount
     workspaceBytes = threads * 4 * (workspace + layout.largestGroup)
-    memoryBytes = (ranks > 1 ? 24 : 20) * parameters + 4 * auxiliary + workspaceBytes + 64_000_000
+    memoryBytes =
+      (ranks > 1 ? 24 : 20) * parameters + 4 * auxiliary + workspaceBytes + 64_000_000
       + (ranks > 1 ? Int(2 * configuration.machine.bucketMegabytes * 1_048_576) : 0)
     checkpointBytes = 12 * parameters + 4 * auxiliary
     let sample = objective.corrupt(
@@ -56,7 +60,9 @@ public struct RunPlan: Sendable {
     var (targets, flops) = (0.0, 0.0)
     for step in 0..<steps {
       let context = StepContext(seed: configuration.seed, step: step, steps: steps)
-      for example in try Trainer.examples(step: step, rank: 0, plan: plan, objective: objective, source: training, context: context) {
+      for example in try Trainer.examples(
+        step: step, rank: 0, plan: plan, objective: objective, source: training, context: context)
+      {
         targets += example.targets.reduce(0) { $0 + Double($1.rows.count) }
         flops += objective.trainingFlops(example)
       }

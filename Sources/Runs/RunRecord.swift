@@ -48,7 +48,9 @@ final class RunRecord {
   /// Seconds and steps since the last logged step, for rates over the interval.
   private var interval = (seconds: 0.0, steps: 0, tokens: 0.0, flops: 0.0)
 
-  init(_ configuration: RunConfiguration, model: ModelConfiguration, steps: Int, plan: BatchPlan, remarksOnShape: Bool) throws {
+  init(_ configuration: RunConfiguration, model: ModelConfiguration, steps: Int, plan: BatchPlan, remarksOnShape: Bool)
+    throws
+  {
     self.configuration = configuration
     self.model = model
     self.steps = steps
@@ -80,8 +82,9 @@ final class RunRecord {
 
   func warn(_ text: String) { _ = warnOnce(text) }
 
-  /// A run folder belongs to one experiment: that of its checkpoints, or none before the first. The text of the configuration
-  /// names what differs; where it is damaged, `start` writes it anew from the configuration given. Changes nothing.
+  /// A run folder belongs to one experiment: that of its checkpoints, or none before the first. The text of the
+  /// configuration names what differs; where it is damaged, `start` writes it anew from the configuration given.
+  /// Changes nothing.
   ///
   /// - Throws: `ConfigurationError` naming the keys that differ.
   private func checkExperiment() throws {
@@ -90,12 +93,15 @@ final class RunRecord {
     // A start that never saved anything, say because of a wrong path, fixes nothing.
     let steps = try folder.steps()
     let whole = steps.last { folder.isWhole(step: $0) }
-    let hash = try whole.map { try Checkpoint(opening: folder.checkpointPath(step: $0)).state.experimentHash } ?? old?.experimentHash
+    let hash =
+      try whole.map { try Checkpoint(opening: folder.checkpointPath(step: $0)).state.experimentHash }
+      ?? old?.experimentHash
     if let hash, !steps.isEmpty, hash != configuration.experimentHash {
       let differences = old.map { Self.difference($0, configuration) } ?? "its config.toml cannot be read"
       throw ConfigurationError(
         folder.path,
-        "holds a run of another configuration (\(differences)). Name another run, or restore these keys to resume this one.")
+        "holds a run of another configuration (\(differences)). Name another run, or restore these keys to resume this one."
+      )
     }
     mendsConfiguration = saved != nil && !steps.isEmpty && old?.experimentHash != configuration.experimentHash
   }
@@ -114,12 +120,15 @@ final class RunRecord {
     if let reason = model.unsupportedByHuggingFace { warn(reason) }
     if plan.idleWorkers > 0 {
       warn(
-        "\(plan.idleWorkers) of \(plan.ranks * plan.threads) workers have no micro-batch and idle: a batch of \(plan.batch) in micro-batches of \(plan.microBatch) feeds \(plan.microBatchCount).")
+        "\(plan.idleWorkers) of \(plan.ranks * plan.threads) workers have no micro-batch and idle: a batch of \(plan.batch) in micro-batches of \(plan.microBatch) feeds \(plan.microBatchCount)."
+      )
     }
     // Advice for a person who watches; a comparison starts dozens of runs.
-    if configuration.machine.progress != .none, plan.microBatch * model.maxPosition < 1000, plan.batch > plan.microBatch {
+    if configuration.machine.progress != .none, plan.microBatch * model.maxPosition < 1000, plan.batch > plan.microBatch
+    {
       warn(
-        "a micro-batch has \(plan.microBatch * model.maxPosition) tokens; from about 1,000 on, products run at full speed. Raise batch.micro_batch if the batch allows it.")
+        "a micro-batch has \(plan.microBatch * model.maxPosition) tokens; from about 1,000 on, products run at full speed. Raise batch.micro_batch if the batch allows it."
+      )
     }
   }
 
@@ -132,7 +141,8 @@ final class RunRecord {
     // Newer than the newest intact one means damaged; a replay of the step will replace it.
     damaged = Set(try folder.steps().filter { $0 > recovery.checkpoint?.step ?? Int.max })
     if let checkpoint = recovery.checkpoint, checkpoint.state.experimentHash != configuration.experimentHash {
-      throw ConfigurationError(checkpoint.path, "belongs to another configuration than \(folder.configurationPath) describes.")
+      throw ConfigurationError(
+        checkpoint.path, "belongs to another configuration than \(folder.configurationPath) describes.")
     }
     resumed = recovery.checkpoint?.state
     return recovery.checkpoint
@@ -149,38 +159,52 @@ final class RunRecord {
       return nil
     }
     let there = LaunchRecord.processor(of: before, in: folder)
-    guard let difference = arithmetic.difference(from: before, processors: there.map { (Processor.current(), $0) }) else { return nil }
+    guard let difference = arithmetic.difference(from: before, processors: there.map { (Processor.current(), $0) })
+    else { return nil }
     guard accept else {
       throw DivergenceError(
-        "this run was computed with a different numerical environment: now, \(difference). Its further bits would differ; pass --accept-arithmetic to resume nevertheless.")
+        "this run was computed with a different numerical environment: now, \(difference). Its further bits would differ; pass --accept-arithmetic to resume nevertheless."
+      )
     }
-    warn("resuming with a different numerical environment, as --accept-arithmetic allows: \(difference). The bits differ from an unbroken run from step \(state.step) on.")
+    warn(
+      "resuming with a different numerical environment, as --accept-arithmetic allows: \(difference). The bits differ from an unbroken run from step \(state.step) on."
+    )
     return ArithmeticBreak(step: state.step, from: before.fields, to: arithmetic.fields)
   }
 
-  /// The first changes of a start: what a crash left is removed, the configuration and the pointers say what is so, the logs are opened,
-  /// and the record of this start is left.
+  /// The first changes of a start: what a crash left is removed, the configuration and the pointers say what is so, the
+  /// logs are opened, and the record of this start is left.
   func start(_ launch: LaunchRecord) throws {
     try claim.sign()
-    for name in try folder.prepare() { warn("removed \(printableName(name)), which an interrupted run had left half-written.") }
+    for name in try folder.prepare() {
+      warn("removed \(printableName(name)), which an interrupted run had left half-written.")
+    }
     if mendsConfiguration {
-      warn("\(folder.configurationPath) was damaged and is written again: the checkpoints are of the configuration given.")
+      warn(
+        "\(folder.configurationPath) was damaged and is written again: the checkpoints are of the configuration given.")
     }
     // A start that trains nothing leaves the plan of the steps that were trained.
-    if try launch.step < steps || mendsConfiguration || folder.configuration() == nil { try folder.writeConfiguration(configuration.toml) }
+    if try launch.step < steps || mendsConfiguration || folder.configuration() == nil {
+      try folder.writeConfiguration(configuration.toml)
+    }
     try repairPointers()
     sgemm = launch.bestSgemmGflops * 1e9
     firstStep = launch.step
     if remarksOnShape, firstStep < steps { noteShape() }
-    for name in LaunchRecord.unreadable(in: folder) { warn("\(folder.launchesPath)/\(name) is not a record of a start; it is ignored.") }
+    for name in LaunchRecord.unreadable(in: folder) {
+      warn("\(folder.launchesPath)/\(name) is not a record of a start; it is ignored.")
+    }
     self.launch = try launch.encoded()
     try writeLaunch()
     let metrics = try MetricsLog(folder.metricsPath, resumedStep: firstStep)
-    if metrics.unreadableLines > 0 { warn("\(folder.metricsPath) had \(metrics.unreadableLines) unreadable lines, which were removed.") }
+    if metrics.unreadableLines > 0 {
+      warn("\(folder.metricsPath) had \(metrics.unreadableLines) unreadable lines, which were removed.")
+    }
     self.metrics = metrics
     if configuration.machine.tensorboard, firstStep < steps {
       events = try newEvents(from: firstStep, wallTime: launch.time)
-      try events?.appendText("configuration", markdown: "```toml\n\(configuration.toml)\n```", wallTime: launch.time, step: firstStep)
+      try events?.appendText(
+        "configuration", markdown: "```toml\n\(configuration.toml)\n```", wallTime: launch.time, step: firstStep)
     }
     if firstStep < steps { display.note(launch.kernelSentence) }
     if firstStep > 0, firstStep < steps { display.note("resuming \(folder.path) after step \(firstStep) of \(steps)") }
@@ -227,7 +251,8 @@ final class RunRecord {
     try metrics?.flush()
     try events?.flush()
     try LearningCurve.write(
-      metrics: folder.metricsPath, to: folder.curvePath, options: .init(title: "\(configuration.name): loss (\(configuration.objective))"))
+      metrics: folder.metricsPath, to: folder.curvePath,
+      options: .init(title: "\(configuration.name): loss (\(configuration.objective))"))
   }
 
   // MARK: - Steps
@@ -244,11 +269,14 @@ final class RunRecord {
     last = StepRecord(
       step: step, epoch: epoch, tokens: step * samplesPerStep * model.maxPosition,
       losses: zip(names, outcome.termLosses).map { Named($0, $1) }, loss: outcome.loss, validationLoss: validation,
-      validationSamples: validation.flatMap { _ in validationSamples?.used }, learningRate: outcome.learningRate, gradNorm: outcome.gradNorm, lossDigest: outcome.lossDigest,
+      validationSamples: validation.flatMap { _ in validationSamples?.used }, learningRate: outcome.learningRate,
+      gradNorm: outcome.gradNorm, lossDigest: outcome.lossDigest,
       targetCounts: zip(names, outcome.counts).map { Named($0, $1) }, repeats: outcome.repeats,
       tokensPerS: interval.tokens / interval.seconds, mfu: sgemm > 0 ? interval.flops / interval.seconds / sgemm : nil,
-      stepSeconds: outcome.stepSeconds, seconds: outcome.seconds.map { Named($0.phase, $0.seconds) } + (paused > 0 ? [Named("checkpoint", paused)] : []),
-      exposedCommunicationSeconds: outcome.exposedSeconds, wallTime: Date().timeIntervalSince1970, isSkipped: outcome.isSkipped)
+      stepSeconds: outcome.stepSeconds,
+      seconds: outcome.seconds.map { Named($0.phase, $0.seconds) } + (paused > 0 ? [Named("checkpoint", paused)] : []),
+      exposedCommunicationSeconds: outcome.exposedSeconds, wallTime: Date().timeIntervalSince1970,
+      isSkipped: outcome.isSkipped)
     if outcome.isSkipped { return tellSkipped(step) }
     show()
   }
@@ -274,7 +302,9 @@ final class RunRecord {
     guard let last else { return }
     let elapsed = (ContinuousClock.now - started).inSeconds
     display.show(
-      ProgressSnapshot(last, totalSteps: steps, startStep: firstStep, elapsedSeconds: elapsed, validation: validation, unit: unit), now: elapsed)
+      ProgressSnapshot(
+        last, totalSteps: steps, startStep: firstStep, elapsedSeconds: elapsed, validation: validation, unit: unit),
+      now: elapsed)
     if last.validationLoss != nil { sayValidation() }
   }
 
@@ -312,11 +342,15 @@ final class RunRecord {
       let ledger = try LedgerLog(folder.ledgerPath)
       self.ledger = ledger
       if ledger.wasEmpty, resumed?.account != nil {
-        warn("\(folder.ledgerPath) is missing: which samples the steps before \(firstStep) used can no longer be proved. The weights do not depend on it.")
+        warn(
+          "\(folder.ledgerPath) is missing: which samples the steps before \(firstStep) used can no longer be proved. The weights do not depend on it."
+        )
       }
       if let first = ledger.damagedLines.first {
         let count = ledger.damagedLines.count
-        let which = count == 1 ? "a damaged line, \(first), which stays" : "\(count) damaged lines from line \(first) on, which stay"
+        let which =
+          count == 1
+          ? "a damaged line, \(first), which stays" : "\(count) damaged lines from line \(first) on, which stay"
         warn("\(folder.ledgerPath) has \(which): lockstep inspect says which samples are not accounted for.")
       }
     }
@@ -343,14 +377,19 @@ final class RunRecord {
       try write()
       recovered(what, "writing the \(what.rawValue) works again.")
     } catch {
-      warnFailing(what, "writing the \(what.rawValue) failed at step \(last?.step ?? firstStep), and it is kept in memory: \(error)", key: Self.reason(error))
+      warnFailing(
+        what,
+        "writing the \(what.rawValue) failed at step \(last?.step ?? firstStep), and it is kept in memory: \(error)",
+        key: Self.reason(error))
     }
   }
 
-  /// What makes two failures the same, whatever the step, the file and the bytes that were written: the system's reason.
+  /// What makes two failures the same, whatever the step, the file and the bytes that were written: the system's
+  /// reason.
   static func reason(_ error: any Error) -> String {
     let text = (error as? FileError)?.reason ?? (error as? CheckpointError)?.problem ?? "\(error)"
-    return text.split(separator: " ").filter { !$0.contains("/") && !$0.contains(where: \.isNumber) }.joined(separator: " ")
+    return text.split(separator: " ").filter { !$0.contains("/") && !$0.contains(where: \.isNumber) }.joined(
+      separator: " ")
   }
 
   /// Says each failure once until a write has succeeded.
@@ -376,7 +415,8 @@ final class RunRecord {
       attempt(.launch) { try new.sign() }
     case .failure(let error):
       guard error.exitCode != .claimed else { throw error }
-      warnFailing(.checkpoint, "\(folder.path) was removed and cannot be made again: \(error)", key: "claim \(error.problem)")
+      warnFailing(
+        .checkpoint, "\(folder.path) was removed and cannot be made again: \(error)", key: "claim \(error.problem)")
     }
   }
 
@@ -391,14 +431,17 @@ final class RunRecord {
   func writing(_ snapshot: CheckpointSnapshot, step: Int, best: Int?) -> @Sendable () throws -> [String] {
     damaged.remove(step)
     let (folder, damaged, machine, ledger) = (folder, damaged, configuration.machine, ledger)
-    let policy = RetentionPolicy(keepLast: machine.keepLast, everySteps: machine.keepEverySteps > 0 ? machine.keepEverySteps : nil)
+    let policy = RetentionPolicy(
+      keepLast: machine.keepLast, everySteps: machine.keepEverySteps > 0 ? machine.keepEverySteps : nil)
     return {
       var warnings: [String] = []
       // A checkpoint must not outlive the lines of the samples it was made from.
       try ledger?.sync()
       if case .replacedDamaged(let problem) = try folder.commit(snapshot) { warnings.append(problem) }
       if let best, try folder.nameBest(step: best) { warnings.append("best was damaged and was corrected.") }
-      do { try folder.prune(policy, damaged: damaged) } catch { warnings.append("older checkpoints were not removed: \(error)") }
+      do { try folder.prune(policy, damaged: damaged) } catch {
+        warnings.append("older checkpoints were not removed: \(error)")
+      }
       return warnings
     }
   }

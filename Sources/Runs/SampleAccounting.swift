@@ -3,8 +3,8 @@ import Collectives
 import Core
 import Kernels
 
-/// Audits the samples trained on: each rank adds up its own, the sums of ranks are reduced when a line of the ledger is due, and
-/// rank 0 writes it.
+/// Audits the samples trained on: each rank adds up its own, the sums of ranks are reduced when a line of the ledger is
+/// due, and rank 0 writes it.
 final class SampleAccounting {
   /// Of all ranks, up to the last line. The same on every rank.
   private(set) var account: SampleAccount?
@@ -45,8 +45,10 @@ final class SampleAccounting {
     let digest = SampleDigest(words: words)
     let line = LedgerEntry.steps(
       LedgerSteps(
-        launch: launch, ranks: communicator.size, threads: threads, hosts: hosts, firstStep: firstStep, endStep: step, digest: digest))
-    self.account = SampleAccount(firstStep: account.firstStep, digest: account.digest &+ digest, samplesPerEpoch: samplesPerEpoch)
+        launch: launch, ranks: communicator.size, threads: threads, hosts: hosts, firstStep: firstStep, endStep: step,
+        digest: digest))
+    self.account = SampleAccount(
+      firstStep: account.firstStep, digest: account.digest &+ digest, samplesPerEpoch: samplesPerEpoch)
     (mine, firstStep) = (SampleDigest(), step)
     return line
   }

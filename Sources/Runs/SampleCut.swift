@@ -18,7 +18,8 @@ public struct SampleCut: Sendable {
   }
 
   public init(
-    _ frame: RunConfiguration.Data.Frame, _ entry: ObjectiveEntry, _ options: any ObjectiveOptions, _ vocabulary: Vocabulary
+    _ frame: RunConfiguration.Data.Frame, _ entry: ObjectiveEntry, _ options: any ObjectiveOptions,
+    _ vocabulary: Vocabulary
   ) throws(ConfigurationError) {
     let requirements = entry.requirements(options)
     switch requirements.samples {
@@ -30,11 +31,13 @@ public struct SampleCut: Sendable {
         ? ConfigurationError("data.frame", "is none, but \(entry.name) reads the vector of [CLS]; set it to cls-sep.")
         : ConfigurationError(
           "objective.name",
-          "is \(entry.name), which reads the vector of [CLS], but the corpus's tokeniser has no [CLS] and [SEP]; prepare the corpus with one that has both.")
+          "is \(entry.name), which reads the vector of [CLS], but the corpus's tokeniser has no [CLS] and [SEP]; prepare the corpus with one that has both."
+        )
     case .documents(let unit):
       guard frame == .auto else {
         throw ConfigurationError(
-          "data.frame", "is \(frame.rawValue), but \(entry.name) takes each document of the corpus as one sample; leave it out.")
+          "data.frame",
+          "is \(frame.rawValue), but \(entry.name) takes each document of the corpus as one sample; leave it out.")
       }
       (framing, documents) = (.none, WholeDocuments(unit: unit))
     }

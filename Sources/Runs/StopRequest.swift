@@ -1,7 +1,8 @@
 import CProcess
 import Glibc
 
-/// Signals that ask a run to save and stop. A handler may only set a flag; all ranks agree on the step in the next sum of counts.
+/// Signals that ask a run to save and stop. A handler may only set a flag; all ranks agree on the step in the next sum
+/// of counts.
 public enum StopRequest {
   /// SIGUSR1, SIGTERM, SIGINT and SIGHUP ask to stop. A second SIGINT ends the process at once, as people expect.
   ///

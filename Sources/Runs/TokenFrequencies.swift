@@ -4,10 +4,11 @@ import Foundation
 import Models
 import Objectives
 
-/// What a model reaches that knows nothing but how frequent each token is: the unigram entropy of the target tokens of an objective.
+/// What a model reaches that knows nothing but how frequent each token is: the unigram entropy of the target tokens of
+/// an objective.
 ///
-/// Masked models stand at this loss for some hundred or thousand steps before they learn anything of context, and small ones with
-/// small initial weights may never leave it.
+/// Masked models stand at this loss for some hundred or thousand steps before they learn anything of context, and small
+/// ones with small initial weights may never leave it.
 struct TokenFrequencies {
   /// The first of the objective's terms that predicts tokens.
   let term: Int
@@ -26,7 +27,8 @@ struct TokenFrequencies {
     model = objective.encoder.configuration
     let uniform = naturalLogarithm(Double(model.vocabSize))
     // A term predicts tokens where a predictor that knows nothing has ln V.
-    guard model.vocabSize > 1, let term = objective.terms.indices.first(where: { abs((objective.trivialLoss(term: $0) ?? 0) - uniform) < 1e-9 })
+    guard model.vocabSize > 1,
+      let term = objective.terms.indices.first(where: { abs((objective.trivialLoss(term: $0) ?? 0) - uniform) < 1e-9 })
     else { return nil }
     self.term = term
     // A single term is called by its objective.
@@ -36,8 +38,11 @@ struct TokenFrequencies {
     var counts = [Double](repeating: 0, count: model.vocabSize)
     let context = StepContext(seed: seed, step: 0, steps: 0, purpose: .evaluation)
     for start in stride(from: 0, to: windows, by: 16) {
-      let targets = objective.corrupt(try part.samples(at: UInt64(start)..<UInt64(min(start + 16, windows))), context).targets[term]
-      for (id, weight) in zip(targets.ids, targets.weights) where counts.indices.contains(Int(id)) { counts[Int(id)] += Double(weight) }
+      let targets = objective.corrupt(try part.samples(at: UInt64(start)..<UInt64(min(start + 16, windows))), context)
+        .targets[term]
+      for (id, weight) in zip(targets.ids, targets.weights) where counts.indices.contains(Int(id)) {
+        counts[Int(id)] += Double(weight)
+      }
     }
     let total = counts.reduce(0, +)
     guard total > 0 else { return nil }
@@ -46,17 +51,22 @@ struct TokenFrequencies {
 
   /// Said once, at the start.
   var announcement: String {
-    String(format: "token frequencies alone give %@ a loss of %.4f (unigram entropy of its targets in %@); guessing gives %.4f", name, entropy,
+    String(
+      format:
+        "token frequencies alone give %@ a loss of %.4f (unigram entropy of its targets in %@); guessing gives %.4f",
+      name, entropy,
       counted(windows, "window"), naturalLogarithm(Double(model.vocabSize)))
   }
 
-  /// A sentence while `losses`, one per term, are no better than frequencies: after 100 steps, and each time as many steps have passed again.
+  /// A sentence while `losses`, one per term, are no better than frequencies: after 100 steps, and each time as many
+  /// steps have passed again.
   mutating func remark(step: Int, losses: [Double]) -> String? {
     // Of few windows the entropy is too low rather than too high.
     guard step >= next, losses.indices.contains(term), losses[term] > entropy - 0.05 else { return nil }
     next = 2 * step
     return String(
-      format: "still at the frequencies of single tokens after %@: the loss of %@ is %.4f, their entropy %.4f. %@", counted(step, "step"), name,
+      format: "still at the frequencies of single tokens after %@: the loss of %@ is %.4f, their entropy %.4f. %@",
+      counted(step, "step"), name,
       losses[term], entropy, remedy)
   }
 
@@ -65,9 +75,12 @@ struct TokenFrequencies {
     let advised = 1 / Double(model.hiddenSize).squareRoot()
     let range = Double(model.initializerRange)
     var steps: [String] = []
-    if range < 0.7 * advised { steps.append(String(format: "set model.initializer_range to %.2g (it is %.2g)", advised, range)) }
+    if range < 0.7 * advised {
+      steps.append(String(format: "set model.initializer_range to %.2g (it is %.2g)", advised, range))
+    }
     if model.positionEmbedding == .learned { steps.append("set model.position_embedding to rotary") }
-    return "If it stays there, \((steps + ["give it more steps"]).joined(separator: ", or ")); docs/choosing-an-objective.md has figures."
+    return
+      "If it stays there, \((steps + ["give it more steps"]).joined(separator: ", or ")); docs/choosing-an-objective.md has figures."
   }
 }
 

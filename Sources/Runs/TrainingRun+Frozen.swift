@@ -7,7 +7,8 @@ import Storage
 import Tensors
 import Training
 
-// Frozen networks from folders. Their weights are a part of what a run is: a checkpoint carries them, and their digests with them.
+// Frozen networks from folders. Their weights are a part of what a run is: a checkpoint carries them, and their digests
+// with them.
 extension TrainingRun {
   private var frozenSources: [(name: String, source: NetworkSet.FrozenSource)] {
     objective.networks.auxiliaries.compactMap { auxiliary in
@@ -39,8 +40,8 @@ extension TrainingRun {
     return hash.finish()
   }
 
-  /// Refuses a folder whose weights are no longer those that the run began with. A folder that is gone is not needed: the checkpoint has
-  /// the weights. On rank 0.
+  /// Refuses a folder whose weights are no longer those that the run began with. A folder that is gone is not needed:
+  /// the checkpoint has the weights. On rank 0.
   func checkFrozenNetworks(_ state: TrainingState) throws {
     for (name, source) in frozenSources where FileManager.default.fileExists(atPath: source.path) {
       guard let recorded = state.frozenNetworks?[name] else { continue }
@@ -49,7 +50,9 @@ extension TrainingRun {
       guard Self.digest(store) == recorded else {
         throw ConfigurationError(
           source.key, is: source.path,
-          rule: "it holds other weights than the run began with. Restore that folder, remove it (the checkpoints have the weights), or give the run another name.")
+          rule:
+            "it holds other weights than the run began with. Restore that folder, remove it (the checkpoints have the weights), or give the run another name."
+        )
       }
     }
   }

@@ -28,7 +28,8 @@ public struct RunInputs: Sendable {
   public var dataHash: String
 
   public init(
-    training: any SampleSource, validation: (any SampleSource)?, data: DataShape, tokenizerFiles: [String: [UInt8]], dataHash: String
+    training: any SampleSource, validation: (any SampleSource)?, data: DataShape, tokenizerFiles: [String: [UInt8]],
+    dataHash: String
   ) {
     (self.training, self.validation, self.data) = (training, validation, data)
     (self.tokenizerFiles, self.dataHash) = (tokenizerFiles, dataHash)
@@ -36,10 +37,13 @@ public struct RunInputs: Sendable {
 
   /// Inputs of token ids.
   public init(
-    training: any SampleSource, validation: (any SampleSource)?, vocabulary: Vocabulary, tokenizerFiles: [String: [UInt8]],
+    training: any SampleSource, validation: (any SampleSource)?, vocabulary: Vocabulary,
+    tokenizerFiles: [String: [UInt8]],
     dataHash: String
   ) {
-    self.init(training: training, validation: validation, data: DataShape(vocabulary), tokenizerFiles: tokenizerFiles, dataHash: dataHash)
+    self.init(
+      training: training, validation: validation, data: DataShape(vocabulary), tokenizerFiles: tokenizerFiles,
+      dataHash: dataHash)
   }
 
   /// The training samples as the configuration's objective reads them: each as often per step as it says.
@@ -75,7 +79,8 @@ public final class TrainingRun {
   /// Of rank 0, where progress is shown and the objective predicts tokens.
   private var frequencies: TokenFrequencies?
   let saver: CheckpointSaver
-  /// Called after every step with the number of finished ones, for a caller of many runs who shows where all of them stand.
+  /// Called after every step with the number of finished ones, for a caller of many runs who shows where all of them
+  /// stand.
   public var onStep: ((Int) -> Void)?
   private let start: Start
   /// What the bits of the next checkpoint were computed with.
@@ -98,7 +103,8 @@ public final class TrainingRun {
     public var remarksOnShape: Bool
 
     public init(
-      command: [String] = [], version: String = "", acceptArithmetic: Bool = false, keepsRecord: Bool = true, remarksOnShape: Bool = true
+      command: [String] = [], version: String = "", acceptArithmetic: Bool = false, keepsRecord: Bool = true,
+      remarksOnShape: Bool = true
     ) {
       (self.command, self.version, self.acceptArithmetic) = (command, version, acceptArithmetic)
       (self.keepsRecord, self.remarksOnShape) = (keepsRecord, remarksOnShape)
@@ -111,7 +117,8 @@ public final class TrainingRun {
   ///   - start: how this start is recorded.
   /// - Throws: `ConfigurationError`, and `DataError` or `FileError` for a folder that cannot be used.
   public init(
-    _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int, _ start: Start = Start()
+    _ configuration: RunConfiguration, _ inputs: RunInputs, communicator: any Communicator, threads: Int,
+    _ start: Start = Start()
   ) throws {
     var inputs = inputs
     inputs.training = inputs.training(configuration)
@@ -120,19 +127,25 @@ public final class TrainingRun {
     self.communicator = communicator
     self.start = start
     let shape = Self.model(configuration, inputs.data)
-    steps = try configuration.steps(samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: shape.maxPosition)
+    steps = try configuration.steps(
+      samplesPerEpoch: inputs.training.samplesPerEpoch, tokensPerSample: shape.maxPosition)
     objective = try Self.objective(configuration, model: shape, data: inputs.data)
     model = objective.exported
     let plan = BatchPlan(
       batch: configuration.batch, microBatch: configuration.microBatch, ranks: communicator.size, threads: threads)
     trainer = Trainer(
-      objective, length: model.maxPosition, plan: plan, options: Self.options(configuration, steps: steps), communicator: communicator)
+      objective, length: model.maxPosition, plan: plan, options: Self.options(configuration, steps: steps),
+      communicator: communicator)
     accounting = SampleAccounting(communicator, samplesPerEpoch: inputs.training.samplesPerEpoch)
     let keepsRecord = start.keepsRecord && communicator.rank == 0
-    record = keepsRecord ? try RunRecord(configuration, model: model, steps: steps, plan: plan, remarksOnShape: start.remarksOnShape) : nil
+    record =
+      keepsRecord
+      ? try RunRecord(configuration, model: model, steps: steps, plan: plan, remarksOnShape: start.remarksOnShape) : nil
     record?.termNamesSource = objective.terms.map(\.name)
     record?.unit = inputs.data.unit.abbreviation
-    record?.validationSamples = inputs.validation.map { (SpreadSource.count(configuration.machine.validationSamples, of: $0), $0.samplesPerEpoch) }
+    record?.validationSamples = inputs.validation.map {
+      (SpreadSource.count(configuration.machine.validationSamples, of: $0), $0.samplesPerEpoch)
+    }
     saver = CheckpointSaver(configuration.machine, communicator: communicator, pool: trainer.pool, record: record)
   }
 
@@ -144,7 +157,9 @@ public final class TrainingRun {
   }
 
   /// The configuration's objective for data of this shape.
-  public static func objective(_ configuration: RunConfiguration, model: ModelConfiguration, data: DataShape) throws -> any Objective {
+  public static func objective(_ configuration: RunConfiguration, model: ModelConfiguration, data: DataShape) throws
+    -> any Objective
+  {
     guard let entry = ObjectiveRegistry.entry(named: configuration.objective) else {
       throw ConfigurationError("objective.name", is: configuration.objective, rule: "it is not in the registry.")
     }
@@ -200,7 +215,8 @@ public final class TrainingRun {
   /// Steps until the last one or a request to stop. - Returns: finished steps.
   private func train(from first: Int) throws -> Int {
     var step = first
-    let start = try accounting.begin(at: step, plannedSteps: steps, threads: trainer.plan.threads, launch: try record?.openLedger() ?? 0)
+    let start = try accounting.begin(
+      at: step, plannedSteps: steps, threads: trainer.plan.threads, launch: try record?.openLedger() ?? 0)
     record?.account(start)
     let prefetcher = examples(from: step)
     defer { prefetcher.stop() }
@@ -226,7 +242,8 @@ public final class TrainingRun {
   private func countFrequencies() throws {
     guard let record, record.showsProgress else { return }
     frequencies = try TokenFrequencies(
-      objective, inputs.validation ?? inputs.training, samples: max(512, configuration.machine.validationSamples), seed: configuration.seed)
+      objective, inputs.validation ?? inputs.training, samples: max(512, configuration.machine.validationSamples),
+      seed: configuration.seed)
     if let frequencies { record.remark(frequencies.announcement) }
   }
 
@@ -234,20 +251,26 @@ public final class TrainingRun {
   private func launch(_ step: Int, _ arithmetic: Arithmetic, _ change: ArithmeticBreak?) throws -> LaunchRecord {
     let rate = try MachineRate.measure(trainer.pool, over: communicator)
     return LaunchRecord(
-      step: step, ranks: communicator.size, threads: trainer.plan.threads, hosts: try LaunchRecord.hosts(over: communicator),
-      time: Date().timeIntervalSince1970, command: start.command, version: start.version, mpi: MPICommunicator.libraryVersion,
+      step: step, ranks: communicator.size, threads: trainer.plan.threads,
+      hosts: try LaunchRecord.hosts(over: communicator),
+      time: Date().timeIntervalSince1970, command: start.command, version: start.version,
+      mpi: MPICommunicator.libraryVersion,
       processor: Processor.current(), arithmetic: arithmetic, arithmeticBreak: change, dataHash: inputs.dataHash,
       experimentHash: configuration.experimentHash, sgemmGflops: rate.running / 1e9,
       kernel: .current, bestSgemmGflops: rate.best / 1e9)
   }
 
-  /// Each rank opened the corpus on its own host. - Throws: `DivergenceError` on every rank when two hold different data.
+  /// Each rank opened the corpus on its own host. - Throws: `DivergenceError` on every rank when two hold different
+  /// data.
   public func requireEqualData() throws {
-    let mine = Array(SHA256.of("\(inputs.dataHash) \(inputs.training.samplesPerEpoch) \(inputs.validation?.samplesPerEpoch ?? -1)").utf8)
+    let mine = Array(
+      SHA256.of("\(inputs.dataHash) \(inputs.training.samplesPerEpoch) \(inputs.validation?.samplesPerEpoch ?? -1)")
+        .utf8)
     let all = try communicator.allGather(mine)
     guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
     throw DivergenceError(
-      "rank \(other) has another corpus in \(configuration.data.corpus) than rank 0. Copy the same folder to every host; lockstep inspect prints its content hash.")
+      "rank \(other) has another corpus in \(configuration.data.corpus) than rank 0. Copy the same folder to every host; lockstep inspect prints its content hash."
+    )
   }
 
   /// Examples of the coming steps, made on a thread of their own.
@@ -281,9 +304,14 @@ public final class TrainingRun {
     let logs = step % machine.logSteps == 0 || validated != nil || last || outcome.isSkipped
     // Before anything is saved: a checkpoint carries the account, and writes the ledger before itself.
     if logs || outcome.saveRequested, let line = try accounting.close(step) { record?.account(line) }
-    record?.note(outcome, finished: step, validation: validated, epoch: epoch(step), samplesPerStep: configuration.batch)
+    record?.note(
+      outcome, finished: step, validation: validated, epoch: epoch(step), samplesPerStep: configuration.batch)
     if logs { record?.log() }
-    if last { try saver.saveLast(try contents(step)) } else if outcome.saveRequested || isBest { try saver.save(try contents(step)) }
+    if last {
+      try saver.saveLast(try contents(step))
+    } else if outcome.saveRequested || isBest {
+      try saver.save(try contents(step))
+    }
   }
 
   private func epoch(_ step: Int) -> Double {
@@ -305,46 +333,59 @@ public final class TrainingRun {
 
   private func contents(_ step: Int) throws -> CheckpointContents {
     CheckpointContents(
-      model: model, parameters: trainer.parameters.trained, moments: moments, auxiliary: auxiliaries, files: try files(), state: state(step))
+      model: model, parameters: trainer.parameters.trained, moments: moments, auxiliary: auxiliaries,
+      files: try files(), state: state(step))
   }
 
   private func state(_ step: Int) -> TrainingState {
     let entries = trainer.sum.layout.entries
     return TrainingState(
       step: step, streamPosition: UInt64(step) * UInt64(configuration.batch), samplesSeen: step * configuration.batch,
-      tokensSeen: step * configuration.batch * model.maxPosition, schedule: ["steps": Double(steps), "warmup_steps": Double(configuration.schedule.warmupSteps)],
+      tokensSeen: step * configuration.batch * model.maxPosition,
+      schedule: ["steps": Double(steps), "warmup_steps": Double(configuration.schedule.warmupSteps)],
       gradientScales: Dictionary(uniqueKeysWithValues: zip(entries.map(\.name), trainer.sum.exponents)),
-      objective: configuration.objective, experimentHash: configuration.experimentHash, dataHash: inputs.dataHash, bestValidationLoss: bestLoss, bestStep: bestStep,
-      arithmetic: arithmetic?.fields, arithmeticBreaks: arithmeticBreaks.isEmpty ? nil : arithmeticBreaks, account: accounting.account,
+      objective: configuration.objective, experimentHash: configuration.experimentHash, dataHash: inputs.dataHash,
+      bestValidationLoss: bestLoss, bestStep: bestStep,
+      arithmetic: arithmetic?.fields, arithmeticBreaks: arithmeticBreaks.isEmpty ? nil : arithmeticBreaks,
+      account: accounting.account,
       skippedSteps: trainer.skippedSteps > 0 ? trainer.skippedSteps : nil, frozenNetworks: frozenDigests)
   }
 
   private func files() throws -> [String: [UInt8]] {
     var files = inputs.tokenizerFiles
     files[CheckpointFile.configuration] = HuggingFaceConfiguration.json(for: model, vocabulary: inputs.data.vocabulary)
-    files.merge(ExportedNetworkFiles.configurations(objective.exportedNetworks, vocabulary: inputs.data.vocabulary)) { $1 }
-    files[CheckpointFile.generation] = HuggingFaceConfiguration.generationJSON(for: model, vocabulary: inputs.data.vocabulary)
+    files.merge(ExportedNetworkFiles.configurations(objective.exportedNetworks, vocabulary: inputs.data.vocabulary)) {
+      $1
+    }
+    files[CheckpointFile.generation] = HuggingFaceConfiguration.generationJSON(
+      for: model, vocabulary: inputs.data.vocabulary)
     return files
   }
 
-  public var moments: [String: ParameterStore] { ["m": trainer.optimizer.firstMoment, "v": trainer.optimizer.secondMoment] }
-
-  public var auxiliaries: [String: ParameterStore] {
-    Dictionary(uniqueKeysWithValues: objective.networks.auxiliaries.map { ($0.name, trainer.parameters.auxiliary($0.name)) })
+  public var moments: [String: ParameterStore] {
+    ["m": trainer.optimizer.firstMoment, "v": trainer.optimizer.secondMoment]
   }
 
-  /// Weights, moments and state from the newest intact checkpoint, from `init.from`, or drawn anew. - Returns: finished steps.
+  public var auxiliaries: [String: ParameterStore] {
+    Dictionary(
+      uniqueKeysWithValues: objective.networks.auxiliaries.map { ($0.name, trainer.parameters.auxiliary($0.name)) })
+  }
+
+  /// Weights, moments and state from the newest intact checkpoint, from `init.from`, or drawn anew. - Returns: finished
+  /// steps.
   private func restore(_ arithmetic: Arithmetic) throws -> Int {
     self.arithmetic = arithmetic
     return try load(try record?.recover())
   }
 
-  /// Weights, moments and state of a checkpoint, or without one those that the run begins with: read on rank 0, sent to all.
+  /// Weights, moments and state of a checkpoint, or without one those that the run begins with: read on rank 0, sent to
+  /// all.
   /// - Returns: finished steps.
   public func load(_ checkpoint: Checkpoint?) throws -> Int {
     var bytes: [UInt8] = []
     if let checkpoint {
-      try checkpoint.restore(model: model, parameters: trainer.parameters.trained, moments: moments, auxiliary: auxiliaries)
+      try checkpoint.restore(
+        model: model, parameters: trainer.parameters.trained, moments: moments, auxiliary: auxiliaries)
       try checkFrozenNetworks(checkpoint.state)
       bytes = try checkpoint.state.encoded()
     } else if communicator.rank == 0 {
@@ -357,7 +398,8 @@ public final class TrainingRun {
     for store in [trainer.parameters.trained] + moments.sorted(by: { $0.key < $1.key }).map(\.value)
       + auxiliaries.sorted(by: { $0.key < $1.key }).map(\.value)
     {
-      try communicator.broadcast(UnsafeMutableRawBufferPointer(start: store.memory, count: 4 * store.layout.count), from: 0)
+      try communicator.broadcast(
+        UnsafeMutableRawBufferPointer(start: store.memory, count: 4 * store.layout.count), from: 0)
     }
     (trainer.skippedSteps, trainer.skippedInARow) = (0, 0)
     guard !bytes.isEmpty else {
@@ -366,18 +408,21 @@ public final class TrainingRun {
       return 0
     }
     let state = try TrainingState(decoding: bytes)
-    trainer.sum.restore(exponents: try trainer.sum.layout.entries.map { entry in
-      guard let exponent = state.gradientScales[entry.name] else {
-        throw DataError("state.json", "has no gradient scale for \(entry.name).")
-      }
-      return exponent
-    })
+    trainer.sum.restore(
+      exponents: try trainer.sum.layout.entries.map { entry in
+        guard let exponent = state.gradientScales[entry.name] else {
+          throw DataError("state.json", "has no gradient scale for \(entry.name).")
+        }
+        return exponent
+      })
     (bestLoss, bestStep) = (state.bestValidationLoss, state.bestStep)
     trainer.skippedSteps = state.skippedSteps ?? 0
     accounting.resume(state.account)
     try checkContinuation(of: state)
     arithmeticBreaks = state.arithmeticBreaks ?? []
-    if let arithmetic, let change = try record?.compare(arithmetic, with: state, accept: start.acceptArithmetic) { arithmeticBreaks.append(change) }
+    if let arithmetic, let change = try record?.compare(arithmetic, with: state, accept: start.acceptArithmetic) {
+      arithmeticBreaks.append(change)
+    }
     return state.step
   }
 
@@ -386,11 +431,16 @@ public final class TrainingRun {
     if !state.dataHash.isEmpty, state.dataHash != inputs.dataHash {
       throw ConfigurationError(
         "data.corpus", is: configuration.data.corpus,
-        rule: "it holds other data than the \(counted(state.step, "step")) so far were trained on. Restore that corpus, or give the run another name.")
+        rule:
+          "it holds other data than the \(counted(state.step, "step")) so far were trained on. Restore that corpus, or give the run another name."
+      )
     }
-    if let before = state.schedule["steps"].map({ Int($0) }), before != steps, !configuration.schedules.isEmpty, state.step < steps {
+    if let before = state.schedule["steps"].map({ Int($0) }), before != steps, !configuration.schedules.isEmpty,
+      state.step < steps
+    {
       record?.warn(
-        "the run was planned for \(counted(before, "step")) and now for \(steps): \(configuration.schedules.joined(separator: " and ")) is stretched from step \(state.step) on, so its bits are not those of a run planned so from the start.")
+        "the run was planned for \(counted(before, "step")) and now for \(steps): \(configuration.schedules.joined(separator: " and ")) is stretched from step \(state.step) on, so its bits are not those of a run planned so from the start."
+      )
     }
   }
 
@@ -398,9 +448,12 @@ public final class TrainingRun {
     guard !configuration.initFrom.isEmpty else { return }
     let source = try HuggingFaceSource(ModelFolder.resolve(configuration.initFrom) { record?.warn($0) })
     let report = try source.load(into: trainer.parameters.trained, as: model)
-    let anew = try source.loadRest(into: trainer.parameters.trained, as: model, exportedNetworks: objective.exportedNetworks)
+    let anew = try source.loadRest(
+      into: trainer.parameters.trained, as: model, exportedNetworks: objective.exportedNetworks)
     if let first = anew.first {
-      record?.warn("\(configuration.initFrom) does not have \(counted(anew.count, "parameter")) such as \(first); they are initialised.")
+      record?.warn(
+        "\(configuration.initFrom) does not have \(counted(anew.count, "parameter")) such as \(first); they are initialised."
+      )
     }
     trainer.parameters.resetMovingAverages()
     for warning in report.warnings { record?.warn(warning) }

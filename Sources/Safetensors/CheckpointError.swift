@@ -12,7 +12,8 @@ public struct CheckpointError: LockstepError, Equatable {
   public let isOtherVersion: Bool
 
   public init(
-    _ operation: String, _ path: String, _ problem: String, remedy: String = "", exitCode: ExitCode = .data, isOtherVersion: Bool = false
+    _ operation: String, _ path: String, _ problem: String, remedy: String = "", exitCode: ExitCode = .data,
+    isOtherVersion: Bool = false
   ) {
     self.operation = operation
     self.path = printableName(path)
@@ -22,7 +23,8 @@ public struct CheckpointError: LockstepError, Equatable {
     self.isOtherVersion = isOtherVersion
   }
 
-  /// Whether the bytes were read and are wrong. What could not be read, or is of a newer version, may be as good as it ever was.
+  /// Whether the bytes were read and are wrong. What could not be read, or is of a newer version, may be as good as it
+  /// ever was.
   public var isDamage: Bool { exitCode == .data && !isOtherVersion }
 
   public var description: String {
@@ -35,9 +37,12 @@ extension CheckpointError {
   /// The same of a checkpoint that a run would go on from, with what that means for it.
   public var keepingFolder: CheckpointError {
     let kept = "The run does not resume from an older checkpoint, and nothing was changed."
-    let advice = remedy.isEmpty && !isOtherVersion ? "Make it readable or restore it from a backup, and run the same command again." : remedy
+    let advice =
+      remedy.isEmpty && !isOtherVersion
+      ? "Make it readable or restore it from a backup, and run the same command again." : remedy
     return CheckpointError(
-      operation, path, problem, remedy: [kept, advice].filter { !$0.isEmpty }.joined(separator: " "), exitCode: exitCode, isOtherVersion: isOtherVersion)
+      operation, path, problem, remedy: [kept, advice].filter { !$0.isEmpty }.joined(separator: " "),
+      exitCode: exitCode, isOtherVersion: isOtherVersion)
   }
 
   /// The world's failure at a file, with the checkpoint it belongs to.

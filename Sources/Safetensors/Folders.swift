@@ -56,7 +56,9 @@ public enum Folders {
     var names: [String] = []
     errno = 0
     while let entry = readdir(folder) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) }
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+      }
       if name != ".", name != ".." { names.append(name) }
       errno = 0
     }
@@ -94,7 +96,8 @@ public enum Folders {
     try CheckpointError.wrapping { () throws(FileError) in try FileFaults.check(operation, path) }
   }
 
-  /// The bytes of a small file. One that is larger, such as a file of holes, or no regular file is refused before anything is read.
+  /// The bytes of a small file. One that is larger, such as a file of holes, or no regular file is refused before
+  /// anything is read.
   public static func read(_ path: String, atMost most: Int = 256 << 20) throws(CheckpointError) -> [UInt8] {
     let file = try CheckpointError.wrapping { () throws(FileError) in try MappedFile(path, atMost: most) }
     return file.withBytes { Array($0) }

@@ -42,12 +42,14 @@ public final class SafetensorsFile: Sendable {
 
   /// Copies the tensor, or its first values, into `view`, converting F16, BF16 and F64 to floats.
   ///
-  /// - Throws: `CheckpointError` when there is no such tensor, it has fewer values than the view, or its dtype is not a float's.
+  /// - Throws: `CheckpointError` when there is no such tensor, it has fewer values than the view, or its dtype is not a
+  ///   float's.
   public func read(_ name: String, into view: TensorView) throws(CheckpointError) {
     let tensor = try describe(name)
     try checkReadable(tensor)
     guard tensor.count >= view.count else {
-      throw CheckpointError("read", path, "tensor \(name) of shape \(tensor.shape) has fewer than \(view.rows) × \(view.columns) values")
+      throw CheckpointError(
+        "read", path, "tensor \(name) of shape \(tensor.shape) has fewer than \(view.rows) × \(view.columns) values")
     }
     fill(view.base, from: tensor, elements: 0..<view.count)
   }
@@ -66,7 +68,8 @@ public final class SafetensorsFile: Sendable {
   private func checkReadable(_ tensor: TensorDescription) throws(CheckpointError) {
     guard FloatFormat(rawValue: tensor.format) != nil else {
       throw CheckpointError(
-        "read", path, "tensor \(tensor.name) has the dtype \(tensor.format)", remedy: "F32, F16, BF16 and F64 can be read.")
+        "read", path, "tensor \(tensor.name) has the dtype \(tensor.format)",
+        remedy: "F32, F16, BF16 and F64 can be read.")
     }
   }
 
@@ -79,7 +82,8 @@ public final class SafetensorsFile: Sendable {
     case .float32: UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: elements.count * 4)
     case .bfloat16:
       for i in 0..<elements.count {
-        target[i] = Float(bitPattern: UInt32(UInt16(littleEndian: source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self))) << 16)
+        target[i] = Float(
+          bitPattern: UInt32(UInt16(littleEndian: source.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self))) << 16)
       }
     case .float16:
       for i in 0..<elements.count {
@@ -93,10 +97,14 @@ public final class SafetensorsFile: Sendable {
   // MARK: - Numbers of any kind
 
   /// Whether `numbers` can read the tensor.
-  public func isNumeric(_ name: String) -> Bool { byName[name].map { Self.numericFormats.contains($0.format) } ?? false }
+  public func isNumeric(_ name: String) -> Bool {
+    byName[name].map { Self.numericFormats.contains($0.format) } ?? false
+  }
 
   /// Whether the tensor holds whole numbers.
-  public func isInteger(_ name: String) -> Bool { byName[name].map { ["U8", "I8", "I16", "I32", "I64", "BOOL"].contains($0.format) } ?? false }
+  public func isInteger(_ name: String) -> Bool {
+    byName[name].map { ["U8", "I8", "I16", "I32", "I64", "BOOL"].contains($0.format) } ?? false
+  }
 
   static let numericFormats = ["F32", "F16", "BF16", "F64", "U8", "I8", "I16", "I32", "I64", "BOOL"]
 
@@ -104,9 +112,12 @@ public final class SafetensorsFile: Sendable {
   ///
   /// - Throws: `CheckpointError` when there is no such tensor, or its dtype is none of numbers.
   /// - Precondition: the range lies in the tensor, and `target` has room for it.
-  public func numbers(_ name: String, _ range: Range<Int>, into target: UnsafeMutablePointer<Float>) throws(CheckpointError) {
+  public func numbers(_ name: String, _ range: Range<Int>, into target: UnsafeMutablePointer<Float>)
+    throws(CheckpointError)
+  {
     let tensor = try describe(name)
-    precondition(range.lowerBound >= 0 && range.upperBound <= tensor.count, "elements \(range) of a tensor with \(tensor.count)")
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= tensor.count, "elements \(range) of a tensor with \(tensor.count)")
     if FloatFormat(rawValue: tensor.format) != nil { return fill(target, from: tensor, elements: range) }
     try integers(tensor, range) { target[$0] = Float($1) }
   }
@@ -114,20 +125,27 @@ public final class SafetensorsFile: Sendable {
   /// Elements `range` of a tensor of whole numbers.
   public func integers(_ name: String, _ range: Range<Int>) throws(CheckpointError) -> [Int64] {
     let tensor = try describe(name)
-    precondition(range.lowerBound >= 0 && range.upperBound <= tensor.count, "elements \(range) of a tensor with \(tensor.count)")
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= tensor.count, "elements \(range) of a tensor with \(tensor.count)")
     var result = [Int64](repeating: 0, count: range.count)
     try integers(tensor, range) { result[$0] = $1 }
     return result
   }
 
-  private func integers(_ tensor: TensorDescription, _ range: Range<Int>, _ body: (Int, Int64) -> Void) throws(CheckpointError) {
+  private func integers(_ tensor: TensorDescription, _ range: Range<Int>, _ body: (Int, Int64) -> Void)
+    throws(CheckpointError)
+  {
     defer { withExtendedLifetime(file) {} }
     guard let base = file.bytes.baseAddress else { return }
     let start = base + tensor.bytes.lowerBound
     func each<Value: FixedWidthInteger>(_: Value.Type) {
       let width = MemoryLayout<Value>.size
       for (i, element) in range.enumerated() {
-        body(i, Int64(truncatingIfNeeded: Value(littleEndian: start.loadUnaligned(fromByteOffset: element * width, as: Value.self))))
+        body(
+          i,
+          Int64(
+            truncatingIfNeeded: Value(
+              littleEndian: start.loadUnaligned(fromByteOffset: element * width, as: Value.self))))
       }
     }
     switch tensor.format {
@@ -138,7 +156,8 @@ public final class SafetensorsFile: Sendable {
     case "I64": each(Int64.self)
     default:
       throw CheckpointError(
-        "read", path, "tensor \(tensor.name) has the dtype \(tensor.format)", remedy: "\(Self.numericFormats.joined(separator: ", ")) can be read.")
+        "read", path, "tensor \(tensor.name) has the dtype \(tensor.format)",
+        remedy: "\(Self.numericFormats.joined(separator: ", ")) can be read.")
     }
   }
 }

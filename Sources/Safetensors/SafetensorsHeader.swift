@@ -15,7 +15,8 @@ public struct TensorDescription: Sendable, Equatable, Codable {
 
 /// The header of a safetensors file: eight bytes with its length, little-endian, then JSON.
 ///
-/// Invariant: a byte of the file is read only after a check that it is inside `file`, which outlives the call of `init`.
+/// Invariant: a byte of the file is read only after a check that it is inside `file`, which outlives the call of
+/// `init`.
 ///
 /// Reference: the format's description, https://huggingface.co/docs/safetensors.
 struct SafetensorsHeader: Equatable {
@@ -24,7 +25,8 @@ struct SafetensorsHeader: Equatable {
 
   /// Bytes an element has, by dtype; those this project cannot convert can still be listed.
   static let elementBytes: [String: Int] = [
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2, "I32": 4, "U32": 4,
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
+    "I32": 4, "U32": 4,
     "F32": 4, "I64": 8, "U64": 8, "F64": 8, "C64": 8,
   ]
 
@@ -52,17 +54,22 @@ struct SafetensorsHeader: Equatable {
         tensors.append(try Self.tensor(member, start: 8 + length, end: file.count, path: path))
       }
     }
-    tensors.sort { ($0.bytes.lowerBound, $0.bytes.upperBound, $0.name) < ($1.bytes.lowerBound, $1.bytes.upperBound, $1.name) }
+    tensors.sort {
+      ($0.bytes.lowerBound, $0.bytes.upperBound, $0.name) < ($1.bytes.lowerBound, $1.bytes.upperBound, $1.name)
+    }
     try Self.checkCoverage(tensors, start: 8 + length, end: file.count, path: path)
     self.tensors = tensors
     self.metadata = metadata
   }
 
-  private static func damaged(_ path: String, _ problem: String) -> CheckpointError { CheckpointError("read", path, problem) }
+  private static func damaged(_ path: String, _ problem: String) -> CheckpointError {
+    CheckpointError("read", path, problem)
+  }
 
   private static func length(of file: UnsafeRawBufferPointer, path: String) throws(CheckpointError) -> Int {
     guard file.count >= 8 else {
-      throw damaged(path, "it has \(file.count) bytes, and a safetensors file begins with the 8 bytes of its header's length")
+      throw damaged(
+        path, "it has \(file.count) bytes, and a safetensors file begins with the 8 bytes of its header's length")
     }
     let length = UInt64(littleEndian: file.loadUnaligned(as: UInt64.self))
     guard length <= UInt64(longest) else {
@@ -94,7 +101,9 @@ struct SafetensorsHeader: Equatable {
     guard let sizes = member.value["shape"]?.array else { throw refuse("has no shape") }
     var shape: [Int] = []
     for value in sizes {
-      guard let size = value.integer, size >= 0 else { throw refuse("has a shape with a size that is not a whole number from 0") }
+      guard let size = value.integer, size >= 0 else {
+        throw refuse("has a shape with a size that is not a whole number from 0")
+      }
       shape.append(size)
     }
     guard let offsets = member.value["data_offsets"]?.array, offsets.count == 2, let first = offsets[0].integer,
@@ -105,7 +114,8 @@ struct SafetensorsHeader: Equatable {
     }
     guard let needed = byteCount(shape, size) else { throw refuse("has a shape \(shape) whose product overflows") }
     guard needed == last - first else {
-      throw refuse("of shape \(shape) and dtype \(format) needs \(needed) bytes, and its data_offsets give \(last - first)")
+      throw refuse(
+        "of shape \(shape) and dtype \(format) needs \(needed) bytes, and its data_offsets give \(last - first)")
     }
     return TensorDescription(name: name, format: format, shape: shape, bytes: start + first..<start + last)
   }
@@ -130,7 +140,10 @@ struct SafetensorsHeader: Equatable {
     for tensor in tensors {
       if tensor.bytes.lowerBound < expected { throw damaged(path, "tensor \(tensor.name) overlaps with \(previous)") }
       if tensor.bytes.lowerBound > expected {
-        throw damaged(path, "\(tensor.bytes.lowerBound - expected) bytes between \(previous) and tensor \(tensor.name) belong to no tensor")
+        throw damaged(
+          path,
+          "\(tensor.bytes.lowerBound - expected) bytes between \(previous) and tensor \(tensor.name) belong to no tensor"
+        )
       }
       expected = tensor.bytes.upperBound
       previous = "tensor \(tensor.name)"

@@ -12,7 +12,8 @@ public struct NamedTensor: Sendable {
   private let owner: ParameterStore
 
   public init(_ name: String, shape: [Int], view: TensorView, of owner: ParameterStore) {
-    precondition(shape.reduce(1, *) == view.count, "\(name) of shape \(shape) cannot be \(view.rows) × \(view.columns) values")
+    precondition(
+      shape.reduce(1, *) == view.count, "\(name) of shape \(shape) cannot be \(view.rows) × \(view.columns) values")
     self.name = name
     self.shape = shape
     self.view = view
@@ -21,7 +22,9 @@ public struct NamedTensor: Sendable {
 
   /// Every parameter of a store, under `prefix` and its own name.
   public static func all(of store: ParameterStore, prefix: String = "") -> [NamedTensor] {
-    store.layout.entries.map { NamedTensor(prefix + $0.name, shape: $0.spec.shape, view: store.view($0.index), of: store) }
+    store.layout.entries.map {
+      NamedTensor(prefix + $0.name, shape: $0.spec.shape, view: store.view($0.index), of: store)
+    }
   }
 }
 
@@ -35,7 +38,8 @@ public enum SafetensorsWriter {
   public static func write(
     _ tensors: [NamedTensor], to path: String, format: FloatFormat = .float32
   ) throws(CheckpointError) -> FileRecord {
-    precondition(format == .float32 || format == .bfloat16, "safetensors are written as F32 or BF16, not as \(format.rawValue)")
+    precondition(
+      format == .float32 || format == .bfloat16, "safetensors are written as F32 or BF16, not as \(format.rawValue)")
     let sorted = tensors.sorted { $0.name < $1.name }
     defer { withExtendedLifetime(sorted) {} }
     return try CheckpointError.wrapping { () throws(FileError) in

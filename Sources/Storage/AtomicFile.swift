@@ -3,8 +3,8 @@ import Glibc
 
 /// Files that are either complete or absent: written beside their place, synced, then renamed.
 public enum AtomicFile {
-  /// Replaces `path` by `bytes`; a reader sees the old file or the new one, never a part. A symbolic link is not replaced, and what
-  /// it leads to is not written.
+  /// Replaces `path` by `bytes`; a reader sees the old file or the new one, never a part. A symbolic link is not
+  /// replaced, and what it leads to is not written.
   ///
   /// - Throws: `FileError`; the temporary file is then removed and the old file untouched.
   public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
@@ -62,7 +62,8 @@ public enum AtomicFile {
       let written = Glibc.write(descriptor, bytes.baseAddress! + offset, min(bytes.count - offset, 1 << 30))
       if written < 0 {
         if errno == EINTR { continue }
-        throw FileError("write", path, reason: systemReason(), remedy: "\(offset) of \(bytes.count) bytes were written.")
+        throw FileError(
+          "write", path, reason: systemReason(), remedy: "\(offset) of \(bytes.count) bytes were written.")
       }
       offset += written
     }

@@ -22,7 +22,9 @@ public enum ByteJSON: Sendable, Equatable {
   /// Value of the member `name`; nil for other kinds, absent members and null.
   public subscript(_ name: String) -> ByteJSON? {
     guard case .object(let members) = self else { return nil }
-    guard let value = members.first(where: { $0.name.elementsEqual(name.utf8) })?.value, value != .null else { return nil }
+    guard let value = members.first(where: { $0.name.elementsEqual(name.utf8) })?.value, value != .null else {
+      return nil
+    }
     return value
   }
 

@@ -27,7 +27,8 @@ public struct ByteJSONReader: ~Copyable {
   }
 
   private func fault(_ problem: String) -> DataError {
-    DataError("\(place), byte \(index)", "the JSON is damaged: \(problem).", remedy: "Get the file again from where it came.")
+    DataError(
+      "\(place), byte \(index)", "the JSON is damaged: \(problem).", remedy: "Get the file again from where it came.")
   }
 
   private var next: UInt8 { index < bytes.count ? bytes[index] : 0 }
@@ -96,7 +97,8 @@ public struct ByteJSONReader: ~Copyable {
     while index < bytes.count, Self.inNumber(bytes[index]) { index += 1 }
     let text = String(decoding: bytes[start..<index], as: UTF8.self)
     let digits = text.utf8.drop { $0 == UInt8(ascii: "-") }
-    let leadingZero = digits.count > 1 && digits.first == 0x30 && digits.dropFirst().first.map { (0x30...0x39).contains($0) } == true
+    let leadingZero =
+      digits.count > 1 && digits.first == 0x30 && digits.dropFirst().first.map { (0x30...0x39).contains($0) } == true
     guard let first = digits.first, (0x30...0x39).contains(first), !leadingZero else {
       index = start
       throw fault("a value is expected here")
@@ -161,12 +163,15 @@ extension ByteJSONReader {
   private mutating func escapedScalar() throws(DataError) -> Unicode.Scalar {
     let first = try hexadecimalUnit()
     if let scalar = Unicode.Scalar(first) { return scalar }
-    guard first < 0xDC00, next == UInt8(ascii: "\\"), index + 1 < bytes.count, bytes[index + 1] == UInt8(ascii: "u") else {
+    guard first < 0xDC00, next == UInt8(ascii: "\\"), index + 1 < bytes.count, bytes[index + 1] == UInt8(ascii: "u")
+    else {
       throw fault("a string has half of a surrogate pair")
     }
     index += 2
     let second = try hexadecimalUnit()
-    guard (0xDC00...0xDFFF).contains(second), let scalar = Unicode.Scalar(0x1_0000 + (first - 0xD800) << 10 + (second - 0xDC00)) else {
+    guard (0xDC00...0xDFFF).contains(second),
+      let scalar = Unicode.Scalar(0x1_0000 + (first - 0xD800) << 10 + (second - 0xDC00))
+    else {
       throw fault("a string has half of a surrogate pair")
     }
     return scalar
@@ -175,7 +180,9 @@ extension ByteJSONReader {
   private mutating func hexadecimalUnit() throws(DataError) -> UInt32 {
     var value: UInt32 = 0
     for _ in 0..<4 {
-      guard let digit = Character(Unicode.Scalar(next)).hexDigitValue, next < 0x80 else { throw fault("an escape needs four digits") }
+      guard let digit = Character(Unicode.Scalar(next)).hexDigitValue, next < 0x80 else {
+        throw fault("an escape needs four digits")
+      }
       value = value << 4 | UInt32(digit)
       index += 1
     }
@@ -184,10 +191,13 @@ extension ByteJSONReader {
 }
 
 /// The bytes behind U+FEFF, which some editors put before UTF-8 and which is no part of the text.
-public func withoutByteOrderMark(_ bytes: [UInt8]) -> ArraySlice<UInt8> { bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...] }
+public func withoutByteOrderMark(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
+  bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...]
+}
 
 /// What the letter behind a backslash stands for in a string of JSON, `u` left out. Reference: RFC 8259, section 7.
 public let jsonEscapes: [UInt8: UInt8] = [
   UInt8(ascii: "\""): UInt8(ascii: "\""), UInt8(ascii: "\\"): UInt8(ascii: "\\"), UInt8(ascii: "/"): UInt8(ascii: "/"),
-  UInt8(ascii: "b"): 0x08, UInt8(ascii: "f"): 0x0C, UInt8(ascii: "n"): 0x0A, UInt8(ascii: "r"): 0x0D, UInt8(ascii: "t"): 0x09,
+  UInt8(ascii: "b"): 0x08, UInt8(ascii: "f"): 0x0C, UInt8(ascii: "n"): 0x0A, UInt8(ascii: "r"): 0x0D,
+  UInt8(ascii: "t"): 0x09,
 ]

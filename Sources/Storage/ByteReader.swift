@@ -8,8 +8,8 @@ public protocol ByteReader: AnyObject {
   func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int
 }
 
-/// A regular file read from its beginning to its end with the system's `read`: a file that is cut while it is read ends early, where
-/// a mapping would end the process.
+/// A regular file read from its beginning to its end with the system's `read`: a file that is cut while it is read ends
+/// early, where a mapping would end the process.
 public final class SequentialFile: ByteReader {
   /// For messages.
   public let name: String
@@ -31,7 +31,9 @@ public final class SequentialFile: ByteReader {
     let measured = fstat(descriptor, &info) == 0
     self.count = count ?? Int(info.st_size)
     guard measured else { throw FileError("measure", self.name, reason: systemReason()) }
-    guard info.st_mode & S_IFMT == S_IFREG else { throw FileError("read", self.name, reason: "it is not a regular file") }
+    guard info.st_mode & S_IFMT == S_IFREG else {
+      throw FileError("read", self.name, reason: "it is not a regular file")
+    }
   }
 
   deinit { close(descriptor) }
@@ -101,10 +103,14 @@ final class CompressedInput {
 /// Why compressed data cannot be read, in the same words for all forms.
 enum CompressedDamage {
   static func cutShort(_ name: String, _ offset: Int) -> DataError {
-    DataError(name, "ends in the middle of its compressed data, after \(offset) bytes.", remedy: "Fetch or compress the file again.")
+    DataError(
+      name, "ends in the middle of its compressed data, after \(offset) bytes.",
+      remedy: "Fetch or compress the file again.")
   }
 
   static func damaged(_ name: String, _ offset: Int, _ reason: String) -> DataError {
-    DataError(name, "is damaged at byte \(offset) of its compressed data: \(reason).", remedy: "Fetch or compress the file again.")
+    DataError(
+      name, "is damaged at byte \(offset) of its compressed data: \(reason).",
+      remedy: "Fetch or compress the file again.")
   }
 }

@@ -1,7 +1,7 @@
 import Glibc
 
-/// One spelling for what a path leads to: links resolved, and relative to the working directory where it lies below it, so that a
-/// folder with all that belongs to it may move.
+/// One spelling for what a path leads to: links resolved, and relative to the working directory where it lies below it,
+/// so that a folder with all that belongs to it may move.
 public func canonicalPath(_ path: String) -> String {
   let here = resolved(".") ?? ""
   // What does not exist has no links to resolve, but its folder may.

@@ -1,10 +1,11 @@
 import Core
 import Foundation
 
-/// Where tests let the file system fail at a change or a read, or stop as a kill would stop it. Outside tests nothing is set.
+/// Where tests let the file system fail at a change or a read, or stop as a kill would stop it. Outside tests nothing
+/// is set.
 public enum FileFaults {
-  /// Called before every change (`create`, `write`, `sync`, `rename`, `remove`) and every read (`open`, `list`, `look at`) with its
-  /// path. An error number makes it fail with that reason.
+  /// Called before every change (`create`, `write`, `sync`, `rename`, `remove`) and every read (`open`, `list`, `look
+  /// at`) with its path. An error number makes it fail with that reason.
   /// One that fails from some change on freezes the file system: clearing up does not happen either.
   public typealias Fault = @Sendable (_ operation: String, _ path: String) -> Int32?
 

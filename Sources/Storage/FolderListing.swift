@@ -47,7 +47,8 @@ public struct FileStatus: Sendable {
     guard path.withCString({ call($0, &info) }) == 0 else { return .failure(SystemError(code: errno)) }
     return .success(
       FileStatus(
-        kind: EntryKind(mode: info.st_mode), identity: FileIdentity(device: UInt64(info.st_dev), node: UInt64(info.st_ino)),
+        kind: EntryKind(mode: info.st_mode),
+        identity: FileIdentity(device: UInt64(info.st_dev), node: UInt64(info.st_ino)),
         bytes: Int(info.st_size)))
   }
 }
@@ -71,7 +72,9 @@ public enum Folder {
   /// The names of all entries but `.` and `..`, in the order of their bytes.
   /// - Throws: `FileError` where the folder cannot be opened or read to its end.
   public static func names(_ path: SystemPath) throws(FileError) -> [[UInt8]] {
-    guard let folder = path.withCString({ opendir($0) }) else { throw FileError("list", path.description, reason: systemReason()) }
+    guard let folder = path.withCString({ opendir($0) }) else {
+      throw FileError("list", path.description, reason: systemReason())
+    }
     defer { closedir(folder) }
     var names: [[UInt8]] = []
     while true {
@@ -79,7 +82,9 @@ public enum Folder {
       guard let entry = readdir(folder) else { break }
       let name = withUnsafePointer(to: &entry.pointee.d_name) { field in
         field.withMemoryRebound(to: UInt8.self, capacity: MemoryLayout.size(ofValue: field.pointee)) { bytes in
-          Array(UnsafeBufferPointer(start: bytes, count: strlen(UnsafeRawPointer(bytes).assumingMemoryBound(to: CChar.self))))
+          Array(
+            UnsafeBufferPointer(
+              start: bytes, count: strlen(UnsafeRawPointer(bytes).assumingMemoryBound(to: CChar.self))))
         }
       }
       if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }

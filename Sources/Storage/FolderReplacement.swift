@@ -9,16 +9,19 @@ public enum FolderReplacement {
   public static func place(_ source: String, at target: String) throws(FileError) {
     try FileFaults.check("rename", source)
     // The system's own rename replaces an empty folder and refuses every other.
-    guard rename(source, target) == 0 else { throw FileError("rename", source, reason: "to \(target): \(systemReason())") }
+    guard rename(source, target) == 0 else {
+      throw FileError("rename", source, reason: "to \(target): \(systemReason())")
+    }
     try AtomicFile.syncFolder(of: target)
   }
 
   /// Replaces the folder `target` by `source`; what was there is at `source` or at `aside` afterwards.
   ///
-  /// One call of the system exchanges the two names, so that at every moment one of them is there. Where the file system cannot do
-  /// that (NFS), the old folder is moved to `aside` and the new one to its place: a process killed between the two leaves both, and
-  /// whoever finds `aside` beside a missing `target` moves it back.
-  /// - Throws: `FileError`; the old folder is at `target` then, or the new one where only the disk has not confirmed it.
+  /// One call of the system exchanges the two names, so that at every moment one of them is there. Where the file
+  /// system cannot do that (NFS), the old folder is moved to `aside` and the new one to its place: a process killed
+  /// between the two leaves both, and whoever finds `aside` beside a missing `target` moves it back.
+  /// - Throws: `FileError`; the old folder is at `target` then, or the new one where only the disk has not confirmed
+  ///   it.
   public static func replace(_ target: String, by source: String, aside: String) throws(FileError) {
     if try !exchange(source, target) { try replaceInTwoSteps(target, source, aside) }
     try AtomicFile.syncFolder(of: target)
@@ -26,13 +29,19 @@ public enum FolderReplacement {
 
   private static func replaceInTwoSteps(_ target: String, _ source: String, _ aside: String) throws(FileError) {
     try FileFaults.check("move aside", target)
-    guard rename(target, aside) == 0 else { throw FileError("rename", target, reason: "to \(aside): \(systemReason())") }
+    guard rename(target, aside) == 0 else {
+      throw FileError("rename", target, reason: "to \(aside): \(systemReason())")
+    }
     do throws(FileError) {
       try FileFaults.check("rename", source)
-      guard rename(source, target) == 0 else { throw FileError("rename", source, reason: "to \(target): \(systemReason())") }
+      guard rename(source, target) == 0 else {
+        throw FileError("rename", source, reason: "to \(target): \(systemReason())")
+      }
     } catch {
       guard rename(aside, target) == 0 else {
-        throw FileError("rename", source, reason: "to \(target): \(error.reason)", remedy: "The old folder is in \(aside): move it back.")
+        throw FileError(
+          "rename", source, reason: "to \(target): \(error.reason)",
+          remedy: "The old folder is in \(aside): move it back.")
       }
       throw error
     }
@@ -80,7 +89,8 @@ public final class UnnamedFile {
       let got = Glibc.read(source, piece.baseAddress, piece.count)
       guard got >= 0 else { throw FileError("read", name, reason: systemReason()) }
       guard got > 0 else { return }
-      try AtomicFile.writeAll(UnsafeRawBufferPointer(rebasing: piece[..<got]), to: descriptor, path: "a file without a name in \(folder)")
+      try AtomicFile.writeAll(
+        UnsafeRawBufferPointer(rebasing: piece[..<got]), to: descriptor, path: "a file without a name in \(folder)")
       count += got
     }
   }

@@ -1,8 +1,8 @@
 import Core
 import Glibc
 
-/// A file that grows by whole pieces and outlives a disk that fails for a while: a piece that cannot be written is cut back,
-/// kept in memory, and written before the next one. A file that was removed meanwhile is begun anew.
+/// A file that grows by whole pieces and outlives a disk that fails for a while: a piece that cannot be written is cut
+/// back, kept in memory, and written before the next one. A file that was removed meanwhile is begun anew.
 ///
 /// Invariant: `descriptor` is open for the life of this object; one thread at a time uses it.
 public final class GrowingFile {
@@ -20,7 +20,8 @@ public final class GrowingFile {
   ///
   /// - Parameters:
   ///   - preamble: what an empty file begins with.
-  ///   - remembers: keep all that was written in memory, and begin a file that was removed with it, so that nothing is lost.
+  ///   - remembers: keep all that was written in memory, and begin a file that was removed with it, so that nothing is
+  ///     lost.
   public init(_ path: String, preamble: [UInt8] = [], remembers: Bool = false) throws(FileError) {
     self.path = path
     self.preamble = preamble
@@ -34,13 +35,16 @@ public final class GrowingFile {
   /// Cuts the file off behind `bytes`, where it is longer. - Throws: `FileError`.
   public func cut(after bytes: Int) throws(FileError) {
     guard let size = Self.status(descriptor)?.st_size else { throw FileError("measure", path, reason: systemReason()) }
-    guard size <= bytes || ftruncate(descriptor, off_t(bytes)) == 0 else { throw FileError("shorten", path, reason: systemReason()) }
+    guard size <= bytes || ftruncate(descriptor, off_t(bytes)) == 0 else {
+      throw FileError("shorten", path, reason: systemReason())
+    }
   }
 
   /// Adds a piece, handed to the system in one write with all that is pending.
   ///
   /// - Returns: whether the file had been removed and was begun anew.
-  /// - Throws: `FileError`; the piece is then pending, and the file ends with a whole one as soon as the system lets it.
+  /// - Throws: `FileError`; the piece is then pending, and the file ends with a whole one as soon as the system lets
+  ///   it.
   @discardableResult
   public func append(_ piece: [UInt8]) throws(FileError) -> Bool {
     pending += piece
@@ -84,7 +88,11 @@ public final class GrowingFile {
   /// Another file, or none, under the path: everything further would go where nobody finds it.
   private func reopenIfGone() throws(FileError) -> Bool {
     var there = stat()
-    if let mine = Self.status(descriptor), lstat(path, &there) == 0, there.st_ino == mine.st_ino, there.st_dev == mine.st_dev { return false }
+    if let mine = Self.status(descriptor), lstat(path, &there) == 0, there.st_ino == mine.st_ino,
+      there.st_dev == mine.st_dev
+    {
+      return false
+    }
     let new = try Self.open(path)
     close(descriptor)
     descriptor = new

@@ -29,8 +29,8 @@ public enum Gzip {
   }
 }
 
-/// The text of a gzip file, member after member, over zlib. Lengths and checksums are checked; zero bytes after the last member are
-/// padding.
+/// The text of a gzip file, member after member, over zlib. Lengths and checksums are checked; zero bytes after the
+/// last member are padding.
 public final class GzipReader: ByteReader {
   private enum Place { case start, member, between, padding }
 

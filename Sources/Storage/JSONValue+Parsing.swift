@@ -29,7 +29,8 @@ extension JSONValue {
 
 /// A cursor over the bytes of a document.
 ///
-/// Invariant: `offset` lies in 0 ... bytes.count, and `bytes` outlives the cursor, which lives inside one call of `parse`.
+/// Invariant: `offset` lies in 0 ... bytes.count, and `bytes` outlives the cursor, which lives inside one call of
+/// `parse`.
 struct JSONReader {
   let bytes: UnsafeRawBufferPointer
   var offset = 0
@@ -65,7 +66,8 @@ struct JSONReader {
   }
 
   mutating func word(_ text: String, _ value: JSONValue) throws(JSONProblem) -> JSONValue {
-    guard offset + text.utf8.count <= bytes.count, bytes[offset..<offset + text.utf8.count].elementsEqual(text.utf8) else {
+    guard offset + text.utf8.count <= bytes.count, bytes[offset..<offset + text.utf8.count].elementsEqual(text.utf8)
+    else {
       throw problem("no value begins like this")
     }
     offset += text.utf8.count
@@ -189,7 +191,8 @@ struct JSONReader {
     if let scalar = Unicode.Scalar(high) { return Character(scalar) }
     guard (0xD800..<0xDC00).contains(high), take("\\"), take("u") else { throw problem("half a surrogate pair") }
     let low = try unit()
-    guard (0xDC00..<0xE000).contains(low), let scalar = Unicode.Scalar(0x10000 + (high - 0xD800) << 10 + (low - 0xDC00)) else {
+    guard (0xDC00..<0xE000).contains(low), let scalar = Unicode.Scalar(0x10000 + (high - 0xD800) << 10 + (low - 0xDC00))
+    else {
       throw problem("half a surrogate pair")
     }
     return Character(scalar)

@@ -1,12 +1,13 @@
 extension JSONValue {
-  /// Goes over a document that is one object without keeping any of it, and hands every member's name and value, as they are spelt, to
-  /// `body`. Names with escapes come as they stand; whether texts are UTF-8 is not checked.
+  /// Goes over a document that is one object without keeping any of it, and hands every member's name and value, as
+  /// they are spelt, to `body`. Names with escapes come as they stand; whether texts are UTF-8 is not checked.
   ///
-  /// - Returns: whether the document is an object that ends where the bytes end; members may have been handed over before it turns out
-  ///   that it is not.
+  /// - Returns: whether the document is an object that ends where the bytes end; members may have been handed over
+  ///   before it turns out that it is not.
   /// - Complexity: one pass, no allocation.
   public static func scan(
-    _ bytes: UnsafeRawBufferPointer, _ body: (_ name: Slice<UnsafeRawBufferPointer>, _ value: Slice<UnsafeRawBufferPointer>) -> Void
+    _ bytes: UnsafeRawBufferPointer,
+    _ body: (_ name: Slice<UnsafeRawBufferPointer>, _ value: Slice<UnsafeRawBufferPointer>) -> Void
   ) -> Bool {
     var reader = JSONReader(bytes: bytes)
     reader.skipSpaces()

@@ -5,7 +5,9 @@ import Glibc
 /// - Returns: where the last of them ends: bytes behind it are a line that is being written, or was torn.
 /// - Complexity: one pass.
 @discardableResult
-public func forEachLine(of bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> Void) rethrows -> Int {
+public func forEachLine(of bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> Void) rethrows
+  -> Int
+{
   guard let base = bytes.baseAddress else { return 0 }
   var start = 0
   while start < bytes.count, let newline = memchr(base + start, Int32(UInt8(ascii: "\n")), bytes.count - start) {

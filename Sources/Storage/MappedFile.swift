@@ -12,7 +12,8 @@ public final class MappedFile: @unchecked Sendable {
   private let base: UnsafeRawPointer?
 
   /// - Parameter most: bytes that such a file may have, checked before anything is mapped.
-  /// - Throws: `FileError` when the file cannot be opened, measured or mapped, is no regular file, or is larger than `most`.
+  /// - Throws: `FileError` when the file cannot be opened, measured or mapped, is no regular file, or is larger than
+  ///   `most`.
   public init(_ path: String, atMost most: Int = .max) throws(FileError) {
     try FileFaults.check("open", path)
     // Without O_NONBLOCK, opening a named pipe waits for a writer that may never come.
@@ -23,7 +24,8 @@ public final class MappedFile: @unchecked Sendable {
     guard fstat(descriptor, &info) == 0 else { throw FileError("measure", path, reason: systemReason()) }
     guard info.st_mode & S_IFMT == S_IFREG else { throw FileError("read", path, reason: "it is not a regular file") }
     guard info.st_size <= most else {
-      throw FileError("read", path, reason: "it has \(info.st_size) bytes, more than the \(most) that such a file may have")
+      throw FileError(
+        "read", path, reason: "it has \(info.st_size) bytes, more than the \(most) that such a file may have")
     }
     self.path = path
     self.count = Int(info.st_size)
@@ -44,9 +46,11 @@ public final class MappedFile: @unchecked Sendable {
   /// The whole file. The buffer must not outlive this object.
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
-  /// Calls `body` with the whole file; the mapping lasts at least as long as the call. `bytes` of a file that nothing else
-  /// holds may be gone while they are read: an object's life can end with its last use.
-  public func withBytes<Value, Failure: Error>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Value) throws(Failure) -> Value {
+  /// Calls `body` with the whole file; the mapping lasts at least as long as the call. `bytes` of a file that nothing
+  /// else holds may be gone while they are read: an object's life can end with its last use.
+  public func withBytes<Value, Failure: Error>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Value)
+    throws(Failure) -> Value
+  {
     defer { withExtendedLifetime(self) {} }
     return try body(bytes)
   }

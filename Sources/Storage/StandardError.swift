@@ -1,8 +1,8 @@
 import Core
 import Glibc
 
-/// Messages on standard error. A message that cannot be written is lost, and decides nothing: a log on a full disk, a closed
-/// pipe, a reader that stands still.
+/// Messages on standard error. A message that cannot be written is lost, and decides nothing: a log on a full disk, a
+/// closed pipe, a reader that stands still.
 public enum StandardError {
   /// Milliseconds that a reader may stand still before messages are lost; without a limit it would stop a run.
   private static let patience: Int32 = 10_000
@@ -22,7 +22,9 @@ public enum StandardError {
     var rest = bytes[...]
     while !rest.isEmpty {
       guard PatientWriting.isReady(STDERR_FILENO, milliseconds: patience) else { return }
-      let written = rest.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, min($0.count, PatientWriting.piece)) }
+      let written = rest.withUnsafeBytes {
+        Glibc.write(STDERR_FILENO, $0.baseAddress, min($0.count, PatientWriting.piece))
+      }
       if written < 0, errno == EINTR || errno == EAGAIN { continue }
       guard written > 0 else { return }
       rest = rest.dropFirst(written)

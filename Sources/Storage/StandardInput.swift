@@ -4,7 +4,8 @@ import Glibc
 /// What comes through standard input.
 public enum StandardInput {
   /// Reads to the end.
-  /// - Throws: `FileError` with the system's reason, for a closed stream too, and when there are more than `most` bytes.
+  /// - Throws: `FileError` with the system's reason, for a closed stream too, and when there are more than `most`
+  ///   bytes.
   public static func bytes(atMost most: Int = 1 << 30) throws(FileError) -> [UInt8] {
     var result: [UInt8] = []
     var block = [UInt8](repeating: 0, count: 1 << 16)

@@ -1,13 +1,15 @@
 import Core
 import Glibc
 
-/// Results on standard output. A result that cannot be written is an error: whoever reads the file must not take a part of it for the whole.
+/// Results on standard output. A result that cannot be written is an error: whoever reads the file must not take a part
+/// of it for the whole.
 public enum StandardOutput {
   /// Whether a person looks at it. Under mpirun it is not, whatever lies behind.
   public static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
   /// Writes every byte as it is.
-  /// - Throws: `FileError` with the system's reason for a full disk or a closed stream; one with `closedPipe` where the reader has gone.
+  /// - Throws: `FileError` with the system's reason for a full disk or a closed stream; one with `closedPipe` where the
+  ///   reader has gone.
   public static func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
     var offset = 0
     while offset < bytes.count {
@@ -16,7 +18,8 @@ public enum StandardOutput {
         if errno == EINTR { continue }
         if errno == EAGAIN, PatientWriting.isReady(STDOUT_FILENO, milliseconds: -1) { continue }
         let code: ExitCode = errno == EPIPE ? .closedPipe : .inputOutput
-        throw FileError("write", "standard output", reason: errno == EBADF ? "it is closed" : systemReason(), exitCode: code)
+        throw FileError(
+          "write", "standard output", reason: errno == EBADF ? "it is closed" : systemReason(), exitCode: code)
       }
       offset += written
     }

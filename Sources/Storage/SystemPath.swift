@@ -20,7 +20,8 @@ public struct SystemPath: Sendable, Hashable, CustomStringConvertible {
   public var description: String { readableName(bytes) }
 }
 
-/// A file's name for messages and manifests: control characters, and bytes that are not UTF-8, stand as `\x` and two digits.
+/// A file's name for messages and manifests: control characters, and bytes that are not UTF-8, stand as `\x` and two
+/// digits.
 public func readableName(_ bytes: some Sequence<UInt8>) -> String {
   let bytes = Array(bytes)
   var (text, index) = ("", 0)
@@ -51,8 +52,8 @@ private func sequenceLength(_ byte: UInt8) -> Int {
   }
 }
 
-/// The folder that holds what `path` names; `.` for a name alone. Foundation's `deletingLastPathComponent` traps on a name of one
-/// character.
+/// The folder that holds what `path` names; `.` for a name alone. Foundation's `deletingLastPathComponent` traps on a
+/// name of one character.
 public func folderAbove(_ path: String) -> String {
   guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
   let folder = path[..<slash]

@@ -1,14 +1,17 @@
 import Core
 
-/// Text that a model writes, on its way to standard output: into a file or a pipe goes every byte as it is; a terminal gets whole
-/// characters, control characters spelt out and invalid bytes as U+FFFD.
+/// Text that a model writes, on its way to standard output: into a file or a pipe goes every byte as it is; a terminal
+/// gets whole characters, control characters spelt out and invalid bytes as U+FFFD.
 public struct TextStream {
   private let isTerminal: Bool
   private let sink: ([UInt8]) throws -> Void
   /// The beginning of a character whose end has not come yet.
   private var pending: [UInt8] = []
 
-  public init(isTerminal: Bool = StandardOutput.isTerminal, sink: @escaping ([UInt8]) throws -> Void = { try StandardOutput.write($0) }) {
+  public init(
+    isTerminal: Bool = StandardOutput.isTerminal,
+    sink: @escaping ([UInt8]) throws -> Void = { try StandardOutput.write($0) }
+  ) {
     (self.isTerminal, self.sink) = (isTerminal, sink)
   }
 

@@ -14,9 +14,12 @@ public enum UTF8Reader {
   @inlinable public static var invalid: UInt32 { 0x11_0000 }
 
   /// The character at `index` of `text` as UTF-8 (RFC 3629: no surrogates, no overlong forms), seen up to `end`.
-  @inlinable @inline(__always) public static func decode(_ text: UnsafePointer<UInt8>, at index: Int, end: Int) -> DecodedScalar {
+  @inlinable @inline(__always) public static func decode(_ text: UnsafePointer<UInt8>, at index: Int, end: Int)
+    -> DecodedScalar
+  {
     let first = text[index]
-    return first < 0x80 ? DecodedScalar(value: UInt32(first), length: 1) : decodeLong(text + index, available: end - index)
+    return first < 0x80
+      ? DecodedScalar(value: UInt32(first), length: 1) : decodeLong(text + index, available: end - index)
   }
 
   @usableFromInline static func decodeLong(_ text: UnsafePointer<UInt8>, available: Int) -> DecodedScalar {

@@ -1,8 +1,8 @@
 import CLZMA
 import Core
 
-/// The text of an xz file, stream after stream, over liblzma. Memory is bounded by the dictionary that the file asks for, at most
-/// 128 MiB, or 2 GiB in a large file.
+/// The text of an xz file, stream after stream, over liblzma. Memory is bounded by the dictionary that the file asks
+/// for, at most 128 MiB, or 2 GiB in a large file.
 public final class XZReader: ByteReader {
   /// The first six bytes of a stream.
   public static let magic: [UInt8] = [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00]

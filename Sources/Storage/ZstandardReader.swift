@@ -1,8 +1,8 @@
 import CZstd
 import Core
 
-/// The text of a Zstandard file (RFC 8878), frame after frame, over libzstd. Memory is bounded by the window that a frame asks for, at
-/// most 128 MiB, or 2 GiB in a large file.
+/// The text of a Zstandard file (RFC 8878), frame after frame, over libzstd. Memory is bounded by the window that a
+/// frame asks for, at most 128 MiB, or 2 GiB in a large file.
 public final class ZstandardReader: ByteReader {
   /// The first four bytes of a frame.
   public static let magic: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD]
@@ -34,7 +34,9 @@ public final class ZstandardReader: ByteReader {
       let bytes = input.bytes
       var piece = ZSTD_inBuffer(src: UnsafeRawPointer(bytes.baseAddress), size: bytes.count, pos: 0)
       let code = ZSTD_decompressStream(stream, &output, &piece)
-      if ZSTD_isError(code) != 0 { throw CompressedDamage.damaged(name, input.offset, String(cString: ZSTD_getErrorName(code))) }
+      if ZSTD_isError(code) != 0 {
+        throw CompressedDamage.damaged(name, input.offset, String(cString: ZSTD_getErrorName(code)))
+      }
       input.take(piece.pos)
       isInsideFrame = code != 0
       if !more, output.pos == 0 {

@@ -17,9 +17,11 @@ public final class Arena {
 
   public convenience init(floats: Int) { self.init(capacity: floats) }
 
-  /// An arena of exactly the size that `build` needs, and what `build` made in it. The value's views are valid as long as the arena.
+  /// An arena of exactly the size that `build` needs, and what `build` made in it. The value's views are valid as long
+  /// as the arena.
   ///
-  /// - Parameter build: takes its matrices from the arena, without touching them. It runs twice, and the first result is dropped.
+  /// - Parameter build: takes its matrices from the arena, without touching them. It runs twice, and the first result
+  ///   is dropped.
   public static func sized<Value>(_ build: (Arena) -> Value) -> (arena: Arena, value: Value) {
     let arena = Arena(floats: floats(of: build))
     return (arena, build(arena))
@@ -48,7 +50,8 @@ public final class Arena {
       used += size
       return TensorView(base: memory, rows: rows, columns: columns)
     }
-    precondition(used + size <= capacity, "the arena has \(capacity - used) floats left, too few for \(rows) × \(columns)")
+    precondition(
+      used + size <= capacity, "the arena has \(capacity - used) floats left, too few for \(rows) × \(columns)")
     defer { used += size }
     return TensorView(base: memory + used, rows: rows, columns: columns)
   }
@@ -62,13 +65,15 @@ public final class Arena {
 
 /// Zeroed memory from mmap, page-aligned. Pages that are never touched take no memory.
 func mapFloats(bytes: Int) -> UnsafeMutablePointer<Float> {
-  guard let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), base != MAP_FAILED else { refuse(bytes) }
+  guard let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), base != MAP_FAILED
+  else { refuse(bytes) }
   // Large pages save first-touch faults and TLB misses where the system has them; it may ignore the request.
   madvise(base, bytes, 14)
   return base.assumingMemoryBound(to: Float.self)
 }
 
-/// Memory for `count` values, uninitialised; freed with `deallocate`. Ends the process if the system has too little memory.
+/// Memory for `count` values, uninitialised; freed with `deallocate`. Ends the process if the system has too little
+/// memory.
 public func allocate<Value>(_ type: Value.Type, count: Int) -> UnsafeMutablePointer<Value> {
   var base: UnsafeMutableRawPointer?
   let bytes = max(count, 1) * MemoryLayout<Value>.stride
@@ -78,7 +83,8 @@ public func allocate<Value>(_ type: Value.Type, count: Int) -> UnsafeMutablePoin
 
 /// Ends the process with an error message. mpirun then ends the other ranks.
 private func refuse(_ bytes: Int) -> Never {
-  let sentence = "error: the system refused \(bytes >> 20) MiB of memory: see ulimit -v, the limit of the control group, and vm.overcommit_memory; "
+  let sentence =
+    "error: the system refused \(bytes >> 20) MiB of memory: see ulimit -v, the limit of the control group, and vm.overcommit_memory; "
     + "lockstep train --dry-run shows what a run needs.\n"
   _ = sentence.withCString { write(2, $0, strlen($0)) }
   _exit(ExitCode.usage.rawValue)

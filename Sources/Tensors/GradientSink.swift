@@ -1,7 +1,7 @@
 /// Receives the parameter gradients of micro-batches. A layer writes a gradient once and adds it to the sink.
 ///
-/// Several gradients of one parameter in a micro-batch are summed (tied weights). Gradients of different micro-batches are summed
-/// only here.
+/// Several gradients of one parameter in a micro-batch are summed (tied weights). Gradients of different micro-batches
+/// are summed only here.
 public protocol GradientSink: AnyObject {
   /// Scratch for the gradients of entries `group` (adjacent in the layout), uninitialised, laid out as in
   /// the layout: entry e starts at `offset(e) - offset(group.lowerBound)`.

@@ -4,10 +4,12 @@ public enum Initializer: Sendable, Equatable {
   case ones
   /// Normal with mean 0 and this standard deviation.
   case normal(Float)
-  /// Sines and cosines of the coordinates of a grid, one row per cell in row-major order, behind `leading` rows of zeros.
+  /// Sines and cosines of the coordinates of a grid, one row per cell in row-major order, behind `leading` rows of
+  /// zeros.
   ///
-  /// *Concretely:* of C columns each of n axes has C/n: with ω_k = 10000^(-k/(C/2n)), first all sin(x·ω_k), then all cos(x·ω_k), the last
-  /// axis first, as MAE has it for two axes. Reference: He et al., "Masked autoencoders are scalable vision learners", 2021, arXiv 2111.06377.
+  /// *Concretely:* of C columns each of n axes has C/n: with ω_k = 10000^(-k/(C/2n)), first all sin(x·ω_k), then all
+  /// cos(x·ω_k), the last axis first, as MAE has it for two axes. Reference: He et al., "Masked autoencoders are
+  /// scalable vision learners", 2021, arXiv 2111.06377.
   case sinCos(grid: [Int], leading: Int)
 }
 
@@ -17,9 +19,11 @@ public struct ParameterSpec: Sendable, Equatable {
   public enum Role: Sendable, Equatable {
     /// The optimiser, by the gradient.
     case trained
-    /// Each step: it becomes the exact sum of what the batch's micro-batches handed over for it, for the objective to read afterwards.
+    /// Each step: it becomes the exact sum of what the batch's micro-batches handed over for it, for the objective to
+    /// read afterwards.
     case statistic
-    /// The objective alone, after a step; a fixed table is a state that is never changed. No gradient is handed over for it.
+    /// The objective alone, after a step; a fixed table is a state that is never changed. No gradient is handed over
+    /// for it.
     case state
   }
 
@@ -33,8 +37,11 @@ public struct ParameterSpec: Sendable, Equatable {
   public var uses: Int
   public var role: Role
 
-  public init(_ name: String, _ shape: [Int], decay: Bool, _ initializer: Initializer, uses: Int = 1, role: Role = .trained) {
-    precondition(uses >= 0 && (uses == 0) == (role == .state), "\(name) is a \(role) with \(uses) uses; states alone have none")
+  public init(
+    _ name: String, _ shape: [Int], decay: Bool, _ initializer: Initializer, uses: Int = 1, role: Role = .trained
+  ) {
+    precondition(
+      uses >= 0 && (uses == 0) == (role == .state), "\(name) is a \(role) with \(uses) uses; states alone have none")
     precondition((1...2).contains(shape.count), "\(name) must have one or two dimensions")
     self.name = name
     self.shape = shape
@@ -95,7 +102,8 @@ public struct ParameterLayout: Sendable, Equatable {
     return range
   }
 
-  /// Declares that one backward pass hands over a gradient of each of these entries `count` times more: their layer is used again.
+  /// Declares that one backward pass hands over a gradient of each of these entries `count` times more: their layer is
+  /// used again.
   public mutating func addUses(_ count: Int = 1, of range: Range<Int>) {
     for index in range { entries[index].spec.uses += count }
   }

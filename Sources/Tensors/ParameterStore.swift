@@ -58,10 +58,13 @@ func fillNormal(_ values: TensorView, deviation: Float, _ random: CounterGenerat
   }
 }
 
-/// The table of `Initializer.sinCos`. - Precondition: a row per cell and leading row, and columns that 2 · axes divides.
+/// The table of `Initializer.sinCos`. - Precondition: a row per cell and leading row, and columns that 2 · axes
+/// divides.
 func fillSinCos(_ values: TensorView, grid: [Int], leading: Int) {
   let (axes, cells) = (max(grid.count, 1), grid.reduce(1, *))
-  precondition(values.rows == leading + cells && values.columns % (2 * axes) == 0, "no table of \(grid) in [\(values.rows), \(values.columns)]")
+  precondition(
+    values.rows == leading + cells && values.columns % (2 * axes) == 0,
+    "no table of \(grid) in [\(values.rows), \(values.columns)]")
   values.fill(0)
   let (share, half) = (values.columns / axes, values.columns / axes / 2)
   for cell in 0..<cells {

@@ -21,8 +21,8 @@ struct AddedToken: Sendable, Equatable {
 
   /// The token that Lockstep makes for a role.
   ///
-  /// - Parameter maskStripsLeft: of a byte-level BPE, whose tokens begin with their blank: in "the [MASK] of" the blank belongs to
-  ///   the predicted token. RoBERTa's mask does the same.
+  /// - Parameter maskStripsLeft: of a byte-level BPE, whose tokens begin with their blank: in "the [MASK] of" the blank
+  ///   belongs to the predicted token. RoBERTa's mask does the same.
   init(_ role: SpecialRole, id: Int32, maskStripsLeft: Bool) {
     self.init(id: id, content: Array(role.spelling.utf8))
     leftStrip = maskStripsLeft && role == .mask
@@ -30,21 +30,26 @@ struct AddedToken: Sendable, Equatable {
 
   /// - Throws: `DataError` when a part is missing or has another type.
   init(_ json: ByteJSON, place: String) throws(DataError) {
-    guard let id = json["id"]?.integer.flatMap({ Int32(exactly: $0) }), id >= 0, let content = json["content"]?.bytes, !content.isEmpty
+    guard let id = json["id"]?.integer.flatMap({ Int32(exactly: $0) }), id >= 0, let content = json["content"]?.bytes,
+      !content.isEmpty
     else {
-      throw DataError(place, "an entry of added_tokens has no usable id and content.", remedy: "Each needs an id of 0 or more and a text.")
+      throw DataError(
+        place, "an entry of added_tokens has no usable id and content.",
+        remedy: "Each needs an id of 0 or more and a text.")
     }
     try self.init(id: id, content: content, flags: json, special: false, place: place)
   }
 
   /// - Parameters:
-  ///   - flags: an object with `single_word`, `lstrip`, `rstrip`, `special` and `normalized`, each of which may be absent.
+  ///   - flags: an object with `single_word`, `lstrip`, `rstrip`, `special` and `normalized`, each of which may be
+  ///     absent.
   ///   - special: what an absent `special` means.
   /// - Throws: `DataError` when a flag is not true or false, or the token is longer than any in use.
   init(id: Int32, content: [UInt8], flags: ByteJSON, special: Bool, place: String) throws(DataError) {
     guard content.count <= Self.longest else {
       let text = String(decoding: content.prefix(40), as: UTF8.self)
-      throw DataError(place, "the added token \"\(text)…\" has \(content.count) bytes; at most \(Self.longest) are read.")
+      throw DataError(
+        place, "the added token \"\(text)…\" has \(content.count) bytes; at most \(Self.longest) are read.")
     }
     self.init(id: id, content: content)
     singleWord = try flags.flag("single_word", false, place: place)
@@ -59,7 +64,8 @@ struct AddedToken: Sendable, Equatable {
 
   var json: ByteJSON {
     .members([
-      "id": .integer(Int(id)), "content": .string(content), "single_word": .bool(singleWord), "lstrip": .bool(leftStrip),
+      "id": .integer(Int(id)), "content": .string(content), "single_word": .bool(singleWord),
+      "lstrip": .bool(leftStrip),
       "rstrip": .bool(rightStrip), "normalized": .bool(isNormalized), "special": .bool(isSpecial),
     ])
   }

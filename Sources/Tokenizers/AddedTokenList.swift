@@ -31,7 +31,8 @@ struct AddedTokenList {
     append(token)
   }
 
-  /// A special token that is named: known already, a word of the vocabulary that becomes special, or a new one with the next id.
+  /// A special token that is named: known already, a word of the vocabulary that becomes special, or a new one with the
+  /// next id.
   mutating func addSpecial(_ content: [UInt8], flags: ByteJSON, from file: String) throws(DataError) {
     let id = contents.find(content).map { tokens[$0].id } ?? Int32(modelIDs.find(content) ?? next)
     let token = try AddedToken(id: id, content: content, flags: flags, special: true, place: file)
@@ -52,8 +53,10 @@ struct AddedTokenList {
     let text = String(decoding: token.content.prefix(60), as: UTF8.self)
     let known = contents.find(token.content) != nil || modelIDs.find(token.content) != nil
     throw DataError(
-      file, "the added token \"\(text)\" has id \(token.id), and \(known ? "\(place) makes it" : "the next free one is") \(expected).",
-      remedy: known ? "Keep the id that the model was trained with." : "Added ids must follow the vocabulary without holes.")
+      file,
+      "the added token \"\(text)\" has id \(token.id), and \(known ? "\(place) makes it" : "the next free one is") \(expected).",
+      remedy: known
+        ? "Keep the id that the model was trained with." : "Added ids must follow the vocabulary without holes.")
   }
 
   private func requireFlags(_ token: AddedToken, _ known: AddedToken, all: Bool, from file: String) throws(DataError) {
@@ -61,7 +64,9 @@ struct AddedTokenList {
       ("lstrip", token.leftStrip, known.leftStrip), ("rstrip", token.rightStrip, known.rightStrip),
       ("single_word", token.singleWord, known.singleWord),
     ]
-    if all { flags += [("normalized", token.isNormalized, known.isNormalized), ("special", token.isSpecial, known.isSpecial)] }
+    if all {
+      flags += [("normalized", token.isNormalized, known.isNormalized), ("special", token.isSpecial, known.isSpecial)]
+    }
     guard let (name, wanted, present) = flags.first(where: { $0.1 != $0.2 }) else { return }
     let text = String(decoding: token.content.prefix(60), as: UTF8.self)
     throw DataError(

@@ -22,7 +22,8 @@ struct AddedTokenMatcher: Sendable {
   /// Calls `body` with the segments of `text[range]` in order.
   /// - Parameter specialIsText: leave special tokens in the text.
   /// - Complexity: O(bytes), times the longest token at worst.
-  func forEachSegment(_ text: UnsafePointer<UInt8>, _ range: Range<Int>, specialIsText: Bool, _ body: (Segment) -> Void) {
+  func forEachSegment(_ text: UnsafePointer<UInt8>, _ range: Range<Int>, specialIsText: Bool, _ body: (Segment) -> Void)
+  {
     guard !patterns.isEmpty else { return body(.text(range)) }
     var index = range.lowerBound
     var pending = range.lowerBound
@@ -36,7 +37,8 @@ struct AddedTokenMatcher: Sendable {
       let token = tokens[match.index]
       if specialIsText, token.isSpecial { continue }
       if token.singleWord, touchesWord(text, found, range) { continue }
-      let start = token.leftStrip ? max(spaceStart(text, found.lowerBound, range.lowerBound), pending) : found.lowerBound
+      let start =
+        token.leftStrip ? max(spaceStart(text, found.lowerBound, range.lowerBound), pending) : found.lowerBound
       if pending < start { body(.text(pending..<start)) }
       body(.token(token.id))
       pending = token.rightStrip ? spaceEnd(text, found.upperBound, range.upperBound) : found.upperBound
@@ -50,7 +52,8 @@ struct AddedTokenMatcher: Sendable {
       if CharacterClasses.of(before.value).contains(.word) { return true }
     }
     guard found.upperBound < range.upperBound else { return false }
-    return CharacterClasses.of(UTF8Reader.decode(text, at: found.upperBound, end: range.upperBound).value).contains(.word)
+    return CharacterClasses.of(UTF8Reader.decode(text, at: found.upperBound, end: range.upperBound).value).contains(
+      .word)
   }
 
   private func spaceStart(_ text: UnsafePointer<UInt8>, _ end: Int, _ lowest: Int) -> Int {

@@ -3,7 +3,8 @@ import Storage
 
 /// What BERT does to text before it is cut: cleaning, spaces around CJK ideographs, accents, case.
 ///
-/// Reference: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018, arXiv:1810.04805.
+/// Reference: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018,
+/// arXiv:1810.04805.
 struct BertNormalizer: Sendable, Equatable {
   /// Removes control characters and makes every white space a blank.
   var cleans = true
@@ -17,7 +18,8 @@ struct BertNormalizer: Sendable, Equatable {
   init(_ json: ByteJSON, place: String) throws(DataError) {
     guard json["type"]?.string == "BertNormalizer" else {
       throw DataError(
-        place, "the normalizer of the WordPiece model is of type \(json["type"]?.string ?? "(none)"), which Lockstep does not support.",
+        place,
+        "the normalizer of the WordPiece model is of type \(json["type"]?.string ?? "(none)"), which Lockstep does not support.",
         remedy: "Use BertNormalizer.")
     }
     self.init()
@@ -90,7 +92,9 @@ struct BertNormalizer: Sendable, Equatable {
   private static func isIdeograph(_ value: UInt32) -> Bool {
     switch value {
     case 0..<0x3400: false
-    case 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xF900...0xFAFF, 0x20000...0x2A6DF, 0x2A700...0x2B81F, 0x2B920...0x2CEAF, 0x2F800...0x2FA1F: true
+    case 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xF900...0xFAFF, 0x20000...0x2A6DF, 0x2A700...0x2B81F, 0x2B920...0x2CEAF,
+      0x2F800...0x2FA1F:
+      true
     default: false
     }
   }

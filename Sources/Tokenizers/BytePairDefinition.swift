@@ -30,7 +30,8 @@ extension BytePairDefinition {
     .members([
       "version": .text("1.0"), "truncation": .null, "padding": .null, "added_tokens": .array(added.map(\.json)),
       "normalizer": composes ? .members(["type": .text("NFC")]) : .null, "pre_tokenizer": preTokenizer,
-      "post_processor": postProcessor, "decoder": Self.byteLevel(addsPrefixSpace: false, usesExpression: true), "model": model,
+      "post_processor": postProcessor, "decoder": Self.byteLevel(addsPrefixSpace: false, usesExpression: true),
+      "model": model,
     ])
   }
 
@@ -45,21 +46,27 @@ extension BytePairDefinition {
 
   private static func split(_ expression: String) -> ByteJSON {
     let split = ByteJSON.members([
-      "type": .text("Split"), "pattern": .members(["Regex": .text(expression)]), "behavior": .text("Isolated"), "invert": .bool(false),
+      "type": .text("Split"), "pattern": .members(["Regex": .text(expression)]), "behavior": .text("Isolated"),
+      "invert": .bool(false),
     ])
-    return .members(["type": .text("Sequence"), "pretokenizers": .array([split, byteLevel(addsPrefixSpace: false, usesExpression: false)])])
+    return .members([
+      "type": .text("Sequence"),
+      "pretokenizers": .array([split, byteLevel(addsPrefixSpace: false, usesExpression: false)]),
+    ])
   }
 
   private static func byteLevel(addsPrefixSpace: Bool, usesExpression: Bool) -> ByteJSON {
     .members([
-      "type": .text("ByteLevel"), "add_prefix_space": .bool(addsPrefixSpace), "trim_offsets": .bool(true), "use_regex": .bool(usesExpression),
+      "type": .text("ByteLevel"), "add_prefix_space": .bool(addsPrefixSpace), "trim_offsets": .bool(true),
+      "use_regex": .bool(usesExpression),
     ])
   }
 
   private var model: ByteJSON {
     .members([
       "type": .text("BPE"), "dropout": .null, "unk_token": unknown.map { .string(tokens[Int($0)]) } ?? .null,
-      "continuing_subword_prefix": .null, "end_of_word_suffix": .null, "fuse_unk": .bool(false), "byte_fallback": .bool(false),
+      "continuing_subword_prefix": .null, "end_of_word_suffix": .null, "fuse_unk": .bool(false),
+      "byte_fallback": .bool(false),
       "ignore_merges": .bool(ignoresMerges),
       "vocab": .object(tokens.enumerated().map { ByteJSONMember(name: $0.element, value: .integer($0.offset)) }),
       "merges": .array(merges.map { .array([.string(tokens[Int($0.left)]), .string(tokens[Int($0.right)])]) }),

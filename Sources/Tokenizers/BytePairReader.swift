@@ -31,12 +31,16 @@ struct BytePairReader {
   }
 
   private func unsupported(_ part: String, _ what: String) -> DataError {
-    DataError(place, "\(part) \(what), which Lockstep does not support.", remedy: "Use a byte-level BPE or a WordPiece tokenizer.")
+    DataError(
+      place, "\(part) \(what), which Lockstep does not support.",
+      remedy: "Use a byte-level BPE or a WordPiece tokenizer.")
   }
 
   private func refuseModelOptions(_ model: ByteJSON) throws(DataError) {
     if try model.flag("byte_fallback", false, place: place) { throw unsupported("model.byte_fallback", "is true") }
-    if let dropout = model["dropout"], dropout != .integer(0), dropout != .number(0) { throw unsupported("model.dropout", "is set") }
+    if let dropout = model["dropout"], dropout != .integer(0), dropout != .number(0) {
+      throw unsupported("model.dropout", "is set")
+    }
     for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
       if let text = model[name]?.string, !text.isEmpty { throw unsupported("model.\(name)", "is \"\(text)\"") }
     }
@@ -45,15 +49,21 @@ struct BytePairReader {
   /// An unknown token matters only where a byte has no token; then it must exist and stand for one byte each.
   private func refuseOpenUnknown(_ model: ByteJSON, _ definition: BytePairDefinition) throws(DataError) {
     guard let name = model["unk_token"]?.string else { return }
-    let bytes = Set(definition.tokens.lazy.filter { $0.count <= 2 }.compactMap { ByteAlphabet.bytes(of: $0) }.filter { $0.count == 1 })
+    let bytes = Set(
+      definition.tokens.lazy.filter { $0.count <= 2 }.compactMap { ByteAlphabet.bytes(of: $0) }.filter { $0.count == 1 }
+    )
     guard bytes.count < 256 else { return }
     if definition.unknown == nil { throw DataError(place, "model.unk_token \"\(name)\" is not in model.vocab.") }
-    if try model.flag("fuse_unk", false, place: place) { throw unsupported("model.fuse_unk", "is true in a vocabulary without all bytes") }
+    if try model.flag("fuse_unk", false, place: place) {
+      throw unsupported("model.fuse_unk", "is true in a vocabulary without all bytes")
+    }
   }
 
   // MARK: - Merges
 
-  private func mergesOf(_ model: ByteJSON, _ ids: ByteStrings) throws(DataError) -> ([(left: Int32, right: Int32)], [Int32]) {
+  private func mergesOf(_ model: ByteJSON, _ ids: ByteStrings) throws(DataError) -> (
+    [(left: Int32, right: Int32)], [Int32]
+  ) {
     guard let list = model["merges"]?.array else { throw DataError(place, "model.merges is not a list.") }
     var merges: [(left: Int32, right: Int32)] = []
     var merged: [Int32] = []
@@ -80,7 +90,9 @@ struct BytePairReader {
       let parts = text.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
       return parts.count == 2 ? (Array(parts[0]), Array(parts[1])) : nil
     }
-    guard let parts = entry.array, parts.count == 2, let left = parts[0].bytes, let right = parts[1].bytes else { return nil }
+    guard let parts = entry.array, parts.count == 2, let left = parts[0].bytes, let right = parts[1].bytes else {
+      return nil
+    }
     return (left, right)
   }
 
@@ -110,7 +122,8 @@ struct BytePairReader {
     definition.pattern = try last.flag("use_regex", true, place: place) ? .gpt2 : .whole
     guard parts.count == 2 else { return }
     guard definition.pattern == .whole, !definition.addsPrefixSpace else {
-      throw unsupported("pre_tokenizer", "is \(Self.types(parts)) with a ByteLevel that has use_regex or add_prefix_space")
+      throw unsupported(
+        "pre_tokenizer", "is \(Self.types(parts)) with a ByteLevel that has use_regex or add_prefix_space")
     }
     definition.pattern = try splitPattern(parts[0])
   }
@@ -119,11 +132,15 @@ struct BytePairReader {
     guard split["type"]?.string == "Split", let expression = split["pattern"]?["Regex"]?.string else {
       throw unsupported("pre_tokenizer", "begins with \(Self.types([split])) that is not a Split with a Regex")
     }
-    guard let pattern = PiecePattern(expression: expression) else { throw unsupported("pre_tokenizer", "has the pattern \(expression)") }
+    guard let pattern = PiecePattern(expression: expression) else {
+      throw unsupported("pre_tokenizer", "has the pattern \(expression)")
+    }
     // The patterns match every character, so what lies between matches is always empty.
     let inverted = try split.flag("invert", false, place: place)
     let keepsMatches = split["behavior"]?.string == "Isolated" || (split["behavior"]?.string == "Removed" && inverted)
-    guard keepsMatches else { throw unsupported("pre_tokenizer", "has a Split with behavior \(split["behavior"]?.string ?? "(none)")") }
+    guard keepsMatches else {
+      throw unsupported("pre_tokenizer", "has a Split with behavior \(split["behavior"]?.string ?? "(none)")")
+    }
     return pattern
   }
 

@@ -13,13 +13,18 @@ extension BytePairTokenizer {
   init(vocabularyJSON: [UInt8], mergesText: [UInt8], companions: TokenizerCompanions, place: String) throws(DataError) {
     try companions.requireClass(["GPT2Tokenizer", "RobertaTokenizer", "PreTrainedTokenizer"], place: place)
     let vocabulary = try ByteJSONReader.parse(vocabularyJSON, place: place)
-    let lines = withoutByteOrderMark(mergesText).split(separator: UInt8(ascii: "\n")).map { $0.last == 13 ? $0.dropLast() : $0 }
+    let lines = withoutByteOrderMark(mergesText).split(separator: UInt8(ascii: "\n")).map {
+      $0.last == 13 ? $0.dropLast() : $0
+    }
     let merges = lines.filter { !$0.starts(with: "#version".utf8) && !$0.isEmpty }.map { ByteJSON.string(Array($0)) }
     let prefix = try companions.flag("add_prefix_space") ?? false
     let json = ByteJSON.members([
-      "pre_tokenizer": .members(["type": .text("ByteLevel"), "add_prefix_space": .bool(prefix), "use_regex": .bool(true)]),
+      "pre_tokenizer": .members([
+        "type": .text("ByteLevel"), "add_prefix_space": .bool(prefix), "use_regex": .bool(true),
+      ]),
       "model": .members(["type": .text("BPE"), "vocab": vocabulary, "merges": .array(merges)]),
     ])
-    self = try BytePairReader(json: json, place: place, usual: SpecialRole.allCases.map { ($0, $0.spellings) }).tokenizer(companions)
+    self = try BytePairReader(json: json, place: place, usual: SpecialRole.allCases.map { ($0, $0.spellings) })
+      .tokenizer(companions)
   }
 }

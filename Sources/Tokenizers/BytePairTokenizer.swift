@@ -28,7 +28,9 @@ public struct BytePairTokenizer: Tokenizer {
     vocabulary = roles.vocabulary(size: spellings.count, added: definition.added)
     rawTokens = AddedTokenMatcher(definition.added.filter { !$0.isNormalized })
     let composes = definition.composes
-    normalizedTokens = AddedTokenMatcher(definition.added.filter(\.isNormalized)) { composes ? Composition.compose($0.content) : $0.content }
+    normalizedTokens = AddedTokenMatcher(definition.added.filter(\.isNormalized)) {
+      composes ? Composition.compose($0.content) : $0.content
+    }
     special = Set(vocabulary.special)
     addedIDs = Set(definition.added.map(\.id))
   }
@@ -47,9 +49,13 @@ public struct BytePairTokenizer: Tokenizer {
   }
 
   private func encodeNormalizing(
-    _ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ specialIsText: Bool, _ encoder: inout PieceEncoder, _ ids: inout [Int32]
+    _ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ specialIsText: Bool, _ encoder: inout PieceEncoder,
+    _ ids: inout [Int32]
   ) {
-    if definition.composes, let composed = Composition.composeIfNeeded(UnsafeBufferPointer(start: text + range.lowerBound, count: range.count)) {
+    if definition.composes,
+      let composed = Composition.composeIfNeeded(
+        UnsafeBufferPointer(start: text + range.lowerBound, count: range.count))
+    {
       composed.withUnsafeBufferPointer { buffer in
         if let base = buffer.baseAddress { encodeNormalized(base, 0..<buffer.count, specialIsText, &encoder, &ids) }
       }
@@ -59,7 +65,8 @@ public struct BytePairTokenizer: Tokenizer {
   }
 
   private func encodeNormalized(
-    _ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ specialIsText: Bool, _ encoder: inout PieceEncoder, _ ids: inout [Int32]
+    _ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ specialIsText: Bool, _ encoder: inout PieceEncoder,
+    _ ids: inout [Int32]
   ) {
     normalizedTokens.forEachSegment(text, range, specialIsText: specialIsText) { segment in
       switch segment {
@@ -69,7 +76,9 @@ public struct BytePairTokenizer: Tokenizer {
     }
   }
 
-  private func encodePrefixed(_ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ encoder: inout PieceEncoder, _ ids: inout [Int32]) {
+  private func encodePrefixed(
+    _ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ encoder: inout PieceEncoder, _ ids: inout [Int32]
+  ) {
     guard definition.addsPrefixSpace, !range.isEmpty, text[range.lowerBound] != UInt8(ascii: " ") else {
       return encodePieces(text, range, &encoder, &ids)
     }
@@ -80,7 +89,9 @@ public struct BytePairTokenizer: Tokenizer {
     }
   }
 
-  private func encodePieces(_ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ encoder: inout PieceEncoder, _ ids: inout [Int32]) {
+  private func encodePieces(
+    _ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ encoder: inout PieceEncoder, _ ids: inout [Int32]
+  ) {
     let scanner = PieceScanner(text: text, end: range.upperBound, pattern: definition.pattern)
     var start = range.lowerBound
     while start < range.upperBound {

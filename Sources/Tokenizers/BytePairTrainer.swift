@@ -2,12 +2,13 @@ import Core
 
 /// Learns a byte-level BPE vocabulary from word counts.
 ///
-/// The vocabulary begins with the special tokens [PAD], [BOS], [EOS], [MASK], [CLS] and [SEP] (ids 0 … 5), so that their
-/// ids are the same at every size; then come the 256 bytes in the order of their characters, then one token a merge.
-/// Each step merges the most frequent pair of neighbours; of equals, the pair with the lower ids. The result depends on
-/// the counts alone.
+/// The vocabulary begins with the special tokens [PAD], [BOS], [EOS], [MASK], [CLS] and [SEP] (ids 0 … 5), so that
+/// their ids are the same at every size; then come the 256 bytes in the order of their characters, then one token a
+/// merge. Each step merges the most frequent pair of neighbours; of equals, the pair with the lower ids. The result
+/// depends on the counts alone.
 ///
-/// Reference: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", 2016, arXiv:1508.07909, algorithm 1.
+/// Reference: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", 2016,
+/// arXiv:1508.07909, algorithm 1.
 public struct BytePairTrainer: Sendable {
   /// The special tokens in the order of their ids, from 0.
   public static let specials: [SpecialRole] = [.pad, .bos, .eos, .mask, .cls, .sep]
@@ -21,7 +22,9 @@ public struct BytePairTrainer: Sendable {
   public init(_ words: WordCounts = WordCounts()) { self.words = words }
 
   /// Adds the words of `text`; call it for each part of the text in turn.
-  public mutating func count(_ text: UnsafeBufferPointer<UInt8>, threads: Int = 1) { words.count(text, threads: threads) }
+  public mutating func count(_ text: UnsafeBufferPointer<UInt8>, threads: Int = 1) {
+    words.count(text, threads: threads)
+  }
 
   /// Learns the merges.
   ///
@@ -36,7 +39,8 @@ public struct BytePairTrainer: Sendable {
   ) throws(ConfigurationError) -> BytePairTokenizer {
     guard (Self.smallestVocabulary...Self.largestVocabulary).contains(vocabularySize) else {
       throw ConfigurationError(
-        "tokenizer.vocab_size", is: vocabularySize, rule: "it must lie in \(Self.smallestVocabulary)...\(Self.largestVocabulary).")
+        "tokenizer.vocab_size", is: vocabularySize,
+        rule: "it must lie in \(Self.smallestVocabulary)...\(Self.largestVocabulary).")
     }
     var vocabulary = GrowingVocabulary()
     var text = TrainingWords(words, firstSymbol: vocabulary.firstSymbol)
@@ -69,14 +73,16 @@ private struct GrowingVocabulary {
   init() {
     for role in BytePairTrainer.specials { tokens.insert(Array(role.spelling.utf8)) }
     var first = [Int32](repeating: 0, count: 256)
-    for byte in ByteAlphabet.bytesInOrder { first[Int(byte)] = Int32(tokens.insert(ByteAlphabet.spellings[Int(byte)]).index) }
+    for byte in ByteAlphabet.bytesInOrder {
+      first[Int(byte)] = Int32(tokens.insert(ByteAlphabet.spellings[Int(byte)]).index)
+    }
     firstSymbol = first
   }
 
   var count: Int { tokens.count }
 
-  /// The symbol `pair` becomes. Two pairs can spell one token, which then exists already; and a pair can come back after
-  /// its merge, when such a token is made again: it keeps its rank.
+  /// The symbol `pair` becomes. Two pairs can spell one token, which then exists already; and a pair can come back
+  /// after its merge, when such a token is made again: it keeps its rank.
   mutating func merge(_ pair: UInt64) -> Int32 {
     let (left, right) = (TrainingWords.left(pair), TrainingWords.right(pair))
     let known = ranked.find(left, right)
@@ -89,7 +95,9 @@ private struct GrowingVocabulary {
   }
 
   func tokenizer() -> BytePairTokenizer {
-    let added = BytePairTrainer.specials.enumerated().map { AddedToken($0.element, id: Int32($0.offset), maskStripsLeft: true) }
+    let added = BytePairTrainer.specials.enumerated().map {
+      AddedToken($0.element, id: Int32($0.offset), maskStripsLeft: true)
+    }
     let definition = BytePairDefinition(tokens: (0..<tokens.count).map { tokens[$0] }, merges: merges, added: added)
     return BytePairTokenizer(definition, merged: merged, roles: SpecialRoles(added: added) { _ in nil })
   }

@@ -14,7 +14,9 @@ public struct ByteTokenizer: Tokenizer {
   private let matcher: AddedTokenMatcher
 
   public init() {
-    added = Self.specials.enumerated().map { AddedToken(id: Int32(256 + $0.offset), content: Array($0.element.spelling.utf8)) }
+    added = Self.specials.enumerated().map {
+      AddedToken(id: Int32(256 + $0.offset), content: Array($0.element.spelling.utf8))
+    }
     roles = SpecialRoles(added: added) { _ in nil }
     vocabulary = roles.vocabulary(size: 256 + added.count, added: added)
     matcher = AddedTokenMatcher(added)

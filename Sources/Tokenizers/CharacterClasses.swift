@@ -1,8 +1,9 @@
 /// What the scanners and the BERT normalizer need of a character, as bits.
 ///
 /// The `tokenizers` library has tables of several ages: its regular expressions know Unicode 16.0, its
-/// normalization Unicode 9.0, its BERT classes Unicode 8.0. Equal ids need the same classes, so younger characters are treated as unassigned,
-/// by the age each character carries in the standard library's tables. (Compared for every scalar.)
+/// normalization Unicode 9.0, its BERT classes Unicode 8.0. Equal ids need the same classes, so younger characters are
+/// treated as unassigned, by the age each character carries in the standard library's tables. (Compared for every
+/// scalar.)
 struct CharacterClasses: OptionSet, Sendable {
   let rawValue: UInt8
 
@@ -76,7 +77,8 @@ struct CharacterClasses: OptionSet, Sendable {
     switch scalar.properties.generalCategory {
     case .control, .format, .privateUse, .surrogate: return [.removed]
     case .nonspacingMark: return [.accent]
-    case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation, .finalPunctuation,
+    case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
+      .finalPunctuation,
       .otherPunctuation:
       return [.punctuation]
     case .currencySymbol, .mathSymbol, .modifierSymbol: return scalar.isASCII ? [.punctuation] : []

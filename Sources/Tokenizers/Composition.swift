@@ -50,7 +50,9 @@ enum Composition {
       } else if marks.take(scalar.value) {
         // Held back: nothing composes with it.
       } else {
-        if (afterSupplementary && scalar.value < 0x1_0000) || (marks.holds && !MarkSequence.isMark(scalar.value)) { flush() }
+        if (afterSupplementary && scalar.value < 0x1_0000) || (marks.holds && !MarkSequence.isMark(scalar.value)) {
+          flush()
+        }
         if let parts = MarkSequence.pairs[scalar.value] { run += parts.utf8 } else { run += bytes }
       }
       afterSupplementary = scalar.value >= 0x1_0000 && isStarter(scalar.value)
@@ -60,7 +62,8 @@ enum Composition {
     return result
   }
 
-  /// True when marks do not move past the character; its decomposition may end in a mark only among the musical symbols.
+  /// True when marks do not move past the character; its decomposition may end in a mark only among the musical
+  /// symbols.
   private static func isStarter(_ value: UInt32) -> Bool {
     !(0x1D15E...0x1D1C0).contains(value) && Unicode.Scalar(value)?.properties.canonicalCombiningClass == .notReordered
   }

@@ -1,7 +1,7 @@
 import Foundation
 
-/// The marks behind a character where there are too many of them for the standard library, whose ordering of marks takes the
-/// square of their number and leaves the order of equal classes to chance beyond 64.
+/// The marks behind a character where there are too many of them for the standard library, whose ordering of marks
+/// takes the square of their number and leaves the order of equal classes to chance beyond 64.
 ///
 /// The first marks stay in the text that is normalized. Those that follow are held back, put in order and composed here
 /// (Unicode Standard Annex 15, sections 1.3 and 3).
@@ -51,14 +51,18 @@ struct MarkSequence {
     return Self.composed(form.applied(to: String(head)), sorted)
   }
 
-  /// `text` composed with the marks behind it, which are in order. A mark composes unless one of its class or a higher class was
-  /// left before it.
+  /// `text` composed with the marks behind it, which are in order. A mark composes unless one of its class or a higher
+  /// class was left before it.
   private static func composed(_ text: String, _ marks: [Mark]) -> String {
     var result = text.unicodeScalars
     guard var base = result.popLast() else { return String(String.UnicodeScalarView(marks.map(\.value))) }
     var left: [Mark] = []
     for mark in marks {
-      if left.last.map({ $0.order < mark.order }) ?? true, let both = pair(base, mark.value) { base = both } else { left.append(mark) }
+      if left.last.map({ $0.order < mark.order }) ?? true, let both = pair(base, mark.value) {
+        base = both
+      } else {
+        left.append(mark)
+      }
     }
     result.append(base)
     result.append(contentsOf: left.map(\.value))
@@ -83,7 +87,8 @@ struct MarkSequence {
   /// A character that is ordered among its neighbours, or decomposes into such.
   static func isMark(_ value: UInt32) -> Bool {
     let classes = CharacterClasses.of(value)
-    guard classes.contains(.word), classes.isDisjoint(with: [.letter, .number]), let scalar = Unicode.Scalar(value) else { return false }
+    guard classes.contains(.word), classes.isDisjoint(with: [.letter, .number]), let scalar = Unicode.Scalar(value)
+    else { return false }
     return scalar.properties.canonicalCombiningClass != .notReordered || pairs[value] != nil
   }
 

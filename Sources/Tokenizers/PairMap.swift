@@ -35,7 +35,8 @@ struct PairMap: Sendable {
   /// The slot that holds `key`, or the empty one where it belongs.
   @inline(__always) private func slot(of key: UInt64) -> Int {
     let mask = entries.count - 1
-    // The high bits of a product depend on all of the key; its low ones on the right symbol alone, which many pairs share.
+    // The high bits of a product depend on all of the key; its low ones on the right symbol alone, which many pairs
+    // share.
     let product = (key ^ key >> 29).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
     var slot = Int(truncatingIfNeeded: product.high ^ product.low) & mask
     while entries[slot].key != key, entries[slot].key != Self.empty { slot = (slot + 1) & mask }

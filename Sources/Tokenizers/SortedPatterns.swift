@@ -31,7 +31,9 @@ struct SortedPatterns: Sendable {
     return candidates.isEmpty ? nil : longest(text, start, end, candidates)
   }
 
-  private func longest(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ begun: Range<Int>) -> (index: Int, end: Int)? {
+  private func longest(_ text: UnsafePointer<UInt8>, _ start: Int, _ end: Int, _ begun: Range<Int>) -> (
+    index: Int, end: Int
+  )? {
     var (low, high) = (begun.lowerBound, begun.upperBound)
     var best: (index: Int, end: Int)?
     var depth = 1

@@ -56,8 +56,11 @@ struct SpecialRoles: Sendable, Equatable {
   }
 
   /// These roles with those of `wanted` that are free given to new tokens after all others in `added`.
-  /// - Parameter maskStripsLeft: a new [MASK] takes the white space before it, as it must where tokens begin with their blank.
-  func adding(_ wanted: [SpecialRole], tokens: [[UInt8]], maskStripsLeft: Bool = false, added: inout [AddedToken]) -> SpecialRoles {
+  /// - Parameter maskStripsLeft: a new [MASK] takes the white space before it, as it must where tokens begin with their
+  ///   blank.
+  func adding(_ wanted: [SpecialRole], tokens: [[UInt8]], maskStripsLeft: Bool = false, added: inout [AddedToken])
+    -> SpecialRoles
+  {
     var roles = self
     for role in wanted where roles[role] == nil {
       let content = Array(role.spelling.utf8)
@@ -73,7 +76,8 @@ struct SpecialRoles: Sendable, Equatable {
   func vocabulary(size: Int, added: [AddedToken]) -> Vocabulary {
     let special = Set(added.filter(\.isSpecial).map(\.id)).union(ids.values)
     return Vocabulary(
-      size: size, pad: self[.pad], bos: self[.bos], eos: self[.eos], mask: self[.mask], cls: self[.cls], sep: self[.sep],
+      size: size, pad: self[.pad], bos: self[.bos], eos: self[.eos], mask: self[.mask], cls: self[.cls],
+      sep: self[.sep],
       unknown: self[.unknown], special: special.sorted())
   }
 

@@ -2,8 +2,8 @@ import Core
 import Storage
 
 extension Tokenizer {
-  /// `tokenizer.json` with which `AutoTokenizer` puts [CLS] before a text and [SEP] behind it, as a model that was trained
-  /// on framed text expects. Encoding here adds neither, with either file.
+  /// `tokenizer.json` with which `AutoTokenizer` puts [CLS] before a text and [SEP] behind it, as a model that was
+  /// trained on framed text expects. Encoding here adds neither, with either file.
   ///
   /// A post-processor that is there already, other than that of byte-level BPE, which only concerns offsets, stays.
   /// - Throws: `DataError` when the tokenizer lacks one of the two tokens.

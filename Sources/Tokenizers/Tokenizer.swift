@@ -39,9 +39,13 @@ public protocol Tokenizer: Sendable {
 
 extension Tokenizer {
   /// Ids of a text in which special tokens are found, as a prompt may have them.
-  public func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) { encode(text, specialIsText: false, into: &ids) }
+  public func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+    encode(text, specialIsText: false, into: &ids)
+  }
 
-  public func encode(_ text: String, specialIsText: Bool = false) -> [Int32] { encode(Array(text.utf8), specialIsText: specialIsText) }
+  public func encode(_ text: String, specialIsText: Bool = false) -> [Int32] {
+    encode(Array(text.utf8), specialIsText: specialIsText)
+  }
 
   public func encode(_ bytes: [UInt8], specialIsText: Bool = false) -> [Int32] {
     var ids: [Int32] = []

@@ -5,8 +5,8 @@ import Storage
 /// The small files beside a vocabulary that decide ids as it does: `tokenizer_config.json`, `special_tokens_map.json`
 /// and `added_tokens.json`.
 ///
-/// Each setting is followed, or refused by name where it contradicts the vocabulary: versions of the transformers library
-/// disagree about which file wins, and a guess would train other rows than the ones that were meant.
+/// Each setting is followed, or refused by name where it contradicts the vocabulary: versions of the transformers
+/// library disagree about which file wins, and a guess would train other rows than the ones that were meant.
 struct TokenizerCompanions {
   /// A file and what is in it.
   struct File {
@@ -29,12 +29,14 @@ struct TokenizerCompanions {
   init(configuration: File? = nil) { self.configuration = configuration }
 
   /// The files of `folder`. A link that leads nowhere is no file that is absent, and is an error.
-  /// - Throws: `DataError` when one is not a JSON object or names two tokens for one role, `FileError` when one cannot be read.
+  /// - Throws: `DataError` when one is not a JSON object or names two tokens for one role, `FileError` when one cannot
+  ///   be read.
   init(folder: String) throws {
     func file(_ name: String) throws -> File? {
       let path = folder + "/" + name
       guard TokenizerLoader.entryExists(path) else { return nil }
-      let json = try ByteJSONReader.parse(try TokenizerLoader.read(path, atMost: TokenizerLoader.mostCompanionBytes), place: path)
+      let json = try ByteJSONReader.parse(
+        try TokenizerLoader.read(path, atMost: TokenizerLoader.mostCompanionBytes), place: path)
       guard json.object != nil else { throw DataError(path, "it is not a JSON object.") }
       return File(place: path, json: json)
     }
@@ -71,11 +73,13 @@ struct TokenizerCompanions {
   private func requireOneNameARole() throws(DataError) {
     guard let configuration, let map = specialTokensMap else { return }
     for role in SpecialRole.allCases {
-      guard let first = Self.content(configuration.json[role.configurationKey]), let second = Self.content(map.json[role.configurationKey]),
+      guard let first = Self.content(configuration.json[role.configurationKey]),
+        let second = Self.content(map.json[role.configurationKey]),
         first != second
       else { continue }
       throw DataError(
-        map.place, "\(role.configurationKey) is \"\(shown(second))\" here and \"\(shown(first))\" in \(Self.configurationName).",
+        map.place,
+        "\(role.configurationKey) is \"\(shown(second))\" here and \"\(shown(first))\" in \(Self.configurationName).",
         remedy: "Keep the one that the model was trained with.")
     }
   }
@@ -86,7 +90,8 @@ struct TokenizerCompanions {
 // MARK: - Settings beside a tokenizer.json
 
 extension TokenizerCompanions {
-  /// Refuses settings of case, accents and ideographs that `normalizer` does not follow; nil for a tokeniser that changes none.
+  /// Refuses settings of case, accents and ideographs that `normalizer` does not follow; nil for a tokeniser that
+  /// changes none.
   func requireCasing(_ normalizer: BertNormalizer?, place: String) throws(DataError) {
     let lowercases = normalizer?.lowercases ?? false
     let expected = [
@@ -101,7 +106,9 @@ extension TokenizerCompanions {
   }
 
   /// Refuses an `add_prefix_space` that the vocabulary's own file contradicts.
-  func requirePrefixSpace(_ adds: Bool, place: String) throws(DataError) { try require("add_prefix_space", adds, place: place) }
+  func requirePrefixSpace(_ adds: Bool, place: String) throws(DataError) {
+    try require("add_prefix_space", adds, place: place)
+  }
 
   private func require(_ name: String, _ value: Bool, place: String) throws(DataError) {
     guard let file = configuration, let wanted = try flag(name), wanted != value else { return }
@@ -119,10 +126,10 @@ extension TokenizerCompanions {
 
   /// The added tokens of a vocabulary with those that these files add, name or describe.
   ///
-  /// Stated ids must be those that the `tokenizers` library would give. A special token that is named and has no id gets the next
-  /// one, as in the transformers library.
-  /// - Parameter usual: roles whose usual spellings are special tokens where the vocabulary has them and no file names another: for
-  ///   vocabularies that do not say.
+  /// Stated ids must be those that the `tokenizers` library would give. A special token that is named and has no id
+  /// gets the next one, as in the transformers library.
+  /// - Parameter usual: roles whose usual spellings are special tokens where the vocabulary has them and no file names
+  ///   another: for vocabularies that do not say.
   /// - Throws: `DataError` naming the file, the token and both ids or flags where two files disagree.
   func completed(
     _ added: [AddedToken], modelIDs: ByteStrings, usual: [(role: SpecialRole, spellings: [String])] = [], place: String
@@ -133,7 +140,9 @@ extension TokenizerCompanions {
     for (token, file) in try legacy(special) { try list.require(token, comparingFlags: false, from: file) }
     for (content, flags, file) in special { try list.addSpecial(content, flags: flags, from: file) }
     for (role, spellings) in usual where !names(role) {
-      for spelling in spellings where list.isInModel(spelling) { try list.addSpecial(Array(spelling.utf8), flags: .null, from: place) }
+      for spelling in spellings where list.isInModel(spelling) {
+        try list.addSpecial(Array(spelling.utf8), flags: .null, from: place)
+      }
     }
     try AddedToken.check(list.tokens, modelIDs: modelIDs, place: place)
     return list.tokens
@@ -145,12 +154,16 @@ extension TokenizerCompanions {
     guard let members = decoder.object else { throw DataError(file.place, "added_tokens_decoder is not an object.") }
     var tokens: [StatedToken] = []
     for member in members {
-      guard let id = Int32(String(decoding: member.name, as: UTF8.self)), id >= 0, let content = Self.content(member.value),
+      guard let id = Int32(String(decoding: member.name, as: UTF8.self)), id >= 0,
+        let content = Self.content(member.value),
         !content.isEmpty
       else {
-        throw DataError(file.place, "added_tokens_decoder has the entry \"\(shown(member.name))\", which is not an id with a content.")
+        throw DataError(
+          file.place, "added_tokens_decoder has the entry \"\(shown(member.name))\", which is not an id with a content."
+        )
       }
-      tokens.append((try AddedToken(id: id, content: content, flags: member.value, special: false, place: file.place), file.place))
+      tokens.append(
+        (try AddedToken(id: id, content: content, flags: member.value, special: false, place: file.place), file.place))
     }
     return tokens.sorted { $0.0.id < $1.0.id }
   }
@@ -167,7 +180,10 @@ extension TokenizerCompanions {
       }
       let flags = special[member.name]
       tokens.append(
-        (try AddedToken(id: id, content: member.name, flags: flags ?? .null, special: flags != nil, place: file.place), file.place))
+        (
+          try AddedToken(id: id, content: member.name, flags: flags ?? .null, special: flags != nil, place: file.place),
+          file.place
+        ))
     }
     return tokens.sorted { $0.0.id < $1.0.id }
   }
@@ -183,7 +199,9 @@ extension TokenizerCompanions {
     for file in [configuration, specialTokensMap].compactMap({ $0 }) {
       for key in ["additional_special_tokens", "extra_special_tokens"] {
         guard let value = file.json[key] else { continue }
-        guard let values = value.array ?? value.object?.map(\.value) else { throw DataError(file.place, "\(key) is not a list of tokens.") }
+        guard let values = value.array ?? value.object?.map(\.value) else {
+          throw DataError(file.place, "\(key) is not a list of tokens.")
+        }
         for value in values { found.append(try Self.token(value, key, file)) }
       }
     }
@@ -191,7 +209,9 @@ extension TokenizerCompanions {
   }
 
   private static func token(_ value: ByteJSON, _ key: String, _ file: File) throws(DataError) -> NamedToken {
-    guard let content = content(value), !content.isEmpty else { throw DataError(file.place, "\(key) has a token without a text.") }
+    guard let content = content(value), !content.isEmpty else {
+      throw DataError(file.place, "\(key) has a token without a text.")
+    }
     return (content, value, file.place)
   }
 }

@@ -26,7 +26,9 @@ struct TrainingWords {
       for byte in word { symbols.append(firstSymbol[Int(byte)]) }
     }
     for word in starts.indices {
-      for index in starts[word]..<starts[word] + Int(lengths[word]) - 1 { change(symbols[index], symbols[index + 1], word, 1) }
+      for index in starts[word]..<starts[word] + Int(lengths[word]) - 1 {
+        change(symbols[index], symbols[index + 1], word, 1)
+      }
     }
   }
 
@@ -115,5 +117,7 @@ struct PairCandidate: Comparable {
   let count: Int64
   let pair: UInt64
 
-  static func < (a: PairCandidate, b: PairCandidate) -> Bool { a.count != b.count ? a.count > b.count : a.pair < b.pair }
+  static func < (a: PairCandidate, b: PairCandidate) -> Bool {
+    a.count != b.count ? a.count > b.count : a.pair < b.pair
+  }
 }

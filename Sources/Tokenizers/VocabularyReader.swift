@@ -8,12 +8,15 @@ enum VocabularyReader {
   ///
   /// The number of entries is the size, whatever the ids say, so a huge id allocates nothing.
   static func tokens(_ vocabulary: ByteJSON?, place: String) throws(DataError) -> [[UInt8]] {
-    guard let members = vocabulary?.object, !members.isEmpty else { throw DataError(place, "the vocabulary is missing or empty.") }
+    guard let members = vocabulary?.object, !members.isEmpty else {
+      throw DataError(place, "the vocabulary is missing or empty.")
+    }
     var tokens = [[UInt8]?](repeating: nil, count: members.count)
     for member in members {
       let name = String(decoding: member.name.prefix(60), as: UTF8.self)
       guard let id = member.value.integer, tokens.indices.contains(id) else {
-        throw DataError(place, "token \"\(name)\" has no id from 0 to \(members.count - 1), the number of tokens less one.")
+        throw DataError(
+          place, "token \"\(name)\" has no id from 0 to \(members.count - 1), the number of tokens less one.")
       }
       guard tokens[id] == nil else { throw DataError(place, "two tokens have the id \(id); one is \"\(name)\".") }
       tokens[id] = member.name
@@ -27,7 +30,8 @@ enum VocabularyReader {
     for (id, token) in tokens.enumerated() {
       let (first, isNew) = seen.insert(token)
       guard isNew else {
-        throw DataError(place, "token \"\(String(decoding: token.prefix(60), as: UTF8.self))\" has two ids, \(first) and \(id).")
+        throw DataError(
+          place, "token \"\(String(decoding: token.prefix(60), as: UTF8.self))\" has two ids, \(first) and \(id).")
       }
     }
     return tokens

@@ -9,8 +9,8 @@ public struct WordCounts: Sendable {
   private var words = ByteStrings(capacity: 1 << 10)
   private var counts: [Int64] = []
 
-  /// Longer pieces are counted in parts of this many bytes. Text without spaces would otherwise be one word, and every merge
-  /// would walk through all of it.
+  /// Longer pieces are counted in parts of this many bytes. Text without spaces would otherwise be one word, and every
+  /// merge would walk through all of it.
   static let longestWord = 1024
 
   public init() {}
@@ -73,7 +73,9 @@ public struct WordCounts: Sendable {
     var start = 0
     for part in 1...max(count, 1) where start < text.count {
       var cut = part >= count ? text.count : max(text.count / count * part, start + 1)
-      while cut < text.count, !((0x21...0x7E).contains(text[cut - 1]) && (text[cut] == 0x20 || text[cut] == 0x0A)) { cut += 1 }
+      while cut < text.count, !((0x21...0x7E).contains(text[cut - 1]) && (text[cut] == 0x20 || text[cut] == 0x0A)) {
+        cut += 1
+      }
       ranges.append(start..<cut)
       start = cut
     }

@@ -39,7 +39,9 @@ public struct WordLevelTokenizer: Tokenizer {
   }
 
   /// The ranges of `text` between White_Space, none of them empty.
-  static func forEachWord(_ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+  static func forEachWord(
+    _ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+  ) {
     var (start, index) = (range.lowerBound, range.lowerBound)
     func flush() { if start < index { body(UnsafeBufferPointer(start: text + start, count: index - start)) } }
     while index < range.upperBound {
@@ -55,7 +57,9 @@ public struct WordLevelTokenizer: Tokenizer {
 
   /// Words joined by blanks.
   public func decode(_ ids: some Sequence<Int32>, skipSpecial: Bool) -> [UInt8] {
-    let words = ids.filter { spellings.indices.contains(Int($0)) && !(skipSpecial && special.contains($0)) }.map { spellings[Int($0)] }
+    let words = ids.filter { spellings.indices.contains(Int($0)) && !(skipSpecial && special.contains($0)) }.map {
+      spellings[Int($0)]
+    }
     return Array(words.joined(separator: [0x20]))
   }
 
@@ -89,10 +93,12 @@ struct WordLevelDefinition: Sendable {
 
   var json: ByteJSON {
     .members([
-      "version": .text("1.0"), "truncation": .null, "padding": .null, "added_tokens": .array(added.map(\.json)), "normalizer": .null,
+      "version": .text("1.0"), "truncation": .null, "padding": .null, "added_tokens": .array(added.map(\.json)),
+      "normalizer": .null,
       "pre_tokenizer": .members(["type": .text("WhitespaceSplit")]), "post_processor": postProcessor, "decoder": .null,
       "model": .members([
-        "type": .text("WordLevel"), "vocab": .object(tokens.enumerated().map { ByteJSONMember(name: $0.element, value: .integer($0.offset)) }),
+        "type": .text("WordLevel"),
+        "vocab": .object(tokens.enumerated().map { ByteJSONMember(name: $0.element, value: .integer($0.offset)) }),
         "unk_token": .string(tokens[Int(unknown)]),
       ]),
     ])
@@ -111,11 +117,13 @@ struct WordLevelReader {
       throw DataError(place, "model.unk_token is not in the vocabulary.")
     }
     if json["normalizer"] != nil {
-      throw DataError(place, "the word-level model has a normalizer, which Lockstep does not support.", remedy: "Use one without.")
+      throw DataError(
+        place, "the word-level model has a normalizer, which Lockstep does not support.", remedy: "Use one without.")
     }
     let preTokenizer = json["pre_tokenizer"]?["type"]?.string ?? "(none)"
     guard preTokenizer == "WhitespaceSplit" else {
-      throw DataError(place, "the pre_tokenizer of the word-level model is of type \(preTokenizer), not WhitespaceSplit.")
+      throw DataError(
+        place, "the pre_tokenizer of the word-level model is of type \(preTokenizer), not WhitespaceSplit.")
     }
     let added = try companions.completed(
       try VocabularyReader.addedTokens(json["added_tokens"], modelIDs: ids, place: place), modelIDs: ids, place: place)
@@ -131,7 +139,8 @@ struct WordLevelReader {
   }
 }
 
-/// Gives every distinct word of a text an id: special tokens first, then words by falling count, equal ones by their bytes.
+/// Gives every distinct word of a text an id: special tokens first, then words by falling count, equal ones by their
+/// bytes.
 public struct WordLevelTrainer {
   /// The special tokens in the order of their ids from 0.
   public static let specials: [SpecialRole] = [.pad, .unknown, .cls, .sep, .mask]
@@ -161,9 +170,12 @@ public struct WordLevelTrainer {
     let reserved = Self.specials.map { Array($0.spelling.utf8) }
     let known = counts.indices.map { (count: counts[$0], word: words[$0]) }.filter { !reserved.contains($0.word) }
     if let word = known.first(where: { String(validating: $0.word, as: UTF8.self) == nil }) {
-      throw DataError("the text", "has the word \"\(String(decoding: word.word.prefix(60), as: UTF8.self))\", which is not UTF-8.")
+      throw DataError(
+        "the text", "has the word \"\(String(decoding: word.word.prefix(60), as: UTF8.self))\", which is not UTF-8.")
     }
-    let sorted = known.sorted { $0.count != $1.count ? $0.count > $1.count : $0.word.lexicographicallyPrecedes($1.word) }
+    let sorted = known.sorted {
+      $0.count != $1.count ? $0.count > $1.count : $0.word.lexicographicallyPrecedes($1.word)
+    }
     let added = reserved.enumerated().map { AddedToken(id: Int32($0.offset), content: $0.element) }
     let unknown = Int32(Self.specials.firstIndex(of: .unknown) ?? 0)
     let definition = WordLevelDefinition(tokens: reserved + sorted.map(\.word), added: added, unknown: unknown)

@@ -1,6 +1,7 @@
 /// Applies merges to one piece: always the pair of lowest rank, the leftmost of equals, until none is left.
 ///
-/// Reference: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", 2016, arXiv:1508.07909, algorithm 1.
+/// Reference: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", 2016,
+/// arXiv:1508.07909, algorithm 1.
 struct WordMerger {
   private var symbols: [Int32] = []
   /// `pairs[i]`: what merging symbols i and i + 1 would be.
@@ -10,7 +11,8 @@ struct WordMerger {
   static let longestScanned = 128
 
   mutating func merge(
-    _ piece: UnsafeBufferPointer<UInt8>, _ model: BytePairModel, into ids: inout [Int32], longestScanned: Int = WordMerger.longestScanned
+    _ piece: UnsafeBufferPointer<UInt8>, _ model: BytePairModel, into ids: inout [Int32],
+    longestScanned: Int = WordMerger.longestScanned
   ) {
     symbols.removeAll(keepingCapacity: true)
     for byte in piece where model.byteIDs[Int(byte)] >= 0 { symbols.append(model.byteIDs[Int(byte)]) }

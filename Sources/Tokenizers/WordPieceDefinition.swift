@@ -26,14 +26,16 @@ struct WordPieceDefinition: Sendable {
       "post_processor": postProcessor,
       "decoder": .members(["type": .text("WordPiece"), "prefix": .string(prefix), "cleanup": .bool(tidies)]),
       "model": .members([
-        "type": .text("WordPiece"), "unk_token": .string(tokens[Int(unknown)]), "continuing_subword_prefix": .string(prefix),
+        "type": .text("WordPiece"), "unk_token": .string(tokens[Int(unknown)]),
+        "continuing_subword_prefix": .string(prefix),
         "max_input_chars_per_word": .integer(longestWord),
         "vocab": .object(tokens.enumerated().map { ByteJSONMember(name: $0.element, value: .integer($0.offset)) }),
       ]),
     ])
   }
 
-  /// The post-processor that makes `[CLS] text [SEP]`, and `[CLS] text [SEP] text [SEP]` for pairs, as BERT was trained.
+  /// The post-processor that makes `[CLS] text [SEP]`, and `[CLS] text [SEP] text [SEP]` for pairs, as BERT was
+  /// trained.
   static func bertTemplate(cls: Int32, sep: Int32, names: (cls: String, sep: String) = ("[CLS]", "[SEP]")) -> ByteJSON {
     func special(_ name: String, _ type: Int) -> ByteJSON {
       .members(["SpecialToken": .members(["id": .text(name), "type_id": .integer(type)])])
@@ -46,9 +48,11 @@ struct WordPieceDefinition: Sendable {
     }
     let single = [special(names.cls, 0), sequence("A", 0), special(names.sep, 0)]
     return .members([
-      "type": .text("TemplateProcessing"), "single": .array(single), "pair": .array(single + [sequence("B", 1), special(names.sep, 1)]),
+      "type": .text("TemplateProcessing"), "single": .array(single),
+      "pair": .array(single + [sequence("B", 1), special(names.sep, 1)]),
       "special_tokens": .object([
-        ByteJSONMember(name: Array(names.cls.utf8), value: token(names.cls, cls)), ByteJSONMember(name: Array(names.sep.utf8), value: token(names.sep, sep)),
+        ByteJSONMember(name: Array(names.cls.utf8), value: token(names.cls, cls)),
+        ByteJSONMember(name: Array(names.sep.utf8), value: token(names.sep, sep)),
       ]),
     ])
   }

@@ -1,9 +1,11 @@
 import Core
 import Storage
 
-/// BERT's tokenizer: normalized text, cut at white space and around punctuation, each word covered by its longest tokens.
+/// BERT's tokenizer: normalized text, cut at white space and around punctuation, each word covered by its longest
+/// tokens.
 ///
-/// Reference: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018, arXiv:1810.04805.
+/// Reference: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018,
+/// arXiv:1810.04805.
 public struct WordPieceTokenizer: Tokenizer {
   public let vocabulary: Vocabulary
   let definition: WordPieceDefinition
@@ -18,7 +20,8 @@ public struct WordPieceTokenizer: Tokenizer {
     self.definition = definition
     self.roles = roles
     model = WordPieceModel(
-      tokens: definition.tokens, prefix: definition.prefix, unknown: definition.unknown, longestWord: definition.longestWord)
+      tokens: definition.tokens, prefix: definition.prefix, unknown: definition.unknown,
+      longestWord: definition.longestWord)
     var spellings = definition.tokens
     for token in definition.added where Int(token.id) >= spellings.count { spellings.append(token.content) }
     self.spellings = spellings
@@ -43,7 +46,9 @@ public struct WordPieceTokenizer: Tokenizer {
     }
   }
 
-  private func encodeRaw(_ text: UnsafeBufferPointer<UInt8>, _ specialIsText: Bool, _ memory: inout PieceMemory, _ ids: inout [Int32]) {
+  private func encodeRaw(
+    _ text: UnsafeBufferPointer<UInt8>, _ specialIsText: Bool, _ memory: inout PieceMemory, _ ids: inout [Int32]
+  ) {
     let normalized = definition.normalizer?.normalize(text) ?? Array(text)
     normalized.withUnsafeBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
@@ -57,10 +62,14 @@ public struct WordPieceTokenizer: Tokenizer {
   }
 
   /// Words lie between white space; each punctuation mark is a word.
-  private func encodeWords(_ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ memory: inout PieceMemory, _ ids: inout [Int32]) {
+  private func encodeWords(
+    _ text: UnsafePointer<UInt8>, _ range: Range<Int>, _ memory: inout PieceMemory, _ ids: inout [Int32]
+  ) {
     var start = range.lowerBound
     var index = start
-    func flush() { if start < index { encodeWord(UnsafeBufferPointer(start: text + start, count: index - start), &memory, &ids) } }
+    func flush() {
+      if start < index { encodeWord(UnsafeBufferPointer(start: text + start, count: index - start), &memory, &ids) }
+    }
     while index < range.upperBound {
       let scalar = UTF8Reader.decode(text, at: index, end: range.upperBound)
       let classes = CharacterClasses.of(scalar.value)
@@ -93,7 +102,9 @@ public struct WordPieceTokenizer: Tokenizer {
     var isFirst = true
     for id in ids where spellings.indices.contains(Int(id)) && !(skipSpecial && special.contains(id)) {
       var token = spellings[Int(id)]
-      if !isFirst { token = token.starts(with: definition.prefix) ? Array(token.dropFirst(definition.prefix.count)) : [0x20] + token }
+      if !isFirst {
+        token = token.starts(with: definition.prefix) ? Array(token.dropFirst(definition.prefix.count)) : [0x20] + token
+      }
       bytes += definition.tidies ? Self.tidy(token) : token
       isFirst = false
     }
@@ -101,7 +112,8 @@ public struct WordPieceTokenizer: Tokenizer {
   }
 
   private static let tidying: [([UInt8], [UInt8])] = [
-    (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"),
+    (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"),
+    (" do not", " don't"),
     (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
   ].map { (Array($0.0.utf8), Array($0.1.utf8)) }
 

@@ -2,7 +2,8 @@ import Core
 
 /// How the samples of a step are partitioned into micro-batches and distributed to ranks and threads.
 ///
-/// The micro-batch size is part of the mathematics and comes from the configuration; the distribution is not, and changes with the job.
+/// The micro-batch size is part of the mathematics and comes from the configuration; the distribution is not, and
+/// changes with the job.
 public struct BatchPlan: Sendable, Equatable {
   /// Samples per optimiser step.
   public let batch: Int
@@ -12,7 +13,8 @@ public struct BatchPlan: Sendable, Equatable {
   public let threads: Int
 
   public init(batch: Int, microBatch: Int, ranks: Int, threads: Int) {
-    precondition(batch > 0 && microBatch > 0 && batch % microBatch == 0, "a batch of \(batch) in micro-batches of \(microBatch)")
+    precondition(
+      batch > 0 && microBatch > 0 && batch % microBatch == 0, "a batch of \(batch) in micro-batches of \(microBatch)")
     (self.batch, self.microBatch, self.ranks, self.threads) = (batch, microBatch, ranks, threads)
   }
 
@@ -25,7 +27,9 @@ public struct BatchPlan: Sendable, Equatable {
   public func microBatches(of rank: Int) -> Range<Int> { Self.partition(microBatchCount, to: ranks, rank) }
 
   /// The micro-batches of a thread, as indices into those of its rank.
-  public func share(of thread: Int, rank: Int) -> Range<Int> { Self.partition(microBatches(of: rank).count, to: threads, thread) }
+  public func share(of thread: Int, rank: Int) -> Range<Int> {
+    Self.partition(microBatches(of: rank).count, to: threads, thread)
+  }
 
   /// Stream positions of micro-batch `index` of step `step`.
   public func positions(step: Int, microBatch index: Int) -> Range<UInt64> {

@@ -8,12 +8,14 @@ import Objectives
 import Synchronization
 
 extension Trainer {
-  /// The loss of each term over `samples` samples of `source`, evenly spread over it, over all ranks, with masks that are the same at every call.
+  /// The loss of each term over `samples` samples of `source`, evenly spread over it, over all ranks, with masks that
+  /// are the same at every call.
   ///
   /// Micro-batches have the shape they have in training; the last one is padded. Sums and counts are fixed-order.
   public func evaluate(_ source: any SampleSource, samples: Int, meters: WorkMeters? = nil) throws -> [Double] {
     let evaluator = Evaluator(
-      objective: objective, parameters: parameters, microBatch: plan.microBatch, seed: options.seed, communicator: communicator, pool: pool,
+      objective: objective, parameters: parameters, microBatch: plan.microBatch, seed: options.seed,
+      communicator: communicator, pool: pool,
       workers: workers)
     return try evaluator.losses(source, samples: samples, meters: meters, label: "validation")
   }
@@ -30,7 +32,8 @@ public struct Evaluator {
   let workers: [Worker]
 
   init(
-    objective: any Objective, parameters: ParameterSet, microBatch: Int, seed: UInt64, communicator: any Communicator, pool: WorkerPool,
+    objective: any Objective, parameters: ParameterSet, microBatch: Int, seed: UInt64, communicator: any Communicator,
+    pool: WorkerPool,
     workers: [Worker]
   ) {
     (self.objective, self.parameters, self.microBatch, self.seed) = (objective, parameters, microBatch, seed)
@@ -43,12 +46,15 @@ public struct Evaluator {
     communicator: any Communicator
   ) {
     self.init(
-      objective: objective, parameters: parameters, microBatch: microBatch, seed: seed, communicator: communicator, pool: pool,
+      objective: objective, parameters: parameters, microBatch: microBatch, seed: seed, communicator: communicator,
+      pool: pool,
       workers: (0..<pool.threads).map { _ in Worker(objective, samples: microBatch, length: length, sum: nil) })
   }
 
   /// Loss of each term, Σ w·ℓ / Σ w.
-  public func losses(_ source: any SampleSource, samples: Int, meters: WorkMeters? = nil, label: String = "loss") throws -> [Double] {
+  public func losses(_ source: any SampleSource, samples: Int, meters: WorkMeters? = nil, label: String = "loss") throws
+    -> [Double]
+  {
     let found = try sumsAndCounts(source, samples: samples, meters: meters, label: label)
     return zip(found.sums, found.counts).map { $1 > 0 ? $0 / $1 : .nan }
   }
@@ -78,7 +84,9 @@ public struct Evaluator {
     let failure = FirstFailure()
     let meter = meters?.start(label, total: mine.count * microBatch, unit: "windows")
     defer { meter?.finish() }
-    let (objective, parameters, microBatch, workers, threads) = (objective, parameters, microBatch, workers, pool.threads)
+    let (objective, parameters, microBatch, workers, threads) = (
+      objective, parameters, microBatch, workers, pool.threads
+    )
     let context = StepContext(seed: seed, step: 0, steps: 0, purpose: .evaluation)
     pool.run { thread in
       let pass = ObjectivePass(parameters, sink: nil, dropout: nil)
@@ -109,7 +117,6 @@ extension TermTargets {
     worth.isEmpty ? 0 : zip(ids, weights).reduce(0) { $0 + Double($1.1) * worth[Int($1.0)] }
   }
 }
-
 
 /// The first error of several threads.
 public final class FirstFailure: Sendable {

@@ -35,18 +35,22 @@ public struct ReplicaError: LockstepError, Equatable {
 
   /// What was found, without what to do about it.
   public var finding: String {
-    let list = faults.prefix(4).map(\.description).joined(separator: ", ") + (faults.count > 4 ? " and \(faults.count - 4) more" : "")
-    let who = hasMajority ? "a replica differs from the others: \(list)" : "replicas differ and no majority shows which is right: \(list)"
+    let list =
+      faults.prefix(4).map(\.description).joined(separator: ", ")
+      + (faults.count > 4 ? " and \(faults.count - 4) more" : "")
+    let who =
+      hasMajority
+      ? "a replica differs from the others: \(list)" : "replicas differ and no majority shows which is right: \(list)"
     return "step \(step): \(who). No update was made from it."
   }
 }
 
-/// Hashes of everything that all ranks must hold alike, taken where a step reads it anyway, and compared before the step
-/// changes anything.
+/// Hashes of everything that all ranks must hold alike, taken where a step reads it anyway, and compared before the
+/// step changes anything.
 ///
 /// Weights and auxiliary networks are hashed with the gradient norm, after the step used them and before the update;
-/// moments are hashed by the update itself, as it reads them, and compared in the next step. Ranks exchange one number a
-/// step; only when these differ do they exchange one for each tensor.
+/// moments are hashed by the update itself, as it reads them, and compared in the next step. Ranks exchange one number
+/// a step; only when these differ do they exchange one for each tensor.
 ///
 /// Invariant: a cell belongs to one slice, and a slice to one thread.
 final class ReplicaCheck: @unchecked Sendable {
@@ -95,7 +99,8 @@ final class ReplicaCheck: @unchecked Sendable {
 
   // MARK: - Hashing
 
-  /// The next slice of the weights that the step has used, for a moment in which the thread would wait. - Returns: whether there was one.
+  /// The next slice of the weights that the step has used, for a moment in which the thread would wait. - Returns:
+  /// whether there was one.
   func hashNextWeights() -> Bool {
     guard hashed < weights.slices.count else { return false }
     weights.hash(hashed)
@@ -142,7 +147,8 @@ final class ReplicaCheck: @unchecked Sendable {
   func disagreements(_ communicator: any Communicator) throws -> [Disagreement] {
     let mine = copies.flatMap(\.tensorHashes)
     let all = try communicator.allGather(mine.withUnsafeBytes { Array($0) }).map { bytes in
-      bytes.withUnsafeBytes { raw in (0..<mine.count).map { raw.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) } }
+      bytes.withUnsafeBytes { raw in (0..<mine.count).map { raw.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) }
+      }
     }
     var (result, index) = ([Disagreement](), 0)
     for (number, copy) in copies.enumerated() {
@@ -155,7 +161,9 @@ final class ReplicaCheck: @unchecked Sendable {
         let faults = hashes.indices.filter { hashes[$0] != (winner ?? hashes[0]) }.map {
           ReplicaFault(rank: $0, tensor: entry.name, state: copy.name)
         }
-        result.append(Disagreement(copy: number, entry: entry.index, source: winner.flatMap { hashes.firstIndex(of: $0) }, faults: faults))
+        result.append(
+          Disagreement(
+            copy: number, entry: entry.index, source: winner.flatMap { hashes.firstIndex(of: $0) }, faults: faults))
       }
     }
     return result
@@ -169,19 +177,23 @@ final class ReplicaCheck: @unchecked Sendable {
     let faults: [ReplicaFault]
   }
 
-  /// Gives every rank the majority's tensors. A wrong moment has made the weights wrong in the update that read it, so a
-  /// parameter is repaired with both its moments, and from a rank on which all three are right. Collective.
+  /// Gives every rank the majority's tensors. A wrong moment has made the weights wrong in the update that read it, so
+  /// a parameter is repaired with both its moments, and from a rank on which all three are right. Collective.
   ///
   /// - Returns: false where no rank is right in everything; nothing has then been repaired.
   func repair(_ disagreements: [Disagreement], _ communicator: any Communicator) throws -> Bool {
-    let trained = Dictionary(grouping: disagreements.filter { $0.copy <= moments.count }, by: \.entry).sorted { $0.key < $1.key }
+    let trained = Dictionary(grouping: disagreements.filter { $0.copy <= moments.count }, by: \.entry).sorted {
+      $0.key < $1.key
+    }
     let sources = trained.map { _, group in
       let wrong = Set(group.flatMap { $0.faults.map(\.rank) })
       return (0..<communicator.size).first { !wrong.contains($0) }
     }
     guard sources.allSatisfy({ $0 != nil }) else { return false }
     for (one, source) in zip(trained, sources) {
-      for store in [weights.store] + moments.map(\.store) { try copy(one.key, of: store, from: source ?? 0, communicator) }
+      for store in [weights.store] + moments.map(\.store) {
+        try copy(one.key, of: store, from: source ?? 0, communicator)
+      }
     }
     for one in disagreements where one.copy > moments.count {
       try copy(one.entry, of: copies[one.copy].store, from: one.source ?? 0, communicator)

@@ -30,7 +30,8 @@ extension Trainer {
     return digests.contains { $0 != digests[0] } ? try repairOrThrow(replicas, step) : []
   }
 
-  /// Memory that does not keep what it is given cannot be repaired. - Throws: `ReplicaError` on every rank at the fourth time in one step.
+  /// Memory that does not keep what it is given cannot be repaired. - Throws: `ReplicaError` on every rank at the
+  /// fourth time in one step.
   func checkRepairs(_ step: Int, _ faults: [ReplicaFault], _ repairs: inout Int) throws {
     repairs += 1
     if repairs > 3 { throw ReplicaError(step: step, faults: faults, hasMajority: true) }
@@ -46,7 +47,9 @@ extension Trainer {
     guard options.divergence == .repair, hasMajority, !faults.isEmpty else {
       throw ReplicaError(step: step, faults: faults, hasMajority: hasMajority)
     }
-    guard try replicas.repair(disagreements, communicator) else { throw ReplicaError(step: step, faults: faults, hasMajority: false) }
+    guard try replicas.repair(disagreements, communicator) else {
+      throw ReplicaError(step: step, faults: faults, hasMajority: false)
+    }
     return faults
   }
 }

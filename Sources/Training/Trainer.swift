@@ -49,7 +49,8 @@ public struct TrainerOptions: Sendable {
   public var divergence: DivergencePolicy
 
   public init(
-    seed: UInt64 = 1, steps: Int, optimizer: AdamWOptions = AdamWOptions(), schedule: LearningRateSchedule = LearningRateSchedule(),
+    seed: UInt64 = 1, steps: Int, optimizer: AdamWOptions = AdamWOptions(),
+    schedule: LearningRateSchedule = LearningRateSchedule(),
     sum: SumArithmetic = .exact, bucketBytes: Int = 4 << 20, divergence: DivergencePolicy = .repair
   ) {
     (self.seed, self.steps, self.optimizer) = (seed, steps, optimizer)
@@ -122,9 +123,12 @@ public final class Trainer {
   ///
   /// A batch without any target is skipped: nothing is updated, on any rank.
   ///
-  /// - Throws: on every rank alike, `DataError` when no step has had a target for too long, `NumericsError` when a gradient is not finite and `ReplicaError` when replicas differ and
-  ///   are not repaired; `CollectiveError` when MPI fails or a rank has stalled. Parameters are then as before the step.
-  public func step(_ step: Int, _ examples: [TrainingExample], stopRequested: Bool = false, saveRequested: Bool = false) throws -> StepOutcome {
+  /// - Throws: on every rank alike, `DataError` when no step has had a target for too long, `NumericsError` when a
+  ///   gradient is not finite and `ReplicaError` when replicas differ and are not repaired; `CollectiveError` when MPI
+  ///   fails or a rank has stalled. Parameters are then as before the step.
+  public func step(_ step: Int, _ examples: [TrainingExample], stopRequested: Bool = false, saveRequested: Bool = false)
+    throws -> StepOutcome
+  {
     var timer = StepTimer()
     enter("count", step)
     let mine = plan.microBatches(of: communicator.rank)
@@ -153,7 +157,11 @@ public final class Trainer {
       timer.mark("norm and replicas")
       if !faults.isEmpty { try checkRepairs(step, faults, &repairs) }
       // What a faulty replica gave is dropped before anything is concluded from it.
-      if faults.isEmpty, try accept(outcome, step: step, repeats: sums.repeats), !sum.updateExponents(largest: statistics.largestByEntry) { break }
+      if faults.isEmpty, try accept(outcome, step: step, repeats: sums.repeats),
+        !sum.updateExponents(largest: statistics.largestByEntry)
+      {
+        break
+      }
       sum.clear()
       sums.repeats += 1
     }
@@ -170,13 +178,19 @@ public final class Trainer {
   private func enter(_ phase: String, _ step: Int) { communicator.phase = Phase(step: step, phase) }
 
   /// Σ w of each term over the whole batch, and for each request whether any rank has it.
-  public func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ requests: [Bool]) throws -> ([Double], [Bool]) {
+  public func countTargets(_ examples: [TrainingExample], _ mine: Range<Int>, _ requests: [Bool]) throws -> (
+    [Double], [Bool]
+  ) {
     counts.clear()
     for (example, index) in zip(examples, mine) { counts.set(index, example.counts) }
     let terms = objective.terms.count
-    for (i, request) in requests.enumerated() { counts.set(plan.microBatchCount + i, [Double](repeating: request ? 1 : 0, count: terms)) }
+    for (i, request) in requests.enumerated() {
+      counts.set(plan.microBatchCount + i, [Double](repeating: request ? 1 : 0, count: terms))
+    }
     let rows = try counts.gather(communicator)
-    let totals = rows.prefix(plan.microBatchCount).reduce([Double](repeating: 0, count: terms)) { zip($0, $1).map { $0 + $1 } }
+    let totals = rows.prefix(plan.microBatchCount).reduce([Double](repeating: 0, count: terms)) {
+      zip($0, $1).map { $0 + $1 }
+    }
     return (totals, rows.dropFirst(plan.microBatchCount).map { $0.contains { $0 > 0 } })
   }
 
@@ -188,7 +202,9 @@ public final class Trainer {
   private func forwardAndBackward(_ step: Int, _ examples: [TrainingExample], first: Int, scales: [Float]) {
     reducer.begin()
     losses.clear()
-    let (plan, rank, workers, losses, objective, parameters) = (plan, communicator.rank, workers, losses, objective, parameters)
+    let (plan, rank, workers, losses, objective, parameters) = (
+      plan, communicator.rank, workers, losses, objective, parameters
+    )
     let dropout = CounterGenerator(seed: options.seed, purpose: .dropout)
     for (thread, worker) in workers.enumerated() {
       worker.trained = SampleDigest()
@@ -212,7 +228,8 @@ public final class Trainer {
     case .complete: return true
     case .notFinite(let entries):
       throw NumericsError(
-        "step \(step): the gradient of \(names(entries)) is not finite. Lower the learning rate, lengthen the warm-up, or look at the data of this step.")
+        "step \(step): the gradient of \(names(entries)) is not finite. Lower the learning rate, lengthen the warm-up, or look at the data of this step."
+      )
     case .overflow(let entries):
       guard repeats < 16 else {
         throw NumericsError("step \(step): the gradient of \(names(entries)) grows without bound.")
@@ -232,11 +249,13 @@ public final class Trainer {
     case .float: .float(sum.floats)
     case .exact:
       communicator.size > 1
-        ? .rounded(sum.floatsOverRanks) : .exact(sum.integers, inverseScales: sum.layout.entries.indices.map(sum.inverseScale))
+        ? .rounded(sum.floatsOverRanks)
+        : .exact(sum.integers, inverseScales: sum.layout.entries.indices.map(sum.inverseScale))
     }
   }
 
-  /// The blocks of the global norm and the largest gradient of each tensor, into `statistics`; and what is left of the weights' hashes.
+  /// The blocks of the global norm and the largest gradient of each tensor, into `statistics`; and what is left of the
+  /// weights' hashes.
   private func measure(_ gradients: SummedGradients) {
     let work = Gradients(gradients)
     let statistics = statistics
@@ -261,9 +280,12 @@ public final class Trainer {
     let terms = zip(losses, totals).map { $1 > 0 ? $0 / $1 : 0 }
     let loss = zip(terms, objective.terms).reduce(0) { $0 + $1.0 * $1.1.weight }
     return StepOutcome(
-      step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: sums.losses, gradNorm: statistics.norm, learningRate: rate,
-      repeats: sums.repeats, repaired: sums.repaired, seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: sums.exposedSeconds,
-      stopRequested: requests[0], saveRequested: requests[1], samples: workers.reduce(SampleDigest()) { $0 &+ $1.trained }, isSkipped: false)
+      step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: sums.losses,
+      gradNorm: statistics.norm, learningRate: rate,
+      repeats: sums.repeats, repaired: sums.repaired, seconds: timer.seconds, stepSeconds: timer.total,
+      exposedSeconds: sums.exposedSeconds,
+      stopRequested: requests[0], saveRequested: requests[1],
+      samples: workers.reduce(SampleDigest()) { $0 &+ $1.trained }, isSkipped: false)
   }
 }
 

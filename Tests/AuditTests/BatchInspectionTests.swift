@@ -18,7 +18,8 @@ struct BatchInspectionTests {
     try run.train(steps: 4)
     let view = try view(run, step: 3, microBatch: 2)
     let replayed = try run.replay(3).microBatches[2].samples
-    #expect(view.samples.map(\.position) == replayed.map(\.position) && view.samples.map(\.index) == replayed.map(\.index))
+    #expect(
+      view.samples.map(\.position) == replayed.map(\.position) && view.samples.map(\.index) == replayed.map(\.index))
     for sample in view.samples {
       for (row, next) in zip(sample.rows, sample.rows.dropFirst()) where next.reads[0].seesFrom == 0 {
         #expect(row.targets.map(\.token?.id) == [next.reads[0].token?.id])
@@ -40,7 +41,9 @@ struct BatchInspectionTests {
         #expect(view.losses?.map(\.bitPattern) == replayed[index].losses.map(\.bitPattern))
         #expect(view.note == nil)
         // Only where the generator has a target.
-        for row in view.samples.flatMap(\.rows) where row.proposed != nil { #expect(row.targets.contains { $0.term == 0 }) }
+        for row in view.samples.flatMap(\.rows) where row.proposed != nil {
+          #expect(row.targets.contains { $0.term == 0 })
+        }
         #expect(view.samples.flatMap(\.rows).contains { $0.proposed != nil })
       }
     }

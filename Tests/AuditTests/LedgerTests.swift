@@ -28,7 +28,9 @@ import Testing
       #expect((proof.firstStep, proof.endStep, proof.samples) == (0, 12, 72))
       // 423 tokens in samples of 8: 53 per epoch.
       #expect(
-        proof.lines == ["samples: 72 of steps 0–12 used exactly once, over 1 start on 1 rank; epoch 0 complete, epoch 1 at 35 %, 34 samples to go"])
+        proof.lines == [
+          "samples: 72 of steps 0–12 used exactly once, over 1 start on 1 rank; epoch 0 complete, epoch 1 at 35 %, 34 samples to go"
+        ])
       #expect(try run.prove(quick: true).lines[0].hasSuffix("tokens were not compared"))
     }
   }
@@ -40,7 +42,9 @@ import Testing
       let other = try RunFixture()
       defer { other.remove() }
       try other.train()
-      let (a, b) = (try run.folder.checkpoint(step: 12).state.account, try other.folder.checkpoint(step: 12).state.account)
+      let (a, b) = (
+        try run.folder.checkpoint(step: 12).state.account, try other.folder.checkpoint(step: 12).state.account
+      )
       #expect(a != nil && a == b && a?.samples == 72)
       #expect(try run.prove().starts == 2)
     }
@@ -52,7 +56,9 @@ import Testing
       try run.train()
       let proof = try run.prove()
       // Position 27 is in step 4, which the line of steps 3–4 does not hold: 4–6 does.
-      #expect(proof.holds == false && proof.failures.contains { $0.step == 4 && $0.sentence.contains("each of its samples once") })
+      #expect(
+        proof.holds == false
+          && proof.failures.contains { $0.step == 4 && $0.sentence.contains("each of its samples once") })
       #expect(proof.failures.allSatisfy { $0.step == 4 || $0.sentence.contains("checkpoint") })
       #expect(try run.prove(quick: true).holds == false)
     }
@@ -63,7 +69,9 @@ import Testing
       run.source = FaultySource(source: run.source, instead: { $0 >= 40 ? $0 + 1 : $0 })
       try run.train()
       let proof = try run.prove()
-      #expect(proof.holds == false && proof.failures.contains { $0.step == 6 } && !proof.failures.contains { (1..<6).contains($0.step) })
+      #expect(
+        proof.holds == false && proof.failures.contains { $0.step == 6 }
+          && !proof.failures.contains { (1..<6).contains($0.step) })
     }
   }
 
@@ -83,12 +91,15 @@ import Testing
     model.vocabSize = RunFixture.vocabulary.size
     let objective = try Autoregressive(.init(), model: model, vocabulary: RunFixture.vocabulary)
     let plan = BatchPlan(batch: 6, microBatch: 2, ranks: 1, threads: 1)
-    let trainer = Trainer(objective, length: 8, plan: plan, options: TrainerOptions(steps: 4), communicator: SingleRank())
+    let trainer = Trainer(
+      objective, length: 8, plan: plan, options: TrainerOptions(steps: 4), communicator: SingleRank())
     trainer.parameters.initialize(seed: 1)
     func examples(_ step: Int) throws -> [TrainingExample] {
-      try Trainer.examples(step: step, rank: 0, plan: plan, objective: objective, source: run.source, context: trainer.context(step))
+      try Trainer.examples(
+        step: step, rank: 0, plan: plan, objective: objective, source: run.source, context: trainer.context(step))
     }
-    var expected = ExpectedSamples(configuration, samplesPerEpoch: 53, tokens: try SampleProof.tokenDigests(run.sequential))
+    var expected = ExpectedSamples(
+      configuration, samplesPerEpoch: 53, tokens: try SampleProof.tokenDigests(run.sequential))
     #expect(try trainer.step(0, try examples(0)).samples == expected.advance(to: 1))
     let own = try examples(1)
     let swapped = try trainer.step(1, [own[1], own[0], own[2]]).samples
@@ -109,7 +120,9 @@ import Testing
       let lines = try Ledger(run.folder.ledgerPath).lines
       #expect(lines.count == 2 + 6 + 4)
       // Without the line of the second start its steps would count twice.
-      try run.rewriteLedger { entries in entries.removeAll { if case .start(let start) = $0 { start.step == 4 } else { false } } }
+      try run.rewriteLedger { entries in
+        entries.removeAll { if case .start(let start) = $0 { start.step == 4 } else { false } }
+      }
       let twice = try run.prove()
       #expect(twice.holds == false && twice.failures[0].step == 4 && twice.failures[0].sentence.contains("second time"))
     }
@@ -120,7 +133,9 @@ import Testing
       try run.train()
       try run.rewriteLedger { $0.remove(at: 3) }
       let proof = try run.prove()
-      #expect(proof.holds == false && proof.failures[0].step == 4 && proof.failures[0].sentence.contains("steps 4–6 are missing"))
+      #expect(
+        proof.holds == false && proof.failures[0].step == 4
+          && proof.failures[0].sentence.contains("steps 4–6 are missing"))
       try FileManager.default.removeItem(atPath: run.folder.ledgerPath)
       #expect(try run.prove().failures.first?.sentence.contains("no line of the ledger ends at step 4") == true)
     }
@@ -165,7 +180,8 @@ import Testing
       try (body + checksumKey + SHA256.of(body) + "\"}\n").write(toFile: path, atomically: true, encoding: .utf8)
       let proof = try run.prove()
       #expect(proof.holds == false)
-      #expect(proof.failures.contains { $0.sentence == "the checkpoint of step 12 counts its samples from step \(step)" })
+      #expect(
+        proof.failures.contains { $0.sentence == "the checkpoint of step 12 counts its samples from step \(step)" })
     }
   }
 
@@ -173,7 +189,8 @@ import Testing
     try with { run in
       try run.train(steps: 8)
       let whole = try run.text(run.folder.ledgerPath)
-      try (whole + "{\"launch\":1,\"ranks\":1,\"thr").write(toFile: run.folder.ledgerPath, atomically: true, encoding: .utf8)
+      try (whole + "{\"launch\":1,\"ranks\":1,\"thr").write(
+        toFile: run.folder.ledgerPath, atomically: true, encoding: .utf8)
       #expect(try run.prove().holds == true)
       try run.train(steps: 12)
       let after = try run.text(run.folder.ledgerPath)
@@ -189,7 +206,8 @@ import Testing
     try with { run in
       try run.train(steps: 8)
       let whole = try run.text(run.folder.ledgerPath)
-      try (whole + "{\"launch\":1,\"ra\n\u{0}\u{0}\n{\"torn").write(toFile: run.folder.ledgerPath, atomically: true, encoding: .utf8)
+      try (whole + "{\"launch\":1,\"ra\n\u{0}\u{0}\n{\"torn").write(
+        toFile: run.folder.ledgerPath, atomically: true, encoding: .utf8)
       let log = try LedgerLog(run.folder.ledgerPath)
       #expect(log.damagedLines.count == 2)
       try run.train(steps: 12)
@@ -249,7 +267,9 @@ import Testing
     _ = expected.advance(to: 27)
     #expect(expected.repeatedAt == nil)
     // In its second epoch, positions 53 ..< 106, an order that shows sample 7 in place 20 too: position 73, in step 12.
-    var broken = ExpectedSamples(configuration, samplesPerEpoch: 53, tokens: nil) { epoch in { epoch == 1 && $0 == 20 ? 7 : $0 } }
+    var broken = ExpectedSamples(configuration, samplesPerEpoch: 53, tokens: nil) { epoch in
+      { epoch == 1 && $0 == 20 ? 7 : $0 }
+    }
     _ = broken.advance(to: 27)
     #expect(broken.repeatedAt == 12)
   }

@@ -8,12 +8,14 @@ import Storage
 import Testing
 @testable import Training
 
-/// Runs that read each text several times per step: every copy in its place, over all starts, and found where it is not.
+/// Runs that read each text several times per step: every copy in its place, over all starts, and found where it is
+/// not.
 @Suite struct RepeatedTextTests {
   private func with(_ placement: FullyExploredMasks.Placement, _ body: (inout RunFixture) throws -> Void) throws {
     var run = try RunFixture()
     run.settings = [
-      "objective.name=\"mlm-explored\"", "objective.sets=3", "objective.placement=\"\(placement.rawValue)\"", "objective.loss_normalization=\"set\"",
+      "objective.name=\"mlm-explored\"", "objective.sets=3", "objective.placement=\"\(placement.rawValue)\"",
+      "objective.loss_normalization=\"set\"",
       "schedule.type=\"constant\"",
     ]
     defer { run.remove() }
@@ -24,7 +26,8 @@ import Testing
     try MappedFile(run.folder.checkpointPath(step: step) + "/model.safetensors").sha256()
   }
 
-  /// 423 tokens in samples of 8 are 53 texts, 159 samples per epoch; 30 steps of 6 samples go over its end inside a step.
+  /// 423 tokens in samples of 8 are 53 texts, 159 samples per epoch; 30 steps of 6 samples go over its end inside a
+  /// step.
   @Test(arguments: [FullyExploredMasks.Placement.step, .batch])
   func stoppedRunIsProvenAndHasTheBitsOfAnUnbrokenOne(placement: FullyExploredMasks.Placement) throws {
     try with(placement) { run in
@@ -53,7 +56,9 @@ import Testing
       run.source = FaultySource(source: run.source, instead: { $0 == 9 ? 10 : $0 })
       try run.train()
       let proof = try run.prove()
-      #expect(proof.holds == false && proof.failures.contains { $0.step == 4 && $0.sentence.contains("each of its samples 3 times") })
+      #expect(
+        proof.holds == false
+          && proof.failures.contains { $0.step == 4 && $0.sentence.contains("each of its samples 3 times") })
       #expect(!proof.failures.contains { (1..<4).contains($0.step) })
     }
   }
@@ -76,7 +81,8 @@ import Testing
     try with(placement) { run in
       let configuration = try run.configuration()
       let training = run.inputs.training(configuration)
-      let objective = try TrainingRun.objective(configuration, model: TrainingRun.model(configuration, run.inputs.data), data: run.inputs.data)
+      let objective = try TrainingRun.objective(
+        configuration, model: TrainingRun.model(configuration, run.inputs.data), data: run.inputs.data)
       let plan = BatchPlan(batch: 6, microBatch: 2, ranks: 1, threads: 1)
       #expect(training.samplesPerEpoch == 159)
       for step in 0..<60 {
@@ -94,12 +100,14 @@ import Testing
     }
   }
 
-  /// The other placement: over three epochs of a source every eligible position of every text is predicted exactly once.
+  /// The other placement: over three epochs of a source every eligible position of every text is predicted exactly
+  /// once.
   @Test func epochsCoverTheirTexts() throws {
     try with(.epochs) { run in
       let configuration = try run.configuration()
       let training = run.inputs.training(configuration)
-      let objective = try TrainingRun.objective(configuration, model: TrainingRun.model(configuration, run.inputs.data), data: run.inputs.data)
+      let objective = try TrainingRun.objective(
+        configuration, model: TrainingRun.model(configuration, run.inputs.data), data: run.inputs.data)
       let batch = try training.samples(at: 0..<159)
       #expect(batch.epochs == (0..<159).map { $0 / 53 })
       let rows = objective.corrupt(batch, StepContext(seed: 3, step: 0, steps: 1)).targets[0].rows
@@ -122,11 +130,15 @@ import Testing
     #expect(problems("objective.placement=\"epochs\"", "batch.samples=32") == "")
     #expect(
       problems("objective.placement=\"step\"", "batch.samples=32")
-        == "batch.samples is 32; every text is read 7 times per step, so it must be a multiple of 7 (objective.sets = 7), such as 28.")
+        == "batch.samples is 32; every text is read 7 times per step, so it must be a multiple of 7 (objective.sets = 7), such as 28."
+    )
     #expect(
       problems("objective.placement=\"batch\"", "batch.samples=12")
-        == "batch.samples is 12; every text is read 7 times per step, so it must be a multiple of 14 (objective.sets = 7 micro-batches of batch.micro_batch = 2), such as 14.")
+        == "batch.samples is 12; every text is read 7 times per step, so it must be a multiple of 14 (objective.sets = 7 micro-batches of batch.micro_batch = 2), such as 14."
+    )
     #expect(problems("objective.placement=\"batch\"", "batch.samples=28") == "")
-    #expect(problems("objective.placement=\"rank\"") == "objective.placement is \"rank\"; it must be one of epochs, step, batch.")
+    #expect(
+      problems("objective.placement=\"rank\"")
+        == "objective.placement is \"rank\"; it must be one of epochs, step, batch.")
   }
 }

@@ -41,9 +41,14 @@ import Testing
       for step in 1...12 {
         let (one, three) = (try run.replay(step), try run.replay(step, threads: 3))
         #expect(one.matches, "step \(step): \(one.checks.filter { !$0.matches })")
-        let (a, b) = (String(decoding: try encoded(one), as: UTF8.self), String(decoding: try encoded(three), as: UTF8.self))
+        let (a, b) = (
+          String(decoding: try encoded(one), as: UTF8.self), String(decoding: try encoded(three), as: UTF8.self)
+        )
         let same = zip(a, b).prefix { $0 == $1 }.count
-        #expect(a == b, "step \(step): \(a.dropFirst(max(0, same - 80)).prefix(200)) and \(b.dropFirst(max(0, same - 80)).prefix(200))")
+        #expect(
+          a == b,
+          "step \(step): \(a.dropFirst(max(0, same - 80)).prefix(200)) and \(b.dropFirst(max(0, same - 80)).prefix(200))"
+        )
         #expect(one.rebuiltFrom == (step - 1) / 4 * 4)
         let logged = step % 3 == 0 || step == 12
         #expect(one.checks.contains { $0.step == step && $0.against == .log } == logged)
@@ -72,8 +77,12 @@ import Testing
   @Test func anotherNumberInTheLogIsNamed() throws {
     try with { run in
       try run.train()
-      let record = String(try #require(try run.text(run.folder.metricsPath).split(separator: "\n").first { $0.hasPrefix("{\"step\":9,") }))
-      for (name, key) in [("grad_norm", "\"grad_norm\":"), ("learning_rate", "\"learning_rate\":"), ("loss_digest", "\"loss_digest\":\"")] {
+      let record = String(
+        try #require(try run.text(run.folder.metricsPath).split(separator: "\n").first { $0.hasPrefix("{\"step\":9,") })
+      )
+      for (name, key) in [
+        ("grad_norm", "\"grad_norm\":"), ("learning_rate", "\"learning_rate\":"), ("loss_digest", "\"loss_digest\":\""),
+      ] {
         let start = try #require(record.range(of: key)).upperBound
         let place = record.index(start, offsetBy: 6)
         var forged = record
@@ -98,7 +107,8 @@ import Testing
       try FileManager.default.removeItem(atPath: path)
       try FileManager.default.copyItem(atPath: other.folder.checkpointPath(step: 8), toPath: path)
       let report = try run.replay(8)
-      #expect(report.checks.contains { $0.what == "tensors" && !$0.matches && $0.computed.contains("model.safetensors") })
+      #expect(
+        report.checks.contains { $0.what == "tensors" && !$0.matches && $0.computed.contains("model.safetensors") })
       // The steps after it are computed from those weights, and do not match either.
       #expect(!(try run.replay(9)).matches)
     }
@@ -135,7 +145,9 @@ import Testing
       #expect(try past.require(12) == 12)
       for step in [0, 13, -1, nil] {
         let error = #expect(throws: ConfigurationError.self) { try past.require(step) }
-        #expect(error?.description.contains("finished steps 1...12") == true && error?.description.contains("1, 5, 9.") == true)
+        #expect(
+          error?.description.contains("finished steps 1...12") == true
+            && error?.description.contains("1, 5, 9.") == true)
       }
       #expect(throws: DataError.self) { try past.requireData("other", in: "memory") }
     }
@@ -145,7 +157,8 @@ import Testing
     for toy in try ToyRun.all() {
       let plan = BatchPlan(batch: 3, microBatch: 3, ranks: 1, threads: 1)
       let trainer = Trainer(
-        toy.objective, length: toy.model.maxPosition, plan: plan, options: TrainerOptions(seed: 2, steps: 3), communicator: SingleRank())
+        toy.objective, length: toy.model.maxPosition, plan: plan, options: TrainerOptions(seed: 2, steps: 3),
+        communicator: SingleRank())
       trainer.parameters.initialize(seed: 2)
       for step in 0..<3 {
         let examples = try Trainer.examples(
@@ -156,7 +169,9 @@ import Testing
         #expect(alone.gradNorm == outcome.gradNorm, "\(toy.name) step \(step)")
         #expect(alone.losses == outcome.microBatchLosses[0], "\(toy.name) step \(step)")
         // Heads report by themselves; losses that an objective computes itself are left out, not guessed.
-        let reported = zip(toy.objective.terms, examples[0].targets).map { ["distance", "contrast"].contains($0.name) ? 0 : $1.rows.count }
+        let reported = zip(toy.objective.terms, examples[0].targets).map {
+          ["distance", "contrast"].contains($0.name) ? 0 : $1.rows.count
+        }
         #expect(alone.samples.rows == reported, "\(toy.name)")
       }
     }

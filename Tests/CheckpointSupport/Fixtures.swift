@@ -110,7 +110,9 @@ public let goldenFolder =
   URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
   .appendingPathComponent("goldens/huggingface").path
 
-public let goldenNames = ["gpt2", "gpt2-untied", "bert", "bert-untied", "llama", "llama-tied", "electra", "electra-generator"]
+public let goldenNames = [
+  "gpt2", "gpt2-untied", "bert", "bert-untied", "llama", "llama-tied", "electra", "electra-generator",
+]
 
 public func trainingState(step: Int) -> TrainingState {
   TrainingState(
@@ -123,7 +125,10 @@ public func trainingState(step: Int) -> TrainingState {
 public func checkpoint(step: Int, seed: Float = 0, size: Int = 5) -> CheckpointContents {
   let parameters = store(layout([("w", [3, size]), ("b", [7])]), seed: seed)
   return CheckpointContents(
-    tensorFiles: ["model.safetensors": NamedTensor.all(of: parameters), "optimizer.safetensors": NamedTensor.all(of: parameters, prefix: "m.")],
+    tensorFiles: [
+      "model.safetensors": NamedTensor.all(of: parameters),
+      "optimizer.safetensors": NamedTensor.all(of: parameters, prefix: "m."),
+    ],
     byteFiles: ["config.json": Array("{\"a\": 1}\n".utf8)], state: trainingState(step: step))
 }
 

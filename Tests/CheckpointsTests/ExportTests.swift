@@ -10,14 +10,17 @@ import Testing
 
 @Suite struct ExportTests {
   /// A committed checkpoint with the weights of a recorded model.
-  private func checkpoint(of name: String, in scratch: Scratch, extra: [(String, [Int])] = []) throws -> (Checkpoint, ModelConfiguration) {
+  private func checkpoint(of name: String, in scratch: Scratch, extra: [(String, [Int])] = []) throws -> (
+    Checkpoint, ModelConfiguration
+  ) {
     let model = try ModelConfiguration(huggingFace: goldenFolder + "/" + name)
     let parameters = ParameterStore(layout(for: model, extra: extra))
     _ = try HuggingFaceSource(goldenFolder + "/" + name).load(into: parameters, as: model)
     let moments = ["m": store(parameters.layout, seed: 1), "v": store(parameters.layout, seed: 2)]
     let contents = CheckpointContents(
       model: model, parameters: parameters, moments: moments, auxiliary: ["teacher": store(parameters.layout, seed: 3)],
-      files: ["config.json": HuggingFaceConfiguration.json(for: model, vocabulary: Vocabulary(size: 19))], state: trainingState(step: 1))
+      files: ["config.json": HuggingFaceConfiguration.json(for: model, vocabulary: Vocabulary(size: 19))],
+      state: trainingState(step: 1))
     let run = RunFolder(scratch.path + "/run")
     try run.prepare()
     try run.commit(contents)
@@ -40,7 +43,9 @@ import Testing
     let original = ParameterStore(layout(for: model, extra: extra))
     _ = try HuggingFaceSource(goldenFolder + "/" + name).load(into: original, as: model)
     #expect(values(stores[0]) == values(original))
-    for (index, restored) in stores.enumerated().dropFirst() { #expect(values(restored) == values(store(restored.layout, seed: Float(index)))) }
+    for (index, restored) in stores.enumerated().dropFirst() {
+      #expect(values(restored) == values(store(restored.layout, seed: Float(index))))
+    }
     #expect(try checkpoint.tensors("optimizer.safetensors")["p.predictor.weight"]?.shape == [3, 8])
   }
 
@@ -48,18 +53,26 @@ import Testing
     let scratch = try Scratch()
     let (checkpoint, model) = try checkpoint(of: "gpt2", in: scratch)
     let stores = (0..<3).map { _ in ParameterStore(layout(for: model)) }
-    func problem(_ moments: [String: ParameterStore], _ parameters: ParameterStore, _ model: ModelConfiguration) -> String {
+    func problem(_ moments: [String: ParameterStore], _ parameters: ParameterStore, _ model: ModelConfiguration)
+      -> String
+    {
       sentence { try checkpoint.restore(model: model, parameters: parameters, moments: moments) }
     }
     let file = checkpoint.path + "/optimizer.safetensors"
     let both = ["m": stores[1], "v": stores[2]]
-    #expect(problem(both, stores[0], model) == "cannot restore \(file): it holds teacher.block.0.attention.out.bias, which this configuration has no place for.")
-    #expect(problem(["x": stores[1]], stores[0], model) == "cannot restore \(file): it has no tensor x.embedding.token, which this configuration needs.")
+    #expect(
+      problem(both, stores[0], model)
+        == "cannot restore \(file): it holds teacher.block.0.attention.out.bias, which this configuration has no place for."
+    )
+    #expect(
+      problem(["x": stores[1]], stores[0], model)
+        == "cannot restore \(file): it has no tensor x.embedding.token, which this configuration needs.")
     var wider = model
     wider.intermediateSize = 24
     #expect(
       problem([:], ParameterStore(layout(for: wider)), wider)
-        == "cannot restore \(checkpoint.path)/model.safetensors: tensor transformer.h.0.mlp.c_fc.weight has the shape [8, 20], and this configuration needs [8, 24].")
+        == "cannot restore \(checkpoint.path)/model.safetensors: tensor transformer.h.0.mlp.c_fc.weight has the shape [8, 20], and this configuration needs [8, 24]."
+    )
     try checkpoint.restore(model: model, parameters: stores[0], moments: [:], weightsOnly: true)
     #expect(values(stores[0]).contains { $0 != 0 })
   }
@@ -77,14 +90,19 @@ import Testing
     let (from, to) = (try checkpoint.tensors("model.safetensors"), try SafetensorsFile(target + "/model.safetensors"))
     for tensor in from.tensors {
       #expect(to[tensor.name]?.shape == tensor.shape)
-      #expect(try to.floats(tensor.name) == from.floats(tensor.name).map { Float(bitPattern: UInt32(bfloat16Bits($0)) << 16) })
+      #expect(
+        try to.floats(tensor.name) == from.floats(tensor.name).map { Float(bitPattern: UInt32(bfloat16Bits($0)) << 16) }
+      )
     }
-    #expect(sentence { try CheckpointExport.export(checkpoint, to: target) } == "cannot export to \(target): it exists already. Name a new folder.")
+    #expect(
+      sentence { try CheckpointExport.export(checkpoint, to: target) }
+        == "cannot export to \(target): it exists already. Name a new folder.")
   }
 
   @Test func aCardSaysWhatItWasGiven() {
     let card = ModelCard(
-      title: "Notes", family: GPT2Family.self, tags: ["a \"b\"", "lockstep"], license: "mit", languages: ["no"], summary: "What.", data: "Which.", command: "lockstep train x.toml", configuration: "seed = 1\n\n",
+      title: "Notes", family: GPT2Family.self, tags: ["a \"b\"", "lockstep"], license: "mit", languages: ["no"],
+      summary: "What.", data: "Which.", command: "lockstep train x.toml", configuration: "seed = 1\n\n",
       metrics: [("perplexity", "12.5")], limits: "Small.")
     #expect(
       card.markdown == """
@@ -161,11 +179,15 @@ import Testing
     let restored = ParameterStore(layout(for: model))
     #expect(try HuggingFaceSource(checkpoint.path).load(into: restored, as: model) == ImportReport())
     #expect(values(restored) == values(parameters))
-    #expect(sentence { try CheckpointExport.export(checkpoint, to: scratch.path + "/x") }.contains("which needs position_embedding = learned."))
+    #expect(
+      sentence { try CheckpointExport.export(checkpoint, to: scratch.path + "/x") }.contains(
+        "which needs position_embedding = learned."))
   }
 
-  /// `LOCKSTEP_HF_PYTHON=<python with transformers>` lets the reference itself load what was written; `scripts/check-references` sets it.
-  @Test(.enabled(if: ProcessInfo.processInfo.environment["LOCKSTEP_HF_PYTHON"] != nil)) func transformersLoadsWhatWasWritten() throws {
+  /// `LOCKSTEP_HF_PYTHON=<python with transformers>` lets the reference itself load what was written;
+  /// `scripts/check-references` sets it.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["LOCKSTEP_HF_PYTHON"] != nil))
+  func transformersLoadsWhatWasWritten() throws {
     let scratch = try Scratch()
     var folders: [String] = []
     var kept: [Scratch] = []
@@ -173,7 +195,8 @@ import Testing
       let nested = try Scratch(inside: scratch, name)
       defer { kept.append(nested) }
       let (checkpoint, _) = try checkpoint(of: name, in: nested)
-      try FileManager.default.copyItem(atPath: goldenFolder + "/\(name)/expected.safetensors", toPath: checkpoint.path + "/expected.safetensors")
+      try FileManager.default.copyItem(
+        atPath: goldenFolder + "/\(name)/expected.safetensors", toPath: checkpoint.path + "/expected.safetensors")
       let rounded = scratch.path + "/\(name)/bf16"
       try CheckpointExport.export(checkpoint, to: rounded, format: .bfloat16)
       folders += [checkpoint.path, rounded]

@@ -17,7 +17,8 @@ import Testing
 
   init() throws {
     main = try ModelConfiguration(huggingFace: goldenFolder + "/electra")
-    exported = ExportedNetwork("generator", try ModelConfiguration(huggingFace: goldenFolder + "/electra-generator"), "electra-generator")
+    exported = ExportedNetwork(
+      "generator", try ModelConfiguration(huggingFace: goldenFolder + "/electra-generator"), "electra-generator")
     var all = CheckpointSupport.layout(for: main)
     for entry in CheckpointSupport.layout(for: exported.configuration).entries
     where !entry.name.hasPrefix("embedding.") || entry.name.hasPrefix("embedding.projection") {
@@ -40,7 +41,8 @@ import Testing
     try run.prepare()
     try run.commit(
       CheckpointContents(
-        model: main, parameters: parameters, moments: ["m": store(layout, seed: 1)], files: files, state: trainingState(step: 1)))
+        model: main, parameters: parameters, moments: ["m": store(layout, seed: 1)], files: files,
+        state: trainingState(step: 1)))
     return (try run.checkpoint(step: 1), parameters)
   }
 
@@ -53,7 +55,8 @@ import Testing
     #expect(try Folders.names(in: target + "/generator") == ["config.json", "model.safetensors", "tokenizer.json"])
     #expect(try ModelConfiguration(huggingFace: target + "/generator") == exported.configuration)
     let (file, recorded) = (
-      try SafetensorsFile(target + "/generator/model.safetensors"), try SafetensorsFile(goldenFolder + "/electra-generator/model.safetensors")
+      try SafetensorsFile(target + "/generator/model.safetensors"),
+      try SafetensorsFile(goldenFolder + "/electra-generator/model.safetensors")
     )
     #expect(Set(file.tensors.map(\.name)) == Set(recorded.tensors.map(\.name)))
     let discriminator = try SafetensorsFile(target + "/model.safetensors")
@@ -90,15 +93,21 @@ import Testing
     )
   }
 
-  /// The class that `config.json` names decides the names of tensors where two classes compute a shape: here BERT's would do as well.
+  /// The class that `config.json` names decides the names of tensors where two classes compute a shape: here BERT's
+  /// would do as well.
   @Test func aGeneratorAsWideAsItsEmbedding() throws {
     let source = try HuggingFaceSource(goldenFolder + "/electra-generator-untied")
-    #expect(source.configuration.huggingFaceFamily?.name == "bert" && source.configuration.isComputed(by: ElectraGeneratorFamily.self))
+    #expect(
+      source.configuration.huggingFaceFamily?.name == "bert"
+        && source.configuration.isComputed(by: ElectraGeneratorFamily.self))
     let parameters = ParameterStore(CheckpointSupport.layout(for: source.configuration))
     parameters.all.fill(.nan)
     #expect(try source.load(into: parameters, as: source.configuration) == ImportReport())
-    for entry in parameters.layout.entries { #expect(!parameters.view(entry.index).array.contains { $0.isNaN }, "\(entry.name)") }
-    let written = HuggingFaceConfiguration.json(for: source.configuration, vocabulary: nil, as: ElectraGeneratorFamily.self)
+    for entry in parameters.layout.entries {
+      #expect(!parameters.view(entry.index).array.contains { $0.isNaN }, "\(entry.name)")
+    }
+    let written = HuggingFaceConfiguration.json(
+      for: source.configuration, vocabulary: nil, as: ElectraGeneratorFamily.self)
     #expect(try ModelConfiguration(huggingFaceJSON: written, path: "config.json") == source.configuration)
   }
 

@@ -26,7 +26,8 @@ struct ModelFolderTests {
   func automatic() throws {
     try run { run in
       let latest = try chosen(run, nil)
-      #expect(latest.step == "6" && latest.reported == ["using \(run.checkpointPath(step: 6)), the latest of 3 checkpoints"])
+      #expect(
+        latest.step == "6" && latest.reported == ["using \(run.checkpointPath(step: 6)), the latest of 3 checkpoints"])
       try run.setBest(step: 4)
       let best = try chosen(run, nil)
       #expect(best.step == "4" && best.reported == ["using \(run.checkpointPath(step: 4)), the best of 3 checkpoints"])

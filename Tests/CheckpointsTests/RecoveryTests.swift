@@ -79,7 +79,8 @@ import Testing
   }
 
   @Test func aStateOfAnotherVersionSaysSo() throws {
-    let remedy = "Use the version of Lockstep that wrote it, or start a new run; what lockstep export of that version writes can be its init.from."
+    let remedy =
+      "Use the version of Lockstep that wrote it, or start a new run; what lockstep export of that version writes can be its init.from."
     var state = trainingState(step: 1)
     state.formatVersion = 3
     let later = try StateDocument(files: [:], training: state).encoded()
@@ -94,19 +95,28 @@ import Testing
   }
 
   @Test func whatCannotBeReadIsNeitherPassedOverNorReplaced() throws {
-    for (operation, name) in [("open", "model.safetensors"), ("open", "state.json"), ("look at", "optimizer.safetensors"), ("look at", "state.json"), ("list", "checkpoints")] {
+    for (operation, name) in [
+      ("open", "model.safetensors"), ("open", "state.json"), ("look at", "optimizer.safetensors"),
+      ("look at", "state.json"), ("list", "checkpoints"),
+    ] {
       for code in [EACCES, ESTALE, EIO] {
         let scratch = try Scratch()
         let run = try run(scratch, steps: [1, 2])
         let before = try tree(run.path)
-        let fault: FileFaults.Fault = { $0 == operation && $1.hasSuffix(name) && ($1.contains("step-00000002") || name == "checkpoints") ? code : nil }
-        let error = #expect(throws: CheckpointError.self, "\(operation) \(name)") { try FileFaults.injecting(fault) { try run.newestIntact() } }
+        let fault: FileFaults.Fault = {
+          $0 == operation && $1.hasSuffix(name) && ($1.contains("step-00000002") || name == "checkpoints") ? code : nil
+        }
+        let error = #expect(throws: CheckpointError.self, "\(operation) \(name)") {
+          try FileFaults.injecting(fault) { try run.newestIntact() }
+        }
         #expect(error?.exitCode == .inputOutput)
         #expect(error?.description.contains("begin again") == false)
         guard name != "checkpoints" else { continue }
         #expect(error?.description.contains("nothing was changed") == true)
         // Nor by a save of the same step, by a process that cannot read what is there.
-        let refused = #expect(throws: CheckpointError.self) { try FileFaults.injecting(fault) { try commit(run, step: 2) } }
+        let refused = #expect(throws: CheckpointError.self) {
+          try FileFaults.injecting(fault) { try commit(run, step: 2) }
+        }
         #expect(refused?.exitCode == .inputOutput)
         #expect(try tree(run.path) == before)
       }
@@ -120,7 +130,9 @@ import Testing
     let state = try run.checkpoint(step: 1).state
     for name in ["latest", "best"] {
       let fault: FileFaults.Fault = { $0 == "open" && $1.hasSuffix("/" + name) ? EIO : nil }
-      let error = #expect(throws: CheckpointError.self) { try FileFaults.injecting(fault) { _ = try run.repairPointers(resuming: state) } }
+      let error = #expect(throws: CheckpointError.self) {
+        try FileFaults.injecting(fault) { _ = try run.repairPointers(resuming: state) }
+      }
       #expect(error?.exitCode == .inputOutput, "\(name)")
     }
   }
@@ -130,7 +142,8 @@ import Testing
     let run = try run(scratch, steps: [1, 2])
     let path = run.checkpointPath(step: 2) + "/state.json"
     let text = String(decoding: try contents(of: path), as: UTF8.self)
-    try Data(text.replacingOccurrences(of: "\"format_version\":2", with: "\"format_version\":3").utf8).write(to: URL(fileURLWithPath: path))
+    try Data(text.replacingOccurrences(of: "\"format_version\":2", with: "\"format_version\":3").utf8).write(
+      to: URL(fileURLWithPath: path))
     let before = try tree(run.path)
     let error = #expect(throws: CheckpointError.self) { try run.newestIntact() }
     #expect(error?.isOtherVersion == true && error?.description.contains("format version 3") == true)
@@ -142,7 +155,8 @@ import Testing
   @Test func aMissingStepIsToldWithThoseThatAreThere() throws {
     let scratch = try Scratch()
     let run = try run(scratch, steps: [1, 5])
-    #expect(sentence { _ = try run.checkpoint(step: 3) }.hasSuffix("there is no such checkpoint. There are steps 1, 5."))
+    #expect(
+      sentence { _ = try run.checkpoint(step: 3) }.hasSuffix("there is no such checkpoint. There are steps 1, 5."))
   }
 
   // MARK: - Retention
@@ -178,16 +192,21 @@ import Testing
     #expect(summary.lines[1] == "  step 1: intact, 497 bytes, best")
     #expect(summary.lines[2].hasPrefix("  step 2: DAMAGED, cannot trust"))
     #expect(summary.lines[2].hasSuffix(", latest"))
-    #expect(try JSONDecoder.snakeCase().decode(RunSummary.self, from: JSONEncoder.snakeCase().encode(summary)) == summary)
+    #expect(
+      try JSONDecoder.snakeCase().decode(RunSummary.self, from: JSONEncoder.snakeCase().encode(summary)) == summary)
     #expect(
       CheckpointSummary(of: run.checkpointPath(step: 1)).lines == [
-        "step 1: intact, 497 bytes", "  1024 tokens seen", "  config.json: 9 bytes", "  model.safetensors: 240 bytes", "    b F32 [7]",
+        "step 1: intact, 497 bytes", "  1024 tokens seen", "  config.json: 9 bytes", "  model.safetensors: 240 bytes",
+        "    b F32 [7]",
         "    w F32 [3, 5]", "  optimizer.safetensors: 248 bytes", "    m.b F32 [7]", "    m.w F32 [3, 5]",
       ])
   }
 
   @Test func sizesAreReadable() {
-    #expect([0, 1023, 1024, 1536, 1 << 20, 5 << 40].map(byteText) == ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1.0 MiB", "5.0 TiB"])
+    #expect(
+      [0, 1023, 1024, 1536, 1 << 20, 5 << 40].map(byteText) == [
+        "0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1.0 MiB", "5.0 TiB",
+      ])
   }
 }
 

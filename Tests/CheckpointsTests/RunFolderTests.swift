@@ -14,7 +14,8 @@ import Testing
     try run.prepare()
     #expect(try commit(run, step: 1000) == .written)
     let folder = run.path + "/checkpoints/step-00001000"
-    #expect(try Folders.names(in: folder) == ["config.json", "model.safetensors", "optimizer.safetensors", "state.json"])
+    #expect(
+      try Folders.names(in: folder) == ["config.json", "model.safetensors", "optimizer.safetensors", "state.json"])
     #expect(try contents(of: run.path + "/latest") == Array("step-00001000\n".utf8))
     #expect(try Folders.names(in: run.checkpointsPath) == ["step-00001000"])
     #expect(try run.latest() == 1000)
@@ -59,7 +60,10 @@ import Testing
     let before = try tree(run.path)
     let error = #expect(throws: CheckpointError.self) { try commit(run, step: 3, seed: 1) }
     #expect(error?.exitCode == .diverged)
-    #expect(error?.problem == "the step was saved before, and computing it again gave other bytes in model.safetensors, optimizer.safetensors")
+    #expect(
+      error?.problem
+        == "the step was saved before, and computing it again gave other bytes in model.safetensors, optimizer.safetensors"
+    )
     #expect(try tree(run.path) == before)
   }
 
@@ -88,7 +92,9 @@ import Testing
     try FileManager.default.copyItem(atPath: run.checkpointPath(step: 1), toPath: run.checkpointsPath + "/" + left[0])
     _ = try scratch.write(left[1], [1])
     // What others put there under names of their own is theirs.
-    let theirs = ["notes.tmp-mine", "latest.tmp-77", ".tmp-step-00000002", ".tmp-0123456789ABCDEF", ".tmp-0123456789abcdef-notes"]
+    let theirs = [
+      "notes.tmp-mine", "latest.tmp-77", ".tmp-step-00000002", ".tmp-0123456789ABCDEF", ".tmp-0123456789abcdef-notes",
+    ]
     for name in theirs { _ = try scratch.write(name, [1]) }
     #expect(try run.newestIntact().checkpoint?.step == 1)
     #expect(try run.newestIntact().warnings == [])
@@ -105,7 +111,8 @@ import Testing
     let path = try scratch.write("best", Array("step-2".utf8))
     #expect(
       sentence { _ = try run.prune(RetentionPolicy(keepLast: 1)) }
-        == "cannot read \(path): \"step-2\" is not the name of a checkpoint. Write one such as step-00001000, or remove the file.")
+        == "cannot read \(path): \"step-2\" is not the name of a checkpoint. Write one such as step-00001000, or remove the file."
+    )
     #expect(try run.steps() == [1, 2, 3])
   }
 
@@ -121,7 +128,9 @@ import Testing
     #expect(try TrainingState(decoding: bytes) == trainingState(step: 4))
     var damaged = bytes
     damaged[20] ^= 1
-    #expect(sentence { _ = try TrainingState(decoding: damaged) } == "cannot read the training state: its digest does not match its content.")
+    #expect(
+      sentence { _ = try TrainingState(decoding: damaged) }
+        == "cannot read the training state: its digest does not match its content.")
   }
 
   @Test func launchesAreNumberedAndTheConfigurationIsKept() throws {
@@ -166,7 +175,9 @@ import Testing
     let holder = RunHolder(host: "node7", pid: 12, since: 1_700_000_000)
     #expect(RunHolder(Array(holder.json.utf8)) == holder)
     #expect(holder.text == "process 12 on node7, since 2023-11-14 22:13:20 UTC")
-    for text in ["", "{}", "[1]", "{\"host\":\"a\",\"pid\":1,\"since\":1e300}"] { #expect(RunHolder(Array(text.utf8)) == nil, "\(text)") }
+    for text in ["", "{}", "[1]", "{\"host\":\"a\",\"pid\":1,\"since\":1e300}"] {
+      #expect(RunHolder(Array(text.utf8)) == nil, "\(text)")
+    }
     withExtendedLifetime(claim) {}
   }
 
@@ -192,7 +203,9 @@ import Testing
     #expect(numbers.first == 1 && numbers[1] == 7 && numbers.last == RunFolder.launchesKept + 5)
   }
 
-  @Test(arguments: ["config.toml", "metrics.jsonl", "ledger.jsonl", "latest", "best", "curve.svg", "launches", "checkpoints"])
+  @Test(arguments: [
+    "config.toml", "metrics.jsonl", "ledger.jsonl", "latest", "best", "curve.svg", "launches", "checkpoints",
+  ])
   func linksAreRefused(name: String) throws {
     let scratch = try Scratch()
     let run = RunFolder(scratch.path + "/run")
@@ -232,7 +245,9 @@ import Testing
     let error = #expect(throws: CheckpointError.self) { try run.commit(contents) }
     #expect(error?.exitCode == .inputOutput)
     #expect(error?.operation == "create" && error?.problem == "File name too long")
-    #expect(error?.path.hasPrefix(run.checkpointsPath + "/.tmp-") == true && error?.path.hasSuffix("-step-00000002/" + name) == true)
+    #expect(
+      error?.path.hasPrefix(run.checkpointsPath + "/.tmp-") == true
+        && error?.path.hasSuffix("-step-00000002/" + name) == true)
     #expect(try tree(run.path) == before)
     #expect(try Folders.names(in: run.checkpointsPath) == ["step-00000001"])
   }

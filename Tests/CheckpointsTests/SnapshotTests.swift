@@ -10,11 +10,14 @@ import Testing
 @Suite struct SnapshotTests {
   /// Tensors that begin and end inside chunks, one of several chunks, and one file of less than a chunk.
   private func contents(seed: Float = 0) -> (CheckpointContents, ParameterStore) {
-    let parameters = store(layout([("c", [3, 900_000]), ("a", [1_048_576]), ("b", [7]), ("d", [2_500_001])]), seed: seed)
+    let parameters = store(
+      layout([("c", [3, 900_000]), ("a", [1_048_576]), ("b", [7]), ("d", [2_500_001])]), seed: seed)
     let small = store(layout([("x", [5])]), seed: seed)
     return (
       CheckpointContents(
-        tensorFiles: ["model.safetensors": NamedTensor.all(of: parameters), "tiny.safetensors": NamedTensor.all(of: small)],
+        tensorFiles: [
+          "model.safetensors": NamedTensor.all(of: parameters), "tiny.safetensors": NamedTensor.all(of: small),
+        ],
         byteFiles: ["config.json": [1, 2, 3]], state: trainingState(step: 4)),
       parameters
     )
@@ -85,7 +88,9 @@ import Testing
     for chunk in 0..<image.chunkCount { snapshot.copy(chunk: chunk, of: image) }
     let foreign = CheckpointImage(others)
     let share = image.share(of: 2, ranks: 3)
-    let digests = (0..<image.chunkCount).map { share.contains($0) ? foreign.digest(chunk: $0) : image.digest(chunk: $0) }
+    let digests = (0..<image.chunkCount).map {
+      share.contains($0) ? foreign.digest(chunk: $0) : image.digest(chunk: $0)
+    }
     snapshot.finish(image, digests: digests, mine, ranks: 3)
     let error = #expect(throws: CheckpointError.self) { try run.commit(snapshot) }
     #expect(error?.exitCode == .diverged)

@@ -8,7 +8,8 @@ import Testing
 
 /// Files of labelled text: what is read, and what each mistake says.
 @Suite struct LabelledTextTests {
-  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("labelled-\(UUID().uuidString)").path
+  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("labelled-\(UUID().uuidString)")
+    .path
 
   private func file(_ name: String, _ text: String) throws -> String {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -17,7 +18,8 @@ import Testing
     return path
   }
 
-  private func options(_ train: String, _ change: (inout LabelledTextOptions) -> Void = { _ in }) -> LabelledTextOptions {
+  private func options(_ train: String, _ change: (inout LabelledTextOptions) -> Void = { _ in }) -> LabelledTextOptions
+  {
     var options = LabelledTextOptions()
     options.train = train
     change(&options)
@@ -56,7 +58,9 @@ import Testing
     #expect(Set((data.train + data.test).map(text)).count == 50)
     let few = try LabelledText.read(options(train) { ($0.trainExamples, $0.testExamples) = (20, 4) }, seed: 1)
     #expect(few.train.count == 20 && few.test.count == 4)
-    #expect(Set(few.train.map(text)).isSubset(of: data.train.map(text)) && Set(few.test.map(text)).isSubset(of: data.test.map(text)))
+    #expect(
+      Set(few.train.map(text)).isSubset(of: data.train.map(text))
+        && Set(few.test.map(text)).isSubset(of: data.test.map(text)))
     #expect(try LabelledText.read(options(train), seed: 2).test != data.test)
     #expect(try LabelledText.read(options(train), seed: 1, SingleRank()) == data)
   }
@@ -82,7 +86,9 @@ import Testing
   ])
   func mistakesAreNamed(text: String, sentence: String) throws {
     let train = try file("a.tsv", text)
-    let error = try #require(throws: DataError.self) { try LabelledText.read(options(train) { $0.test = train }, seed: 1) }
+    let error = try #require(throws: DataError.self) {
+      try LabelledText.read(options(train) { $0.test = train }, seed: 1)
+    }
     #expect("\(error)".contains(sentence), "\(error)")
     #expect("\(error)".contains("a.tsv"))
   }
@@ -93,26 +99,46 @@ import Testing
     }
     let good = try file("good.tsv", "text\tlabel\na\t1\nb\t2\n")
     let other = try file("other.tsv", "text\tlabel\nc\t1\n\nd\t3\n")
-    #expect(sentence(options(good) { $0.test = other }).contains("other.tsv, line 4: has the label 3, which no training example has; those have 1, 2"))
+    #expect(
+      sentence(options(good) { $0.test = other }).contains(
+        "other.tsv, line 4: has the label 3, which no training example has; those have 1, 2"))
     #expect(sentence(options(good)).contains("too few to hold out a fifth"))
     #expect(sentence(options(folder + "/missing.tsv")).contains("missing.tsv: does not exist"))
     let open = try file("open.csv", "text,label\n\"a,1\n")
     #expect(sentence(options(open) { $0.test = open }).contains("open.csv, line 2: opens a quote that is never closed"))
     let many = try file("many.tsv", "text\tlabel\n" + (0..<1001).map { "a\t\($0)\n" }.joined())
-    #expect(sentence(options(many) { $0.test = many }).contains("has 1001 different labels in column label; there can be 1000"))
+    #expect(
+      sentence(options(many) { $0.test = many }).contains(
+        "has 1001 different labels in column label; there can be 1000"))
   }
 
   /// Labels in front, a space behind, no header: what `separator` reads, and what is said without it.
   @Test func anotherSeparatorIsTakenOrAdvised() throws {
     let train = try file("trec.tsv", "LOC:other How far is it ?\r\nDESC:manner How did it go ?\r\n")
     let data = try LabelledText.read(
-      options(train) { ($0.test, $0.separator, $0.header, $0.labelColumn, $0.textColumn) = (train, "space", false, "1", "2") }, seed: 1)
-    #expect(data.classes == ["DESC:manner", "LOC:other"] && data.train.map(text) == ["How far is it ?", "How did it go ?"])
-    #expect(data.notes == ["\(train): 2 lines end in CRLF; the carriage return is no text at the end of a document or row, and is kept inside one"])
-    #expect(try LabelledText.read(options(train) { ($0.test, $0.separator, $0.header, $0.labelColumn, $0.textColumn) = (train, "space", false, "1", "2") }, seed: 1, SingleRank()) == data)
+      options(train) {
+        ($0.test, $0.separator, $0.header, $0.labelColumn, $0.textColumn) = (train, "space", false, "1", "2")
+      }, seed: 1)
+    #expect(
+      data.classes == ["DESC:manner", "LOC:other"] && data.train.map(text) == ["How far is it ?", "How did it go ?"])
+    #expect(
+      data.notes == [
+        "\(train): 2 lines end in CRLF; the carriage return is no text at the end of a document or row, and is kept inside one"
+      ])
+    #expect(
+      try LabelledText.read(
+        options(train) {
+          ($0.test, $0.separator, $0.header, $0.labelColumn, $0.textColumn) = (train, "space", false, "1", "2")
+        }, seed: 1, SingleRank()) == data)
     let error = try #require(throws: ConfigurationError.self) { try options(train).checkFiles("knn") }
-    #expect("\(error)".hasPrefix("measures.knn.separator is empty, but \(train), line 1: has no tab, which parts the columns, and so no column text."))
-    #expect("\(error)".hasSuffix("Where each line is a label, a space and a text: --set knn.separator=space --set knn.header=false --set knn.label_column=1 --set knn.text_column=2."))
+    #expect(
+      "\(error)".hasPrefix(
+        "measures.knn.separator is empty, but \(train), line 1: has no tab, which parts the columns, and so no column text."
+      ))
+    #expect(
+      "\(error)".hasSuffix(
+        "Where each line is a label, a space and a text: --set knn.separator=space --set knn.header=false --set knn.label_column=1 --set knn.text_column=2."
+      ))
     // A single row without a tab is that row's fault.
     let row = try file("row.tsv", "text\tlabel\na\t1\nb\n")
     let other = try #require(throws: ConfigurationError.self) { try options(row).checkFiles("knn") }
@@ -126,7 +152,10 @@ import Testing
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try Data(Array("text\tlabel\nok\t1\ncaf".utf8) + [0xE9] + Array("\t2\n".utf8)).write(to: URL(fileURLWithPath: path))
     let data = try LabelledText.read(options(path) { $0.test = path }, seed: 1)
-    #expect(data.remarks.last == "\(path): 1 line is not valid UTF-8, from line 3 on; the bytes were kept; it looks like ISO-8859-1: iconv -f ISO-8859-1 -t UTF-8 converts it")
+    #expect(
+      data.remarks.last
+        == "\(path): 1 line is not valid UTF-8, from line 3 on; the bytes were kept; it looks like ISO-8859-1: iconv -f ISO-8859-1 -t UTF-8 converts it"
+    )
   }
 
   @Test func optionsNameTheirKeys() {
@@ -153,9 +182,13 @@ import Testing
     bag.shared = options("a.csv")
     (bag.weighting, bag.minTexts) = ("tfidf", 0)
     #expect(
-      keys { () throws(ConfigurationError) in try BagOfWordsMeasure(bag) } == ["measures.bag-of-words.weighting", "measures.bag-of-words.min_texts"])
+      keys { () throws(ConfigurationError) in try BagOfWordsMeasure(bag) } == [
+        "measures.bag-of-words.weighting", "measures.bag-of-words.min_texts",
+      ])
     var tune = FinetuneMeasure.Options()
-    (tune.train, tune.feature, tune.epochs, tune.learningRate, tune.batch, tune.dropout, tune.weightDecay) = ("a.csv", "all", 0, 0, 0, 1, 2)
+    (tune.train, tune.feature, tune.epochs, tune.learningRate, tune.batch, tune.dropout, tune.weightDecay) = (
+      "a.csv", "all", 0, 0, 0, 1, 2
+    )
     #expect(
       keys { () throws(ConfigurationError) in try FinetuneMeasure(tune) }
         == ["feature", "epochs", "learning_rate", "batch", "dropout", "weight_decay"].map { "measures.finetune.\($0)" })

@@ -36,11 +36,15 @@ import Testing
 
   /// Numbers without a pattern, eleven features and three classes.
   private func example() -> (x: DenseExamples, labels: [Int]) {
-    let rows: [[Double]] = (0..<40).map { (i: Int) -> [Double] in (0..<11).map { (j: Int) -> Double in sin(Double(7 * i + 3 * j * j + i * j)) } }
+    let rows: [[Double]] = (0..<40).map { (i: Int) -> [Double] in
+      (0..<11).map { (j: Int) -> Double in sin(Double(7 * i + 3 * j * j + i * j)) }
+    }
     return (DenseExamples(rows), (0..<40).map { ($0 * $0 + $0 / 3) % 3 })
   }
 
-  private func objective(_ p: [Double], _ x: DenseExamples, _ rows: [Int], _ labels: [Int], _ strength: Double) -> Double {
+  private func objective(_ p: [Double], _ x: DenseExamples, _ rows: [Int], _ labels: [Int], _ strength: Double)
+    -> Double
+  {
     var loss = 0.0
     for i in rows {
       let z = (0..<3).map { (k: Int) -> Double in
@@ -83,7 +87,9 @@ import Testing
 
   /// The same numbers kept sparsely are the same problem.
   @Test func sparseIsDense() {
-    let rows: [[Double]] = (0..<30).map { (i: Int) -> [Double] in (0..<6).map { (j: Int) -> Double in (i + j) % 3 == 0 ? Double(i % 4) + 1 : 0 } }
+    let rows: [[Double]] = (0..<30).map { (i: Int) -> [Double] in
+      (0..<6).map { (j: Int) -> Double in (i + j) % 3 == 0 ? Double(i % 4) + 1 : 0 }
+    }
     var sparse = SparseExamples(columns: 6)
     for row in rows { sparse.append(row.indices.filter { row[$0] != 0 }.map { (column: $0, value: row[$0]) }) }
     let labels = (0..<30).map { ($0 / 2) % 2 }

@@ -11,7 +11,8 @@ import Testing
   @Test func tableHasALinePerExample() {
     let predictions = Predictions("probe.mean", [1, 1], data)
     let text = String(decoding: Predictions.table([predictions]), as: UTF8.self)
-    let wanted = "measure\tline\tlabel\tpredicted\tcorrect\ttext\nprobe.mean\t7\tno\tyes\t0\ta\\tb\\\\\\n\nprobe.mean\t9\tyes\tyes\t1\tc\n"
+    let wanted =
+      "measure\tline\tlabel\tpredicted\tcorrect\ttext\nprobe.mean\t7\tno\tyes\t0\ta\\tb\\\\\\n\nprobe.mean\t9\tyes\tyes\t1\tc\n"
     #expect(text == wanted)
   }
 }

@@ -19,13 +19,16 @@ import Tokenizers
   private func context(causal: Bool = false, threads: Int = 1, microBatch: Int = 4) -> MeasureContext {
     BLAS.useOneThread()
     let shape: ModelConfiguration =
-      causal ? .gpt2(vocabSize: 9, maxPosition: 8, hiddenSize: 16, numLayers: 2, numHeads: 2) : .bert(vocabSize: 9, maxPosition: 8, hiddenSize: 16, numLayers: 2, numHeads: 2)
+      causal
+      ? .gpt2(vocabSize: 9, maxPosition: 8, hiddenSize: 16, numLayers: 2, numHeads: 2)
+      : .bert(vocabSize: 9, maxPosition: 8, hiddenSize: 16, numLayers: 2, numHeads: 2)
     var layout = ParameterLayout()
     let encoder = Transformer(shape, into: &layout)
     let parameters = ParameterStore(layout)
     parameters.initialize(seed: 5)
     let model = MeasuredModel(
-      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(vocabulary), objective: ("mlm", MaskedLanguageModel.Options()))
+      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(vocabulary),
+      objective: ("mlm", MaskedLanguageModel.Options()))
     return MeasureContext(model, corpus: nil, communicator: SingleRank(), threads: threads, microBatch: microBatch)
   }
 
@@ -39,7 +42,11 @@ import Tokenizers
       }
     }
     let examples = texts.enumerated().map { LabelledText.Example(text: Array("\($1)".utf8), label: $0 % 2) }
-    return (LabelledText(classes: ["with", "without"], train: Array(examples[..<(count * 3 / 4)]), test: Array(examples[(count * 3 / 4)...])), texts)
+    return (
+      LabelledText(
+        classes: ["with", "without"], train: Array(examples[..<(count * 3 / 4)]),
+        test: Array(examples[(count * 3 / 4)...])), texts
+    )
   }
 
   // MARK: - Features
@@ -55,7 +62,9 @@ import Tokenizers
   @Test func clsNeedsAFrame() throws {
     #expect(try TextFeature.chosen("all", framed: true, measure: "probe") == [.cls, .mean, .last])
     #expect(try TextFeature.chosen("all", framed: false, measure: "probe") == [.mean, .last])
-    let error = try #require(throws: ConfigurationError.self) { try TextFeature.chosen("cls", framed: false, measure: "probe") }
+    let error = try #require(throws: ConfigurationError.self) {
+      try TextFeature.chosen("cls", framed: false, measure: "probe")
+    }
     #expect(error.problems.map(\.key) == ["measures.probe.features"])
   }
 
@@ -63,9 +72,11 @@ import Tokenizers
   @Test(arguments: [true, false])
   func paddingIsNotSeen(causal: Bool) throws {
     let texts = example(12).texts
-    let together = try context(causal: causal, microBatch: 12).features([.mean, .last], EncodedTexts(texts, framed: false))
+    let together = try context(causal: causal, microBatch: 12).features(
+      [.mean, .last], EncodedTexts(texts, framed: false))
     for (i, text) in texts.enumerated() {
-      let alone = try context(causal: causal, microBatch: 1).features([.mean, .last], EncodedTexts([text], framed: false))
+      let alone = try context(causal: causal, microBatch: 1).features(
+        [.mean, .last], EncodedTexts([text], framed: false))
       for f in 0..<2 {
         for (a, b) in zip(together[f][i], alone[f][0]) { #expect(abs(a - b) < 1e-5) }
       }
@@ -106,7 +117,8 @@ import Tokenizers
   @Test func probeReadsTheLabel() throws {
     let data = example(80).data
     let labels = data.trainLabels + data.testLabels
-    let x = DenseExamples(labels.indices.map { (i: Int) -> [Double] in [sin(Double(i)), Double(labels[i]) * 1e-3 + 7, cos(Double(3 * i))] })
+    let x = DenseExamples(
+      labels.indices.map { (i: Int) -> [Double] in [sin(Double(i)), Double(labels[i]) * 1e-3 + 7, cos(Double(3 * i))] })
     let result = try ProbeMeasure.measure(data, FrozenFeatures([.mean], [x]), place: "x", context())
     #expect(result["probe.mean.accuracy"] == 1 && result["probe.mean.macro_f1"] == 1)
     #expect(result["probe.majority_accuracy"] == 0.5)
@@ -114,15 +126,20 @@ import Tokenizers
     #expect(items.sums == [Double](repeating: 1, count: 20))
   }
 
-  /// Test examples far from all others cannot change what is fitted: features are standardised by the training examples alone.
+  /// Test examples far from all others cannot change what is fitted: features are standardised by the training examples
+  /// alone.
   @Test func testExamplesDoNotReachTheFit() throws {
     let data = example(80).data
     let labels = data.trainLabels + data.testLabels
-    let rows = labels.indices.map { (i: Int) -> [Double] in [Double(labels[i]) + 0.8 * sin(Double(i * i)), cos(Double(3 * i))] }
+    let rows = labels.indices.map { (i: Int) -> [Double] in
+      [Double(labels[i]) + 0.8 * sin(Double(i * i)), cos(Double(3 * i))]
+    }
     let split = try data.validationSplit(seed: 1, place: "x")
     func predictions(_ factor: Double) throws -> [Int] {
       let changed = rows.enumerated().map { $0 == 79 ? $1.map { $0 * factor } : $1 }
-      return try LinearProbe(DenseExamples(changed), data, split: split, context()) { Standardization($0, rows: $1)($0) }.predictions
+      return try LinearProbe(DenseExamples(changed), data, split: split, context()) {
+        Standardization($0, rows: $1)($0)
+      }.predictions
     }
     let plain = try predictions(1)
     #expect(try predictions(1e6).dropLast() == plain.dropLast())
@@ -138,20 +155,25 @@ import Tokenizers
         let others = (0..<60).map { (j: Int) -> Double in noise * sin(Double((i + 1) * (j + 2) * (j + 3))) }
         return [Double(labels[i]) + 1.2 * sin(Double(i * i))] + others
       }
-      return try LinearProbe(DenseExamples(rows), data, split: data.validationSplit(seed: 1, place: "x"), context()).strength
+      return try LinearProbe(DenseExamples(rows), data, split: data.validationSplit(seed: 1, place: "x"), context())
+        .strength
     }
     #expect(try strength(3) >= 10)
     #expect(LinearProbe.strengths.contains(try strength(0)))
   }
 
   @Test func wordsAreLowerCaseRunsOfLetters() {
-    #expect(BagOfWordsMeasure.words(of: Array("Don't STOP, Été-2004; ' it's".utf8)) == ["don't", "stop", "été", "2004", "it's"])
+    #expect(
+      BagOfWordsMeasure.words(of: Array("Don't STOP, Été-2004; ' it's".utf8)) == [
+        "don't", "stop", "été", "2004", "it's",
+      ])
   }
 
   @Test func bagsKeepTrainingWordsOnly() throws {
     func example(_ text: String, _ label: Int) -> LabelledText.Example { .init(text: Array(text.utf8), label: label) }
     let data = LabelledText(
-      classes: ["a", "b"], train: [example("good good film", 0), example("bad film", 1), example("film", 1)], test: [example("good new film", 0)])
+      classes: ["a", "b"], train: [example("good good film", 0), example("bad film", 1), example("film", 1)],
+      test: [example("good new film", 0)])
     func row(_ weighting: BagOfWordsMeasure.Weighting, _ index: Int, minTexts: Int = 1) throws -> [Double] {
       let (x, words) = try BagOfWordsMeasure.bags(data, weighting, minTexts: minTexts, place: "x")
       var scores = [Double](repeating: 0, count: words)
@@ -179,9 +201,14 @@ import Tokenizers
 
   @Test func neighboursVoteByCosine() {
     // Angles in degrees and lengths that do not matter; the query at 0°.
-    func at(_ degrees: Double, _ length: Double) -> [Double] { [length * cos(degrees * .pi / 180), length * sin(degrees * .pi / 180)] }
-    let x = NearestNeighboursMeasure.unit(DenseExamples([at(10, 0.01), at(50, 100), at(60, 5), at(-20, 9), at(180, 1), at(0, 3)]))
-    func vote(_ labels: [Int], _ k: Int) -> Int { NearestNeighboursMeasure.vote(x, 5, labels: labels, classes: 3, neighbours: k) }
+    func at(_ degrees: Double, _ length: Double) -> [Double] {
+      [length * cos(degrees * .pi / 180), length * sin(degrees * .pi / 180)]
+    }
+    let x = NearestNeighboursMeasure.unit(
+      DenseExamples([at(10, 0.01), at(50, 100), at(60, 5), at(-20, 9), at(180, 1), at(0, 3)]))
+    func vote(_ labels: [Int], _ k: Int) -> Int {
+      NearestNeighboursMeasure.vote(x, 5, labels: labels, classes: 3, neighbours: k)
+    }
     #expect(vote([0, 1, 1, 2, 1], 1) == 0)
     // One vote each for 0 and 2: 10° is nearer than 20°.
     #expect(vote([0, 1, 1, 2, 1], 2) == 0)
@@ -208,13 +235,16 @@ import Tokenizers
 
   // MARK: - Fine-tuning
 
-  private func finetune(_ change: (inout FinetuneMeasure.Options) -> Void = { _ in }, causal: Bool = false, threads: Int = 1) throws -> MeasureResult {
+  private func finetune(
+    _ change: (inout FinetuneMeasure.Options) -> Void = { _ in }, causal: Bool = false, threads: Int = 1
+  ) throws -> MeasureResult {
     let (data, texts) = example(80)
     var options = FinetuneMeasure.Options()
     (options.train, options.epochs, options.learningRate, options.batch, options.dropout) = ("x.tsv", 8, 5e-3, 8, 0)
     change(&options)
     let framed = causal ? texts : texts.map { [2] + $0 + [3] }
-    return try FinetuneMeasure(options).measure(data, EncodedTexts(framed, framed: !causal), context(causal: causal, threads: threads))
+    return try FinetuneMeasure(options).measure(
+      data, EncodedTexts(framed, framed: !causal), context(causal: causal, threads: threads))
   }
 
   @Test(arguments: [true, false])
@@ -230,10 +260,12 @@ import Tokenizers
   @Test func finetuningStartsFromTheModel() throws {
     // A rate so small that one epoch changes nothing but the last bits: the loss is that of the weights it starts from.
     func loss(_ change: (inout FinetuneMeasure.Options) -> Void) throws -> Double {
-      try #require(try finetune {
-        ($0.epochs, $0.learningRate) = (1, 1e-12)
-        change(&$0)
-      }.tables["finetune.epochs"]).rows[0][1]
+      try #require(
+        try finetune {
+          ($0.epochs, $0.learningRate) = (1, 1e-12)
+          change(&$0)
+        }.tables["finetune.epochs"]
+      ).rows[0][1]
     }
     let start = try loss { _ in }
     #expect(abs(start - log(2)) < 0.1)
@@ -253,7 +285,8 @@ import Tokenizers
     let (data, texts) = example(80)
     func all(_ threads: Int) throws -> [MeasureResult] {
       let context = context(threads: threads)
-      let features = FrozenFeatures([.mean, .last], try context.features([.mean, .last], EncodedTexts(texts, framed: false)))
+      let features = FrozenFeatures(
+        [.mean, .last], try context.features([.mean, .last], EncodedTexts(texts, framed: false)))
       return [
         try ProbeMeasure.measure(data, features, place: "x", context),
         try NearestNeighboursMeasure.measure(data, features, neighbours: 5, context),

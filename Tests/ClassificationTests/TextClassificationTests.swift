@@ -18,7 +18,11 @@ extension TextClassification: ReferencedObjective {
     // The lengths of the samples are known here by themselves, not from the ranges of attention.
     let pooled = (0..<input.sampleIDs.count).map { sample -> Value in
       let real = input.tokens[sample * input.length..<(sample + 1) * input.length].filter { $0 != 0 }.count
-      let rows = options.feature == "cls" ? [0] : options.feature == "last" ? [real - (options.framed ? 2 : 1)] : Array(options.framed ? 1..<real - 1 : 0..<real)
+      let rows =
+        options.feature == "cls"
+        ? [0]
+        : options.feature == "last"
+          ? [real - (options.framed ? 2 : 1)] : Array(options.framed ? 1..<real - 1 : 0..<real)
       let sum = rows.map { hidden.taking(rows: [sample * input.length + $0]) }
       return sum.dropFirst().reduce(sum[0]) { $0 + $1 } * (1 / Double(rows.count))
     }
@@ -31,7 +35,8 @@ extension TextClassification: ReferencedObjective {
       case .linear: dropped(x, 8)
       case .score: x
       case .pooler: dropped(scope.linear("classifier.dense", x, inputMajor: false).hyperbolicTangent(), 8)
-      case .dense: dropped(scope.activation(.gelu, scope.linear("classifier.dense", dropped(x, 9), inputMajor: false)), 8)
+      case .dense:
+        dropped(scope.activation(.gelu, scope.linear("classifier.dense", dropped(x, 9), inputMajor: false)), 8)
       }
     let scores = scope.linear("classifier", last, inputMajor: false)
     return [scope.crossEntropy(scores.taking(rows: targets.rows), targets: targets.ids, weights: targets.weights)]
@@ -41,16 +46,21 @@ extension TextClassification: ReferencedObjective {
 extension LabelledSamples {
   /// Five texts of several lengths; id 0 is padding and nothing else.
   static let check = LabelledSamples(
-    texts: [[2, 7, 9, 3], [2, 8, 3], [2, 12, 11, 10, 9, 3], [2, 4, 4, 3], [2, 5, 6, 7, 3]], labels: [2, 0, 1, 1, 0], padding: 0, seed: 4)
+    texts: [[2, 7, 9, 3], [2, 8, 3], [2, 12, 11, 10, 9, 3], [2, 4, 4, 3], [2, 5, 6, 7, 3]], labels: [2, 0, 1, 1, 0],
+    padding: 0, seed: 4)
 }
 
 /// The objective of fine-tuning against the double-precision reference, and what its samples are.
 @Suite struct TextClassificationTests {
-  private func objective(_ feature: String, _ head: ClassificationHead.Kind = .linear, causal: Bool, dropout: Float) throws -> TextClassification {
+  private func objective(_ feature: String, _ head: ClassificationHead.Kind = .linear, causal: Bool, dropout: Float)
+    throws -> TextClassification
+  {
     var options = TextClassification.Options()
     (options.classes, options.feature, options.framed, options.head) = (3, feature, true, head)
     var shape: ModelConfiguration =
-      causal ? .gpt2(vocabSize: 23, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3) : .bert(vocabSize: 23, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
+      causal
+      ? .gpt2(vocabSize: 23, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
+      : .bert(vocabSize: 23, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
     (shape.intermediateSize, shape.dropout, shape.attentionDropout) = (7, dropout, dropout)
     return try TextClassification(options, model: shape, vocabulary: ToyTokens.vocabulary)
   }
@@ -73,8 +83,11 @@ extension LabelledSamples {
     let scales: [Float] = [0.37]
     let reference = run.reference(example, scales: scales, dropout: true)
     let point = run.parameters.trained.all.array.map(Double.init)
-    var faults = parameterDifferenceFaults("reference", objective.networks.trained, point, reference.gradients, .directions(2), seed: 3) {
-      run.reference(example, scales: scales, dropout: true, parameters: $0, recording: false).losses[0] * Double(scales[0])
+    var faults = parameterDifferenceFaults(
+      "reference", objective.networks.trained, point, reference.gradients, .directions(2), seed: 3
+    ) {
+      run.reference(example, scales: scales, dropout: true, parameters: $0, recording: false).losses[0]
+        * Double(scales[0])
     }
     let float = run.run(example, scales: scales, dropout: true)
     let tolerance = Tolerance.float(sum: 3 * example.inputs[0].rows, depth: 12)
@@ -90,7 +103,8 @@ extension LabelledSamples {
     let batch = source.samples(at: 10..<15)
     #expect(batch.indices.sorted() == [0, 1, 2, 3, 4] && batch.indices.map(Int.init) != [0, 1, 2, 3, 4])
     #expect(batch.length == 6 && batch.lookahead == 0)
-    let example = try objective("mean", causal: false, dropout: 0).corrupt(batch, StepContext(seed: 1, step: 0, steps: 1))
+    let example = try objective("mean", causal: false, dropout: 0).corrupt(
+      batch, StepContext(seed: 1, step: 0, steps: 1))
     for (sample, index) in batch.indices.enumerated() {
       let text = source.texts[Int(index)]
       #expect(Array(example.inputs[0].tokens[sample * 6..<sample * 6 + text.count]) == text)
@@ -98,8 +112,10 @@ extension LabelledSamples {
       #expect(example.targets[0].ids[sample] == Int32(source.labels[Int(index)]))
     }
     // Each epoch has an order of its own; a padded sample has no label.
-    #expect((0..<4).map { source.samples(at: $0 * 5..<$0 * 5 + 5).indices }.reduce(into: Set()) { $0.insert($1) }.count > 1)
-    let padded = try objective("mean", causal: false, dropout: 0).corrupt(batch.padded(to: 7), StepContext(seed: 1, step: 0, steps: 1))
+    #expect(
+      (0..<4).map { source.samples(at: $0 * 5..<$0 * 5 + 5).indices }.reduce(into: Set()) { $0.insert($1) }.count > 1)
+    let padded = try objective("mean", causal: false, dropout: 0).corrupt(
+      batch.padded(to: 7), StepContext(seed: 1, step: 0, steps: 1))
     #expect(padded.targets == example.targets && padded.counts == [5])
   }
 }

@@ -8,7 +8,8 @@ import Testing
     var said: [String] = []
 
     func progress(isTerminal: Bool) -> ComparisonProgress {
-      ComparisonProgress(isTerminal: isTerminal, now: { [unowned self] in time }, sink: { [unowned self] in said.append($0) })
+      ComparisonProgress(
+        isTerminal: isTerminal, now: { [unowned self] in time }, sink: { [unowned self] in said.append($0) })
     }
   }
 
@@ -22,7 +23,10 @@ import Testing
       progress.step(second, of: 1000, work: 100)
     }
     // A fifth of the work in 400 seconds, two fifths of a run: 1,600 are left.
-    #expect(scene.said.first == "run 1 of 2: ar-1, step 10 of 1000, 0 % of the training; 10 s so far, about 33 min 10 s left, then 3 measures\n")
+    #expect(
+      scene.said.first
+        == "run 1 of 2: ar-1, step 10 of 1000, 0 % of the training; 10 s so far, about 33 min 10 s left, then 3 measures\n"
+    )
     #expect((10...14).contains(scene.said.count))
     #expect(abs(try #require(progress.trainingLeft) - 1600) < 1e-6)
     progress.endRun(work: 100)
@@ -39,7 +43,10 @@ import Testing
     scene.time = 1
     progress.step(1, of: 2, work: 10)
     progress.note("trained ar-1")
-    #expect(scene.said == ["\rrun 1 of 1: ar-1, step 1 of 2; 1.0 s so far, about 1.0 s left\u{1B}[K", "\r\u{1B}[Ktrained ar-1\n"])
+    #expect(
+      scene.said == [
+        "\rrun 1 of 1: ar-1, step 1 of 2; 1.0 s so far, about 1.0 s left\u{1B}[K", "\r\u{1B}[Ktrained ar-1\n",
+      ])
   }
 
   @Test func whatMeasuresTookTellsWhatIsLeft() {

@@ -19,7 +19,9 @@ import Testing
   }
 
   @Test func theBestAndWhatTiesWithItAreMarked() {
-    func marks(_ fixture: ReportFixture) -> [[Bool]] { fixture.text.outcomeTable.rows.map { $0.dropFirst().map(\.isBest) } }
+    func marks(_ fixture: ReportFixture) -> [[Bool]] {
+      fixture.text.outcomeTable.rows.map { $0.dropFirst().map(\.isBest) }
+    }
     // Lower bits are better: ar alone. Higher accuracy is better: ar, and mlm whose difference holds 0.
     #expect(marks(ReportFixture()) == [[true, true], [false, true], [false, false], [false, false]])
     // A baseline that no arm is better than is marked too, and the arms keep their own.
@@ -33,7 +35,9 @@ import Testing
 
   @Test func anArmThatLostSeedsDoesNotLead() {
     var results = ReportFixture().results
-    for i in results.summaries.indices where results.summaries[i].arm == "ar" { results.summaries[i].values.removeLast() }
+    for i in results.summaries.indices where results.summaries[i].arm == "ar" {
+      results.summaries[i].values.removeLast()
+    }
     let table = ReportText(results, starts: []).outcomeTable
     #expect(!table.rows[0][1].isBest && table.rows[2][1].isBest && table.rows[0][1].note.contains("2 of 3 seeds"))
   }
@@ -53,16 +57,23 @@ import Testing
 
   @Test func verdictsSayWhoLeadsAndWhereTheBaselineStands() {
     let verdicts = ReportFixture().text.verdicts
-    #expect(verdicts.map(\.title) == ["Left to right: bits per byte (lower is better)", "Linear probe: accuracy, mean state (higher is better)"])
+    #expect(
+      verdicts.map(\.title) == [
+        "Left to right: bits per byte (lower is better)", "Linear probe: accuracy, mean state (higher is better)",
+      ])
     #expect(verdicts[0].sentence == "ar is best, 2.01 [1.985, 2.035], and resolved from every other arm.")
-    #expect(verdicts[1].sentence.hasPrefix("ar has the best mean, 0.91, and is not resolved from mlm. Against bag of words, 0.8:"))
+    #expect(
+      verdicts[1].sentence.hasPrefix(
+        "ar has the best mean, 0.91, and is not resolved from mlm. Against bag of words, 0.8:"))
   }
 
   @Test func twoSeedsAreTooFew() throws {
     let sentence = "Two seeds are too few for an interval: means are shown, and no verdict is given."
     let text = ReportFixture(seeds: 2).text
     #expect(text.seedWarning?.hasPrefix(sentence) == true)
-    #expect(ReportFixture(seeds: 1).text.seedWarning?.hasPrefix("One seed is too few") == true && ReportFixture().text.seedWarning == nil)
+    #expect(
+      ReportFixture(seeds: 1).text.seedWarning?.hasPrefix("One seed is too few") == true
+        && ReportFixture().text.seedWarning == nil)
     #expect(text.markdown.contains(sentence) && ReportHTML(text).document.contains(sentence))
     #expect(text.verdicts[0].sentence == "ar has the best mean, 2.005; two seeds are too few for an interval.")
     #expect(text.results.differences.allSatisfy { $0.verdict == .tooFewSeeds && $0.interval == nil })
@@ -72,8 +83,14 @@ import Testing
 
   @Test func notesSayWhichArmTheyAreAbout() {
     var results = ReportFixture().results
-    results.notes += [.init(arms: results.plans.map(\.arm), measure: "knn", text: "x"), .init(arms: [], measure: "bag-of-words", text: "y")]
-    #expect(ReportText(results, starts: []).notes == ["mlm, linear probe: Cut at the context.", "all arms, nearest neighbours: x", "Bag of words: y"])
+    results.notes += [
+      .init(arms: results.plans.map(\.arm), measure: "knn", text: "x"),
+      .init(arms: [], measure: "bag-of-words", text: "y"),
+    ]
+    #expect(
+      ReportText(results, starts: []).notes == [
+        "mlm, linear probe: Cut at the context.", "all arms, nearest neighbours: x", "Bag of words: y",
+      ])
   }
 
   @Test func namesForReaders() {
@@ -93,7 +110,8 @@ import Testing
     // Bands over three seeds are intervals, over two the span.
     let band = try #require(curves[0].series[0].points[0].yInterval)
     #expect(abs(band.mean - 4.81) < 1e-9 && abs((band.high - band.low) / 2 - 4.30265 * 0.01 / 3.0.squareRoot()) < 1e-6)
-    let span = try #require((ReportFigures(ReportFixture(seeds: 2).text).main.last as? Chart)?.series[0].points[0].yInterval)
+    let span = try #require(
+      (ReportFigures(ReportFixture(seeds: 2).text).main.last as? Chart)?.series[0].points[0].yInterval)
     #expect(abs(span.high - span.low - 0.01) < 1e-9)
     let dots = figures.compactMap { $0 as? DotPlot }
     #expect(dots.count == 2 && dots[1].rows.last?.name == "bag of words" && dots[1].rows.last?.color == nil)
@@ -109,13 +127,17 @@ import Testing
       #expect(Set(figure.numbers.map(\.count)).count == 1 && figure.numbers.count > 1)
     }
     let curve = try #require(ReportFigures(ReportFixture().text).main.last)
-    #expect(CSV.text(curve.numbers).hasPrefix("series,optimiser step,nats per target (← lower is better),low,high\nother,50,"))
+    #expect(
+      CSV.text(curve.numbers).hasPrefix("series,optimiser step,nats per target (← lower is better),low,high\nother,50,")
+    )
   }
 
   @Test func numbersThatAreNoneAreNotDrawn() {
     let chart = Chart(
       title: "t", caption: "", xLabel: "x", yLabel: "y",
-      series: [.init(name: "a", points: [.init(x: 1, y: .nan), .init(x: 2, y: .infinity), .init(x: 3, y: 1e300)], color: 0)])
+      series: [
+        .init(name: "a", points: [.init(x: 1, y: .nan), .init(x: 2, y: .infinity), .init(x: 3, y: 1e300)], color: 0)
+      ])
     #expect(chart.svg(.file) == nil)
     #expect(CSV.text(chart.numbers) == "series,x,y,low,high\na,1,NaN,,\na,2,Infinity,,\na,3,1e+300,,\n")
     #expect(number(.nan) == "NaN" && number(.infinity) == "∞" && number(-.infinity) == "−∞")
@@ -128,7 +150,8 @@ import Testing
   @Test func namesBreakNothing() throws {
     let text = ReportFixture(name: Self.needsEscaping, arms: [Self.needsEscaping, "=1+1", "a,\"b\"\nc"]).text
     let page = ReportHTML(text)
-    #expect(!page.document.contains("<script") && !page.document.contains("\u{1B}") && !page.document.contains("\u{202E}"))
+    #expect(
+      !page.document.contains("<script") && !page.document.contains("\u{1B}") && !page.document.contains("\u{202E}"))
     for (figure, name) in page.figures {
       let svg = try #require(figure.svg(.file))
       #expect(isXML(svg))
@@ -143,7 +166,8 @@ import Testing
       #expect(row.replacing("\\|", with: "").filter { $0 == "|" }.count >= 3)
     }
     #expect(CSV.cell("=1+1") == "'=1+1" && CSV.cell("-0.5") == "-0.5" && CSV.cell("a,\"b\"\nc") == "\"a,\"\"b\"\"\nc\"")
-    #expect(text.results.valuesCSV.allSatisfy { $0.count == 8 } && text.results.summaryCSV.allSatisfy { $0.count == 11 })
+    #expect(
+      text.results.valuesCSV.allSatisfy { $0.count == 8 } && text.results.summaryCSV.allSatisfy { $0.count == 11 })
     #expect(text.results.differencesCSV.allSatisfy { $0.count == 14 })
   }
 
@@ -171,11 +195,15 @@ import Testing
     try FileManager.default.createDirectory(atPath: folder + "/figures", withIntermediateDirectories: true)
     for name in ["99-old.svg", "mine.svg"] { try Data().write(to: URL(fileURLWithPath: "\(folder)/figures/\(name)")) }
     let start = ComparisonStart(
-      began: 0, seconds: 90, ranks: 2, threads: 1, hosts: 1, processors: ["A CPU"], kernel: "Haswell", blas: "OpenBLAS 0", version: "0")
+      began: 0, seconds: 90, ranks: 2, threads: 1, hosts: 1, processors: ["A CPU"], kernel: "Haswell",
+      blas: "OpenBLAS 0", version: "0")
     try results.write(to: folder, starts: [start])
-    for name in ReportFiles.names where name != "starts.json" { #expect(FileManager.default.fileExists(atPath: folder + "/" + name), "\(name)") }
+    for name in ReportFiles.names where name != "starts.json" {
+      #expect(FileManager.default.fileExists(atPath: folder + "/" + name), "\(name)")
+    }
     let figures = try FileManager.default.contentsOfDirectory(atPath: folder + "/figures")
-    #expect(figures.contains("01-left-to-right-bits-per-byte.svg") && figures.contains("01-left-to-right-bits-per-byte.csv"))
+    #expect(
+      figures.contains("01-left-to-right-bits-per-byte.svg") && figures.contains("01-left-to-right-bits-per-byte.csv"))
     // Only a figure of an earlier report is removed.
     #expect(!figures.contains("99-old.svg") && figures.contains("mine.svg"))
     let page = try String(contentsOfFile: folder + "/report.html", encoding: .utf8)

@@ -34,12 +34,15 @@ import Testing
     let same = try #require(Interval.ofMean([1, 1, 1], least: 0, most: 1))
     #expect(same.low == 1 && same.high == 1)
     let difference = PairedDifference(
-      measure: "m", value: "v", arm: "a", reference: "b", differences: [0.9, -0.9, 1], seeds: [1, 2, 3], better: .higher, span: 1)
+      measure: "m", value: "v", arm: "a", reference: "b", differences: [0.9, -0.9, 1], seeds: [1, 2, 3],
+      better: .higher, span: 1)
     #expect(difference.interval?.low == -1 && difference.interval?.high == 1)
   }
 
   private func difference(_ values: [Double], _ better: MeasuredValue.Better) -> PairedDifference {
-    PairedDifference(measure: "m", value: "v", arm: "a", reference: "b", differences: values, seeds: Array(1...values.count), better: better)
+    PairedDifference(
+      measure: "m", value: "v", arm: "a", reference: "b", differences: values, seeds: Array(1...values.count),
+      better: better)
   }
 
   @Test func verdicts() {
@@ -60,17 +63,24 @@ import Testing
     let counts = [Double](repeating: 2, count: n)
     let reference = (0..<n).map { Double($0 % 17) }
     let arm = (0..<n).map { reference[$0] + ($0 % 2 == 0 ? 1.5 : -0.5) }
-    let pair = (arm: MeasuredValue.Items(sums: arm, counts: counts), reference: MeasuredValue.Items(sums: reference, counts: counts))
+    let pair = (
+      arm: MeasuredValue.Items(sums: arm, counts: counts),
+      reference: MeasuredValue.Items(sums: reference, counts: counts)
+    )
     let interval = try #require(bootstrapOverItems([pair, pair]))
-    // Differences of 1.5 and −0.5 in equal parts: mean 0.5, deviation 1; over counts of 2 the mean is 0.25, its error 0.025.
+    // Differences of 1.5 and −0.5 in equal parts: mean 0.5, deviation 1; over counts of 2 the mean is 0.25, its error
+    // 0.025.
     #expect(abs(interval.mean - 0.25) < 1e-12)
     #expect(abs(interval.low - (0.25 - 1.96 * 0.025)) < 0.006 && abs(interval.high - (0.25 + 1.96 * 0.025)) < 0.006)
-    let other = (arm: pair.arm, reference: MeasuredValue.Items(sums: reference, counts: [Double](repeating: 3, count: n)))
+    let other = (
+      arm: pair.arm, reference: MeasuredValue.Items(sums: reference, counts: [Double](repeating: 3, count: n))
+    )
     #expect(bootstrapOverItems([other]) == nil)
   }
 
   @Test func numbersForPeople() {
-    #expect(number(0.123456) == "0.1235" && number(12) == "12" && number(1_234_567) == "1.23 M" && number(-0.5) == "-0.5")
+    #expect(
+      number(0.123456) == "0.1235" && number(12) == "12" && number(1_234_567) == "1.23 M" && number(-0.5) == "-0.5")
     #expect(escaped("<a href=\"x\">&") == "&lt;a href=&quot;x&quot;&gt;&amp;")
     #expect(escaped("it's\u{1}\u{7F}é漢") == "it&#39;s\u{FFFD}\u{FFFD}é漢")
   }

@@ -15,7 +15,10 @@ import Testing
     #expect(Set(keys.map(\.key)).count == keys.count)
     let own = keys.filter { $0.section == "model" }.map(\.name)
     #expect(own.sorted() == ModelSection.keys.sorted())
-    #expect(Set(keys.map(\.section)) == ["", "data", "objective", "init", "model", "batch", "optimizer", "schedule", "duration", "machine"])
+    #expect(
+      Set(keys.map(\.section)) == [
+        "", "data", "objective", "init", "model", "batch", "optimizer", "schedule", "duration", "machine",
+      ])
     #expect(keys.filter { $0.section == "duration" }.map(\.name) == ["steps", "tokens", "epochs"])
   }
 
@@ -30,7 +33,9 @@ import Testing
   /// Each default, given by itself, is accepted and changes nothing.
   @Test func everyDefaultIsWhatLeavingItOutGives() throws {
     let text = "data.corpus = \"corpora/text\"\n"
-    func resolved(_ settings: [String]) throws(ConfigurationError) -> String { try RunConfiguration(toml: text, place: "test", settings: settings).toml }
+    func resolved(_ settings: [String]) throws(ConfigurationError) -> String {
+      try RunConfiguration(toml: text, place: "test", settings: settings).toml
+    }
     let plain = try resolved(["duration.steps=1"])
     for key in try ConfigurationReference.keys() where key.key != "data.corpus" && key.section != "duration" {
       #expect(try resolved(["duration.steps=1", "\(key.key)=\(key.fallback)"]) == plain, "\(key.key)")

@@ -6,7 +6,8 @@ import Testing
   @Test func knownAnswers() {
     let ones = UInt32.max
     #expect(
-      CounterGenerator.philox(counter: SIMD4(0, 0, 0, 0), key: SIMD2(0, 0)) == SIMD4(0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8))
+      CounterGenerator.philox(counter: SIMD4(0, 0, 0, 0), key: SIMD2(0, 0))
+        == SIMD4(0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8))
     #expect(
       CounterGenerator.philox(counter: SIMD4(ones, ones, ones, ones), key: SIMD2(ones, ones))
         == SIMD4(0x408F_276D, 0x41C8_3B0E, 0xA20B_C7C6, 0x6D54_51FD))
@@ -53,7 +54,8 @@ import Testing
     #expect((0..<100).allSatisfy { random.below(1, $0) == 0 })
   }
 
-  /// Streams that differ in seed, purpose, position or site alone agree in no more words than chance allows, which is none.
+  /// Streams that differ in seed, purpose, position or site alone agree in no more words than chance allows, which is
+  /// none.
   @Test func streamsAreIndependent() {
     let base = CounterGenerator(seed: 1, purpose: .corruption, position: 9, site: 2)
     let others = [

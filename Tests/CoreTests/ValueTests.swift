@@ -11,7 +11,8 @@ import Testing
   }
 
   @Test func otherErrorsSayWhereAndWhatToDo() {
-    #expect(DataError("a.txt:3", "is not UTF-8.", remedy: "Convert it.").description == "a.txt:3: is not UTF-8. Convert it.")
+    #expect(
+      DataError("a.txt:3", "is not UTF-8.", remedy: "Convert it.").description == "a.txt:3: is not UTF-8. Convert it.")
     #expect(
       FileError("write", "/x", reason: "No space left on device", remedy: "Free some.").description
         == "cannot write /x: No space left on device. Free some.")
@@ -47,15 +48,19 @@ import Testing
 
   @Test func rowsAreTakenWithAllThatIsTheirs() {
     let batch = SampleBatch(
-      sampleIDs: [4, 5], indices: [8, 9], epochs: [1, 2], length: 1, lookahead: 1, tokens: [1, 2, 3, 4], values: [0.5, 0.25], valueSize: 1,
+      sampleIDs: [4, 5], indices: [8, 9], epochs: [1, 2], length: 1, lookahead: 1, tokens: [1, 2, 3, 4],
+      values: [0.5, 0.25], valueSize: 1,
       documentIDs: [0, 0, 1, -1])
     let taken = batch.taking([1, 1, 0])
     #expect(taken.sampleIDs == [5, 5, 4] && taken.indices == [9, 9, 8] && taken.epochs == [2, 2, 1])
-    #expect(taken.tokens == [3, 4, 3, 4, 1, 2] && taken.values == [0.25, 0.25, 0.5] && taken.documentIDs == [1, -1, 1, -1, 0, 0])
+    #expect(
+      taken.tokens == [3, 4, 3, 4, 1, 2] && taken.values == [0.25, 0.25, 0.5]
+        && taken.documentIDs == [1, -1, 1, -1, 0, 0])
     #expect(taken.contentDigest(0) == batch.contentDigest(1) && taken.contentDigest(2) == batch.contentDigest(0))
   }
 
-  /// Each step has its own texts, each as often as it should; copies are neighbours, or in the same place of neighbouring micro-batches.
+  /// Each step has its own texts, each as often as it should; copies are neighbours, or in the same place of
+  /// neighbouring micro-batches.
   @Test func repeatedStreamsHaveEveryCopyOnce() {
     for layout in [SampleRepetition.Layout.rows, .microBatches] {
       let stream = RepeatedStream(SampleRepetition(times: 3, layout: layout, key: "k"), batch: 12, microBatch: 2)
@@ -64,8 +69,12 @@ import Testing
         #expect(texts.map { Int($0.place) * 3 + $0.copy }.sorted() == Array(12 * step..<12 * (step + 1)))
       }
       let first = (0..<12).map { stream.text(at: $0) }
-      #expect(first.map(\.place) == (layout == .rows ? [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3] : [0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3]))
-      #expect(first.map(\.copy) == (layout == .rows ? [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2] : [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]))
+      #expect(
+        first.map(\.place)
+          == (layout == .rows ? [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3] : [0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3]))
+      #expect(
+        first.map(\.copy)
+          == (layout == .rows ? [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2] : [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]))
     }
     let once = RepeatedStream(.none, batch: 7, microBatch: 7)
     #expect((0..<50).allSatisfy { once.text(at: $0) == ($0, 0) })

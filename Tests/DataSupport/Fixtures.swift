@@ -34,7 +34,9 @@ public struct PairTokenizer: Tokenizer {
   public func token(_ id: Int32) -> String? { nil }
   public func addingSpecials<Role>(_ wanted: [Role]) -> Self { self }
   public func tokenizerJSON() -> [UInt8] { Array("{\"size\": \(vocabulary.size)}".utf8) }
-  public func tokenizerConfigJSON(maximumLength: Int) -> [UInt8] { Array("{\"model_max_length\": \(maximumLength)}".utf8) }
+  public func tokenizerConfigJSON(maximumLength: Int) -> [UInt8] {
+    Array("{\"model_max_length\": \(maximumLength)}".utf8)
+  }
 }
 
 /// A folder that is removed with the value.
@@ -52,7 +54,8 @@ public final class TemporaryFolder {
   @discardableResult
   public func write(_ name: String, _ bytes: [UInt8]) throws -> String {
     let file = path + "/" + name
-    try FileManager.default.createDirectory(atPath: (file as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(
+      atPath: (file as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
     try AtomicFile.write(bytes, to: file)
     return file
   }
@@ -60,12 +63,16 @@ public final class TemporaryFolder {
   @discardableResult
   public func write(_ name: String, _ text: String) throws -> String { try write(name, Array(text.utf8)) }
 
-  public func read(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path + "/" + name))) }
+  public func read(_ name: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: URL(fileURLWithPath: path + "/" + name)))
+  }
 
   /// The names and bytes of all files in a folder.
   public func contents(_ name: String) throws -> [String: [UInt8]] {
     var files: [String: [UInt8]] = [:]
-    for entry in try FileManager.default.contentsOfDirectory(atPath: path + "/" + name) { files[entry] = try read(name + "/" + entry) }
+    for entry in try FileManager.default.contentsOfDirectory(atPath: path + "/" + name) {
+      files[entry] = try read(name + "/" + entry)
+    }
     return files
   }
 }
@@ -78,7 +85,8 @@ extension TemporaryFolder {
     _ options: PreparationOptions = PreparationOptions(threads: 2)
   ) throws -> Corpus {
     let preparation = CorpusPreparation(
-      inputs: inputs.map { path + "/" + $0 }, target: path + "/" + target, tokenizer: .ready(tokenizer), options: options)
+      inputs: inputs.map { path + "/" + $0 }, target: path + "/" + target, tokenizer: .ready(tokenizer),
+      options: options)
     _ = try preparation.run()
     return try Corpus(path + "/" + target)
   }
@@ -100,7 +108,9 @@ extension Corpus {
   /// The texts of all documents of a side.
   public func texts(_ split: CorpusSplit, _ tokenizer: any Tokenizer = PairTokenizer()) throws -> [String] {
     try shards(split).flatMap { shard in
-      (0..<shard.documentCount).map { String(decoding: tokenizer.decode(shard.document($0), skipSpecial: true), as: UTF8.self) }
+      (0..<shard.documentCount).map {
+        String(decoding: tokenizer.decode(shard.document($0), skipSpecial: true), as: UTF8.self)
+      }
     }
   }
 

@@ -17,8 +17,12 @@ import Testing
     }
   }
 
-  private func dataset(_ lengths: [Int], context: Int, lookahead: Int = 1, order: SampleOrder = .sequential, framing: Framing = .none) throws -> InMemoryDataset {
-    try InMemoryDataset(documents: documents(lengths), vocabulary: Self.vocabulary, context: context, lookahead: lookahead, order: order, framing: framing)
+  private func dataset(
+    _ lengths: [Int], context: Int, lookahead: Int = 1, order: SampleOrder = .sequential, framing: Framing = .none
+  ) throws -> InMemoryDataset {
+    try InMemoryDataset(
+      documents: documents(lengths), vocabulary: Self.vocabulary, context: context, lookahead: lookahead, order: order,
+      framing: framing)
   }
 
   @Test func windowsFollowEachOtherAndTheLastIsPadded() throws {
@@ -49,23 +53,41 @@ import Testing
   @Test func wholeDocuments() throws {
     let documents: [[Int32]] = [[5, 6, 7, 998], [998], [8, 9, 998], [1, 2]]
     func dataset(_ context: Int, unit: Int = 1) throws -> InMemoryDataset {
-      try InMemoryDataset(documents: documents, vocabulary: Self.vocabulary, context: context, whole: WholeDocuments(unit: unit))
+      try InMemoryDataset(
+        documents: documents, vocabulary: Self.vocabulary, context: context, whole: WholeDocuments(unit: unit))
     }
     let batch = try dataset(3).samples(at: 0..<4)
     #expect(try dataset(3).samplesPerEpoch == 3)
     #expect(batch.tokens == [5, 6, 7, 999] + [8, 9, 999, 999] + [1, 2, 999, 999] + [5, 6, 7, 999])
     #expect(batch.documentIDs == [0, 0, 0, -1] + [0, 0, -1, -1] + [0, 0, -1, -1] + [0, 0, 0, -1])
     #expect(batch.indices == [0, 1, 2, 0])
-    #expect(sentence { _ = try dataset(2) } == "the documents in memory: has a document of 3 tokens, and each must fit into a sample of 2. Set model.max_position to at least 3, or leave such documents out.")
-    #expect(sentence { _ = try dataset(4, unit: 2) }.hasPrefix("the documents in memory: has a document of 3 tokens, number 1, and they come in groups of 2."))
-    #expect(sentence { _ = try InMemoryDataset(documents: [[998]], vocabulary: Self.vocabulary, context: 4, whole: WholeDocuments()) } == "the documents in memory: holds no document with a token. Prepare a corpus with more text.")
+    #expect(
+      sentence { _ = try dataset(2) }
+        == "the documents in memory: has a document of 3 tokens, and each must fit into a sample of 2. Set model.max_position to at least 3, or leave such documents out."
+    )
+    #expect(
+      sentence { _ = try dataset(4, unit: 2) }.hasPrefix(
+        "the documents in memory: has a document of 3 tokens, number 1, and they come in groups of 2."))
+    #expect(
+      sentence {
+        _ = try InMemoryDataset(documents: [[998]], vocabulary: Self.vocabulary, context: 4, whole: WholeDocuments())
+      } == "the documents in memory: holds no document with a token. Prepare a corpus with more text.")
   }
 
   @Test func impossibleDatasetsAreNamed() {
     let bare = Vocabulary(size: 10)
-    #expect(sentence { _ = try InMemoryDataset(documents: [[1]], vocabulary: bare, context: 4, framing: .clsSep) } == "the documents in memory: has a tokeniser without [CLS] and [SEP], which the framing cls-sep needs. Use the framing none.")
-    #expect(sentence { _ = try dataset([5], context: 2, framing: .clsSep) } == "the documents in memory: cannot be framed by [CLS] and [SEP] in a context of 2. Use a context of at least 3.")
-    #expect(sentence { _ = try dataset([], context: 2) } == "the documents in memory: holds no tokens. Prepare a corpus with more text, or with a larger share for this split.")
+    #expect(
+      sentence { _ = try InMemoryDataset(documents: [[1]], vocabulary: bare, context: 4, framing: .clsSep) }
+        == "the documents in memory: has a tokeniser without [CLS] and [SEP], which the framing cls-sep needs. Use the framing none."
+    )
+    #expect(
+      sentence { _ = try dataset([5], context: 2, framing: .clsSep) }
+        == "the documents in memory: cannot be framed by [CLS] and [SEP] in a context of 2. Use a context of at least 3."
+    )
+    #expect(
+      sentence { _ = try dataset([], context: 2) }
+        == "the documents in memory: holds no tokens. Prepare a corpus with more text, or with a larger share for this split."
+    )
   }
 
   @Test func anEpochHoldsEveryTokenOnceInAnOrderOfItsOwn() throws {
@@ -96,8 +118,10 @@ import Testing
     let documents = shards.flatMap { shard in (0..<shard.documentCount).map(shard.document) }
     for (context, framing) in [(1, Framing.none), (64, .none), (33, .clsSep), (5000, .none)] {
       let memory = try InMemoryDataset(
-        documents: documents, vocabulary: corpus.vocabulary, context: context, lookahead: 2, order: .shuffled(seed: 8), framing: framing)
-      let mapped = try TokenDataset(corpus, split: .train, context: context, lookahead: 2, order: .shuffled(seed: 8), framing: framing)
+        documents: documents, vocabulary: corpus.vocabulary, context: context, lookahead: 2, order: .shuffled(seed: 8),
+        framing: framing)
+      let mapped = try TokenDataset(
+        corpus, split: .train, context: context, lookahead: 2, order: .shuffled(seed: 8), framing: framing)
       #expect(mapped.samplesPerEpoch == memory.samplesPerEpoch)
       let range = 0..<UInt64(min(2 * memory.samplesPerEpoch + 3, 2000))
       #expect(try mapped.samples(at: range) == memory.samples(at: range))
@@ -118,7 +142,8 @@ import Testing
         documentIDs += part.documentIDs
         positions += part.sampleIDs
       }
-      #expect(tokens == whole.tokens && documentIDs == whole.documentIDs && positions == whole.sampleIDs, "ranges of \(size)")
+      #expect(
+        tokens == whole.tokens && documentIDs == whole.documentIDs && positions == whole.sampleIDs, "ranges of \(size)")
     }
   }
 
@@ -126,15 +151,21 @@ import Testing
     let folder = try TemporaryFolder()
     try folder.write("a.txt", "text without validation")
     let corpus = try folder.prepare(["a.txt"], PreparationOptions(split: .tail(fraction: 0), threads: 1))
-    #expect(sentence { _ = try TokenDataset(corpus, split: .validation, context: 4, order: .sequential) } == "\(corpus.folder), split validation: holds no tokens. Prepare a corpus with more text, or with a larger share for this split.")
+    #expect(
+      sentence { _ = try TokenDataset(corpus, split: .validation, context: 4, order: .sequential) }
+        == "\(corpus.folder), split validation: holds no tokens. Prepare a corpus with more text, or with a larger share for this split."
+    )
   }
 
   @Test func syntheticSamplesAreAFunctionOfTheirPosition() throws {
     let dataset = SyntheticDataset(vocabulary: Vocabulary(size: 50), context: 16, seed: 3)
     let whole = try dataset.samples(at: 5..<9)
-    #expect(whole.tokens.count == 4 * 17 && whole.tokens.allSatisfy { (0..<50).contains($0) } && Set(whole.tokens).count > 25)
+    #expect(
+      whole.tokens.count == 4 * 17 && whole.tokens.allSatisfy { (0..<50).contains($0) } && Set(whole.tokens).count > 25)
     #expect(try dataset.samples(at: 7..<8).tokens == Array(whole.tokens[34..<51]))
-    #expect(try SyntheticDataset(vocabulary: Vocabulary(size: 50), context: 16, seed: 4).samples(at: 5..<9).tokens != whole.tokens)
+    #expect(
+      try SyntheticDataset(vocabulary: Vocabulary(size: 50), context: 16, seed: 4).samples(at: 5..<9).tokens
+        != whole.tokens)
   }
 
   /// A part of a split stands for all of it: evenly spread, in order, each sample as it is when all are read.
@@ -148,10 +179,14 @@ import Testing
     #expect(batch.sampleIDs.map(Int.init) == (0..<used).map { $0 * 10 / used })
     for (row, position) in batch.sampleIDs.enumerated() {
       let alone = try all.samples(at: position..<position + 1)
-      #expect(Array(batch.tokens[row * 5..<row * 5 + 5]) == alone.tokens && Array(batch.documentIDs[row * 5..<row * 5 + 5]) == alone.documentIDs)
+      #expect(
+        Array(batch.tokens[row * 5..<row * 5 + 5]) == alone.tokens
+          && Array(batch.documentIDs[row * 5..<row * 5 + 5]) == alone.documentIDs)
     }
     // The same samples whichever way a range is cut, which is what ranks do.
-    let halves = try [0..<UInt64(used / 2), UInt64(used / 2)..<UInt64(used)].flatMap { try part.samples(at: $0).sampleIDs }
+    let halves = try [0..<UInt64(used / 2), UInt64(used / 2)..<UInt64(used)].flatMap {
+      try part.samples(at: $0).sampleIDs
+    }
     #expect(halves == batch.sampleIDs)
     #expect(try part.samples(at: UInt64(used)..<UInt64(used) + 1).indices == [0])
   }

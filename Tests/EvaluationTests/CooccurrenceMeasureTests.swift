@@ -10,7 +10,9 @@ import Testing
     return try CooccurrenceMeasure(options).scheme(contextTargetPairs)
   }
 
-  private func contextTargetPairs(_ name: String, _ options: (any ObjectiveOptions)? = nil) throws -> ContextTargetPairs? {
+  private func contextTargetPairs(_ name: String, _ options: (any ObjectiveOptions)? = nil) throws
+    -> ContextTargetPairs?
+  {
     let entry = try #require(ObjectiveRegistry.entry(named: name))
     return entry.requirements(options ?? entry.defaultOptions).contextTargetPairs
   }

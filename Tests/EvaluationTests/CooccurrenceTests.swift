@@ -30,8 +30,11 @@ import Testing
     #expect(matrix.conditionWeights == [5, 3, 3] && matrix.targetWeights == [5, 3, 3] && matrix.total == 11)
     #expect(matrix.components == 2)
     #expect(abs(matrix.squaredSum - (2 + 1.0 / 9)) < 1e-15)
-    for (value, expected) in zip(matrix.singularValues().values, [1, 1, 1.0 / 3]) { #expect(abs(value - expected) < 1e-15) }
-    #expect(CooccurrenceMatrix([:]).components == 0 && CooccurrenceMatrix([:]).leadingSingularValues(3, seed: 1).isEmpty)
+    for (value, expected) in zip(matrix.singularValues().values, [1, 1, 1.0 / 3]) {
+      #expect(abs(value - expected) < 1e-15)
+    }
+    #expect(
+      CooccurrenceMatrix([:]).components == 0 && CooccurrenceMatrix([:]).leadingSingularValues(3, seed: 1).isEmpty)
   }
 
   /// Right singular vectors are orthonormal, and A stretches each by its value.
@@ -41,7 +44,9 @@ import Testing
     let n = matrix.targets.count
     #expect(abs(values[0] - 1) < 1e-14 && values == values.sorted(by: >))
     // The first vector is √P(target).
-    for (k, weight) in matrix.targetWeights.enumerated() { #expect(abs(abs(vectors[k]) - (weight / matrix.total).squareRoot()) < 1e-13) }
+    for (k, weight) in matrix.targetWeights.enumerated() {
+      #expect(abs(abs(vectors[k]) - (weight / matrix.total).squareRoot()) < 1e-13)
+    }
     #expect(abs(values.reduce(0) { $0 + $1 * $1 } - matrix.squaredSum) < 1e-13)
     for i in 0..<n {
       for j in 0...i {
@@ -51,7 +56,8 @@ import Testing
     }
   }
 
-  /// Subspace iteration finds what the whole decomposition finds, whatever its start, and stays at a narrow matrix's width.
+  /// Subspace iteration finds what the whole decomposition finds, whatever its start, and stays at a narrow matrix's
+  /// width.
   @Test(arguments: [(300, 90, 6), (40, 200, 5), (50, 9, 20)]) func leadingValues(rows: Int, columns: Int, count: Int) {
     let matrix = CooccurrenceMatrix(random(rows, columns))
     let exact = matrix.singularValues().values.prefix(count)
@@ -89,10 +95,11 @@ import Testing
       var text = [r.below(4, 8 * d + 1)]
       for i in 1..<5 {
         var rest = r.uniformDouble(8 * d + 1 + i)
-        text.append((0..<3).first { to in
-          rest -= chain[text[i - 1] * 4 + to]
-          return rest < 0
-        } ?? 3)
+        text.append(
+          (0..<3).first { to in
+            rest -= chain[text[i - 1] * 4 + to]
+            return rest < 0
+          } ?? 3)
       }
       return text.map(Int32.init)
     }
@@ -106,13 +113,17 @@ import Testing
   }
 
   private static let schemes: [PairScheme] = [
-    .ahead(offsets: 1), .ahead(offsets: 2), .ahead(offsets: 4), .masked(hidden: 1), .masked(hidden: 2), .maskedEvenly(lowest: 1, highest: 3),
+    .ahead(offsets: 1), .ahead(offsets: 2), .ahead(offsets: 4), .masked(hidden: 1), .masked(hidden: 2),
+    .maskedEvenly(lowest: 1, highest: 3),
   ]
 
-  /// A drawn number of hidden tokens is the mixture of the fixed ones: the counts of its pairs lie as near to their mean as chance allows.
+  /// A drawn number of hidden tokens is the mixture of the fixed ones: the counts of its pairs lie as near to their
+  /// mean as chance allows.
   @Test func drawnNumbersAreTheMixture() throws {
     let documents = texts(2000)
-    func counts(_ scheme: PairScheme) throws -> PairCounts { try PairSampler(documents, scheme, options { $0.pairs = 60_000 }).counts(0..<60_000) }
+    func counts(_ scheme: PairScheme) throws -> PairCounts {
+      try PairSampler(documents, scheme, options { $0.pairs = 60_000 }).counts(0..<60_000)
+    }
     let parts = try [counts(.masked(hidden: 1)), counts(.masked(hidden: 2)), counts(.masked(hidden: 3))]
     let mixed = try counts(.maskedEvenly(lowest: 1, highest: 3))
     #expect(mixed.total == 60_000 && PairScheme.maskedEvenly(lowest: 1, highest: 3).targetsPerCondition == 2)
@@ -125,21 +136,26 @@ import Testing
     #expect(try counts(.maskedEvenly(lowest: 2, highest: 2)).total == 60_000)
   }
 
-  /// With whole contexts as conditions the estimate is that of the exact matrix: the same components, and σ₂ within what 40,000 pairs
-  /// allow (rare conditions, seen once, add spurious dependence).
+  /// With whole contexts as conditions the estimate is that of the exact matrix: the same components, and σ₂ within
+  /// what 40,000 pairs allow (rare conditions, seen once, add spurious dependence).
   @Test func estimatesOfASmallWorldAreItsFigures() throws {
     let documents = texts(30_000)
     // The last scheme is a mixture, which the small world has not.
     for (scheme, exact) in zip(
-      Self.schemes, [.ahead(offsets: 1), .ahead(offsets: 2), .ahead(offsets: 4), .masked(hidden: 1), .masked(hidden: 2)] as [SmallWorldScheme])
+      Self.schemes,
+      [.ahead(offsets: 1), .ahead(offsets: 2), .ahead(offsets: 4), .masked(hidden: 1), .masked(hidden: 2)]
+        as [SmallWorldScheme])
     {
       let report = try CooccurrenceReport.measure(documents, scheme, options())
       let figures = SmallWorldFigures(world, exact)
       #expect(report.pairs == 40_000)
-      #expect(report.components == figures.components && report.targets == figures.targets && report.conditions <= figures.conditions)
+      #expect(
+        report.components == figures.components && report.targets == figures.targets
+          && report.conditions <= figures.conditions)
       #expect(abs(report.singularValues[1] - figures.singularValues[1]) < 0.02, "\(scheme)")
       #expect(report.squaredSum > figures.squaredSum && report.tails[6] >= 0)
-      #expect(abs(report.tails[2] - (report.squaredSum - report.singularValues.prefix(2).reduce(0) { $0 + $1 * $1 })) < 1e-12)
+      #expect(
+        abs(report.tails[2] - (report.squaredSum - report.singularValues.prefix(2).reduce(0) { $0 + $1 * $1 })) < 1e-12)
     }
   }
 
@@ -159,21 +175,31 @@ import Testing
     #expect(whole.total == 3000)
     for parts in [2, 3, 7] {
       var sum = PairCounts()
-      for part in (0..<parts).reversed() { sum.add(try sampler.counts(3000 * part / parts..<3000 * (part + 1) / parts)) }
+      for part in (0..<parts).reversed() {
+        sum.add(try sampler.counts(3000 * part / parts..<3000 * (part + 1) / parts))
+      }
       #expect(sum == whole)
       #expect(CooccurrenceReport(sum, scheme, options()) == CooccurrenceReport(whole, scheme, options()))
     }
     #expect(try PairSampler(texts(500), scheme, options { ($0.pairs, $0.seed) = (3000, 2) }).counts(0..<3000) != whole)
   }
 
-  /// Only the V′ most frequent tokens are targets; all others are one in a condition, and every scheme keeps its number of pairs.
+  /// Only the V′ most frequent tokens are targets; all others are one in a condition, and every scheme keeps its number
+  /// of pairs.
   @Test func vocabularyCut() throws {
     let r = CounterGenerator(seed: 4, purpose: .order)
-    let documents = (0..<300).map { d in (0..<20).map { i in Int32(min(r.below(6, 40 * d + 2 * i), r.below(6, 40 * d + 2 * i + 1))) } }
+    let documents = (0..<300).map { d in
+      (0..<20).map { i in Int32(min(r.below(6, 40 * d + 2 * i), r.below(6, 40 * d + 2 * i + 1))) }
+    }
     for scheme in Self.schemes {
-      let report = try CooccurrenceReport.measure(documents, scheme, options { ($0.vocabulary, $0.neighbours, $0.positionAware) = (2, 1, false) })
+      let report = try CooccurrenceReport.measure(
+        documents, scheme, options { ($0.vocabulary, $0.neighbours, $0.positionAware) = (2, 1, false) })
       #expect(report.pairs == 40_000 && report.targets == 2)
-      if case .ahead = scheme { #expect(report.conditions == 3) } else { #expect(report.conditions <= 3 * 3 + 2 * 3 + 1) }
+      if case .ahead = scheme {
+        #expect(report.conditions == 3)
+      } else {
+        #expect(report.conditions <= 3 * 3 + 2 * 3 + 1)
+      }
     }
   }
 
@@ -190,7 +216,8 @@ import Testing
     }
     // With three pairs a shape one estimate is off by a tenth, the mean of 100 by a hundredth.
     let mean = try (1...100).reduce(0.0) { total, seed in
-      let few = try PairSampler(documents, .ahead(offsets: 1), options { ($0.pairs, $0.window, $0.seed) = (60, 20, UInt64(seed)) })
+      let few = try PairSampler(
+        documents, .ahead(offsets: 1), options { ($0.pairs, $0.window, $0.seed) = (60, 20, UInt64(seed)) })
       return total + (try few.counts(0..<60).collision) / 100
     }
     #expect(abs(mean - 0.25) < 0.03)
@@ -206,7 +233,8 @@ import Testing
     #expect {
       _ = try PairSampler([[1, 2, 3]], .masked(hidden: 1), options())
     } throws: { error in
-      (error as? DataError)?.description == "the documents: hold no 5 tokens in a row. Take a smaller window or longer documents."
+      (error as? DataError)?.description
+        == "the documents: hold no 5 tokens in a row. Take a smaller window or longer documents."
     }
   }
 }

@@ -13,7 +13,9 @@ import Testing
 
   @Test func byHand() {
     let spectrum = FeatureSpectrum(axes, rows: 4, columns: 3)
-    for (value, expected) in zip(spectrum.singularValues, [sqrt(8), sqrt(4.5), 0]) { #expect(abs(value - expected) < 1e-6) }
+    for (value, expected) in zip(spectrum.singularValues, [sqrt(8), sqrt(4.5), 0]) {
+      #expect(abs(value - expected) < 1e-6)
+    }
     let p = [4.0 / 7, 3.0 / 7]
     #expect(abs(spectrum.effectiveRank - exp(-p[0] * log(p[0]) - p[1] * log(p[1]))) < 1e-6)
   }
@@ -33,7 +35,9 @@ import Testing
   @Test(arguments: [(50, 8), (8, 50), (20, 20)]) func variances(rows: Int, columns: Int) {
     let x = features(rows, columns)
     let spectrum = FeatureSpectrum(x, rows: rows, columns: columns)
-    #expect(spectrum.singularValues.count == min(rows, columns) && spectrum.singularValues == spectrum.singularValues.sorted(by: >))
+    #expect(
+      spectrum.singularValues.count == min(rows, columns)
+        && spectrum.singularValues == spectrum.singularValues.sorted(by: >))
     let variance = (0..<columns).reduce(0.0) { sum, k in
       let column = (0..<rows).map { Double(x[$0 * columns + k]) }
       let mean = column.reduce(0, +) / Double(rows)

@@ -15,15 +15,19 @@ import Testing
   private func context(threads: Int = 1) -> MeasureContext {
     BLAS.useOneThread()
     var layout = ParameterLayout()
-    let encoder = Transformer(.bert(vocabSize: 12, maxPosition: 8, hiddenSize: 6, numLayers: 1, numHeads: 2), into: &layout)
+    let encoder = Transformer(
+      .bert(vocabSize: 12, maxPosition: 8, hiddenSize: 6, numLayers: 1, numHeads: 2), into: &layout)
     let parameters = ParameterStore(layout)
     parameters.initialize(seed: 3)
     let model = MeasuredModel(
-      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(vocabulary), objective: ("mlm", MaskedLanguageModel.Options()))
+      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(vocabulary),
+      objective: ("mlm", MaskedLanguageModel.Options()))
     return MeasureContext(model, corpus: nil, communicator: SingleRank(), threads: threads)
   }
 
-  private func windows(_ texts: [[Int32]]) -> TextWindows { TextWindows(texts, framing: .clsSep, vocabulary: vocabulary) }
+  private func windows(_ texts: [[Int32]]) -> TextWindows {
+    TextWindows(texts, framing: .clsSep, vocabulary: vocabulary)
+  }
 
   private var texts: [[Int32]] {
     let random = CounterGenerator(seed: 6, purpose: .order)
@@ -41,17 +45,22 @@ import Testing
     for text in texts {
       let framed = [2] + text + [3]
       let ranges = AttentionRanges(
-        samples: 1, length: framed.count, documentIDs: [Int32](repeating: 0, count: framed.count), causal: false, documentMasking: false)
+        samples: 1, length: framed.count, documentIDs: [Int32](repeating: 0, count: framed.count), causal: false,
+        documentMasking: false)
       let states = context.model.encoder.forward(
-        SequenceInput(sampleIDs: [0], length: framed.count, tokens: framed, ranges: ranges), Pass(context.model.parameters), workspace.transformer)
+        SequenceInput(sampleIDs: [0], length: framed.count, tokens: framed, ranges: ranges),
+        Pass(context.model.parameters), workspace.transformer)
       for i in 1...text.count { for k in 0..<6 { every.append(states[i, k]) } }
       lasts += every.suffix(6)
-      means += (0..<6).map { k in Float((1...text.count).reduce(0.0) { $0 + Double(states[$1, k]) } / Double(text.count)) }
+      means += (0..<6).map { k in
+        Float((1...text.count).reduce(0.0) { $0 + Double(states[$1, k]) } / Double(text.count))
+      }
     }
     for (kind, features) in [("mean", means), ("last", lasts), ("all", every)] {
       let wanted = FeatureSpectrum(features, rows: features.count / 6, columns: 6)
       let value = try #require(result["features.\(kind).effective_rank"])
-      #expect(abs(value - wanted.effectiveRank) < 1e-4 && value > 1, "\(kind): \(value), by hand \(wanted.effectiveRank)")
+      #expect(
+        abs(value - wanted.effectiveRank) < 1e-4 && value > 1, "\(kind): \(value), by hand \(wanted.effectiveRank)")
       #expect(result["features.\(kind).rows"] == Double(features.count / 6))
     }
     #expect(result.notes.isEmpty)
@@ -73,6 +82,8 @@ import Testing
   @Test func impossibleOptionsAreNamed() {
     var options = FeatureMeasure.Options()
     options.positions = -1
-    #expect { try FeatureMeasure(options) } throws: { "\($0)" == "measures.features.positions is -1; it must be 0 (all) or more." }
+    #expect { try FeatureMeasure(options) } throws: {
+      "\($0)" == "measures.features.positions is -1; it must be 0 (all) or more."
+    }
   }
 }

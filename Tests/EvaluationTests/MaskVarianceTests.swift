@@ -28,7 +28,8 @@ import Testing
   private func context(threads: Int = 1, scale: Float = 6) -> MeasureContext {
     BLAS.useOneThread()
     var layout = ParameterLayout()
-    let encoder = Transformer(.bert(vocabSize: 21, maxPosition: 12, hiddenSize: 16, numLayers: 2, numHeads: 2), into: &layout)
+    let encoder = Transformer(
+      .bert(vocabSize: 21, maxPosition: 12, hiddenSize: 16, numLayers: 2, numHeads: 2), into: &layout)
     let parameters = ParameterStore(layout)
     parameters.initialize(seed: 5)
     for entry in layout.entries where entry.spec.decay {
@@ -36,7 +37,8 @@ import Testing
       for i in 0..<view.count { view[i] *= scale }
     }
     let model = MeasuredModel(
-      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(Self.vocabulary), objective: ("mlm", MaskedLanguageModel.Options()))
+      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(Self.vocabulary),
+      objective: ("mlm", MaskedLanguageModel.Options()))
     return MeasureContext(model, corpus: nil, communicator: SingleRank(), threads: threads)
   }
 
@@ -74,11 +76,14 @@ import Testing
 
   // MARK: - The estimator
 
-  /// Where a token's gradient does not depend on what else is hidden, a partition that covers the text has no variance left.
+  /// Where a token's gradient does not depend on what else is hidden, a partition that covers the text has no variance
+  /// left.
   @Test func independentTokensLeaveAPartitionNoVariance() {
     let random = CounterGenerator(seed: 4, purpose: .order)
     let vectors = (0..<12).map { i in (0..<5).map { random.uniformDouble(5 * i + $0) } }
-    func gradient(_ hidden: [Int], _: Int) -> [Double] { (0..<5).map { k in hidden.reduce(0) { $0 + vectors[$1][k] } / Double(hidden.count) } }
+    func gradient(_ hidden: [Int], _: Int) -> [Double] {
+      (0..<5).map { k in hidden.reduce(0) { $0 + vectors[$1][k] } / Double(hidden.count) }
+    }
     let found = TextMaskVariance(draws(0), rounds: 4000, trials: 4000, gradient: gradient)
     let mean = gradient(Array(0..<12), 0)
     let spread = vectors.reduce(0) { $0 + squaredLength(zip($1, mean).map { $0 - $1 }) } / 12
@@ -91,10 +96,13 @@ import Testing
     let summary = MaskVarianceSummary([found], sets: 4)
     #expect(abs(summary.ratio([0])) < 1e-9)
     // c falls in a line from Var to -Var / 3: a mask shares no more than its tokens.
-    for (level, value) in found.covariances.enumerated() { #expect(abs(value / exact - (1 - Double(level) * 4 / 9)) < 0.03) }
+    for (level, value) in found.covariances.enumerated() {
+      #expect(abs(value / exact - (1 - Double(level) * 4 / 9)) < 0.03)
+    }
   }
 
-  /// All masks of every text: c(H) falls, the formulas hold against means drawn directly, and estimates match the exact values.
+  /// All masks of every text: c(H) falls, the formulas hold against means drawn directly, and estimates match the exact
+  /// values.
   @Test func formulasHoldInAWorldThatCanBeListed() throws {
     let context = context()
     let network = try network(context)
@@ -129,7 +137,8 @@ import Testing
     let every = summary.everyText
     let (independent, partition) = (exact[0] / 4, (exact[0] + 3 * exact[3]) / 4)
     for (name, value, wanted) in [
-      ("Var / K", summary.mean(every, summary.independent), independent), ("partition", summary.mean(every, summary.partition), partition),
+      ("Var / K", summary.mean(every, summary.independent), independent),
+      ("partition", summary.mean(every, summary.partition), partition),
       ("direct, independent", summary.mean(every) { $0.directIndependent }, independent),
       ("direct, partition", summary.mean(every) { $0.directPartition }, partition),
     ] { #expect(abs(value / wanted - 1) < 0.1, "\(name): \(value), exactly \(wanted)") }
@@ -172,7 +181,8 @@ import Testing
     for i in hidden { shown[i] = 20 }
     func loss(_ step: Double) -> Double {
       for i in before.indices { parameters.memory[i] = Float(Double(before[i]) + step * gradient[i] / length) }
-      return reader.negativeLogLikelihoods([ScoredInput(tokens: shown, rows: hidden, targets: hidden.map { text[$0] })], forward)[0].reduce(0, +) / 3
+      return reader.negativeLogLikelihoods(
+        [ScoredInput(tokens: shown, rows: hidden, targets: hidden.map { text[$0] })], forward)[0].reduce(0, +) / 3
     }
     let slope = (loss(1e-2) - loss(-1e-2)) / 2e-2
     #expect(abs(slope / length - 1) < 2e-3, "\(slope) and \(length)")
@@ -215,12 +225,15 @@ import Testing
 
   @Test func threadsDoNotChangeABit() throws {
     var options = MaskVarianceMeasure.Options()
-    (options.draws, options.trials, options.sets, options.randomReplaceProb, options.maskReplaceProb) = (4, 3, 4, 0.1, 0.8)
+    (options.draws, options.trials, options.sets, options.randomReplaceProb, options.maskReplaceProb) = (
+      4, 3, 4, 0.1, 0.8
+    )
     let one = try measured(options)
     #expect(try measured(options, threads: 3) == one)
     let table = try #require(one.tables["c(H)"])
     #expect(table.rows.map { $0[0] } == [0, 2, 4, 6])
-    // Windows at 0, 1, 2, 3, 6, 9 in 4 orders of 12 texts: among 21 pairs, 6 with themselves, 3 with the next, 2 with the one after.
+    // Windows at 0, 1, 2, 3, 6, 9 in 4 orders of 12 texts: among 21 pairs, 6 with themselves, 3 with the next, 2 with
+    // the one after.
     #expect(table.rows.map { $0[3] } == [288, 144, 96, 480])
     #expect(one["hidden"] == 3 && one["mask_variance.ratio"].map { $0 < 1 } == true)
     options.projection = .sketch
@@ -239,8 +252,13 @@ import Testing
       return ""
     }
     #expect(text { $0.sets = 1 } == "measures.mask-variance.sets is 1; it must lie in 2...1000.")
-    #expect(text { $0.ratio = 0.2 } == "measures.mask-variance.ratio is 0.2 with 7 sets; sets that do not overlap need ratio · sets <= 1.")
-    #expect(text { $0.maskReplaceProb = 0.9; $0.randomReplaceProb = 0.2 }.contains("measures.mask-variance.random_replace_prob and mask_replace_prob add up to"))
+    #expect(
+      text { $0.ratio = 0.2 }
+        == "measures.mask-variance.ratio is 0.2 with 7 sets; sets that do not overlap need ratio · sets <= 1.")
+    #expect(
+      text {
+        $0.maskReplaceProb = 0.9; $0.randomReplaceProb = 0.2
+      }.contains("measures.mask-variance.random_replace_prob and mask_replace_prob add up to"))
     #expect(text { $0.sets = 13 }.contains("the toy: has texts of 12 ordinary tokens, too few for 13 sets"))
   }
 

@@ -5,7 +5,8 @@ import Kernels
 import Storage
 import Testing
 
-private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  .deletingLastPathComponent()
 
 /// What numpy finds in the same worlds; made by scripts/goldens/small_worlds.py.
 private struct Golden: Decodable {
@@ -29,7 +30,8 @@ private struct Golden: Decodable {
   var worlds: [World]
 
   static func read() throws -> Golden {
-    try JSONDecoder.snakeCase().decode(Golden.self, from: Data(contentsOf: root.appendingPathComponent("goldens/small-worlds.json")))
+    try JSONDecoder.snakeCase().decode(
+      Golden.self, from: Data(contentsOf: root.appendingPathComponent("goldens/small-worlds.json")))
   }
 }
 
@@ -50,17 +52,22 @@ private struct Golden: Decodable {
     }
   }
 
-  /// Everything against numpy: a dense matrix and its SVD here, a sparse one and the eigenvalues of its Gram matrix there. 10⁻¹² in σ²
-  /// is a thousand roundings of the largest.
+  /// Everything against numpy: a dense matrix and its SVD here, a sparse one and the eigenvalues of its Gram matrix
+  /// there. 10⁻¹² in σ² is a thousand roundings of the largest.
   @Test func figuresAreThoseOfNumpy() throws {
     for world in try Golden.read().worlds {
       let mine = SmallWorld.mixture(seed: world.seed)
       for (a, b) in zip(mine.transitions.joined(), world.transitions.joined()) { #expect(near(a, b, 1e-15)) }
       for expected in world.figures {
-        let scheme: SmallWorldScheme = expected.scheme == "ahead" ? .ahead(offsets: expected.size) : .masked(hidden: expected.size)
+        let scheme: SmallWorldScheme =
+          expected.scheme == "ahead" ? .ahead(offsets: expected.size) : .masked(hidden: expected.size)
         let found = SmallWorldFigures(mine, scheme, positionAware: expected.positionAware)
-        #expect((found.conditions, found.targets, found.components) == (expected.conditions, expected.targets, expected.components))
-        #expect(near(found.squaredSum, expected.squaredSum, 1e-11) && near(found.bayesError, expected.bayesError, 1e-13))
+        #expect(
+          (found.conditions, found.targets, found.components) == (
+            expected.conditions, expected.targets, expected.components
+          ))
+        #expect(
+          near(found.squaredSum, expected.squaredSum, 1e-11) && near(found.bayesError, expected.bayesError, 1e-13))
         #expect(found.singularValues.count == expected.singularValues.count)
         for (a, b) in zip(found.singularValues, expected.singularValues) { #expect(near(a * a, b * b, 1e-12)) }
         // Six features are only determined where the sixth value is apart from the seventh.
@@ -70,7 +77,8 @@ private struct Golden: Decodable {
     }
   }
 
-  /// Next-token prediction falls into one part per prefix length, masking one token into one per position; any second target joins them.
+  /// Next-token prediction falls into one part per prefix length, masking one token into one per position; any second
+  /// target joins them.
   @Test func connectivity() {
     let rows = Self.table.rows
     #expect(rows.map { Set($0.aware.map(\.components)) } == [[4], [1], [1], [1], [5], [1], [1]])
@@ -84,7 +92,8 @@ private struct Golden: Decodable {
     }
   }
 
-  /// More offsets and more holes shrink σ₂ and Σσ² in every world. Ranges are those of the published means, 0.919, 0.782, 0.739, 0.768 and
+  /// More offsets and more holes shrink σ₂ and Σσ² in every world. Ranges are those of the published means, 0.919,
+  /// 0.782, 0.739, 0.768 and
   /// 0.707, whose worlds were drawn by another generator: within 0.05.
   @Test func secondValue() {
     let second = Self.table.rows.map { $0.aware.map { $0.singularValues[1] } }
@@ -93,11 +102,14 @@ private struct Golden: Decodable {
       for (a, b) in [(0, 1), (1, 2), (2, 3), (4, 5), (5, 6)] {
         #expect(second[a][world] > second[b][world] && sums[a][world] > sums[b][world])
       }
-      for (row, mean) in [(1, 0.919), (2, 0.782), (3, 0.739), (5, 0.768), (6, 0.707)] { #expect(near(second[row][world], mean, 0.05)) }
+      for (row, mean) in [(1, 0.919), (2, 0.782), (3, 0.739), (5, 0.768), (6, 0.707)] {
+        #expect(near(second[row][world], mean, 0.05))
+      }
     }
   }
 
-  /// At six features next-token prediction loses class information that the context has; with two offsets nothing is lost.
+  /// At six features next-token prediction loses class information that the context has; with two offsets nothing is
+  /// lost.
   @Test func probe() {
     let rows = Self.table.rows
     for world in 0..<6 {
@@ -109,11 +121,13 @@ private struct Golden: Decodable {
     }
   }
 
-  /// The claim hinges on positions: where a target is a token alone every scheme is connected, and further offsets change σ₂ by less than
-  /// a hundredth on average, where with positions they change it by more than eight.
+  /// The claim hinges on positions: where a target is a token alone every scheme is connected, and further offsets
+  /// change σ₂ by less than a hundredth on average, where with positions they change it by more than eight.
   @Test func positionBlindTargetsMakeTheDifferenceVanish() {
     let rows = Self.table.rows
-    func mean(_ figures: [SmallWorldFigures]) -> Double { figures.reduce(0) { $0 + $1.singularValues[1] } / Double(figures.count) }
+    func mean(_ figures: [SmallWorldFigures]) -> Double {
+      figures.reduce(0) { $0 + $1.singularValues[1] } / Double(figures.count)
+    }
     #expect(rows.allSatisfy { $0.blind.allSatisfy { $0.components == 1 } })
     for row in 1...3 {
       #expect(near(mean(rows[0].blind), mean(rows[row].blind), 0.01))

@@ -19,7 +19,9 @@ import Testing
   private func context(causal: Bool, threads: Int = 1, microBatch: Int = 4) -> MeasureContext {
     BLAS.useOneThread()
     let shape: ModelConfiguration =
-      causal ? .gpt2(vocabSize: 5, maxPosition: 6, hiddenSize: 16, numLayers: 2, numHeads: 2) : .bert(vocabSize: 5, maxPosition: 6, hiddenSize: 16, numLayers: 2, numHeads: 2)
+      causal
+      ? .gpt2(vocabSize: 5, maxPosition: 6, hiddenSize: 16, numLayers: 2, numHeads: 2)
+      : .bert(vocabSize: 5, maxPosition: 6, hiddenSize: 16, numLayers: 2, numHeads: 2)
     var layout = ParameterLayout()
     let encoder = Transformer(shape, into: &layout)
     let parameters = ParameterStore(layout)
@@ -30,7 +32,8 @@ import Testing
       for i in 0..<view.count { view[i] *= 12 }
     }
     let model = MeasuredModel(
-      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(vocabulary), objective: ("mlm", MaskedLanguageModel.Options()))
+      path: "memory", encoder: encoder, parameters: parameters, data: DataShape(vocabulary),
+      objective: ("mlm", MaskedLanguageModel.Options()))
     return MeasureContext(model, corpus: nil, communicator: SingleRank(), threads: threads, microBatch: microBatch)
   }
 
@@ -39,17 +42,24 @@ import Testing
     (1..<length).reduce([[0]]) { texts, _ in texts.flatMap { text in (0..<5).map { text + [Int32($0)] } } }
   }
 
-  private func losses(_ context: MeasureContext, _ texts: [[Int32]], _ scoredInputs: @escaping @Sendable ([Int32], [Int]) -> [(ScoredInput, Double)])
+  private func losses(
+    _ context: MeasureContext, _ texts: [[Int32]],
+    _ scoredInputs: @escaping @Sendable ([Int32], [Int]) -> [(ScoredInput, Double)]
+  )
     throws -> [Double]
   {
-    let result = try context.measureText(TextWindows(texts, framing: .none, vocabulary: vocabulary), name: "x", scoredInputs)
+    let result = try context.measureText(
+      TextWindows(texts, framing: .none, vocabulary: vocabulary), name: "x", scoredInputs)
     return try #require(result.values.first { $0.name == "x.loss" }?.items).sums
   }
 
-  /// Given the first token, the probabilities of all texts of a length add up to 1: nothing is seen that is still to be predicted.
+  /// Given the first token, the probabilities of all texts of a length add up to 1: nothing is seen that is still to be
+  /// predicted.
   @Test(arguments: [true, false])
   func leftToRightIsADistribution(causal: Bool) throws {
-    let sums = try losses(context(causal: causal), texts(4)) { LeftToRightMeasure.scoredInputs($0, $1, mask: causal ? nil : 4, end: $0.count) }
+    let sums = try losses(context(causal: causal), texts(4)) {
+      LeftToRightMeasure.scoredInputs($0, $1, mask: causal ? nil : 4, end: $0.count)
+    }
     #expect(sums.count == 125)
     #expect(abs(sums.reduce(0) { $0 + exp(-$1) } - 1) < 1e-5)
     #expect(Set(sums.map { ($0 * 1e6).rounded() }).count > 60)
@@ -76,14 +86,19 @@ import Testing
       try losses(context, [text]) { tokens, _ in
         var shown = tokens
         for i in hidden { shown[i] = 4 }
-        return [(ScoredInput(tokens: shown, rows: hidden, targets: hidden.map { tokens[$0] }), 1 / Double(hidden.count))]
+        return [
+          (ScoredInput(tokens: shown, rows: hidden, targets: hidden.map { tokens[$0] }), 1 / Double(hidden.count))
+        ]
       }[0]
     }
     // n = 1 and n = 2 are equally likely; N = 2.
     let exact = 2 * (0.5 * (parts[0] + parts[1]) / 2 + 0.5 * parts[2])
     let forward = try losses(context, [text]) { LeftToRightMeasure.scoredInputs($0, $1, mask: 4, end: $0.count) }[0]
     let backward = try losses(context, [text]) { tokens, _ in
-      [(ScoredInput(tokens: [0, 4, 4], rows: [2], targets: [tokens[2]]), 1), (ScoredInput(tokens: [0, 4, 3], rows: [1], targets: [tokens[1]]), 1)]
+      [
+        (ScoredInput(tokens: [0, 4, 4], rows: [2], targets: [tokens[2]]), 1),
+        (ScoredInput(tokens: [0, 4, 3], rows: [1], targets: [tokens[1]]), 1),
+      ]
     }[0]
     #expect(abs(exact - (forward + backward) / 2) < 1e-6)
     let drawn = try losses(context, [text]) { AnyOrderMeasure.scoredInputs($0, $1, mask: 4, draws: 20_000, seed: 3) }[0]
@@ -92,13 +107,18 @@ import Testing
   }
 
   @Test func threadsDoNotChangeABit() throws {
-    let one = try losses(context(causal: false), texts(3)) { LeftToRightMeasure.scoredInputs($0, $1, mask: 4, end: $0.count) }
-    let three = try losses(context(causal: false, threads: 3), texts(3)) { LeftToRightMeasure.scoredInputs($0, $1, mask: 4, end: $0.count) }
+    let one = try losses(context(causal: false), texts(3)) {
+      LeftToRightMeasure.scoredInputs($0, $1, mask: 4, end: $0.count)
+    }
+    let three = try losses(context(causal: false, threads: 3), texts(3)) {
+      LeftToRightMeasure.scoredInputs($0, $1, mask: 4, end: $0.count)
+    }
     #expect(one == three)
   }
 
   @Test func specialTokensAndTheFirstAreNotAskedFor() {
-    let framed = TextWindows([[7, 8, 0, 9]], framing: .clsSep, vocabulary: Vocabulary(size: 10, pad: 0, mask: 1, cls: 2, sep: 3))
+    let framed = TextWindows(
+      [[7, 8, 0, 9]], framing: .clsSep, vocabulary: Vocabulary(size: 10, pad: 0, mask: 1, cls: 2, sep: 3))
     #expect(framed.framed(0) == [2, 7, 8, 0, 9, 3])
     #expect(framed.scoredPositions(framed.framed(0)) == [2, 4])
   }

@@ -8,7 +8,8 @@ import FuzzTargets
 private let reader: FileReader = {
   let name = getenv("LOCKSTEP_FUZZ_TARGET").map { String(cString: $0) } ?? ""
   guard let reader = FileReader.all.first(where: { $0.name == name }) else {
-    preconditionFailure("LOCKSTEP_FUZZ_TARGET is \"\(name)\"; it must be one of \(FileReader.all.map(\.name).joined(separator: ", "))")
+    preconditionFailure(
+      "LOCKSTEP_FUZZ_TARGET is \"\(name)\"; it must be one of \(FileReader.all.map(\.name).joined(separator: ", "))")
   }
   return reader
 }()

@@ -25,7 +25,9 @@ extension FileReader {
       let checkpoint = String(path.dropLast("/state.json".count))
       _ = CheckpointSummary(of: checkpoint).lines
       let opened = try Checkpoint(verifying: checkpoint)
-      try demand(opened.files.keys.allSatisfy { !$0.utf8.contains(UInt8(ascii: "/")) }, "a file outside the checkpoint was accepted")
+      try demand(
+        opened.files.keys.allSatisfy { !$0.utf8.contains(UInt8(ascii: "/")) },
+        "a file outside the checkpoint was accepted")
     },
   ]
 

@@ -17,7 +17,8 @@ extension FileReader {
       _ = try scratch.write(Array("{}".utf8), to: "corpus/tokenizer_config.json")
       let corpusPath = String(tokenizer.dropLast("/tokenizer.json".count))
       let shard = try ShardWriter(
-        path: corpusPath + "/train-00000.shard", vocabularySize: 300, endOfDocument: 256, tokenizerHash: SHA256.of(Array("{}".utf8)))
+        path: corpusPath + "/train-00000.shard", vocabularySize: 300, endOfDocument: 256,
+        tokenizerHash: SHA256.of(Array("{}".utf8)))
       for ids: [Int32] in [[5, 256], [6, 7, 256]] { try shard.append(ids[...], textBytes: ids.count) }
       _ = try shard.finish()
       let path = try scratch.write(bytes, to: "corpus/corpus.json")
@@ -46,8 +47,11 @@ extension FileReader {
     documents("separated", .all(.text(.separatorLine("--")))), documents("jsonl", .all(.jsonLines(field: "text"))),
     documents("csv", .all(.csv(TableLayout(columns: [.name("text"), .number(1)])))),
     documents("tsv", .all(.tsv(TableLayout(columns: [.name("text")])))),
-    documents("semicolons", .all(.table(TableLayout(columns: [.number(2)], hasHeader: false), TableSeparator(option: ";") ?? .comma))),
-    documents("gzip", .all(.jsonLines(field: "text")), ending: ".gz"), documents("zstd", .all(.text(.lines)), ending: ".zst"),
+    documents(
+      "semicolons",
+      .all(.table(TableLayout(columns: [.number(2)], hasHeader: false), TableSeparator(option: ";") ?? .comma))),
+    documents("gzip", .all(.jsonLines(field: "text")), ending: ".gz"),
+    documents("zstd", .all(.text(.lines)), ending: ".zst"),
     documents("xz", .all(.text(.lines)), ending: ".xz"), documents("utf16", .all(.text(.blankLines))),
   ]
 
@@ -57,7 +61,9 @@ extension FileReader {
       let path = try scratch.write(bytes, to: file)
       var total = 0
       try DocumentReader.forEachDocument(ofFile: path, choice: choice) { total += $0.count }
-      let inflates = !ending.isEmpty || bytes.starts(with: [0x1F, 0x8B]) || bytes.starts(with: [0x28, 0xB5]) || bytes.starts(with: [0xFD, 0x37])
+      let inflates =
+        !ending.isEmpty || bytes.starts(with: [0x1F, 0x8B]) || bytes.starts(with: [0x28, 0xB5])
+        || bytes.starts(with: [0xFD, 0x37])
       try demand(inflates || total <= 2 * bytes.count + 8, "more text came out than the file holds")
     }
   }
@@ -83,12 +89,17 @@ extension FileReader {
     },
     FileReader("vocabulary", place: "vocab.json") { bytes, _ in
       let cut = bytes.firstIndex(of: 0) ?? bytes.count
-      try exercise(try BytePairTokenizer(vocabularyJSON: Array(bytes[..<cut]), mergesText: Array(bytes[cut...].dropFirst())))
+      try exercise(
+        try BytePairTokenizer(vocabularyJSON: Array(bytes[..<cut]), mergesText: Array(bytes[cut...].dropFirst())))
     },
-    FileReader("wordpiece", place: "vocab.txt") { bytes, _ in try exercise(try WordPieceTokenizer(vocabularyText: bytes)) },
+    FileReader("wordpiece", place: "vocab.txt") { bytes, _ in
+      try exercise(try WordPieceTokenizer(vocabularyText: bytes))
+    },
   ]
 
-  private static let sample = "Hello, it's 1234 [MASK] héllo\u{301} \u{1F600}\n\n  <|endoftext|>aaab" + String(repeating: "\u{301}\u{323}\u{344}", count: 30)
+  private static let sample =
+    "Hello, it's 1234 [MASK] héllo\u{301} \u{1F600}\n\n  <|endoftext|>aaab"
+    + String(repeating: "\u{301}\u{323}\u{344}", count: 30)
 
   /// What a program does with a tokenizer it was given.
   private static func exercise(_ tokenizer: some Tokenizer) throws {
@@ -104,7 +115,9 @@ extension FileReader {
     _ = tokenizer.tokenizerConfigJSON(maximumLength: 8)
     // What is written must be what was read.
     let again = try TokenizerLoader.load(json: tokenizer.tokenizerJSON())
-    try demand(again.encode(sample) == ids && again.encode(sample, specialIsText: true) == plain, "the tokenizer that was written encodes otherwise than the one that was read")
+    try demand(
+      again.encode(sample) == ids && again.encode(sample, specialIsText: true) == plain,
+      "the tokenizer that was written encodes otherwise than the one that was read")
     if grown.vocabulary.cls != nil, grown.vocabulary.sep != nil { _ = try grown.framedTokenizerJSON() }
   }
 }

@@ -31,7 +31,9 @@ public struct FileReader: Sendable {
     } catch let error as any LockstepError {
       let text = error.description
       if error.exitCode == .failed { return "refused as a fault of Lockstep itself: \(text.prefix(300))" }
-      if text.utf8.count > Self.longestSentence { return "refused with \(text.utf8.count) bytes of text: \(text.prefix(300))" }
+      if text.utf8.count > Self.longestSentence {
+        return "refused with \(text.utf8.count) bytes of text: \(text.prefix(300))"
+      }
       if !text.contains(place) { return "refused without naming \(place): \(text.prefix(300))" }
       return nil
     } catch let error as Violation {
@@ -47,7 +49,8 @@ public struct FileReader: Sendable {
   public func accept(_ bytes: [UInt8], in scratch: ScratchFolder) throws { try read(updateChecksum(bytes), scratch) }
 
   /// Every reader of the project.
-  public static let all: [FileReader] = checkpointReaders + importReaders + corpusReaders + documentReaders + tokenizerReaders + runReaders
+  public static let all: [FileReader] =
+    checkpointReaders + importReaders + corpusReaders + documentReaders + tokenizerReaders + runReaders
 }
 
 /// A reader did with its bytes what it must not do.

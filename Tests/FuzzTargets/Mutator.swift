@@ -13,11 +13,15 @@ public struct Mutator {
   }
 
   private static let numbers = [
-    "-1", "0", "1e999", "-1e308", "5e-324", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "4294967296",
+    "-1", "0", "1e999", "-1e308", "5e-324", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
+    "4294967296",
     "1152921504606846976", "281474976710656", "\"nan\"", "null", "[]", "2.5", "1e15",
   ].map { Array($0.utf8) }
-  private static let words = ["../", "/", "..", "\u{301}", "\\u0000", "\0", "\"", "\\", "{", "[", "}", "]", ",", ":", "\n", "\r\n", "\u{FEFF}", "\\ud800", "é", "="]
-    .map { Array($0.utf8) }
+  private static let words = [
+    "../", "/", "..", "\u{301}", "\\u0000", "\0", "\"", "\\", "{", "[", "}", "]", ",", ":", "\n", "\r\n", "\u{FEFF}",
+    "\\ud800", "é", "=",
+  ]
+  .map { Array($0.utf8) }
   private static let sizes: [UInt64] = [0, 1, 255, 1 << 16, 1 << 31, 1 << 32, 1 << 47, 1 << 60, 1 << 62, 1 << 63, .max]
 
   /// `bytes` with one to three changes.
@@ -39,10 +43,14 @@ public struct Mutator {
       bytes.insert(contentsOf: piece, at: below(bytes.count + 1))
     case 5: bytes.insert(contentsOf: Self.words[below(Self.words.count)], at: place)
     case 6: swapNumber(in: &bytes, from: place)
-    case 7: bytes.insert(contentsOf: [UInt8](repeating: [0x5B, 0x7B, 0x2E, 0x22][below(4)], count: 1 << below(10)), at: place)
+    case 7:
+      bytes.insert(
+        contentsOf: [UInt8](repeating: [0x5B, 0x7B, 0x2E, 0x22][below(4)], count: 1 << below(10)), at: place)
     default:
       guard place + 8 <= bytes.count else { return }
-      withUnsafeBytes(of: Self.sizes[below(Self.sizes.count)].littleEndian) { bytes.replaceSubrange(place..<place + 8, with: $0) }
+      withUnsafeBytes(of: Self.sizes[below(Self.sizes.count)].littleEndian) {
+        bytes.replaceSubrange(place..<place + 8, with: $0)
+      }
     }
   }
 

@@ -35,7 +35,8 @@ extension FileReader {
       try run.prepare()
       for line in lines.dropFirst(2).prefix(8) {
         let name = String(decoding: line, as: UTF8.self)
-        guard !name.isEmpty, !name.utf8.contains(UInt8(ascii: "/")), !name.utf8.contains(0), name != ".", name != "..", name.utf8.count < 200
+        guard !name.isEmpty, !name.utf8.contains(UInt8(ascii: "/")), !name.utf8.contains(0), name != ".", name != "..",
+          name.utf8.count < 200
         else { continue }
         _ = try scratch.write([], to: "run-folder/launches/" + name)
         mkdir(run.checkpointsPath + "/" + name, 0o700)
@@ -44,7 +45,8 @@ extension FileReader {
       _ = try run.steps()
       // Each of these may refuse; none may keep the others from being tried.
       let attempts: [() throws -> Void] = [
-        { _ = try run.latest() }, { _ = try run.best() }, { _ = try RunSummary(of: run).lines }, { _ = try run.newestIntact() },
+        { _ = try run.latest() }, { _ = try run.best() }, { _ = try RunSummary(of: run).lines },
+        { _ = try run.newestIntact() },
         { try run.prune(RetentionPolicy(keepLast: 1, everySteps: 2)) },
       ]
       let outcomes = attempts.map { attempt in Result { try attempt() } }

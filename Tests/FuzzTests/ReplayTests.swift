@@ -5,7 +5,9 @@ import Testing
 
 /// Seeds by reader: small sound files, and each input that once caused a failure.
 private func seeds(of reader: FileReader) throws -> [(name: String, bytes: [UInt8])] {
-  let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Seeds/\(reader.name)").path
+  let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+    "Seeds/\(reader.name)"
+  ).path
   return try FileManager.default.contentsOfDirectory(atPath: folder).sorted().map { name in
     ("\(reader.name)/\(name)", Array(try #require(FileManager.default.contents(atPath: folder + "/" + name))))
   }

@@ -10,7 +10,8 @@ import Storage
 import Tensors
 import Testing
 
-/// ELECTRA's two networks against the classes of `transformers`: the same weights, the same masks, the same proposed tokens.
+/// ELECTRA's two networks against the classes of `transformers`: the same weights, the same masks, the same proposed
+/// tokens.
 @Suite struct ElectraParityTests {
   /// What `scripts/goldens/electra.py` recorded.
   private struct Record: Decodable {
@@ -26,18 +27,25 @@ import Testing
     var discriminatorLoss: Double
   }
 
-  private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
     .appendingPathComponent("goldens/electra").path
 
   @Test func lossesAndGradients() throws {
     BLAS.useOneThread()
-    let record = try JSONDecoder.snakeCase().decode(Record.self, from: Data(contentsOf: URL(fileURLWithPath: folder + "/golden.json")))
-    let (discriminator, generator) = (try HuggingFaceSource(folder + "/discriminator"), try HuggingFaceSource(folder + "/generator"))
+    let record = try JSONDecoder.snakeCase().decode(
+      Record.self, from: Data(contentsOf: URL(fileURLWithPath: folder + "/golden.json")))
+    let (discriminator, generator) = (
+      try HuggingFaceSource(folder + "/discriminator"), try HuggingFaceSource(folder + "/generator")
+    )
     let small = generator.configuration
     var options = Electra.Options()
-    (options.generatorHiddenSize, options.generatorNumHeads, options.generatorIntermediateSize) = (small.hiddenSize, small.numHeads, small.intermediateSize)
+    (options.generatorHiddenSize, options.generatorNumHeads, options.generatorIntermediateSize) = (
+      small.hiddenSize, small.numHeads, small.intermediateSize
+    )
     let objective = try Electra(
-      options, model: discriminator.configuration, vocabulary: Vocabulary(size: 41, pad: 0, mask: 4, special: [0, 1, 2, 3, 4]))
+      options, model: discriminator.configuration,
+      vocabulary: Vocabulary(size: 41, pad: 0, mask: 4, special: [0, 1, 2, 3, 4]))
     #expect(objective.exported == discriminator.configuration)
     #expect(objective.exportedNetworks == [ExportedNetwork("generator", small, "electra-generator")])
     let parameters = ParameterSet(objective.networks)
@@ -47,7 +55,9 @@ import Testing
       into: parameters.trained, as: objective.exported, exportedNetworks: objective.exportedNetworks)
     #expect(missing.allSatisfy { $0.hasPrefix("generator.") } && !missing.isEmpty)
     _ = try generator.load(into: parameters.trained, as: small, prefix: "generator.")
-    for entry in parameters.trained.layout.entries { #expect(!parameters.trained.view(entry.index).array.contains { $0.isNaN }, "\(entry.name)") }
+    for entry in parameters.trained.layout.entries {
+      #expect(!parameters.trained.view(entry.index).array.contains { $0.isNaN }, "\(entry.name)")
+    }
 
     let gradients = GradientRecorder(objective.networks.trained)
     let (example, proposed) = example(record)
@@ -65,7 +75,8 @@ import Testing
     let input = SequenceInput(
       sampleIDs: (0..<record.samples).map { UInt64($0) }, length: record.length, tokens: record.masked,
       ranges: AttentionRanges(
-        samples: record.samples, length: record.length, documentIDs: record.real.map { $0 - 1 }, causal: false, documentMasking: false))
+        samples: record.samples, length: record.length, documentIDs: record.real.map { $0 - 1 }, causal: false,
+        documentMasking: false))
     func rows(_ flags: [Int32]) -> [Int] { flags.indices.filter { flags[$0] == 1 } }
     func target(_ rows: [Int]) -> TermTargets { TermTargets(rows: rows, ids: rows.map { record.original[$0] }) }
     return (
@@ -90,13 +101,21 @@ import Testing
       let theirs = try expected.floats(place + tensor.fileName)
       try #require(ours.count == theirs.count, "\(tensor.fileName)")
       func norm(_ values: [Double]) -> Double { values.reduce(0) { $0 + $1 * $1 }.squareRoot() }
-      pairs.append((place + tensor.fileName, norm(zip(ours, theirs).map { Double($0) - Double($1) }), norm(theirs.map(Double.init))))
+      pairs.append(
+        (
+          place + tensor.fileName, norm(zip(ours, theirs).map { Double($0) - Double($1) }),
+          norm(theirs.map(Double.init))
+        ))
       compared[prefix + tensor.internalName, default: 0] += ours.count
     }
-    for entry in gradients.sums.layout.entries { #expect(compared[entry.name] == entry.count, "\(entry.name) is compared once") }
+    for entry in gradients.sums.layout.entries {
+      #expect(compared[entry.name] == entry.count, "\(entry.name) is compared once")
+    }
     #expect(tensors.count == expected.tensors.count, "every gradient of the library is compared")
     let largest = pairs.map(\.norm).max() ?? 0
     for pair in pairs { #expect(pair.difference <= 1e-4 * max(pair.norm, 1e-3 * largest), "\(pair.name)") }
-    print("electra: gradients differ by at most \(pairs.map { $0.difference / max($0.norm, 1e-3 * largest) }.max() ?? .nan)")
+    print(
+      "electra: gradients differ by at most \(pairs.map { $0.difference / max($0.norm, 1e-3 * largest) }.max() ?? .nan)"
+    )
   }
 }

@@ -6,7 +6,8 @@ import Safetensors
 import Storage
 import Testing
 
-/// A folder that `scripts/goldens/huggingface_models.py` recorded: a saved model, its inputs and labels, what it computed.
+/// A folder that `scripts/goldens/huggingface_models.py` recorded: a saved model, its inputs and labels, what it
+/// computed.
 struct Golden: Sendable, CustomTestStringConvertible {
   /// What `golden.json` holds. Arrays are [samples, length], row-major.
   struct Record: Codable, Sendable {
@@ -15,7 +16,8 @@ struct Golden: Sendable, CustomTestStringConvertible {
     var tokens: [Int32]
     /// 1 for a token, 0 for padding.
     var real: [Int32]
-    /// As the library takes them: of a causal model the label of a position is predicted at the one before; -100 is ignored.
+    /// As the library takes them: of a causal model the label of a position is predicted at the one before; -100 is
+    /// ignored.
     var labels: [Int32]
     /// The mean over all labels that are not ignored.
     var loss: Double
@@ -49,17 +51,22 @@ struct Golden: Sendable, CustomTestStringConvertible {
 
   init(_ path: String) throws {
     self.path = path
-    record = try JSONDecoder.snakeCase().decode(Record.self, from: Data(contentsOf: URL(fileURLWithPath: path + "/golden.json")))
+    record = try JSONDecoder.snakeCase().decode(
+      Record.self, from: Data(contentsOf: URL(fileURLWithPath: path + "/golden.json")))
   }
 
-  /// The committed folders, and those in the folder that LOCKSTEP_GOLDENS names, which `scripts/hf-parity` makes of trained models.
+  /// The committed folders, and those in the folder that LOCKSTEP_GOLDENS names, which `scripts/hf-parity` makes of
+  /// trained models.
   static func all() throws -> [Golden] {
-    let committed = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let committed = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
       .appendingPathComponent("goldens/models").path
     let more = ProcessInfo.processInfo.environment["LOCKSTEP_GOLDENS"]
     return try ([committed] + (more.map { [$0] } ?? [])).flatMap { folder in
       try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
-        .filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)/golden.json") }.map { try Golden("\(folder)/\($0)") }
+        .filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)/golden.json") }.map {
+          try Golden("\(folder)/\($0)")
+        }
     }
   }
 
@@ -71,7 +78,8 @@ struct Golden: Sendable, CustomTestStringConvertible {
     return SequenceInput(
       sampleIDs: range.map { UInt64($0) }, length: record.length, tokens: Array(record.tokens[rows]),
       ranges: AttentionRanges(
-        samples: range.count, length: record.length, documentIDs: record.real[rows].map { $0 - 1 }, causal: attentionMask == .causal,
+        samples: range.count, length: record.length, documentIDs: record.real[rows].map { $0 - 1 },
+        causal: attentionMask == .causal,
         documentMasking: false))
   }
 

@@ -28,7 +28,9 @@ struct ModelParityTests {
       gradients = GradientRecorder(layout)
       let all = 0..<golden.record.samples
       let input = golden.input(all, configuration.attentionMask)
-      let (arena, workspace) = Arena.sized { Transformer.Workspace(model, samples: all.count, length: input.length, $0) }
+      let (arena, workspace) = Arena.sized {
+        Transformer.Workspace(model, samples: all.count, length: input.length, $0)
+      }
       arena.fill(.nan)
       let pass = Pass(parameters, sink: gradients)
       let hidden = model.forward(input, pass, workspace)
@@ -41,7 +43,8 @@ struct ModelParityTests {
       let (rows, ids) = golden.targets(all, configuration.attentionMask)
       let targets = VocabularyHead.Targets(rows: rows, ids: ids, weights: [Float](repeating: 1, count: rows.count))
       let sum = head.loss(
-        hidden, targets, scale: 1 / Float(rows.count), pass, saved, gradient: model.beginGradient(input, pass, workspace))
+        hidden, targets, scale: 1 / Float(rows.count), pass, saved,
+        gradient: model.beginGradient(input, pass, workspace))
       loss = sum / Double(rows.count)
       model.backward(input, pass, workspace)
     }
@@ -59,7 +62,9 @@ struct ModelParityTests {
     let logits = try logitDeviation(outcome, golden, try expected.floats("logits"))
     let loss = abs(outcome.loss - golden.record.loss) / golden.record.loss
     let gradient = try gradientDeviation(outcome, expected)
-    print("\(golden.name): logits differ by \(logits), the loss by \(loss) of itself, gradients by \(gradient.share) (\(gradient.name))")
+    print(
+      "\(golden.name): logits differ by \(logits), the loss by \(loss) of itself, gradients by \(gradient.share) (\(gradient.name))"
+    )
     #expect(logits <= 1e-4)
     #expect(loss <= 1e-5)
     #expect(gradient.share <= 1e-4)
@@ -81,15 +86,20 @@ struct ModelParityTests {
   }
 
   /// The largest ‖Δ‖ / max(‖g‖, 10⁻³ · the largest norm of a tensor), and the tensor that has it.
-  private func gradientDeviation(_ outcome: Outcome, _ expected: SafetensorsFile) throws -> (share: Double, name: String) {
-    let tensors = HuggingFaceNames.tensors(for: outcome.configuration).filter { expected["gradient.\($0.fileName)"] != nil }
+  private func gradientDeviation(_ outcome: Outcome, _ expected: SafetensorsFile) throws -> (
+    share: Double, name: String
+  ) {
+    let tensors = HuggingFaceNames.tensors(for: outcome.configuration).filter {
+      expected["gradient.\($0.fileName)"] != nil
+    }
     var compared: [String: Int] = [:]
     var pairs: [(name: String, difference: Double, norm: Double)] = []
     for tensor in tensors {
       let ours = try #require(tensor.view(in: outcome.gradients.sums)).array
       let theirs = try expected.floats("gradient.\(tensor.fileName)")
       try #require(ours.count == theirs.count, "\(tensor.fileName)")
-      pairs.append((tensor.fileName, norm(zip(ours, theirs).map { Double($0) - Double($1) }), norm(theirs.map { Double($0) })))
+      pairs.append(
+        (tensor.fileName, norm(zip(ours, theirs).map { Double($0) - Double($1) }), norm(theirs.map { Double($0) })))
       compared[tensor.internalName, default: 0] += ours.count
     }
     for entry in outcome.gradients.sums.layout.entries {

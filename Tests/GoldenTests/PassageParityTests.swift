@@ -9,7 +9,8 @@ import Storage
 import Tensors
 import Testing
 
-/// A folder that `scripts/goldens/passages.py` recorded: an encoder, a decoder, their inputs and targets, what torch computed.
+/// A folder that `scripts/goldens/passages.py` recorded: an encoder, a decoder, their inputs and targets, what torch
+/// computed.
 struct PassageGolden: Sendable, CustomTestStringConvertible {
   struct Record: Codable, Sendable {
     struct Targets: Codable, Sendable {
@@ -42,12 +43,15 @@ struct PassageGolden: Sendable, CustomTestStringConvertible {
   var testDescription: String { URL(fileURLWithPath: path).lastPathComponent }
 
   static func all() throws -> [PassageGolden] {
-    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
       .appendingPathComponent("goldens/passages").path
     return try FileManager.default.contentsOfDirectory(atPath: folder).sorted().map { name in
       let path = "\(folder)/\(name)"
       return PassageGolden(
-        path: path, record: try JSONDecoder.snakeCase().decode(Record.self, from: Data(contentsOf: URL(fileURLWithPath: path + "/golden.json"))))
+        path: path,
+        record: try JSONDecoder.snakeCase().decode(
+          Record.self, from: Data(contentsOf: URL(fileURLWithPath: path + "/golden.json"))))
     }
   }
 
@@ -70,14 +74,18 @@ struct PassageGolden: Sendable, CustomTestStringConvertible {
     decoded.visible = visible
     return TrainingExample(
       inputs: [masked, decoded],
-      targets: zip(record.targets, record.counts).map { TermTargets(rows: $0.rows, ids: $0.ids, weights: $0.weights, count: $1) })
+      targets: zip(record.targets, record.counts).map {
+        TermTargets(rows: $0.rows, ids: $0.ids, weights: $0.weights, count: $1)
+      })
   }
 
   func objective(_ model: ModelConfiguration) throws -> any Objective {
     let vocabulary = Vocabulary(size: model.vocabSize, pad: 0, mask: 1, cls: 2, sep: 3)
     guard record.bagCounts.isEmpty else {
       var options = DupMAE.Options()
-      (options.query, options.bagCounts) = (try #require(.init(rawValue: record.query)), try #require(.init(rawValue: record.bagCounts)))
+      (options.query, options.bagCounts) = (
+        try #require(.init(rawValue: record.query)), try #require(.init(rawValue: record.bagCounts))
+      )
       return try DupMAE(options, model: model, vocabulary: vocabulary)
     }
     var options = RetroMAE.Options()
@@ -115,7 +123,8 @@ struct PassageParityTests {
     let differences = zip(zip(sums, golden.record.counts), golden.record.losses).map { abs($0.0 / $0.1 - $1) / $1 }
     #expect(differences.count == sums.count && differences.allSatisfy { $0 <= 1e-5 }, "\(differences)")
 
-    let names = HuggingFaceNames.tensors(for: source.configuration)
+    let names =
+      HuggingFaceNames.tensors(for: source.configuration)
       .filter { expected["gradient.\($0.fileName)"] != nil }.map { ($0.fileName, $0.internalName, $0.rows) }
       + decoder.map { ($0.name, $0.name, nil) }
     #expect(names.count == expected.tensors.count - decoder.count, "every gradient of torch is compared")
@@ -124,7 +133,8 @@ struct PassageParityTests {
     for (file, parameter, rows) in names {
       let entry = try #require(parameters.trained.layout.entry(named: parameter))
       let whole = sink.sums.view(entry.index)
-      let ours = rows.map { (entry.spec.shape.count == 1 ? whole.shaped(whole.count, 1) : whole).rows($0).array } ?? whole.array
+      let ours =
+        rows.map { (entry.spec.shape.count == 1 ? whole.shaped(whole.count, 1) : whole).rows($0).array } ?? whole.array
       let theirs = try expected.floats("gradient.\(file)")
       try #require(ours.count == theirs.count, "\(file)")
       pairs.append((file, norm(zip(ours, theirs).map { Double($0) - Double($1) }), norm(theirs.map(Double.init))))
@@ -132,7 +142,9 @@ struct PassageParityTests {
     let largest = pairs.map(\.norm).max() ?? 0
     let shares = pairs.map { (share: $0.difference / max($0.norm, 1e-3 * largest), name: $0.name) }
     let worst = try #require(shares.first { $0.share.isNaN } ?? shares.max { $0.share < $1.share })
-    print("\(golden.testDescription): losses differ by \(differences.max() ?? .nan) of themselves, gradients by \(worst.share) (\(worst.name))")
+    print(
+      "\(golden.testDescription): losses differ by \(differences.max() ?? .nan) of themselves, gradients by \(worst.share) (\(worst.name))"
+    )
     #expect(worst.share <= 1e-4)
   }
 
@@ -141,7 +153,8 @@ struct PassageParityTests {
   func bags(_ golden: PassageGolden) throws {
     let objective = try golden.objective(try HuggingFaceSource(golden.path).configuration)
     let example = objective.corrupt(golden.batch, StepContext(seed: 1, step: 0, steps: 1))
-    #expect(example.targets[2] == golden.example.targets[2] && example.targets[1].rows == golden.example.targets[1].rows)
+    #expect(
+      example.targets[2] == golden.example.targets[2] && example.targets[1].rows == golden.example.targets[1].rows)
   }
 
   private func norm(_ values: [Double]) -> Double { values.reduce(0) { $0 + $1 * $1 }.squareRoot() }

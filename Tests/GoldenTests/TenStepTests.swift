@@ -24,27 +24,34 @@ struct TenStepTests {
     let examples = (0..<golden.record.samples).map { sample in
       let (rows, ids) = golden.targets(sample..<sample + 1, source.configuration.attentionMask)
       return TrainingExample(
-        inputs: [golden.input(sample..<sample + 1, source.configuration.attentionMask)], targets: [TermTargets(rows: rows, ids: ids)])
+        inputs: [golden.input(sample..<sample + 1, source.configuration.attentionMask)],
+        targets: [TermTargets(rows: rows, ids: ids)])
     }
     var (loss, norm) = (0.0, 0.0)
     for step in expected.losses.indices {
       let outcome = try trainer.step(step, examples)
       #expect(abs(outcome.loss - expected.losses[step]) <= 1e-4 * expected.losses[step], "step \(step)")
-      #expect(abs(outcome.gradNorm - expected.gradientNorms[step]) <= 1e-3 * expected.gradientNorms[step], "step \(step)")
+      #expect(
+        abs(outcome.gradNorm - expected.gradientNorms[step]) <= 1e-3 * expected.gradientNorms[step], "step \(step)")
       loss = max(loss, abs(outcome.loss / expected.losses[step] - 1))
       norm = max(norm, abs(outcome.gradNorm / expected.gradientNorms[step] - 1))
     }
-    print("\(golden.name): over \(expected.losses.count) steps losses differ by \(loss) of themselves, gradient norms by \(norm)")
+    print(
+      "\(golden.name): over \(expected.losses.count) steps losses differ by \(loss) of themselves, gradient norms by \(norm)"
+    )
   }
 
   private func trainer(_ model: ModelConfiguration, _ golden: Golden, _ steps: Golden.Steps) throws -> Trainer {
     let entry = try #require(ObjectiveRegistry.entry(named: model.attentionMask == .causal ? "ar" : "mlm"))
     let objective = try entry.make(entry.defaultOptions, model, DataShape(Vocabulary(size: model.vocabSize, mask: 0)))
     var optimizer = AdamWOptions()
-    (optimizer.learningRate, optimizer.beta1, optimizer.beta2) = (steps.options.learningRate, steps.options.beta1, steps.options.beta2)
+    (optimizer.learningRate, optimizer.beta1, optimizer.beta2) = (
+      steps.options.learningRate, steps.options.beta1, steps.options.beta2
+    )
     (optimizer.eps, optimizer.weightDecay) = (steps.options.epsilon, steps.options.weightDecay)
     optimizer.maxGradNorm = steps.options.maxGradNorm
-    let options = TrainerOptions(steps: steps.losses.count, optimizer: optimizer, schedule: LearningRateSchedule(type: .constant))
+    let options = TrainerOptions(
+      steps: steps.losses.count, optimizer: optimizer, schedule: LearningRateSchedule(type: .constant))
     let plan = BatchPlan(batch: golden.record.samples, microBatch: 1, ranks: 1, threads: 1)
     return Trainer(objective, length: golden.record.length, plan: plan, options: options, communicator: SingleRank())
   }

@@ -9,7 +9,8 @@ import Testing
   private let vocabulary = Vocabulary(size: 11)
 
   @Test func bertHasAPoolerAndAClassifier() throws {
-    let classifier = try SequenceClassifier(.bert(vocabSize: 11, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 2), classes: ["a", "b", "c"])
+    let classifier = try SequenceClassifier(
+      .bert(vocabSize: 11, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 2), classes: ["a", "b", "c"])
     let shapes = Dictionary(uniqueKeysWithValues: classifier.tensors().map { ($0.fileName, $0.shape) })
     #expect(shapes["bert.pooler.dense.weight"] == [4, 4] && shapes["bert.pooler.dense.bias"] == [4])
     #expect(shapes["classifier.weight"] == [3, 4] && shapes["classifier.bias"] == [3])
@@ -19,7 +20,8 @@ import Testing
   }
 
   @Test func causalClassesHaveAScoreWithoutBias() throws {
-    let classifier = try SequenceClassifier(.gpt2(vocabSize: 11, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 2), classes: ["a", "b"])
+    let classifier = try SequenceClassifier(
+      .gpt2(vocabSize: 11, maxPosition: 8, hiddenSize: 4, numLayers: 1, numHeads: 2), classes: ["a", "b"])
     let names = classifier.tensors().map(\.fileName)
     #expect(names.contains("score.weight") && !names.contains("score.bias") && !names.contains("lm_head.weight"))
     let document = try JSONValue.parse(try classifier.configurationJSON(vocabulary))

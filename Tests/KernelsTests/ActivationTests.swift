@@ -34,7 +34,8 @@ import Testing
     for i in 0..<n {
       let (value, slope) = exact(kind, Double(x[i]))
       #expect(abs(Double(y[i]) - value) <= 4 * Tolerance.ulp * max(1, abs(Double(x[i]))))
-      #expect(abs(Double(dx[i]) - slope * Double(dy[i])) <= slopeUnits(kind) * Tolerance.ulp * max(1, abs(Double(dy[i]))))
+      #expect(
+        abs(Double(dx[i]) - slope * Double(dy[i])) <= slopeUnits(kind) * Tolerance.ulp * max(1, abs(Double(dy[i]))))
     }
     let inPlace = m.with(dy.array, 1, n)
     activateBackward(kind, x: x, dy: inPlace, into: inPlace)

@@ -14,12 +14,14 @@ import Testing
     second.fill(0)
     var reference = (p: p.doubles, m: [Double](repeating: 0, count: n), v: [Double](repeating: 0, count: n))
     let (rate, beta1, beta2, epsilon, decay, clip) = (0.01, 0.9, 0.95, 1e-8, 0.1, 0.5)
-    let slice = AdamWSlice(parameters: p.base, firstMoment: first.base, secondMoment: second.base, count: n, decay: Float(decay))
+    let slice = AdamWSlice(
+      parameters: p.base, firstMoment: first.base, secondMoment: second.base, count: n, decay: Float(decay))
     for step in 1...5 {
       let g = m.normal(1, n)
       var factors = AdamWFactors(
         learningRate: Float(rate), beta1: beta1, beta2: beta2, epsilon: Float(epsilon),
-        correction1: Float(1 - pow(beta1, Double(step))), correction2: Float(1 - pow(beta2, Double(step))), gradientFactor: Float(clip))
+        correction1: Float(1 - pow(beta1, Double(step))), correction2: Float(1 - pow(beta2, Double(step))),
+        gradientFactor: Float(clip))
       factors.learningRate = Float(rate)
       if exact {
         var sums = g.array.map { Int64((Double($0) * 0x1p40).rounded()) }
@@ -36,7 +38,9 @@ import Testing
         let gradient = clip * Double(g[i])
         reference.m[i] = beta1 * reference.m[i] + (1 - beta1) * gradient
         reference.v[i] = beta2 * reference.v[i] + (1 - beta2) * gradient * gradient
-        let (mean, variance) = (reference.m[i] / (1 - pow(beta1, Double(step))), reference.v[i] / (1 - pow(beta2, Double(step))))
+        let (mean, variance) = (
+          reference.m[i] / (1 - pow(beta1, Double(step))), reference.v[i] / (1 - pow(beta2, Double(step)))
+        )
         reference.p[i] += -rate * decay * reference.p[i] - rate * mean / (variance.squareRoot() + epsilon)
       }
     }
@@ -46,14 +50,17 @@ import Testing
     #expect(mismatch("v", second.array, reference.v, tolerance: 8 * Tolerance.ulp) == nil)
   }
 
-  /// Twenty steps at a β near 1, and twenty thousand: torch.optim.AdamW's formula in double precision. A float β made 1 - β wrong by
+  /// Twenty steps at a β near 1, and twenty thousand: torch.optim.AdamW's formula in double precision. A float β made 1
+  /// - β wrong by
   /// 1.7e-4 of itself at 0.9999 and by 19 % at the largest that is allowed, and the step with it.
   @Test(arguments: [(0.9, 0.9999), (0.9999, 0.9999999), (0.9999999, 0.9999999), (0, 0)], [20, 20_000])
   func betasNearOne(betas: (first: Double, second: Double), steps: Int) {
     let (n, m) = (9, Matrices(seed: 3))
     let (p, first, second) = (m.empty(1, n), m.empty(1, n), m.empty(1, n))
     for view in [p, first, second] { view.fill(0) }
-    var reference = (p: [Double](repeating: 0, count: n), m: [Double](repeating: 0, count: n), v: [Double](repeating: 0, count: n))
+    var reference = (
+      p: [Double](repeating: 0, count: n), m: [Double](repeating: 0, count: n), v: [Double](repeating: 0, count: n)
+    )
     let (rate, epsilon, g) = (0x1p-10, 1e-8, m.normal(64, n))
     let slice = AdamWSlice(parameters: p.base, firstMoment: first.base, secondMoment: second.base, count: n, decay: 0)
     for step in 1...steps {
@@ -62,7 +69,8 @@ import Testing
       adamWUpdate(
         slice, gradient: row.base,
         AdamWFactors(
-          learningRate: Float(rate), beta1: betas.first, beta2: betas.second, epsilon: Float(epsilon), correction1: Float(c1),
+          learningRate: Float(rate), beta1: betas.first, beta2: betas.second, epsilon: Float(epsilon),
+          correction1: Float(c1),
           correction2: Float(c2), gradientFactor: 1))
       for i in 0..<n {
         let gradient = Double(row[0, i])
@@ -84,10 +92,13 @@ import Testing
     let (p, first, second, g) = (m.empty(1, n), m.empty(1, n), m.empty(1, n), m.empty(1, n))
     p.fill(1.5)
     for view in [first, second, g] { view.fill(0) }
-    let factors = AdamWFactors(learningRate: 1e-5, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, correction1: 1, correction2: 1, gradientFactor: 1)
-    let slice = AdamWSlice(parameters: p.base, firstMoment: first.base, secondMoment: second.base, count: n, decay: 0.0125)
+    let factors = AdamWFactors(
+      learningRate: 1e-5, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, correction1: 1, correction2: 1, gradientFactor: 1)
+    let slice = AdamWSlice(
+      parameters: p.base, firstMoment: first.base, secondMoment: second.base, count: n, decay: 0.0125)
     adamWUpdate(slice, gradient: g.base, factors)
     // 1.25e-7 of 1.5 is more than half a unit of it, and 1 - 1.25e-7 is not a float.
-    #expect(mismatch("p", p.array, [Double](repeating: 1.5 - 1.5 * 1.25e-7, count: n), tolerance: 0.5 * Tolerance.ulp) == nil)
+    #expect(
+      mismatch("p", p.array, [Double](repeating: 1.5 - 1.5 * 1.25e-7, count: n), tolerance: 0.5 * Tolerance.ulp) == nil)
   }
 }

@@ -8,13 +8,17 @@ import Testing
   /// Ranges against attentionMask by its definition, position by position.
   @Test(arguments: [true, false], [true, false])
   func ranges(causal: Bool, documentMasking: Bool) {
-    for documentIDs in [[0, 0, 1, 1, 1, 2, -1, -1], [0, 0, 0, 0, 0, 0, 0, 0], [0, 1, 2, 3, 4, 5, 6, 7], [-1, -1, -1, -1, -1, -1, -1, -1]] as [[Int32]] {
+    for documentIDs in [
+      [0, 0, 1, 1, 1, 2, -1, -1], [0, 0, 0, 0, 0, 0, 0, 0], [0, 1, 2, 3, 4, 5, 6, 7], [-1, -1, -1, -1, -1, -1, -1, -1],
+    ] as [[Int32]] {
       // Two samples whose neighbouring documents have the same number: they must not see each other.
-      let ranges = AttentionRanges(samples: 2, length: 8, documentIDs: documentIDs + documentIDs, causal: causal, documentMasking: documentMasking)
+      let ranges = AttentionRanges(
+        samples: 2, length: 8, documentIDs: documentIDs + documentIDs, causal: causal, documentMasking: documentMasking)
       for row in 0..<16 {
         let i = row % 8
         let visible = (0..<8).filter { j in
-          let together = documentMasking ? documentIDs[i] == documentIDs[j] : (documentIDs[i] < 0) == (documentIDs[j] < 0)
+          let together =
+            documentMasking ? documentIDs[i] == documentIDs[j] : (documentIDs[i] < 0) == (documentIDs[j] < 0)
           return together && (!causal || j <= i)
         }
         #expect(Array(Int(ranges.first[row])..<Int(ranges.end[row])) == visible)
@@ -35,10 +39,12 @@ import Testing
     let ranges = AttentionRanges(
       samples: 1, length: t, documentIDs: [Int32](repeating: 0, count: t), causal: causal, documentMasking: false)
     let result = AttentionResult(context: out, statistics: statistics)
-    attention(QueryKeyValue(qkv: qkv), heads: heads, mask: .ranges(ranges), dropout: nil, into: result, scratch: scratch)
+    attention(
+      QueryKeyValue(qkv: qkv), heads: heads, mask: .ranges(ranges), dropout: nil, into: result, scratch: scratch)
     scratch.fill(.nan)
     attentionBackward(
-      QueryKeyValue(qkv: qkv), result, dout: dout, heads: heads, mask: .ranges(ranges), dropout: nil, into: QueryKeyValue(qkv: dqkv),
+      QueryKeyValue(qkv: qkv), result, dout: dout, heads: heads, mask: .ranges(ranges), dropout: nil,
+      into: QueryKeyValue(qkv: dqkv),
       scratch: scratch)
 
     let tape = Tape()
@@ -55,7 +61,10 @@ import Testing
     #expect(mismatch("out", out.array, reference.data, tolerance: Tolerance.float(sum: t)) == nil)
     #expect(mismatch("dqkv", dqkv.array, x.gradient, tolerance: Tolerance.float(sum: t, depth: 2)) == nil)
     // The saved statistics: the largest scaled score and 1 / Σ.
-    #expect((0..<t * heads).allSatisfy { statistics[$0, 1] > 0 && statistics[$0, 1] <= 1.000_001 && statistics[$0, 0].isFinite })
+    #expect(
+      (0..<t * heads).allSatisfy {
+        statistics[$0, 1] > 0 && statistics[$0, 1] <= 1.000_001 && statistics[$0, 0].isFinite
+      })
   }
 
   /// With a cache, position by position or several at once, the numbers are those of attention over everything.
@@ -65,9 +74,11 @@ import Testing
     let (qkv, out, statistics) = (m.normal(t, 3 * c), m.empty(t, c), m.empty(t * heads, 2))
     let size = attentionScratch(length: t)
     let scratch = m.empty(size.rows, size.columns)
-    let ranges = AttentionRanges(samples: 1, length: t, documentIDs: [Int32](repeating: 0, count: t), causal: true, documentMasking: false)
+    let ranges = AttentionRanges(
+      samples: 1, length: t, documentIDs: [Int32](repeating: 0, count: t), causal: true, documentMasking: false)
     let result = AttentionResult(context: out, statistics: statistics)
-    attention(QueryKeyValue(qkv: qkv), heads: heads, mask: .ranges(ranges), dropout: nil, into: result, scratch: scratch)
+    attention(
+      QueryKeyValue(qkv: qkv), heads: heads, mask: .ranges(ranges), dropout: nil, into: result, scratch: scratch)
     let arena = Arena(floats: 1 << 12)
     let cache = KeyValueCache(context: t, width: c, arena)
     for _ in 0..<2 {

@@ -3,9 +3,12 @@ import Kernels
 import Testing
 
 @Suite struct BLASCoreChoiceTests {
-  private func facts(_ part: String, reported: String, requested: String? = nil, run: String? = nil, rejected: [String] = []) -> BLASCoreChoice.Facts {
+  private func facts(
+    _ part: String, reported: String, requested: String? = nil, run: String? = nil, rejected: [String] = []
+  ) -> BLASCoreChoice.Facts {
     BLASCoreChoice.Facts(
-      cpu: RecordedCPUs.named(part), reported: reported, available: RecordedCPUs.debianX86, requested: requested, run: run, rejected: rejected)
+      cpu: RecordedCPUs.named(part), reported: reported, available: RecordedCPUs.debianX86, requested: requested,
+      run: run, rejected: rejected)
   }
 
   @Test(arguments: RecordedCPUs.all.indices) func everyRecordedCPUGetsItsBestCore(index: Int) throws {
@@ -21,10 +24,14 @@ import Testing
 
   @Test func noCPUIsGivenACoreItCannotRun() {
     for (cpu, _, _) in RecordedCPUs.all {
-      for core in BLASCoreChoice.Facts(cpu: cpu, reported: "").usable { #expect(cpu.missing(core.needs).isEmpty, "\(cpu.name): \(core.name)") }
+      for core in BLASCoreChoice.Facts(cpu: cpu, reported: "").usable {
+        #expect(cpu.missing(core.needs).isEmpty, "\(cpu.name): \(core.name)")
+      }
     }
-    #expect(!BLASCoreChoice.Facts(cpu: RecordedCPUs.named("7250"), reported: "").usable.map(\.name).contains("SkylakeX"))
-    #expect(!BLASCoreChoice.Facts(cpu: RecordedCPUs.named("E5-2670"), reported: "").usable.map(\.name).contains("Haswell"))
+    #expect(
+      !BLASCoreChoice.Facts(cpu: RecordedCPUs.named("7250"), reported: "").usable.map(\.name).contains("SkylakeX"))
+    #expect(
+      !BLASCoreChoice.Facts(cpu: RecordedCPUs.named("E5-2670"), reported: "").usable.map(\.name).contains("Haswell"))
   }
 
   @Test func aLibraryWithoutTheBestCoreGivesTheNext() throws {
@@ -43,7 +50,9 @@ import Testing
 
   @Test func aWrongCoreIsPassedOver() throws {
     #expect(try BLASCoreChoice(facts("8488C", reported: "SkylakeX", rejected: ["SkylakeX"])).core == "Cooperlake")
-    #expect(try BLASCoreChoice(facts("8488C", reported: "Cooperlake", rejected: ["SkylakeX", "Cooperlake"])).core == "Haswell")
+    #expect(
+      try BLASCoreChoice(facts("8488C", reported: "Cooperlake", rejected: ["SkylakeX", "Cooperlake"])).core == "Haswell"
+    )
     #expect(try BLASCoreChoice(facts("E5-2680 v3", reported: "Haswell", rejected: ["haswell"])).core == "Zen")
   }
 
@@ -54,17 +63,28 @@ import Testing
     #expect(choice == BLASCoreChoice(core: "Haswell", best: "SkylakeX", reason: .requested))
   }
 
-  @Test(arguments: [("Foo", "this OpenBLAS does not have it"), ("SapphireRapids", "this OpenBLAS does not have it"), ("", "this OpenBLAS does not have it")])
+  @Test(arguments: [
+    ("Foo", "this OpenBLAS does not have it"), ("SapphireRapids", "this OpenBLAS does not have it"),
+    ("", "this OpenBLAS does not have it"),
+  ])
   func anUnknownCoreListsTheKnownOnes(requested: String, reason: String) {
-    let error = #expect(throws: ConfigurationError.self) { try BLASCoreChoice(facts("8488C", reported: "Prescott", requested: requested)) }
+    let error = #expect(throws: ConfigurationError.self) {
+      try BLASCoreChoice(facts("8488C", reported: "Prescott", requested: requested))
+    }
     let text = error?.description ?? ""
-    #expect(text.hasPrefix("OPENBLAS_CORETYPE is \"\(requested)\"; ") && text.contains(reason) && text.contains("SkylakeX, Cooperlake, Haswell, Zen, Sandybridge"), "\(text)")
+    #expect(
+      text.hasPrefix("OPENBLAS_CORETYPE is \"\(requested)\"; ") && text.contains(reason)
+        && text.contains("SkylakeX, Cooperlake, Haswell, Zen, Sandybridge"), "\(text)")
     #expect(error?.exitCode == .usage)
   }
 
   @Test func aCoreTheCPUCannotRunIsRefused() {
-    let error = #expect(throws: ConfigurationError.self) { try BLASCoreChoice(facts("E5-2680 v3", reported: "SkylakeX", requested: "SkylakeX")) }
-    #expect(error?.description.contains("this CPU (Intel(R) Xeon(R) CPU E5-2680 v3) lacks avx512f") == true, "\(error.map { "\($0)" } ?? "")")
+    let error = #expect(throws: ConfigurationError.self) {
+      try BLASCoreChoice(facts("E5-2680 v3", reported: "SkylakeX", requested: "SkylakeX"))
+    }
+    #expect(
+      error?.description.contains("this CPU (Intel(R) Xeon(R) CPU E5-2680 v3) lacks avx512f") == true,
+      "\(error.map { "\($0)" } ?? "")")
   }
 
   @Test func aLibraryOfOneCoreRefusesOthers() {
@@ -77,7 +97,9 @@ import Testing
   // MARK: - A run that goes on
 
   @Test func aRunKeepsItsCore() throws {
-    #expect(try BLASCoreChoice(facts("8488C", reported: "Prescott", run: "Prescott")) == BLASCoreChoice(core: "Prescott", best: "SkylakeX", reason: .run))
+    #expect(
+      try BLASCoreChoice(facts("8488C", reported: "Prescott", run: "Prescott"))
+        == BLASCoreChoice(core: "Prescott", best: "SkylakeX", reason: .run))
     #expect(try BLASCoreChoice(facts("8488C", reported: "Prescott", run: "Zen")).core == "Zen")
     #expect(try BLASCoreChoice(facts("8488C", reported: "Prescott", run: "SkylakeX")).reason == .best)
   }
@@ -110,7 +132,9 @@ import Testing
 
   /// Two buffers for each thread that OpenBLAS was built for; a library that does not tell bounds nothing.
   @Test func callersAtTheSameTime() {
-    let debian = BLASIdentity(configuration: "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH NO_AFFINITY Cooperlake MAX_THREADS=64", coreName: "Haswell")
+    let debian = BLASIdentity(
+      configuration: "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH NO_AFFINITY Cooperlake MAX_THREADS=64",
+      coreName: "Haswell")
     #expect(debian.mostCallers == 128)
     #expect(BLASIdentity(configuration: "OpenBLAS 0.3.21 SINGLE_THREADED", coreName: "Haswell").mostCallers == .max)
   }

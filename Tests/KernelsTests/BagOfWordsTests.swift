@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 @Suite struct BagOfWordsTests {
-  /// Loss and gradients of a bag over features in slices, against the same formula on a tape, at widths around those of vectors.
+  /// Loss and gradients of a bag over features in slices, against the same formula on a tape, at widths around those of
+  /// vectors.
   @Test(arguments: [1, 15, 16, 17, 40], [1, 5])
   func againstFormulas(v: Int, n: Int) {
     let c = 7
@@ -20,7 +21,8 @@ import Testing
     // Two slices of rows, as the head cuts them.
     raiseMaxima(z.rows(0..<n / 2), firstRow: 0, largest: largest, places: places)
     raiseMaxima(z.rows(n / 2..<n), firstRow: n / 2, largest: largest, places: places)
-    let alone = bagCrossEntropy(logits: m.with(largest.array, 1, v), targets: ids[...], weights: weights[...], scale: 0, gradient: false)
+    let alone = bagCrossEntropy(
+      logits: m.with(largest.array, 1, v), targets: ids[...], weights: weights[...], scale: 0, gradient: false)
     var parts = [Double](repeating: 0, count: 4)
     let loss = bagCrossEntropy(logits: largest, targets: ids[...], weights: weights[...], scale: 0.5, losses: &parts)
     dx.fill(0)

@@ -24,7 +24,8 @@ import Testing
         gradient[row * v + i] = Double(scale * weights[row]) * p
       }
     }
-    let plain = softmaxCrossEntropy(logits: m.with(z.array, n, v), targets: targets[...], weights: weights[...], scale: 0, gradient: false)
+    let plain = softmaxCrossEntropy(
+      logits: m.with(z.array, n, v), targets: targets[...], weights: weights[...], scale: 0, gradient: false)
     let returned = softmaxCrossEntropy(logits: z, targets: targets[...], weights: weights[...], scale: scale)
     #expect(returned == plain && (v > 1 || returned == 0))
     #expect(mismatch("loss", [returned], [loss], tolerance: 4 * Tolerance.ulp) == nil || v == 1)
@@ -66,7 +67,8 @@ import Testing
     #expect(whole == rows.reduce(0, +) && rows[1] == 0)
     for row in 0..<4 {
       let alone = softmaxCrossEntropy(
-        logits: m.with(z.rows(row..<row + 1).array, 1, 9), targets: targets[row...row], weights: weights[row...row], scale: 1)
+        logits: m.with(z.rows(row..<row + 1).array, 1, 9), targets: targets[row...row], weights: weights[row...row],
+        scale: 1)
       #expect(alone == rows[row])
     }
   }
@@ -76,7 +78,8 @@ import Testing
     let m = Matrices()
     let z = m.normal(4, 9)
     let (targets, weights): ([Int32], [Float]) = ([8, 7, 6, 5], [1, 2, 3, 4])
-    let whole = softmaxCrossEntropy(logits: m.with(z.array, 4, 9), targets: targets[...], weights: weights[...], scale: 1)
+    let whole = softmaxCrossEntropy(
+      logits: m.with(z.array, 4, 9), targets: targets[...], weights: weights[...], scale: 1)
     let first = softmaxCrossEntropy(logits: z.rows(0..<2), targets: targets[0..<2], weights: weights[0..<2], scale: 1)
     let second = softmaxCrossEntropy(logits: z.rows(2..<4), targets: targets[2..<4], weights: weights[2..<4], scale: 1)
     #expect(abs(whole - first - second) < 1e-12)

@@ -18,7 +18,9 @@ import Testing
   @Test(arguments: lengths)
   func rule(n: Int) {
     let own = random.at(position: 77, site: 3)
-    #expect(mask([77], rows: 1, columns: n, rate: 0.25).map(Double.init) == (0..<n).map { Scope.dropoutFactor(rate: 0.25, $0, own) })
+    #expect(
+      mask([77], rows: 1, columns: n, rate: 0.25).map(Double.init)
+        == (0..<n).map { Scope.dropoutFactor(rate: 0.25, $0, own) })
   }
 
   /// What is kept is scaled so that the mean stays: binomial, six deviations.

@@ -53,12 +53,16 @@ import Testing
     BLAS.useOneThread()
     let (n, k, p) = (7, 13, 5)
     let m = Matrices()
-    let (a, b, c) = (m.normal(transposeA ? k : n, transposeA ? n : k), m.normal(transposeB ? p : k, transposeB ? k : p), m.normal(n, p))
+    let (a, b, c) = (
+      m.normal(transposeA ? k : n, transposeA ? n : k), m.normal(transposeB ? p : k, transposeB ? k : p), m.normal(n, p)
+    )
     let start = c.array
     gemm(a, b, transposeA: transposeA, transposeB: transposeB, into: c, alpha: 0.5, beta: 2)
     let expected = (0..<n * p).map { index -> Double in
       let (i, j) = (index / p, index % p)
-      let sum = (0..<k).reduce(0.0) { $0 + Double(transposeA ? a[$1, i] : a[i, $1]) * Double(transposeB ? b[j, $1] : b[$1, j]) }
+      let sum = (0..<k).reduce(0.0) {
+        $0 + Double(transposeA ? a[$1, i] : a[i, $1]) * Double(transposeB ? b[j, $1] : b[$1, j])
+      }
       return 0.5 * sum + 2 * Double(start[index])
     }
     #expect(mismatch("product", c.array, expected, tolerance: Tolerance.float(sum: k)) == nil)

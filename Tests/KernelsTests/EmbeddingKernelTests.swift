@@ -35,6 +35,10 @@ import Testing
     #expect(y.rows(0..<1).array == x.rows(7..<8).array && y.rows(2..<3).array == x.rows(4..<5).array)
     back.fill(1)
     addRows(y, at: [7, 0, 4], into: back)
-    for row in 0..<9 { #expect(back.rows(row..<row + 1).array == ([0, 4, 7].contains(row) ? x.rows(row..<row + 1).array.map { 1 + $0 } : [1, 1, 1, 1, 1])) }
+    for row in 0..<9 {
+      #expect(
+        back.rows(row..<row + 1).array
+          == ([0, 4, 7].contains(row) ? x.rows(row..<row + 1).array.map { 1 + $0 } : [1, 1, 1, 1, 1]))
+    }
   }
 }

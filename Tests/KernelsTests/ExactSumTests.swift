@@ -24,7 +24,8 @@ import Testing
     let y = m.empty(1, integers.count)
     integers.withUnsafeBufferPointer { buffer in
       if let base = buffer.baseAddress {
-        roundExactSum(of: base, ranks: 1, count: integers.count, range: 0..<integers.count, inverse: inverse, into: y.base)
+        roundExactSum(
+          of: base, ranks: 1, count: integers.count, range: 0..<integers.count, inverse: inverse, into: y.base)
       }
     }
     return y.array
@@ -77,7 +78,8 @@ import Testing
   /// Integers become the nearest floats: zero, small ones, both signs, halves of 2³², and near the ends of 64 bits.
   @Test func integersBecomeDoubles() {
     let values: [Int64] = [
-      0, 1, -1, 2, 1 << 31, 1 << 32, -(1 << 32), (1 << 32) - 1, 1 - (1 << 32), (1 << 53) - 1, 1 - (1 << 53), 1 << 62, -(1 << 62), .max, .min,
+      0, 1, -1, 2, 1 << 31, 1 << 32, -(1 << 32), (1 << 32) - 1, 1 - (1 << 32), (1 << 53) - 1, 1 - (1 << 53), 1 << 62,
+      -(1 << 62), .max, .min,
       .min + 1, 0x7FFF_FFFF_0000_0000, 0x1234_5678_9ABC_DEF0, -0x1234_5678_9ABC_DEF0,
     ]
     for inverse in [1, 0x1p-40] {
@@ -99,7 +101,9 @@ import Testing
     let integers = numbers.normal(n).map { Int64($0 * 0x1p30) }
     let floats = integers.map { Float(Double($0) * 0x1p-30) }
     let expected = floats.reduce(0.0) { $0 + Double($1) * Double($1) }
-    let exact = integers.withUnsafeBufferPointer { b in b.baseAddress.map { squaresOfExactSum($0, count: n, inverse: 0x1p-30) } }
+    let exact = integers.withUnsafeBufferPointer { b in
+      b.baseAddress.map { squaresOfExactSum($0, count: n, inverse: 0x1p-30) }
+    }
     let plain = floats.withUnsafeBufferPointer { b in b.baseAddress.map { squaresOfFloats($0, count: n) } }
     guard let exact, let plain else { return }
     #expect(abs(exact.squares - expected) <= 1e-14 * expected)
@@ -119,7 +123,9 @@ import Testing
         roundExactSum(of: source, ranks: ranks, count: count, range: 7..<36, inverse: 0x1p-40, into: target)
       }
     }
-    let expected = (7..<36).map { i in Float(Double((0..<ranks).reduce(Int64(0)) { $0 + parts[$1 * count + i] }) * 0x1p-40) }
+    let expected = (7..<36).map { i in
+      Float(Double((0..<ranks).reduce(Int64(0)) { $0 + parts[$1 * count + i] }) * 0x1p-40)
+    }
     #expect(Array(result[..<29]) == expected)
     #expect(result[29] == -1)
   }

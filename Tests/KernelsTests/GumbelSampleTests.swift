@@ -27,7 +27,8 @@ import Testing
     let (n, total) = (Double(counts.reduce(0, +)), weights.reduce(0, +))
     return zip(counts, weights).reduce(0) { sum, pair in
       let expected = n * pair.1 / total
-      return expected > 0 ? sum + (Double(pair.0) - expected) * (Double(pair.0) - expected) / expected : sum + Double(pair.0) * 1e9
+      return expected > 0
+        ? sum + (Double(pair.0) - expected) * (Double(pair.0) - expected) / expected : sum + Double(pair.0) * 1e9
     }
   }
 
@@ -64,7 +65,9 @@ import Testing
       let random = CounterGenerator(seed: 9, purpose: .evaluation, position: UInt64(position), site: 1)
       let sums = (0..<v).map { Double(row[$0]) / 0.7 - log(-log((Double(random.word($0)) + 0.5) / 4_294_967_296)) }
       let best = sums.indices.max { sums[$0] < sums[$1] } ?? -1
-      #expect(Int(gumbelArgmax(row, temperature: 0.7, isExcluded: [Bool](repeating: false, count: v), random)) == best || abs(sums[best]) > 1e5)
+      #expect(
+        Int(gumbelArgmax(row, temperature: 0.7, isExcluded: [Bool](repeating: false, count: v), random)) == best
+          || abs(sums[best]) > 1e5)
     }
   }
 
@@ -93,7 +96,8 @@ import Testing
       let row = m.with(z, z.count, 1)
       func run(gradient: Bool) -> Double {
         sigmoidCrossEntropy(
-          logits: row, targets: targets, offsets: withOffsets ? offsets : [], weights: weights, scale: 0.5, gradient: gradient)
+          logits: row, targets: targets, offsets: withOffsets ? offsets : [], weights: weights, scale: 0.5,
+          gradient: gradient)
       }
       let plain = run(gradient: false)
       #expect(row.array == z)

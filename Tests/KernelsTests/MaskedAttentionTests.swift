@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 @Suite struct MaskedAttentionTests {
-  /// Everything one call needs, filled with normal numbers and a random half of all pairs visible; row 0 of sample 0 sees nothing.
+  /// Everything one call needs, filled with normal numbers and a random half of all pairs visible; row 0 of sample 0
+  /// sees nothing.
   private struct Case {
     let m: Matrices, queries: Int, keys: Int
     let heads = 2, d = 3, samples = 2
@@ -19,21 +20,26 @@ import Testing
       let random = CounterGenerator(seed: 3, purpose: .evaluation)
       for sample in 0..<samples {
         for query in 0..<queries where sample + query > 0 {
-          for key in 0..<keys { visible[sample, query, key] = random.word((sample * queries + query) * keys + key) & 1 == 0 }
+          for key in 0..<keys {
+            visible[sample, query, key] = random.word((sample * queries + query) * keys + key) & 1 == 0
+          }
           visible[sample, query, query % keys] = true
         }
       }
     }
 
     func run(_ dropout: AttentionDropout? = nil) -> (out: [Float], dq: [Float], dkv: [Float], statistics: [Float]) {
-      let (out, dq, dkv, statistics) = (m.empty(q.rows, 6), m.empty(q.rows, 6), m.empty(kv.rows, 12), m.empty(q.rows * heads, 2))
+      let (out, dq, dkv, statistics) = (
+        m.empty(q.rows, 6), m.empty(q.rows, 6), m.empty(kv.rows, 12), m.empty(q.rows * heads, 2)
+      )
       let size = attentionScratch(length: keys)
       let scratch = m.empty(size.rows, size.columns)
       let (x, result) = (QueryKeyValue(q: q, kv: kv), AttentionResult(context: out, statistics: statistics))
       attention(x, heads: heads, mask: .bits(visible), dropout: dropout, into: result, scratch: scratch)
       scratch.fill(.nan)
       attentionBackward(
-        x, result, dout: dout, heads: heads, mask: .bits(visible), dropout: dropout, into: QueryKeyValue(q: dq, kv: dkv), scratch: scratch)
+        x, result, dout: dout, heads: heads, mask: .bits(visible), dropout: dropout,
+        into: QueryKeyValue(q: dq, kv: dkv), scratch: scratch)
       return (out.array, dq.array, dkv.array, statistics.array)
     }
 
@@ -58,7 +64,8 @@ import Testing
     }
   }
 
-  /// Forward and backward at every shape against the tape, and the tape against five-point differences where that is affordable.
+  /// Forward and backward at every shape against the tape, and the tape against five-point differences where that is
+  /// affordable.
   @Test(arguments: [(1, 1), (3, 7), (7, 3), (16, 16), (17, 31), (5, 33), (64, 65), (65, 64), (129, 40)])
   func againstFormulas(queries: Int, keys: Int) {
     BLAS.useOneThread()
@@ -77,7 +84,9 @@ import Testing
       mismatch(
         "dq, dkv", found.dq + found.dkv, reference.q.gradient + reference.kv.gradient,
         tolerance: Tolerance.float(sum: max(queries, keys), depth: 2)) == nil)
-    #expect(found.out[..<6].allSatisfy { $0 == 0 } && found.dq[..<6].allSatisfy { $0 == 0 }, "a row that sees nothing is zero")
+    #expect(
+      found.out[..<6].allSatisfy { $0 == 0 } && found.dq[..<6].allSatisfy { $0 == 0 }, "a row that sees nothing is zero"
+    )
 
     guard queries * keys <= 256 else { return }
     func objective(_ y: Value) -> Double { zip(y.data, c.dout.doubles).reduce(0) { $0 + $1.0 * $1.1 } }
@@ -111,8 +120,10 @@ import Testing
     let (out, statistics) = (m.empty(t, c), m.empty(t * heads, 2))
     let size = attentionScratch(length: t)
     let scratch = m.empty(size.rows, size.columns)
-    let ranges = AttentionRanges(samples: 1, length: t, documentIDs: [Int32](repeating: 0, count: t), causal: true, documentMasking: false)
-    let dropout = AttentionDropout(rate: 0.25, sampleIDs: [7], site: 3, random: CounterGenerator(seed: 1, purpose: .dropout))
+    let ranges = AttentionRanges(
+      samples: 1, length: t, documentIDs: [Int32](repeating: 0, count: t), causal: true, documentMasking: false)
+    let dropout = AttentionDropout(
+      rate: 0.25, sampleIDs: [7], site: 3, random: CounterGenerator(seed: 1, purpose: .dropout))
     attention(
       QueryKeyValue(qkv: qkv), heads: heads, mask: .ranges(ranges), dropout: dropout,
       into: AttentionResult(context: out, statistics: statistics), scratch: scratch)

@@ -4,7 +4,8 @@ import Tensors
 import TestSupport
 import Testing
 
-/// The kernels against the references of the layers, at every length of a row; five-point differences of those are in LayersTests.
+/// The kernels against the references of the layers, at every length of a row; five-point differences of those are in
+/// LayersTests.
 @Suite struct NormalizationTests {
   @Test(arguments: ModelConfiguration.Norm.allCases, lengths.filter { $0 > 1 })
   func norms(kind: ModelConfiguration.Norm, c: Int) {
@@ -39,7 +40,9 @@ import Testing
     #expect(mismatch("y", y.array, reference.data, tolerance: tolerance) == nil)
     #expect(mismatch("dx", dx.array, input.gradient, tolerance: tolerance) == nil)
     #expect(mismatch("dweight", dw.array, scope.parameter("n.weight").gradient, tolerance: tolerance) == nil)
-    if kind == .layer { #expect(mismatch("dbias", db.array, scope.parameter("n.bias").gradient, tolerance: tolerance) == nil) }
+    if kind == .layer {
+      #expect(mismatch("dbias", db.array, scope.parameter("n.bias").gradient, tolerance: tolerance) == nil)
+    }
 
     // Adding to what stands, and in place of dy.
     let base = m.normal(n, c)
@@ -47,7 +50,8 @@ import Testing
     let inPlace = m.with(dy.array, n, c)
     switch kind {
     case .layer:
-      layerNormBackward(x: x, dy: dy, weight: w, statistics: statistics, into: base, accumulate: true, dweight: dw, dbias: db)
+      layerNormBackward(
+        x: x, dy: dy, weight: w, statistics: statistics, into: base, accumulate: true, dweight: dw, dbias: db)
       layerNormBackward(x: x, dy: inPlace, weight: w, statistics: statistics, into: inPlace, dweight: dw, dbias: nil)
     case .rms:
       rmsNormBackward(x: x, dy: dy, weight: w, statistics: statistics, into: base, accumulate: true, dweight: dw)

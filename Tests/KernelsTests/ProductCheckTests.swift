@@ -5,7 +5,10 @@ import Testing
   @Test func theKernelsOfThisCPUAreRight() { #expect(ProductCheck().firstWrong() == nil) }
 
   /// Each stands for a kind of fault that a kernel may have on a CPU.
-  @Test(arguments: ["one element", "last column of odd widths", "beta", "transposed A", "deep products", "small matrices", "reads what it overwrites", "outside"])
+  @Test(arguments: [
+    "one element", "last column of odd widths", "beta", "transposed A", "deep products", "small matrices",
+    "reads what it overwrites", "outside",
+  ])
   func aPlantedWrongKernelIsFound(fault: String) {
     let check = ProductCheck { call in
       var call = call
@@ -34,6 +37,8 @@ import Testing
       ProductCheck.blas(call)
       if call.transposeB, call.m == 7 { call.c[2] = 100 }
     }
-    #expect(check.firstWrong()?.hasPrefix("A·Bᵀ of 7 × 9 by 9 × 5 has 100.0 at row 0, column 2 instead of ") == true, "\(check.firstWrong() ?? "")")
+    #expect(
+      check.firstWrong()?.hasPrefix("A·Bᵀ of 7 × 9 by 9 × 5 has 100.0 at row 0, column 2 instead of ") == true,
+      "\(check.firstWrong() ?? "")")
   }
 }

@@ -3,32 +3,34 @@ import Kernels
 /// CPUs as `/proc/cpuinfo` describes them: of the features those that tell kernels apart.
 enum RecordedCPUs {
   private static func x86(_ vendor: String, _ family: Int, _ model: Int, _ name: String, _ flags: String) -> CPU {
-    CPU(cpuinfo: """
-      processor\t: 0
-      vendor_id\t: \(vendor)
-      cpu family\t: \(family)
-      model\t\t: \(model)
-      model name\t: \(name)
-      stepping\t: 4
-      flags\t\t: fpu sse sse2 \(flags)
+    CPU(
+      cpuinfo: """
+        processor\t: 0
+        vendor_id\t: \(vendor)
+        cpu family\t: \(family)
+        model\t\t: \(model)
+        model name\t: \(name)
+        stepping\t: 4
+        flags\t\t: fpu sse sse2 \(flags)
 
-      processor\t: 1
-      vendor_id\t: another
-      flags\t\t: none
-      """)
+        processor\t: 1
+        vendor_id\t: another
+        flags\t\t: none
+        """)
   }
 
   private static func arm(_ implementer: String, _ part: String, _ features: String) -> CPU {
-    CPU(cpuinfo: """
-      processor\t: 0
-      BogoMIPS\t: 243.75
-      Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 \(features)
-      CPU implementer\t: \(implementer)
-      CPU architecture: 8
-      CPU variant\t: 0x3
-      CPU part\t: \(part)
-      CPU revision\t: 1
-      """)
+    CPU(
+      cpuinfo: """
+        processor\t: 0
+        BogoMIPS\t: 243.75
+        Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 \(features)
+        CPU implementer\t: \(implementer)
+        CPU architecture: 8
+        CPU variant\t: 0x3
+        CPU part\t: \(part)
+        CPU revision\t: 1
+        """)
   }
 
   private static let intel = "GenuineIntel", amd = "AuthenticAMD"
@@ -52,7 +54,10 @@ enum RecordedCPUs {
     (x86(intel, 6, 85, "Intel(R) Xeon(R) Platinum 8175M", skylakeX), "SkylakeX", "SkylakeX"),
     (x86(intel, 6, 85, "Intel(R) Xeon(R) Platinum 8259CL", "\(skylakeX) avx512_vnni"), "SkylakeX", "SkylakeX"),
     (x86(intel, 6, 85, "Intel(R) Xeon(R) Platinum 8380H", cooperLake), "Cooperlake", "Cooperlake"),
-    (x86(intel, 6, 87, "Intel(R) Xeon Phi(TM) CPU 7250", "\(haswell) avx512f avx512cd avx512er avx512pf"), "Haswell", "Haswell"),
+    (
+      x86(intel, 6, 87, "Intel(R) Xeon Phi(TM) CPU 7250", "\(haswell) avx512f avx512cd avx512er avx512pf"), "Haswell",
+      "Haswell"
+    ),
     (x86(intel, 6, 106, "Intel(R) Xeon(R) Platinum 8375C", "\(skylakeX) avx512_vnni"), "SkylakeX", "SkylakeX"),
     (x86(intel, 6, 143, "Intel(R) Xeon(R) Platinum 8488C", sapphireRapids), "Prescott", "SkylakeX"),
     (x86(intel, 6, 151, "12th Gen Intel(R) Core(TM) i9-12900K", haswell), "Haswell", "Haswell"),
@@ -60,7 +65,8 @@ enum RecordedCPUs {
     (x86(intel, 6, 173, "Intel(R) Xeon(R) 6980P", sapphireRapids), "Prescott", "SkylakeX"),
     (x86(amd, 21, 2, "AMD Opteron(tm) Processor 6376", "\(sse) sse4a avx f16c fma fma4"), "Piledriver", "Piledriver"),
     (x86(amd, 23, 1, "AMD EPYC 7601", zen), "Zen", "Zen"), (x86(amd, 23, 49, "AMD EPYC 7742", zen), "Zen", "Zen"),
-    (x86(amd, 25, 1, "AMD EPYC 7763", zen), "Zen", "Zen"), (x86(amd, 25, 17, "AMD EPYC 9654", zen4), "Cooperlake", "Haswell"),
+    (x86(amd, 25, 1, "AMD EPYC 7763", zen), "Zen", "Zen"),
+    (x86(amd, 25, 17, "AMD EPYC 9654", zen4), "Cooperlake", "Haswell"),
     (x86(amd, 26, 2, "AMD EPYC 9755", zen4), "Prescott", "SkylakeX"),
     // A hypervisor that hides AVX-512 of a CPU that OpenBLAS does not know.
     (x86(intel, 6, 207, "Intel Xeon Processor", haswell), "Prescott", "Haswell"),
@@ -74,7 +80,8 @@ enum RecordedCPUs {
   ]
 
   static let debianX86: Set<String> = [
-    "Prescott", "Atom", "Core2", "Penryn", "Dunnington", "Nehalem", "Opteron_SSE3", "Opteron", "Barcelona", "Nano", "Sandybridge", "Bobcat",
+    "Prescott", "Atom", "Core2", "Penryn", "Dunnington", "Nehalem", "Opteron_SSE3", "Opteron", "Barcelona", "Nano",
+    "Sandybridge", "Bobcat",
     "Bulldozer", "Piledriver", "Haswell", "Steamroller", "Excavator", "Zen", "SkylakeX", "Cooperlake",
   ]
   static func named(_ part: String) -> CPU { all.first { $0.cpu.name.contains(part) }?.cpu ?? CPU(cpuinfo: "") }

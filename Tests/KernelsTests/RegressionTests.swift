@@ -4,7 +4,8 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Regression and contrastive losses against their definitions in double precision, and their gradients against differences.
+/// Regression and contrastive losses against their definitions in double precision, and their gradients against
+/// differences.
 struct RegressionTests {
   private let m = 5
   private let k = 7
@@ -15,7 +16,9 @@ struct RegressionTests {
   }
 
   /// The definition, term by term.
-  private func reference(_ kind: RegressionLoss, _ y: [Double], _ t: [Double], _ w: [Double], _ e: [Double]?, beta: Double) -> Double {
+  private func reference(
+    _ kind: RegressionLoss, _ y: [Double], _ t: [Double], _ w: [Double], _ e: [Double]?, beta: Double
+  ) -> Double {
     (0..<m).reduce(0.0) { total, row in
       let (a, b) = (y[row * k..<(row + 1) * k].map { $0 }, t[row * k..<(row + 1) * k].map { $0 })
       if kind == .cosine {
@@ -30,7 +33,8 @@ struct RegressionTests {
         default: return d < beta ? 0.5 * d * d / beta : d - 0.5 * beta
         }
       }
-      return total + w[row] * losses.enumerated().reduce(0) { $0 + $1.element * (e?[row * k + $1.offset] ?? 1 / Double(k)) }
+      return total + w[row]
+        * losses.enumerated().reduce(0) { $0 + $1.element * (e?[row * k + $1.offset] ?? 1 / Double(k)) }
     }
   }
 
@@ -47,11 +51,15 @@ struct RegressionTests {
     // What has no weight may be anything.
     if weighted { targets.values[4] = .nan }
     let e = weighted ? elements.map(Double.init) : nil
-    func value(_ y: [Double]) -> Double { reference(kind, y, t.map(Double.init), weights.map(Double.init), e, beta: 0.6) }
+    func value(_ y: [Double]) -> Double {
+      reference(kind, y, t.map(Double.init), weights.map(Double.init), e, beta: 0.6)
+    }
     let plain = regressionLoss(kind, predicted, targets, beta: 0.6, scale: 0.25, gradient: false)
     #expect(predicted.array == y)
     var rows = [Double](repeating: 0, count: m)
-    let loss = rows.withUnsafeMutableBufferPointer { regressionLoss(kind, predicted, targets, beta: 0.6, scale: 0.25, rowLosses: $0.baseAddress) }
+    let loss = rows.withUnsafeMutableBufferPointer {
+      regressionLoss(kind, predicted, targets, beta: 0.6, scale: 0.25, rowLosses: $0.baseAddress)
+    }
     #expect(loss == plain && rows.reduce(0, +) == loss)
     #expect(abs(loss - value(y.map(Double.init))) < 1e-12 * max(1, abs(loss)))
     for i in 0..<m * k {
@@ -83,7 +91,8 @@ struct RegressionTests {
       (0..<queries).reduce(0.0) { total, i in
         let s = (0..<keys).map { j in (0..<d).reduce(0.0) { $0 + q[i * d + $1] * k[j * d + $1] } / 0.5 }
         let open = (0..<keys).filter { candidates.isEmpty || candidates[i * keys + $0] || $0 == Int(positives[i]) }
-        return total + Double(weights[i]) * (Foundation.log(open.reduce(0.0) { $0 + Foundation.exp(s[$1]) }) - s[Int(positives[i])])
+        return total + Double(weights[i])
+          * (Foundation.log(open.reduce(0.0) { $0 + Foundation.exp(s[$1]) }) - s[Int(positives[i])])
       }
     }
     let arena = Arena(floats: 1 << 14)
@@ -92,7 +101,8 @@ struct RegressionTests {
     y.copy(from: kv)
     let scratch = ContrastiveScratch(queries: queries, keys: keys, size: d, arena)
     let targets = ContrastiveTargets(positives: positives, weights: weights, isCandidate: candidates)
-    let plain = contrastiveLoss(queries: x, keys: y, targets, temperature: 0.5, scale: 2, scratch: scratch, gradient: false)
+    let plain = contrastiveLoss(
+      queries: x, keys: y, targets, temperature: 0.5, scale: 2, scratch: scratch, gradient: false)
     #expect(x.array == q && y.array == kv)
     let loss = contrastiveLoss(queries: x, keys: y, targets, temperature: 0.5, scale: 2, scratch: scratch)
     #expect(loss == plain)

@@ -39,8 +39,10 @@ import Testing
     for i in 0..<count { second[i] = abs(second[i]) }
     let expected = MomentHashes(first: hash(first.array), second: hash(second.array))
     let factors = AdamWFactors(
-      learningRate: 0.01, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, correction1: 0.1, correction2: 0.05, gradientFactor: 1)
-    let slice = AdamWSlice(parameters: p.base, firstMoment: first.base, secondMoment: second.base, count: count, decay: 0.1)
+      learningRate: 0.01, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, correction1: 0.1, correction2: 0.05, gradientFactor: 1
+    )
+    let slice = AdamWSlice(
+      parameters: p.base, firstMoment: first.base, secondMoment: second.base, count: count, decay: 0.1)
     let hashes = adamWUpdate(slice, gradient: g.base, factors)
     #expect(hashes == expected)
     #expect(hash(first.array) != expected.first)

@@ -14,7 +14,9 @@ import Testing
   @Test func byHand() {
     let (values, vectors) = symmetricEigen([2, 1, 1, 2], 2)
     #expect(abs(values[0] - 3) < 1e-15 && abs(values[1] - 1) < 1e-15)
-    #expect(abs(abs(vectors[0]) - 0.5.squareRoot()) < 1e-15 && abs(vectors[0] - vectors[1]) < 1e-15 && abs(vectors[2] + vectors[3]) < 1e-15)
+    #expect(
+      abs(abs(vectors[0]) - 0.5.squareRoot()) < 1e-15 && abs(vectors[0] - vectors[1]) < 1e-15
+        && abs(vectors[2] + vectors[3]) < 1e-15)
     #expect(symmetricEigen([-4], 1).values == [-4])
   }
 
@@ -37,7 +39,9 @@ import Testing
     let c = dgemm(a, b, rows: m, inner: k, columns: n, transposeA: transposeA, transposeB: transposeB)
     for i in 0..<m {
       for j in 0..<n {
-        let sum = (0..<k).reduce(0) { $0 + (transposeA ? a[$1 * m + i] : a[i * k + $1]) * (transposeB ? b[j * k + $1] : b[$1 * n + j]) }
+        let sum = (0..<k).reduce(0) {
+          $0 + (transposeA ? a[$1 * m + i] : a[i * k + $1]) * (transposeB ? b[j * k + $1] : b[$1 * n + j])
+        }
         #expect(abs(c[i * n + j] - sum) < 1e-15 * Double(k))
       }
     }

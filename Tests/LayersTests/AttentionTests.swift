@@ -7,18 +7,21 @@ import Testing
 
 @Suite struct AttentionTests {
   private func check(
-    _ name: String, _ c: ModelConfiguration, _ documents: Documents, inputMajor: Bool = true, differences: Differences = .everyElement,
+    _ name: String, _ c: ModelConfiguration, _ documents: Documents, inputMajor: Bool = true,
+    differences: Differences = .everyElement,
     siteOffset: UInt32 = 0
   ) -> [String] {
     var layout = ParameterLayout()
-    let rotary = c.positionEmbedding == .rotary ? RotaryTable(context: c.maxPosition, headDim: c.headDim, base: c.ropeTheta) : nil
+    let rotary =
+      c.positionEmbedding == .rotary ? RotaryTable(context: c.maxPosition, headDim: c.headDim, base: c.ropeTheta) : nil
     let attention = SelfAttention("a", c, site: 16, inputMajor: inputMajor, rotary: rotary, into: &layout)
     let group = layout.group(from: 0)
     let input = documents.input()
     let n = input.rows
     let dropout = c.attentionDropout > 0 ? CounterGenerator(seed: 5, purpose: .dropout) : nil
     let layer = LayerCase(
-      name, layout, input: (n, c.hiddenSize), output: (n, c.hiddenSize), longestSum: max(n, 3 * c.hiddenSize), depth: 2, differences: differences,
+      name, layout, input: (n, c.hiddenSize), output: (n, c.hiddenSize), longestSum: max(n, 3 * c.hiddenSize), depth: 2,
+      differences: differences,
       dropout: dropout,
       reference: { scope, x in
         var scope = scope
@@ -29,7 +32,9 @@ import Testing
         let pass = Pass(pass.parameters, sink: pass.sink, dropout: pass.dropout, siteOffset: siteOffset)
         let (y, dx) = (arena.matrix(n, c.hiddenSize), arena.matrix(n, c.hiddenSize))
         let saved = SelfAttention.Saved(c, rows: n + 2, arena)
-        let scratches = (0..<2).map { _ in SelfAttention.Scratch(c, rows: n + 2, sharing: arena.matrix(n + 2, c.hiddenSize), arena) }
+        let scratches = (0..<2).map { _ in
+          SelfAttention.Scratch(c, rows: n + 2, sharing: arena.matrix(n + 2, c.hiddenSize), arena)
+        }
         attention.forward(x, input, pass, saved, scratches[0], into: y)
         // Other scratch, because backward must not depend on what forward left there.
         attention.backward(x: x, saved, dy: dy, input, pass, in: group, scratches[1], into: .overwriting(dx))
@@ -41,7 +46,8 @@ import Testing
 
   @Test(arguments: [true, false], [true, false])
   func documentsAndPadding(causal: Bool, documentMasking: Bool) {
-    let documents = Documents(samples: 2, lengths: [3, 2], padding: 2, causal: causal, documentMasking: documentMasking)
+    let documents = Documents(
+      samples: 2, lengths: [3, 2], padding: 2, causal: causal, documentMasking: documentMasking)
     #expect(check("attention over documents", smallModel(), documents) == [])
   }
 

@@ -16,7 +16,10 @@ import Testing
     let random = CounterGenerator(seed: 4, purpose: .evaluation)
     for sample in 0..<2 {
       for query in 0..<5 {
-        for key in 0..<5 { visible[sample, query, key] = key != query && (key == 0 || random.word(25 * sample + 5 * query + key) & 1 == 0) }
+        for key in 0..<5 {
+          visible[sample, query, key] =
+            key != query && (key == 0 || random.word(25 * sample + 5 * query + key) & 1 == 0)
+        }
       }
     }
     input.visible = visible

@@ -16,7 +16,8 @@ import Testing
     let group = layout.group(from: 0)
     let n = 11
     let check = LayerCase(
-      "FeedForward \(activation)", layout, input: (n, c.hiddenSize), output: (n, c.hiddenSize), longestSum: 2 * c.intermediateSize, depth: 2,
+      "FeedForward \(activation)", layout, input: (n, c.hiddenSize), output: (n, c.hiddenSize),
+      longestSum: 2 * c.intermediateSize, depth: 2,
       reference: { $0.feedForward("f", $1, c, inputMajor: inputMajor) },
       layer: { pass, x, dy, arena in
         let (saved, scratch) = (FeedForward.Saved(c, rows: n + 2, arena), FeedForward.Scratch(c, rows: n + 2, arena))

@@ -6,7 +6,9 @@ import TestSupport
 import Testing
 
 @Suite struct InputEmbeddingTests {
-  private func check(_ name: String, _ c: ModelConfiguration, dropout: Bool = false, fromRows: Bool = false, roleIDs: Bool = false) -> [String] {
+  private func check(
+    _ name: String, _ c: ModelConfiguration, dropout: Bool = false, fromRows: Bool = false, roleIDs: Bool = false
+  ) -> [String] {
     var layout = ParameterLayout()
     let embedding = InputEmbedding("e", c, tiedHeads: c.tieWordEmbeddings ? 1 : 0, into: &layout)
     if roleIDs, let token = embedding.token { layout.addUses(of: token..<token + 1) }
@@ -14,7 +16,8 @@ import Testing
     let (samples, length) = (3, 5)
     let n = samples * length
     let documents = Documents(samples: samples, lengths: [length], causal: true, documentMasking: false)
-    // Few ids, so that rows repeat; positions with gaps and in falling order, as an encoder of visible positions has them.
+    // Few ids, so that rows repeat; positions with gaps and in falling order, as an encoder of visible positions has
+    // them.
     var input = documents.input(c.inputSize > 0 ? [] : numbers.below(4, count: n))
     input.positionIDs = (0..<n).map { Int32(c.maxPosition - 1 - ($0 % length) * ($0 < length ? 1 : 2) % c.maxPosition) }
     if roleIDs { input.roleIDs = numbers.below(7, count: n) }

@@ -10,10 +10,12 @@ import Testing
   func linear(bias: Bool, inputMajor: Bool) {
     for (n, inputs, outputs) in [(1, 1, 1), (7, 13, 11), (3, 17, 67)] {
       var layout = ParameterLayout()
-      let linear = Linear("l", inputs: inputs, outputs: outputs, bias: bias, inputMajor: inputMajor, deviation: 0.02, into: &layout)
+      let linear = Linear(
+        "l", inputs: inputs, outputs: outputs, bias: bias, inputMajor: inputMajor, deviation: 0.02, into: &layout)
       let group = layout.group(from: 0)
       let check = LayerCase(
-        "Linear \(n)×\(inputs)→\(outputs)", layout, input: (n, inputs), output: (n, outputs), longestSum: max(n, inputs, outputs),
+        "Linear \(n)×\(inputs)→\(outputs)", layout, input: (n, inputs), output: (n, outputs),
+        longestSum: max(n, inputs, outputs),
         reference: { $0.linear("l", $1, inputMajor: inputMajor) },
         layer: { pass, x, dy, arena in
           let (y, dx) = (arena.matrix(n, outputs), arena.matrix(n, inputs))

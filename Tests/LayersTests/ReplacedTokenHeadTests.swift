@@ -14,7 +14,8 @@ import Testing
     var numbers = SeededNumbers(5)
     let weights = weights ?? numbers.uniform(rows.count, in: 0.25...2)
     let targets = ReplacedTokenHead.Targets(
-      rows: rows, labels: rows.map { Float($0 % 2) }, weights: weights, offsets: offsets ? numbers.normal(rows.count) : [])
+      rows: rows, labels: rows.map { Float($0 % 2) }, weights: weights,
+      offsets: offsets ? numbers.normal(rows.count) : [])
     return checkLayer(
       LayerCase(
         name, layout, input: (11, c.hiddenSize), output: (1, 1), longestSum: 64, depth: 2,

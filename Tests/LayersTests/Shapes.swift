@@ -4,11 +4,13 @@ import Layers
 
 /// A small model of prime sizes, to be changed by the tests.
 func smallModel(
-  attentionMask: ModelConfiguration.AttentionMask = .causal, context: Int = 7, width: Int = 6, heads: Int = 3, feedForward: Int = 11,
+  attentionMask: ModelConfiguration.AttentionMask = .causal, context: Int = 7, width: Int = 6, heads: Int = 3,
+  feedForward: Int = 11,
   vocabulary: Int = 13
 ) -> ModelConfiguration {
   ModelConfiguration(
-    attentionMask: attentionMask, vocabSize: vocabulary, maxPosition: context, hiddenSize: width, numLayers: 1, numHeads: heads, intermediateSize: feedForward)
+    attentionMask: attentionMask, vocabSize: vocabulary, maxPosition: context, hiddenSize: width, numLayers: 1,
+    numHeads: heads, intermediateSize: feedForward)
 }
 
 /// Samples of one length whose documents are given as one number per position.

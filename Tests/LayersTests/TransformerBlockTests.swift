@@ -6,9 +6,12 @@ import TestSupport
 import Testing
 
 @Suite struct TransformerBlockTests {
-  private func check(_ name: String, _ c: ModelConfiguration, _ documents: Documents, siteOffset: UInt32 = 0) -> [String] {
+  private func check(_ name: String, _ c: ModelConfiguration, _ documents: Documents, siteOffset: UInt32 = 0)
+    -> [String]
+  {
     var layout = ParameterLayout()
-    let rotary = c.positionEmbedding == .rotary ? RotaryTable(context: c.maxPosition, headDim: c.headDim, base: c.ropeTheta) : nil
+    let rotary =
+      c.positionEmbedding == .rotary ? RotaryTable(context: c.maxPosition, headDim: c.headDim, base: c.ropeTheta) : nil
     // Index 2: dropout sites that are not the first ones.
     let block = TransformerBlock("b", index: 2, c, inputMajor: c.inputMajorWeights, rotary: rotary, into: &layout)
     let input = documents.input()
@@ -24,7 +27,9 @@ import Testing
       layer: { pass, x, dy, arena in
         let pass = Pass(pass.parameters, sink: pass.sink, dropout: pass.dropout, siteOffset: siteOffset)
         // Memory for more rows than there are, as the last micro-batch of an evaluation has it.
-        let (saved, scratch) = (TransformerBlock.Saved(c, rows: n + 3, arena), TransformerBlock.Scratch(c, rows: n + 3, arena))
+        let (saved, scratch) = (
+          TransformerBlock.Saved(c, rows: n + 3, arena), TransformerBlock.Scratch(c, rows: n + 3, arena)
+        )
         let y = arena.matrix(n, c.hiddenSize)
         block.forward(x, input, pass, saved, scratch, into: y)
         block.backward(x: x, d: dy, input, pass, saved, scratch)
@@ -37,7 +42,8 @@ import Testing
   func plain(placement: ModelConfiguration.NormPlacement, activation: ModelConfiguration.Activation) {
     var c = smallModel()
     (c.normPlacement, c.activation) = (placement, activation)
-    let documents = Documents(samples: 2, lengths: [3, 2], padding: 2, causal: placement == .pre, documentMasking: true)
+    let documents = Documents(
+      samples: 2, lengths: [3, 2], padding: 2, causal: placement == .pre, documentMasking: true)
     #expect(check("block \(placement) \(activation)", c, documents) == [])
   }
 

@@ -13,7 +13,9 @@ import Testing
     var layout = ParameterLayout()
     let declared = VocabularyHead("head", c, into: &layout)
     // The embedding's table, of which this is the only use here.
-    let token = c.tieWordEmbeddings ? layout.append(ParameterSpec("token", [c.vocabSize, c.hiddenSize], decay: true, .normal(0.02))) : nil
+    let token =
+      c.tieWordEmbeddings
+      ? layout.append(ParameterSpec("token", [c.vocabSize, c.hiddenSize], decay: true, .normal(0.02))) : nil
     let head = declared.tie(to: token, in: &layout)
     var numbers = SeededNumbers(11)
     let targets = numbers.below(c.vocabSize, count: rows.count)
@@ -22,7 +24,8 @@ import Testing
       name, layout, input: (n, c.hiddenSize), output: (1, 1), longestSum: max(rows.count, 64), depth: 2,
       differences: differences,
       reference: { scope, hidden in
-        scope.crossEntropy(scope.logits("head", hidden, rows: rows, c, tied: "token"), targets: targets, weights: weights)
+        scope.crossEntropy(
+          scope.logits("head", hidden, rows: rows, c, tied: "token"), targets: targets, weights: weights)
       },
       layer: { pass, x, dy, arena in
         let saved = VocabularyHead.Saved(head, c, rows: n, arena)

@@ -11,7 +11,9 @@ import Testing
   @Test func theNoteOfARestartIsReadBack() {
     let text = "77:SkylakeX:SkylakeX:best:Haswell,Zen"
     #expect(StartNote(text)?.text == text && StartNote(text)?.rejected == ["Haswell", "Zen"])
-    for other in ["", "x", "77:SkylakeX:SkylakeX:best", "a:b:c:best:", "77:b:c:why:", "1:2:3:best:5:6"] { #expect(StartNote(other) == nil, "\(other)") }
+    for other in ["", "x", "77:SkylakeX:SkylakeX:best", "a:b:c:best:", "77:b:c:why:", "1:2:3:best:5:6"] {
+      #expect(StartNote(other) == nil, "\(other)")
+    }
   }
 
   /// What the program set for itself was not requested, in that process or in one that inherits it.
@@ -38,12 +40,14 @@ import Testing
     try fixture.train()
     let core = Arithmetic.current().core
     #expect(RecordedKernel.newest(in: fixture.folder) == core)
-    #expect(RecordedKernel.ofStep(3, in: fixture.folder) == core && RecordedKernel.ofStep(nil, in: fixture.folder) == core)
+    #expect(
+      RecordedKernel.ofStep(3, in: fixture.folder) == core && RecordedKernel.ofStep(nil, in: fixture.folder) == core)
     // The start that ran a step counts for its replay, whatever later ones used.
     let launch = fixture.folder.launchesPath + "/0001.json"
     let text = try String(contentsOfFile: launch, encoding: .utf8)
     #expect(text.contains("\"best_sgemm_gflops\"") && text.contains("\"kernel\""))
-    try text.replacing("\"core\" : \"\(core)\"", with: "\"core\" : \"Prescott\"").write(toFile: launch, atomically: true, encoding: .utf8)
+    try text.replacing("\"core\" : \"\(core)\"", with: "\"core\" : \"Prescott\"").write(
+      toFile: launch, atomically: true, encoding: .utf8)
     #expect(RecordedKernel.ofStep(3, in: fixture.folder) == "Prescott")
     #expect(RecordedKernel.newest(in: fixture.folder) == core)
   }
@@ -61,16 +65,21 @@ import Testing
 
   @Test func theSentenceSaysWhichHostLacksWhatAndWhatAllHave() {
     let hosts = [
-      host("a", "SkylakeX", "SkylakeX Cooperlake Haswell Zen Nehalem"), host("a", "SkylakeX", "SkylakeX Cooperlake Haswell Zen Nehalem"),
+      host("a", "SkylakeX", "SkylakeX Cooperlake Haswell Zen Nehalem"),
+      host("a", "SkylakeX", "SkylakeX Cooperlake Haswell Zen Nehalem"),
       host("b", "Zen", "Zen Haswell Nehalem"),
     ]
     let text = HostKernels.disagreement(hosts) ?? ""
     #expect(text.contains("SkylakeX on a (CPU of a), Zen on b (CPU of b); b cannot use SkylakeX."), "\(text)")
-    #expect(text.hasSuffix("All of them can use Haswell: start with launch/run, which asks every host first, or with mpirun -x OPENBLAS_CORETYPE=Haswell."), "\(text)")
+    #expect(
+      text.hasSuffix(
+        "All of them can use Haswell: start with launch/run, which asks every host first, or with mpirun -x OPENBLAS_CORETYPE=Haswell."
+      ), "\(text)")
   }
 
   @Test func hostsWithoutACommonKernelAreTold() {
-    let text = HostKernels.disagreement([host("a", "SkylakeX", "SkylakeX"), host("b", "neoversen1", "neoversen1 armv8")]) ?? ""
+    let text =
+      HostKernels.disagreement([host("a", "SkylakeX", "SkylakeX"), host("b", "neoversen1", "neoversen1 armv8")]) ?? ""
     #expect(text.contains("b cannot use SkylakeX. There are no kernels that all of them can use"), "\(text)")
   }
 }

@@ -17,31 +17,35 @@ private struct System {
   static let unified = System(files: [
     "/proc/self/cgroup": "0::/system.slice/jobs.slice/train.service\n",
     "/proc/self/mountinfo": """
-      24 30 0:22 / /proc rw,nosuid shared:13 - proc proc rw
-      35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot
-      """,
+    24 30 0:22 / /proc rw,nosuid shared:13 - proc proc rw
+    35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot
+    """,
     "/sys/fs/cgroup/system.slice/jobs.slice/train.service/memory.max": "max\n",
     "/sys/fs/cgroup/system.slice/jobs.slice/train.service/cpu.max": "max 100000\n",
     "/sys/fs/cgroup/system.slice/jobs.slice/memory.max": "4000000000\n",
     "/sys/fs/cgroup/system.slice/jobs.slice/memory.current": "1500000000\n",
-    "/sys/fs/cgroup/system.slice/jobs.slice/memory.stat": "anon 900000000\ninactive_file 400000000\nactive_file 100000000\n",
+    "/sys/fs/cgroup/system.slice/jobs.slice/memory.stat":
+      "anon 900000000\ninactive_file 400000000\nactive_file 100000000\n",
     "/sys/fs/cgroup/system.slice/jobs.slice/cpu.max": "350000 100000\n",
     "/sys/fs/cgroup/system.slice/memory.max": "64000000000\n",
     "/sys/fs/cgroup/system.slice/memory.current": "2000000000\n",
     "/proc/meminfo": "MemTotal: 16000000 kB\nMemFree: 100 kB\nMemAvailable:    8000000 kB\n",
-    "/proc/self/status": "Name:\tlockstep\nVmSize:\t  300000 kB\nVmData:\t  100000 kB\nCpus_allowed:\tff\nCpus_allowed_list:\t0-3,8,10-12\n",
+    "/proc/self/status":
+      "Name:\tlockstep\nVmSize:\t  300000 kB\nVmData:\t  100000 kB\nCpus_allowed:\tff\nCpus_allowed_list:\t0-3,8,10-12\n",
   ])
 
   /// A container under version 1, whose own group is the root of what is mounted in it.
   static let container = System(files: [
-    "/proc/self/cgroup": "4:memory:/docker/abc\n2:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n0::/docker/abc\n",
+    "/proc/self/cgroup":
+      "4:memory:/docker/abc\n2:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n0::/docker/abc\n",
     "/proc/self/mountinfo": """
-      52 50 0:31 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro,nosuid - cgroup cgroup rw,cpu,cpuacct
-      53 50 0:32 /docker/abc /sys/fs/cgroup/memory ro,nosuid - cgroup cgroup rw,memory
-      """,
+    52 50 0:31 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro,nosuid - cgroup cgroup rw,cpu,cpuacct
+    53 50 0:32 /docker/abc /sys/fs/cgroup/memory ro,nosuid - cgroup cgroup rw,memory
+    """,
     "/sys/fs/cgroup/memory/memory.limit_in_bytes": "2147483648\n",
     "/sys/fs/cgroup/memory/memory.usage_in_bytes": "1000000000\n",
-    "/sys/fs/cgroup/memory/memory.stat": "cache 1\ninactive_file 5\ntotal_inactive_file 200000000\ntotal_active_file 0\n",
+    "/sys/fs/cgroup/memory/memory.stat":
+      "cache 1\ninactive_file 5\ntotal_inactive_file 200000000\ntotal_active_file 0\n",
     "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "150000\n",
     "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
     "/proc/meminfo": "MemAvailable: 8000000 kB\n",
@@ -51,7 +55,9 @@ private struct System {
 @Suite struct HostLimitsTests {
   @Test func limitsOfGroupsAboveBindAsWell() {
     let groups = System.unified.groups
-    #expect(groups.memory == .init(available: 3_000_000_000, limit: 4_000_000_000, folder: "/sys/fs/cgroup/system.slice/jobs.slice"))
+    #expect(
+      groups.memory
+        == .init(available: 3_000_000_000, limit: 4_000_000_000, folder: "/sys/fs/cgroup/system.slice/jobs.slice"))
     #expect(groups.processors == 3.5)
     #expect(groups.folders("").count == 4 && groups.folders("").last == "/sys/fs/cgroup")
   }
@@ -111,7 +117,9 @@ private struct System {
     #expect(host.threads(ranks: 1, all: 6) == 6)
   }
 
-  @Test(arguments: [("0-3,8", 5), ("7", 1), ("", 1), ("0-127", 128), ("3-1", 1)]) func listsOfProcessors(list: String, count: Int) {
+  @Test(arguments: [("0-3,8", 5), ("7", 1), ("", 1), ("0-127", 128), ("3-1", 1)]) func listsOfProcessors(
+    list: String, count: Int
+  ) {
     #expect(HostLimits.count(list: list) == count)
   }
 
@@ -122,12 +130,21 @@ private struct System {
     var host = System.unified.host
     try plan.requireMemory(host, ranksHere: 2, savesHere: true)
     host.availableBytes = 100_000_000
-    let memory = #expect(throws: ConfigurationError.self) { try plan.requireMemory(host, ranksHere: 2, savesHere: true) }
-    #expect(memory?.description.contains("are available of the control group /sys/fs/cgroup/system.slice") == true, "\(memory.map { "\($0)" } ?? "")")
+    let memory = #expect(throws: ConfigurationError.self) {
+      try plan.requireMemory(host, ranksHere: 2, savesHere: true)
+    }
+    #expect(
+      memory?.description.contains("are available of the control group /sys/fs/cgroup/system.slice") == true,
+      "\(memory.map { "\($0)" } ?? "")")
     host = System.unified.host
     (host.addressBytes, host.addressLimit) = (400_000_000, "ulimit -v")
-    let address = #expect(throws: ConfigurationError.self) { try plan.requireMemory(host, ranksHere: 1, savesHere: false) }
-    #expect(address?.description.contains("with 3 threads (OpenBLAS alone takes 134 MB per thread), and ulimit -v leaves 0.4 GB") == true, "\(address.map { "\($0)" } ?? "")")
+    let address = #expect(throws: ConfigurationError.self) {
+      try plan.requireMemory(host, ranksHere: 1, savesHere: false)
+    }
+    #expect(
+      address?.description.contains(
+        "with 3 threads (OpenBLAS alone takes 134 MB per thread), and ulimit -v leaves 0.4 GB") == true,
+      "\(address.map { "\($0)" } ?? "")")
     host.addressBytes = 1_000_000_000
     try plan.requireMemory(host, ranksHere: 1, savesHere: false)
   }

@@ -25,8 +25,12 @@ import Testing
   @Test(arguments: ["retromae", "dupmae"])
   func objectivesThatReadTheFrame(name: String) throws {
     #expect(try cut(name, .auto, framed).framing == .clsSep)
-    #expect { _ = try cut(name, .none, framed) } throws: { "\($0)" == "data.frame is none, but \(name) reads the vector of [CLS]; set it to cls-sep." }
-    #expect { _ = try cut(name, .auto, bare) } throws: { "\($0)".hasPrefix("objective.name is \(name), which reads the vector of [CLS]") }
+    #expect { _ = try cut(name, .none, framed) } throws: {
+      "\($0)" == "data.frame is none, but \(name) reads the vector of [CLS]; set it to cls-sep."
+    }
+    #expect { _ = try cut(name, .auto, bare) } throws: {
+      "\($0)".hasPrefix("objective.name is \(name), which reads the vector of [CLS]")
+    }
   }
 
   @Test func objectivesOfDocuments() throws {
@@ -36,6 +40,8 @@ import Testing
     options.roles = true
     let entry = try #require(ObjectiveRegistry.entry(named: "mpp"))
     #expect(try SampleCut(.auto, entry, options, framed).documents?.unit == 2)
-    #expect { _ = try self.cut("mpp", .clsSep, framed) } throws: { "\($0)".hasPrefix("data.frame is cls-sep, but mpp takes each document") }
+    #expect { _ = try self.cut("mpp", .clsSep, framed) } throws: {
+      "\($0)".hasPrefix("data.frame is cls-sep, but mpp takes each document")
+    }
   }
 }

@@ -14,7 +14,8 @@ import Testing
   @Test func aFileBeginsWithTheseBytes() throws {
     // Recorded from the `tensorboard` package, 2.21, for wall time 1.5.
     let expected: [UInt8] = [
-      24, 0, 0, 0, 0, 0, 0, 0, 163, 127, 75, 34, 9, 0, 0, 0, 0, 0, 0, 248, 63, 26, 13, 98, 114, 97, 105, 110, 46, 69, 118, 101, 110, 116, 58, 50, 42, 40, 100,
+      24, 0, 0, 0, 0, 0, 0, 0, 163, 127, 75, 34, 9, 0, 0, 0, 0, 0, 0, 248, 63, 26, 13, 98, 114, 97, 105, 110, 46, 69,
+      118, 101, 110, 116, 58, 50, 42, 40, 100,
       108,
     ]
     #expect(EventMessage.framed(EventMessage.version(wallTime: 1.5)) == expected)
@@ -24,11 +25,14 @@ import Testing
     let event = EventMessage.scalars([Named("a", 1.5), Named("b", -2)], wallTime: 1.5, step: 300)
     #expect(
       event == [
-        9, 0, 0, 0, 0, 0, 0, 0xF8, 0x3F, 16, 0xAC, 2, 42, 20, 10, 8, 10, 1, 0x61, 21, 0, 0, 0xC0, 0x3F, 10, 8, 10, 1, 0x62, 21, 0, 0, 0, 0xC0,
+        9, 0, 0, 0, 0, 0, 0, 0xF8, 0x3F, 16, 0xAC, 2, 42, 20, 10, 8, 10, 1, 0x61, 21, 0, 0, 0xC0, 0x3F, 10, 8, 10, 1,
+        0x62, 21, 0, 0, 0, 0xC0,
       ])
   }
 
-  private func names(_ scratch: Scratch) throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: scratch.path).sorted() }
+  private func names(_ scratch: Scratch) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: scratch.path).sorted()
+  }
   private func size(_ path: String) throws -> Int { try Data(contentsOf: URL(fileURLWithPath: path)).count }
 
   @Test func everyStartTakesUpTheHistoryAndLeavesOneFile() throws {
@@ -36,9 +40,13 @@ import Testing
     _ = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_000.9, resumedStep: 0)
     let name = "events.out.tfevents.1700000000.node.lockstep"
     #expect(try names(scratch) == [name] && size(scratch.path + "/" + name) == 40)
-    for _ in 0..<5 { _ = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_000.9, resumedStep: 5, history: [record(5)]) }
+    for _ in 0..<5 {
+      _ = try EventWriter(
+        folder: scratch.path, host: "node", wallTime: 1_700_000_000.9, resumedStep: 5, history: [record(5)])
+    }
     #expect(try names(scratch).count == 1)
-    let event = EventMessage.framed(EventMessage.scalars(EventWriter.scalars(of: record(5)), wallTime: record(5).wallTime, step: 5))
+    let event = EventMessage.framed(
+      EventMessage.scalars(EventWriter.scalars(of: record(5)), wallTime: record(5).wallTime, step: 5))
     #expect(try size(scratch.path + "/" + names(scratch)[0]) == 40 + 16 + 9 + 2 + 4 + event.count)
   }
 
@@ -57,7 +65,9 @@ import Testing
 
   @Test func withoutAHistoryTheFilesOfEarlierStartsStay() throws {
     let scratch = try Scratch()
-    for seconds in [1_700_000_000.0, 1_700_000_100] { _ = try EventWriter(folder: scratch.path, host: "node", wallTime: seconds, resumedStep: 5) }
+    for seconds in [1_700_000_000.0, 1_700_000_100] {
+      _ = try EventWriter(folder: scratch.path, host: "node", wallTime: seconds, resumedStep: 5)
+    }
     #expect(try names(scratch).count == 2)
   }
 
@@ -73,13 +83,17 @@ import Testing
   @Test func termsAreShownWhenThereAreSeveral() {
     #expect(
       EventWriter.scalars(of: record(1, validation: 0.5)).map(\.name) == [
-        "loss/training", "loss/validation", "term/mlm", "term/alignment", "training/epoch", "training/learning_rate", "training/gradient_norm",
-        "speed/tokens_per_second", "speed/step_seconds", "speed/exposed_communication_seconds", "speed/mfu", "seconds/data", "seconds/forward",
+        "loss/training", "loss/validation", "term/mlm", "term/alignment", "training/epoch", "training/learning_rate",
+        "training/gradient_norm",
+        "speed/tokens_per_second", "speed/step_seconds", "speed/exposed_communication_seconds", "speed/mfu",
+        "seconds/data", "seconds/forward",
       ])
   }
 
-  /// `LOCKSTEP_TENSORBOARD_PYTHON=<python with tensorboard>` lets the reference itself read a run and its resume; `scripts/check-references` sets it.
-  @Test(.enabled(if: ProcessInfo.processInfo.environment["LOCKSTEP_TENSORBOARD_PYTHON"] != nil)) func tensorBoardReadsARunAndItsResume() throws {
+  /// `LOCKSTEP_TENSORBOARD_PYTHON=<python with tensorboard>` lets the reference itself read a run and its resume;
+  /// `scripts/check-references` sets it.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["LOCKSTEP_TENSORBOARD_PYTHON"] != nil))
+  func tensorBoardReadsARunAndItsResume() throws {
     let scratch = try Scratch()
     let first = try EventWriter(folder: scratch.path, host: "node", wallTime: 1_700_000_000, resumedStep: 0)
     try first.appendText("configuration", markdown: "    seed = 1", wallTime: 1_700_000_000)
@@ -100,7 +114,8 @@ import Testing
       print(events.Tags()["tensors"], events.Tensors("configuration/text_summary" if "configuration/text_summary" in events.Tags()["tensors"] else "configuration")[0].tensor_proto.string_val)
       """
     let (process, pipe) = (Process(), Pipe())
-    process.executableURL = URL(fileURLWithPath: ProcessInfo.processInfo.environment["LOCKSTEP_TENSORBOARD_PYTHON"] ?? "")
+    process.executableURL = URL(
+      fileURLWithPath: ProcessInfo.processInfo.environment["LOCKSTEP_TENSORBOARD_PYTHON"] ?? "")
     process.arguments = ["-c", script, scratch.path]
     process.standardOutput = pipe
     try process.run()

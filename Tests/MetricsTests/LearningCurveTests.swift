@@ -13,8 +13,12 @@ import Testing
     #expect(axis(0, 6000).ticks.map(\.text) == ["0", "1k", "2k", "3k", "4k", "5k", "6k"])
     #expect(axis(2.31, 2.94).ticks.map(\.text) == ["2.4", "2.5", "2.6", "2.7", "2.8", "2.9"])
     #expect(axis(0, 60_000).ticks.map(\.text) == ["0", "10k", "20k", "30k", "40k", "50k", "60k"])
-    #expect(axis(0.0211, 0.0249).ticks.map(\.text) == ["0.0215", "0.0220", "0.0225", "0.0230", "0.0235", "0.0240", "0.0245"])
-    #expect(axis(1, 1000, logarithmic: true).ticks.map(\.text) == ["1", "2", "5", "10", "20", "50", "100", "200", "500", "1k"])
+    #expect(
+      axis(0.0211, 0.0249).ticks.map(\.text) == ["0.0215", "0.0220", "0.0225", "0.0230", "0.0235", "0.0240", "0.0245"])
+    #expect(
+      axis(1, 1000, logarithmic: true).ticks.map(\.text) == [
+        "1", "2", "5", "10", "20", "50", "100", "200", "500", "1k",
+      ])
     #expect(axis(1, 1e6, logarithmic: true).ticks.map(\.text) == ["1", "10", "100", "1k", "10k", "100k", "1M"])
   }
 
@@ -35,7 +39,14 @@ import Testing
   }
 
   @Test func noOrOnePointOrBrokenNumbersStillGiveAPicture() {
-    for records in [[], [record(1)], [{ var broken = record(2); broken.loss = .nan; return broken }()]] {
+    for records in [
+      [], [record(1)],
+      [
+        {
+          var broken = record(2); broken.loss = .nan; return broken
+        }()
+      ],
+    ] {
       let svg = LearningCurve(records).svg()
       #expect(svg.hasSuffix("</svg>\n") && !svg.contains("nan") && !svg.contains("inf"))
     }

@@ -16,13 +16,18 @@ public final class Scratch: Sendable {
   deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
-func text(of path: String) throws -> String { String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self) }
+func text(of path: String) throws -> String {
+  String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
+}
 
 func record(_ step: Int, validation: Double? = nil) -> StepRecord {
   StepRecord(
-    step: step, epoch: 0.1, tokens: step * 1024, losses: [Named("mlm", 1 / 3), Named("alignment", 2.5)], loss: 0.1 + 0.2, validationLoss: validation,
-    validationSamples: validation.map { _ in 512 }, learningRate: 3e-4, gradNorm: 1e-7, targetCounts: [Named("mlm", 153), Named("alignment", 16.2)], repeats: 1, tokensPerS: 12_345.5, mfu: 0.41,
-    stepSeconds: 0.25, seconds: [Named("data", 0.01), Named("forward", 0.1)], exposedCommunicationSeconds: 0.02, wallTime: 1_700_000_000.5)
+    step: step, epoch: 0.1, tokens: step * 1024, losses: [Named("mlm", 1 / 3), Named("alignment", 2.5)],
+    loss: 0.1 + 0.2, validationLoss: validation,
+    validationSamples: validation.map { _ in 512 }, learningRate: 3e-4, gradNorm: 1e-7,
+    targetCounts: [Named("mlm", 153), Named("alignment", 16.2)], repeats: 1, tokensPerS: 12_345.5, mfu: 0.41,
+    stepSeconds: 0.25, seconds: [Named("data", 0.01), Named("forward", 0.1)], exposedCommunicationSeconds: 0.02,
+    wallTime: 1_700_000_000.5)
 }
 
 @Suite struct MetricsLogTests {
@@ -50,7 +55,8 @@ func record(_ step: Int, validation: Double? = nil) -> StepRecord {
     #expect(StepRecord(json: broken.json)?.loss.isNaN == true)
     #expect(StepRecord(json: broken.json)?.gradNorm == .infinity)
     // As logs had it before.
-    #expect(try StepRecord(json: JSONValue.parse(line.replacingOccurrences(of: "\"NaN\"", with: "null")))?.loss.isNaN == true)
+    #expect(
+      try StepRecord(json: JSONValue.parse(line.replacingOccurrences(of: "\"NaN\"", with: "null")))?.loss.isNaN == true)
   }
 
   @Test func aSampleOfALogHasItsEndsAndItsValidations() throws {
@@ -121,7 +127,9 @@ func record(_ step: Int, validation: Double? = nil) -> StepRecord {
     let scratch = try Scratch()
     let log = try MetricsLog(scratch.path + "/metrics.jsonl", resumedStep: 0)
     let error = #expect(throws: FileError.self) {
-      try FileFaults.injecting({ operation, _ in operation == "write" ? ENOSPC : nil }) { _ = try log.append(record(1)) }
+      try FileFaults.injecting({ operation, _ in operation == "write" ? ENOSPC : nil }) {
+        _ = try log.append(record(1))
+      }
     }
     #expect(error?.reason == "No space left on device")
     // A device is no log, whatever it would take.

@@ -6,16 +6,19 @@ import Testing
 @Suite struct ProgressTests {
   private func snapshot(_ step: Int, of total: Int = 1000) -> ProgressSnapshot {
     ProgressSnapshot(
-      step: step, totalSteps: total, loss: 3.21449, validationLoss: 3.3001, validationStep: step, learningRate: 3e-4, tokensPerS: 12_345, mfu: 0.408,
+      step: step, totalSteps: total, loss: 3.21449, validationLoss: 3.3001, validationStep: step, learningRate: 3e-4,
+      tokensPerS: 12_345, mfu: 0.408,
       elapsedSeconds: 80, remainingSeconds: 587)
   }
 
   @Test func aLineHasWhatAPersonWantsToSee() {
     #expect(
       ProgressText.line(snapshot(120))
-        == "step 120/1000 12 %  9 min 47 s left  loss 3.2145  val 3.3001  lr 3.00e-04  12.3k tok/s  MFU 41 %  1 min 20 s")
+        == "step 120/1000 12 %  9 min 47 s left  loss 3.2145  val 3.3001  lr 3.00e-04  12.3k tok/s  MFU 41 %  1 min 20 s"
+    )
     #expect(ProgressText.line(snapshot(1000)).hasPrefix("step 1000/1000 100 %  took 1 min 20 s  loss 3.2145"))
-    let bare = ProgressSnapshot(step: 0, totalSteps: 0, loss: .nan, learningRate: 0, tokensPerS: 0, mfu: 0.034, elapsedSeconds: 0)
+    let bare = ProgressSnapshot(
+      step: 0, totalSteps: 0, loss: .nan, learningRate: 0, tokensPerS: 0, mfu: 0.034, elapsedSeconds: 0)
     #expect(ProgressText.line(bare) == "step 0/0 ? %  loss nan  lr 0.00e+00  0 tok/s  MFU 3.4 %  0.0 s")
   }
 
@@ -24,7 +27,8 @@ import Testing
     #expect(at.remainingSeconds == 180)
     #expect(at.validationLoss == 1.5 && ProgressText.line(at).contains("val@105 1.5000"))
     #expect(ProgressSnapshot(record(100), totalSteps: 200, startStep: 100, elapsedSeconds: 1).remainingSeconds == nil)
-    let new = ProgressSnapshot(record(110, validation: 1), totalSteps: 200, startStep: 100, elapsedSeconds: 1, validation: (2, 105))
+    let new = ProgressSnapshot(
+      record(110, validation: 1), totalSteps: 200, startStep: 100, elapsedSeconds: 1, validation: (2, 105))
     #expect(new.validationLoss == 1 && ProgressText.line(new).contains("val 1.0000"))
   }
 
@@ -39,15 +43,20 @@ import Testing
     #expect(ProgressText.bar(at, width: 79).contains("2 d 08 h left"))
   }
 
-  @Test(arguments: [
-    (0, "0.0 s"), (0.44, "0.4 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (303, "5 min 03 s"), (3599.4, "59 min 59 s"),
-    (3599.6, "1 h 00 min"), (3720, "1 h 02 min"), (86_370, "1 d 00 h"), (86_340, "23 h 59 min"), (273_600, "3 d 04 h"), (.infinity, "?"), (-1, "?"),
-  ] as [(Double, String)])
+  @Test(
+    arguments: [
+      (0, "0.0 s"), (0.44, "0.4 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min 00 s"),
+      (303, "5 min 03 s"), (3599.4, "59 min 59 s"),
+      (3599.6, "1 h 00 min"), (3720, "1 h 02 min"), (86_370, "1 d 00 h"), (86_340, "23 h 59 min"),
+      (273_600, "3 d 04 h"), (.infinity, "?"), (-1, "?"),
+    ] as [(Double, String)])
   func durationsAreReadable(seconds: Double, text: String) { #expect(ProgressText.duration(seconds) == text) }
 
-  @Test(arguments: [
-    (0, "0"), (950, "950"), (999.6, "1.0k"), (12_345, "12.3k"), (99_960, "100k"), (999_600, "1.00M"), (4_560_000, "4.56M"), (.nan, "?"),
-  ] as [(Double, String)])
+  @Test(
+    arguments: [
+      (0, "0"), (950, "950"), (999.6, "1.0k"), (12_345, "12.3k"), (99_960, "100k"), (999_600, "1.00M"),
+      (4_560_000, "4.56M"), (.nan, "?"),
+    ] as [(Double, String)])
   func ratesAreReadable(value: Double, text: String) { #expect(ProgressText.rate(value) == text) }
 
   @Test func aBarFillsAndIsCutToTheTerminal() {
@@ -82,7 +91,9 @@ import Testing
     }
     for second in 0...900 { display.show(snapshot(second), now: Double(second)) }
     #expect(steps.prefix(4) == [0, 10, 23, 40])
-    #expect(zip(steps, steps.dropFirst()).allSatisfy { $1 - $0 <= 60 } && steps.suffix(2) == [steps[steps.count - 1] - 60, steps[steps.count - 1]])
+    #expect(
+      zip(steps, steps.dropFirst()).allSatisfy { $1 - $0 <= 60 }
+        && steps.suffix(2) == [steps[steps.count - 1] - 60, steps[steps.count - 1]])
   }
 
   /// In a log a validation loss stands in one line; a bar keeps it and says of which step it is.

@@ -8,7 +8,9 @@ import Testing
     let shown = Mutex<[String]>([])
 
     func meters(terminal: Bool) -> WorkMeters {
-      WorkMeters(isTerminal: terminal, clock: { [self] in now.withLock { $0 } }) { [self] text in shown.withLock { $0.append(text) } }
+      WorkMeters(isTerminal: terminal, clock: { [self] in now.withLock { $0 } }) { [self] text in
+        shown.withLock { $0.append(text) }
+      }
     }
 
     func advance(_ meter: WorkMeter, to seconds: Double) {
@@ -46,7 +48,8 @@ import Testing
     meter.finish()
     #expect(
       screen.lines == [
-        "\r[##........] loss 2/10 windows 20 %  8.0 s left  2.0 s\u{1B}[K", "\r[####......] loss 4/10 windows 40 %  6.0 s left  4.0 s\u{1B}[K", "\r\u{1B}[K",
+        "\r[##........] loss 2/10 windows 20 %  8.0 s left  2.0 s\u{1B}[K",
+        "\r[####......] loss 4/10 windows 40 %  6.0 s left  4.0 s\u{1B}[K", "\r\u{1B}[K",
       ])
   }
 }

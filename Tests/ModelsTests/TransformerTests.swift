@@ -14,7 +14,8 @@ import Testing
     switch family {
     case .gpt2: c = .gpt2(vocabSize: 13, maxPosition: 7, hiddenSize: 6, numLayers: 2, numHeads: 3, dropout: dropout)
     case .bert: c = .bert(vocabSize: 13, maxPosition: 7, hiddenSize: 6, numLayers: 2, numHeads: 3, dropout: dropout)
-    case .llama: c = .llama(vocabSize: 13, maxPosition: 7, hiddenSize: 8, numLayers: 2, numHeads: 2, intermediateSize: 11)
+    case .llama:
+      c = .llama(vocabSize: 13, maxPosition: 7, hiddenSize: 8, numLayers: 2, numHeads: 2, intermediateSize: 11)
     }
     c.intermediateSize = 11
     return c
@@ -24,9 +25,11 @@ import Testing
     var numbers = SeededNumbers(8)
     let documentIDs = (0..<samples * length).map { Int32($0 % length < 4 ? 0 : 1) }
     return SequenceInput(
-      sampleIDs: (0..<samples).map { UInt64($0 + 40) }, length: length, tokens: numbers.below(c.vocabSize, count: samples * length),
+      sampleIDs: (0..<samples).map { UInt64($0 + 40) }, length: length,
+      tokens: numbers.below(c.vocabSize, count: samples * length),
       ranges: AttentionRanges(
-        samples: samples, length: length, documentIDs: documentIDs, causal: c.attentionMask == .causal, documentMasking: false))
+        samples: samples, length: length, documentIDs: documentIDs, causal: c.attentionMask == .causal,
+        documentMasking: false))
   }
 
   /// Loss, every parameter's gradient, and the differences of the reference, through the whole model.
@@ -39,7 +42,8 @@ import Testing
     let rows = [0, 2, 3, 11, 20]
     let (targets, weights): ([Int32], [Float]) = ([1, 12, 0, 5, 5], [1, 0.5, 2, 1, 1])
     let check = LayerCase(
-      "\(family)", layout, input: (0, 0), output: (1, 1), longestSum: 3 * input.rows, depth: 4 * (c.numLayers + 1), differences: .directions(3),
+      "\(family)", layout, input: (0, 0), output: (1, 1), longestSum: 3 * input.rows, depth: 4 * (c.numLayers + 1),
+      differences: .directions(3),
       dropout: dropout > 0 ? CounterGenerator(seed: 2, purpose: .dropout) : nil,
       reference: { scope, _ in
         let logits = scope.logits("head", scope.hidden(input, c), rows: rows, c, tied: "embedding.token")
@@ -50,15 +54,16 @@ import Testing
         guard let head = transformer.head, let saved = w.head else { return ([], []) }
         let hidden = transformer.forward(input, pass, w)
         let loss = head.loss(
-          hidden, .init(rows: rows, ids: targets, weights: weights), scale: dy[0], pass, saved, gradient: transformer.beginGradient(input, pass, w))
+          hidden, .init(rows: rows, ids: targets, weights: weights), scale: dy[0], pass, saved,
+          gradient: transformer.beginGradient(input, pass, w))
         transformer.backward(input, pass, w)
         return ([loss], [])
       })
     #expect(checkLayer(check) == [])
   }
 
-  /// Gradients complete in the order of the layout, and so does the watermark that the sum over ranks follows. Inside the head's
-  /// group the projection comes before its bias.
+  /// Gradients complete in the order of the layout, and so does the watermark that the sum over ranks follows. Inside
+  /// the head's group the projection comes before its bias.
   @Test(arguments: Family.allCases)
   func completionFollowsTheLayout(family: Family) throws {
     let c = model(family)
@@ -73,7 +78,8 @@ import Testing
     let head = try #require(transformer.head)
     let hidden = transformer.forward(input, pass, w)
     _ = head.loss(
-      hidden, .init(rows: [1], ids: [2], weights: [1]), scale: 1, pass, try #require(w.head), gradient: transformer.beginGradient(input, pass, w))
+      hidden, .init(rows: [1], ids: [2], weights: [1]), scale: 1, pass, try #require(w.head),
+      gradient: transformer.beginGradient(input, pass, w))
     transformer.backward(input, pass, w)
     #expect(sink.wrongUses() == [])
     let own = head.group
@@ -93,7 +99,9 @@ import Testing
     let arena = Arena(floats: 1 << 17)
     arena.fill(.nan)
     let whole = input(c, samples: 1)
-    let expected = transformer.forward(whole, Pass(store), Transformer.Workspace(transformer, samples: 1, length: 7, arena)).array
+    let expected = transformer.forward(
+      whole, Pass(store), Transformer.Workspace(transformer, samples: 1, length: 7, arena)
+    ).array
     let small = Transformer.Workspace(transformer, samples: 1, length: 7, forBackward: false, arena)
     #expect(transformer.forward(whole, Pass(store), small).array == expected)
     guard c.attentionMask == .causal else { return }
@@ -140,24 +148,33 @@ import Testing
       _ = Transformer(c, into: &layout)
       return layout.parameterCount
     }
-    #expect(count(.gpt2(vocabSize: 50257, maxPosition: 1024, hiddenSize: 768, numLayers: 12, numHeads: 12)) == 124_439_808)
+    #expect(
+      count(.gpt2(vocabSize: 50257, maxPosition: 1024, hiddenSize: 768, numLayers: 12, numHeads: 12)) == 124_439_808)
     // BERT-base with its head: 109,514,298 as BertForMaskedLM counts it.
-    #expect(count(.bert(vocabSize: 30522, maxPosition: 512, hiddenSize: 768, numLayers: 12, numHeads: 12)) == 109_514_298)
+    #expect(
+      count(.bert(vocabSize: 30522, maxPosition: 512, hiddenSize: 768, numLayers: 12, numHeads: 12)) == 109_514_298)
     // Llama 7B.
-    #expect(count(.llama(vocabSize: 32000, maxPosition: 2048, hiddenSize: 4096, numLayers: 32, numHeads: 32, intermediateSize: 11008)) == 6_738_415_616)
+    #expect(
+      count(
+        .llama(
+          vocabSize: 32000, maxPosition: 2048, hiddenSize: 4096, numLayers: 32, numHeads: 32, intermediateSize: 11008))
+        == 6_738_415_616)
   }
 
   @Test func flops() {
     let c = ModelConfiguration.gpt2(vocabSize: 100, maxPosition: 8, hiddenSize: 16, numLayers: 3, numHeads: 2)
     // Twelve C² per layer, the head, and half of 12·C·T per layer for causal attention.
-    #expect(c.trainingFlopsPerToken(length: 8, headFraction: 1) == 6.0 * Double(3 * 12 * 256 + 1600) + 0.5 * 12 * 3 * 16 * 8)
+    #expect(
+      c.trainingFlopsPerToken(length: 8, headFraction: 1) == 6.0 * Double(3 * 12 * 256 + 1600) + 0.5 * 12 * 3 * 16 * 8)
     var d = ModelConfiguration.bert(vocabSize: 100, maxPosition: 8, hiddenSize: 16, numLayers: 3, numHeads: 2)
     (d.embeddingSize, d.head) = (4, .replaced)
     // Twelve C² per layer, the way from the embedding, and the head where it is used.
-    #expect(d.trainingFlopsPerToken(length: 8, headFraction: 0.5) == 6.0 * Double(3 * 12 * 256 + 64 + 136) + 12 * 3 * 16 * 8)
+    #expect(
+      d.trainingFlopsPerToken(length: 8, headFraction: 0.5) == 6.0 * Double(3 * 12 * 256 + 64 + 136) + 12 * 3 * 16 * 8)
   }
 
-  /// All weights are drawn with the model's deviation, those that end a residual branch of a pre-norm model with 1/√(2·layers) of it.
+  /// All weights are drawn with the model's deviation, those that end a residual branch of a pre-norm model with
+  /// 1/√(2·layers) of it.
   @Test(arguments: [0.02, 0.125] as [Float], ModelConfiguration.NormPlacement.allCases)
   func initialDeviation(range: Float, placement: ModelConfiguration.NormPlacement) {
     var c = ModelConfiguration.gpt2(vocabSize: 500, maxPosition: 64, hiddenSize: 64, numLayers: 2, numHeads: 2)

@@ -7,8 +7,8 @@ import Tensors
 import TestSupport
 import Training
 
-/// Flips one random bit at a time in the weights or moments of one replica of a run under way: each must be found by the
-/// next step at the latest, with the right rank and tensor, and repaired, so that the run ends with the bits of an
+/// Flips one random bit at a time in the weights or moments of one replica of a run under way: each must be found by
+/// the next step at the latest, with the right rank and tensor, and repaired, so that the run ends with the bits of an
 /// undisturbed one. Two replicas have no majority: there the step must end on both before anything is updated.
 @MainActor func checkFlips() throws {
   guard communicator.size > 1 else { return }
@@ -20,21 +20,29 @@ import Training
   for flip in 0..<count {
     let expected = flipOneBit(of: trainer, &random)
     var repaired: [ReplicaFault] = []
-    for step in [1 + 2 * flip, 2 + 2 * flip] { repaired += try trainer.step(step, try examples(step, trainer)).repaired }
-    let isRight = repaired.contains(expected) && repaired.allSatisfy { $0.rank == expected.rank && $0.tensor == expected.tensor }
+    for step in [1 + 2 * flip, 2 + 2 * flip] {
+      repaired += try trainer.step(step, try examples(step, trainer)).repaired
+    }
+    let isRight =
+      repaired.contains(expected) && repaired.allSatisfy { $0.rank == expected.rank && $0.tensor == expected.tensor }
     if isRight { found += 1 } else { wrong.append("\(expected): \(repaired)") }
   }
-  check(found == count, "\(found) of \(count) flipped bits in live replicas found with the right rank and tensor \(wrong.prefix(2))")
+  check(
+    found == count,
+    "\(found) of \(count) flipped bits in live replicas found with the right rank and tensor \(wrong.prefix(2))")
   _ = try trainer.step(2 * count + 1, try examples(2 * count + 1, trainer))
   let weights = digest(trainer.parameters.trained)
   let moments = digest(trainer.optimizer.firstMoment) + digest(trainer.optimizer.secondMoment)
-  check(weights == undisturbed.weights && moments == undisturbed.moments, "and repaired: the weights and moments are those of an undisturbed run")
+  check(
+    weights == undisturbed.weights && moments == undisturbed.moments,
+    "and repaired: the weights and moments are those of an undisturbed run")
 
   try checkStuckMemory()
 
   // What is about to be saved is compared as well.
   let expected = flipOneBit(of: trainer, &random)
-  check(try trainer.verifyReplicas(after: 2 * count + 2).contains(expected), "a flipped bit is found before a checkpoint")
+  check(
+    try trainer.verifyReplicas(after: 2 * count + 2).contains(expected), "a flipped bit is found before a checkpoint")
   check(digest(trainer.parameters.trained) == weights, "and repaired before it is saved")
 }
 
@@ -48,7 +56,9 @@ import Training
     _ = try trainer.step(2, try examples(2, trainer))
     check(false, "memory that does not keep its bits ends the step")
   } catch let error as ReplicaError {
-    check(error.hasMajority && error.faults.allSatisfy { $0.rank == communicator.size - 1 }, "memory that does not keep its bits ends the step: \(error)")
+    check(
+      error.hasMajority && error.faults.allSatisfy { $0.rank == communicator.size - 1 },
+      "memory that does not keep its bits ends the step: \(error)")
   }
 }
 
@@ -63,20 +73,37 @@ private final class Watched: Communicator {
   var size: Int { inner.size }
   var localRank: Int { inner.localRank }
   var localSize: Int { inner.localSize }
-  var stallSeconds: Double? { get { inner.stallSeconds } set { inner.stallSeconds = newValue } }
-  var phase: Phase { get { inner.phase } set { inner.phase = newValue; atEveryPhase?() } }
+  var stallSeconds: Double? {
+    get { inner.stallSeconds }
+    set { inner.stallSeconds = newValue }
+  }
+  var phase: Phase {
+    get { inner.phase }
+    set { inner.phase = newValue; atEveryPhase?() }
+  }
 
   func barrier() throws(CollectiveError) { try inner.barrier() }
-  func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CollectiveError) { try inner.allReduce(&values, reduction) }
-  func allReduce(_ values: inout [Int64], _ reduction: Reduction) throws(CollectiveError) { try inner.allReduce(&values, reduction) }
-  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws(CollectiveError) { try inner.broadcast(bytes, from: root) }
+  func allReduce(_ values: inout [Double], _ reduction: Reduction) throws(CollectiveError) {
+    try inner.allReduce(&values, reduction)
+  }
+  func allReduce(_ values: inout [Int64], _ reduction: Reduction) throws(CollectiveError) {
+    try inner.allReduce(&values, reduction)
+  }
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws(CollectiveError) {
+    try inner.broadcast(bytes, from: root)
+  }
   func allGather(_ mine: [UInt8]) throws(CollectiveError) -> [[UInt8]] { try inner.allGather(mine) }
-  func startAllReduce(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Request { try inner.startAllReduce(values) }
-  func startAllReduce(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Request { try inner.startAllReduce(values) }
+  func startAllReduce(_ values: UnsafeMutableBufferPointer<Int64>) throws(CollectiveError) -> any Request {
+    try inner.startAllReduce(values)
+  }
+  func startAllReduce(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveError) -> any Request {
+    try inner.startAllReduce(values)
+  }
   func startAllToAll(
     _ values: UnsafePointer<Int64>, parts: [Range<Int>], received: UnsafeMutablePointer<Int64>
   ) throws(CollectiveError) -> any Request { try inner.startAllToAll(values, parts: parts, received: received) }
-  func startAllGather(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Request {
+  func startAllGather(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Request
+  {
     try inner.startAllGather(values, parts: parts)
   }
   func beginWait() -> Wait { inner.beginWait() }
@@ -99,7 +126,8 @@ private struct SplitMix {
   func below(_ bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
   let (state, store) =
     [
-      ("weights", trainer.parameters.trained), ("first moment", trainer.optimizer.firstMoment), ("second moment", trainer.optimizer.secondMoment),
+      ("weights", trainer.parameters.trained), ("first moment", trainer.optimizer.firstMoment),
+      ("second moment", trainer.optimizer.secondMoment),
     ][below(3)]
   let (rank, entry) = (below(communicator.size), store.layout.entries[below(store.layout.entries.count)])
   let (element, bit) = (below(entry.count), below(32))
@@ -120,7 +148,8 @@ private struct SplitMix {
   } catch let error as ReplicaError {
     let name = trainer.parameters.trained.layout.entries[5].name
     check(
-      !error.hasMajority && error.faults.map(\.tensor) == [name] && error.exitCode == .diverged, "two replicas that differ stop both: \(error)")
+      !error.hasMajority && error.faults.map(\.tensor) == [name] && error.exitCode == .diverged,
+      "two replicas that differ stop both: \(error)")
     check(communicator.rank == 1 || digest(trainer.parameters.trained) == before, "and nothing was updated")
   }
 }

@@ -31,16 +31,20 @@ private final class Target: @unchecked Sendable {
   let hasStruck = Atomic<Bool>(false)
 
   func strike() {
-    guard let view, hasStruck.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else { return }
+    guard let view, hasStruck.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else {
+      return
+    }
     view[3] = Float(bitPattern: view[3].bitPattern ^ (1 << 20))
   }
 }
 
-/// Whole runs of two ranks, which have no majority: one flipped bit sends both back to the newest checkpoint, or to the start where
-/// there is none, and the run ends with the bits of an undisturbed one.
+/// Whole runs of two ranks, which have no majority: one flipped bit sends both back to the newest checkpoint, or to the
+/// start where there is none, and the run ends with the bits of an undisturbed one.
 @MainActor func checkGoingBack() throws {
   guard communicator.size == 2 else { return }
-  let folder = String(decoding: try communicator.broadcast(Array((NSTemporaryDirectory() + "lockstep-\(UUID().uuidString)").utf8)), as: UTF8.self)
+  let folder = String(
+    decoding: try communicator.broadcast(Array((NSTemporaryDirectory() + "lockstep-\(UUID().uuidString)").utf8)),
+    as: UTF8.self)
   defer { if communicator.rank == 0 { try? FileManager.default.removeItem(atPath: folder) } }
   let undisturbed = try sabotagedRun("undisturbed", in: folder, strikesAt: .max)
   for (name, step) in [("after a checkpoint", 9), ("before any checkpoint", 2)] {
@@ -52,7 +56,8 @@ private final class Target: @unchecked Sendable {
 @MainActor private func sabotagedRun(_ name: String, in folder: String, strikesAt: UInt64) throws -> [String] {
   let random = CounterGenerator(seed: 1, purpose: .order)
   let documents = (0..<9).map { d in (0..<47).map { Int32(4 + (random.below(9, d * 100 + $0) + $0) % 40) } }
-  let data = try InMemoryDataset(documents: documents, vocabulary: Vocabulary(size: 53), context: 8, order: .shuffled(seed: 3))
+  let data = try InMemoryDataset(
+    documents: documents, vocabulary: Vocabulary(size: 53), context: 8, order: .shuffled(seed: 3))
   let target = Target()
   let configuration = try RunConfiguration(
     toml: """
@@ -69,12 +74,15 @@ private final class Target: @unchecked Sendable {
       tensorboard = false
       """, place: "the check")
   let inputs = RunInputs(
-    training: Saboteur(source: data, strikesAt: strikesAt, strike: { target.strike() }), validation: nil, vocabulary: Vocabulary(size: 53),
+    training: Saboteur(source: data, strikesAt: strikesAt, strike: { target.strike() }), validation: nil,
+    vocabulary: Vocabulary(size: 53),
     tokenizerFiles: [:], dataHash: "data")
   let run = try TrainingRun(configuration, inputs, communicator: communicator, threads: 1)
   target.view = run.trainer.parameters.trained.view(4)
   _ = try run.execute()
-  check(strikesAt == .max || communicator.rank == 0 || target.hasStruck.load(ordering: .relaxed), "the bit was flipped \(name)")
+  check(
+    strikesAt == .max || communicator.rank == 0 || target.hasStruck.load(ordering: .relaxed),
+    "the bit was flipped \(name)")
   let names = ["model.safetensors", "optimizer.safetensors", "state.json"]
   return communicator.rank == 0
     ? try names.map { try MappedFile("\(folder)/\(name)/run/checkpoints/step-00000015/\($0)").sha256() } : []

@@ -39,7 +39,8 @@ struct Documents: SampleSource {
     }
     let epoch = UInt64(samplesPerEpoch)
     return SampleBatch(
-      sampleIDs: Array(positions), indices: positions.map { $0 % epoch }, epochs: positions.map { $0 / epoch }, length: length, lookahead: lookahead,
+      sampleIDs: Array(positions), indices: positions.map { $0 % epoch }, epochs: positions.map { $0 / epoch },
+      length: length, lookahead: lookahead,
       tokens: tokens, documentIDs: documentIDs)
   }
 }
@@ -50,8 +51,8 @@ struct RunHash: Codable, Equatable {
   var moments: String
 }
 
-/// Every kind of objective: one network, one with a second that draws tokens, one with three, with decoders, of sets; and the positions
-/// of those that do not have the usual ones.
+/// Every kind of objective: one network, one with a second that draws tokens, one with three, with decoders, of sets;
+/// and the positions of those that do not have the usual ones.
 let walked = ["ar", "ar-diverse", "mlm", "electra", "electric", "retromae", "dupmae", "mpp"]
 let positions: [String: ModelConfiguration.PositionEmbedding] = ["mpp": .none]
 
@@ -69,12 +70,15 @@ func digest(_ store: ParameterStore) -> String {
   SHA256.of(UnsafeRawBufferPointer(start: store.memory, count: 4 * store.layout.count))
 }
 
-func documents(_ objective: any Objective) -> Documents { Documents(vocabulary: 61, length: 24, lookahead: objective.requirements.lookahead) }
+func documents(_ objective: any Objective) -> Documents {
+  Documents(vocabulary: 61, length: 24, lookahead: objective.requirements.lookahead)
+}
 
 /// The examples of this rank.
 @MainActor func examples(_ step: Int, _ trainer: Trainer) throws -> [TrainingExample] {
   try Trainer.examples(
-    step: step, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective, source: documents(trainer.objective),
+    step: step, rank: communicator.rank, plan: trainer.plan, objective: trainer.objective,
+    source: documents(trainer.objective),
     context: trainer.context(step))
 }
 
@@ -99,7 +103,9 @@ func documents(_ objective: any Objective) -> Documents { Documents(vocabulary: 
   var losses = SHA256()
   for step in steps {
     let outcome = try trainer.step(step, try examples(step, trainer))
-    losses.update("\(outcome.loss.bitPattern) \(outcome.gradNorm.bitPattern) \(outcome.microBatchLosses.map { $0.map(\.bitPattern) })\n")
+    losses.update(
+      "\(outcome.loss.bitPattern) \(outcome.gradNorm.bitPattern) \(outcome.microBatchLosses.map { $0.map(\.bitPattern) })\n"
+    )
   }
   let validation = try trainer.evaluate(documents(objective), samples: 31)
   losses.update("\(validation.map(\.bitPattern))")
@@ -140,16 +146,20 @@ for name in walked {
 for toy in try ToyRun.all() {
   let plan = BatchPlan(batch: 15, microBatch: 3, ranks: communicator.size, threads: 1)
   let trainer = Trainer(
-    toy.objective, length: toy.model.maxPosition, plan: plan, options: TrainerOptions(seed: 2, steps: 10), communicator: communicator)
+    toy.objective, length: toy.model.maxPosition, plan: plan, options: TrainerOptions(seed: 2, steps: 10),
+    communicator: communicator)
   trainer.parameters.initialize(seed: 2)
   var losses = SHA256()
   for step in 0..<10 {
     let examples = try Trainer.examples(
-      step: step, rank: communicator.rank, plan: plan, objective: toy.objective, source: toy.source, context: trainer.context(step))
+      step: step, rank: communicator.rank, plan: plan, objective: toy.objective, source: toy.source,
+      context: trainer.context(step))
     losses.update("\(try trainer.step(step, examples).termLosses.map(\.bitPattern))")
   }
   let auxiliaries = toy.objective.networks.auxiliaries.map { digest(trainer.parameters.auxiliary($0.name)) }.joined()
-  let hash = RunHash(losses: losses.finish(), weights: digest(trainer.parameters.trained) + auxiliaries, moments: digest(trainer.optimizer.firstMoment))
+  let hash = RunHash(
+    losses: losses.finish(), weights: digest(trainer.parameters.trained) + auxiliaries,
+    moments: digest(trainer.optimizer.firstMoment))
   results[toy.name] = hash
   check(try agree(hash), "\(toy.name): all ranks hold the same weights, and the same teacher")
 }
@@ -158,13 +168,17 @@ for (name, hash) in try repeatedTexts() { results[name] = hash }
 // Pairs of a corpus, counted by all ranks together: one report, whatever their number.
 do {
   let r = CounterGenerator(seed: 4, purpose: .order)
-  let documents = (0..<50).map { d in (0..<40).map { i in Int32(min(r.below(9, 80 * d + 2 * i), r.below(9, 80 * d + 2 * i + 1))) } }
+  let documents = (0..<50).map { d in
+    (0..<40).map { i in Int32(min(r.below(9, 80 * d + 2 * i), r.below(9, 80 * d + 2 * i + 1))) }
+  }
   var options = PairOptions()
   (options.window, options.vocabulary, options.pairs, options.rank) = (8, 7, 5003, 5)
   let report = try CooccurrenceReport.measure(documents, .masked(hidden: 2), options, over: communicator)
   let figures = (report.singularValues + report.tails + [report.collision]).map(\.bitPattern)
   results["pairs"] = RunHash(losses: "\(report.conditions) \(report.components) \(figures)", weights: "", moments: "")
-  check(try agree(results["pairs"] ?? RunHash(losses: "", weights: "", moments: "")), "all ranks describe \(report.pairs) pairs alike")
+  check(
+    try agree(results["pairs"] ?? RunHash(losses: "", weights: "", moments: "")),
+    "all ranks describe \(report.pairs) pairs alike")
 }
 
 // A NaN in the gradients of one rank stops all of them at the same step, and names a tensor. Replicas are not compared,
@@ -176,18 +190,23 @@ do {
     _ = try trainer.step(1, try examples(1, trainer))
     check(false, "a NaN on one rank stops every rank")
   } catch let error as NumericsError {
-    check(error.description.contains("step 1") && error.description.contains("not finite"), "a NaN on one rank stops every rank: \(error)")
+    check(
+      error.description.contains("step 1") && error.description.contains("not finite"),
+      "a NaN on one rank stops every rank: \(error)")
   }
 }
 
-// Exponents so high that the largest gradient of a tensor does not fit, which only the rank that has it can see: every rank
-// takes the step again, and goes on with the same bits as any other number of ranks.
+// Exponents so high that the largest gradient of a tensor does not fit, which only the rank that has it can see: every
+// rank takes the step again, and goes on with the same bits as any other number of ranks.
 do {
   let (_, trainer) = try train("ar", steps: 0..<2, threads: 1)
   let usual = trainer.sum.exponents
   var (repeats, raised, onSome) = (0, 8, false)
   while repeats == 0, raised < 24 {
-    let before = (trainer.parameters.trained.all.array, trainer.optimizer.firstMoment.all.array, trainer.optimizer.secondMoment.all.array)
+    let before = (
+      trainer.parameters.trained.all.array, trainer.optimizer.firstMoment.all.array,
+      trainer.optimizer.secondMoment.all.array
+    )
     trainer.sum.restore(exponents: usual.map { $0 + raised })
     repeats = try trainer.step(2, try examples(2, trainer)).repeats
     let here = trainer.sum.overflowed.map { Int64($0 ? 1 : 0) }
@@ -204,7 +223,9 @@ do {
   }
   check(repeats > 0, "an overflow repeats the step (\(repeats) times, exponents raised by \(raised))")
   if communicator.size > 1 { check(onSome, "the overflow was seen on some ranks and not on others") }
-  results["overflow"] = RunHash(losses: "\(raised) \(repeats)", weights: digest(trainer.parameters.trained), moments: digest(trainer.optimizer.firstMoment))
+  results["overflow"] = RunHash(
+    losses: "\(raised) \(repeats)", weights: digest(trainer.parameters.trained),
+    moments: digest(trainer.optimizer.firstMoment))
 }
 
 try checkFlips()
@@ -217,17 +238,28 @@ if communicator.rank == 0 {
     try encoder.encode(results).write(to: URL(fileURLWithPath: arguments[i + 1]))
   }
   if let i = arguments.firstIndex(of: "--expect"), i + 1 < arguments.count {
-    let expected = try JSONDecoder.snakeCase().decode([String: RunHash].self, from: Data(contentsOf: URL(fileURLWithPath: arguments[i + 1])))
+    let expected = try JSONDecoder.snakeCase().decode(
+      [String: RunHash].self, from: Data(contentsOf: URL(fileURLWithPath: arguments[i + 1])))
     for name in walked {
       check(results[name] == expected[name], "\(name): \(communicator.size) ranks give the bits of the recorded run")
       let control = "\(name) float control"
-      check(results[control]?.weights != expected[control]?.weights, "\(name): the float control differs, so the comparison can fail")
+      check(
+        results[control]?.weights != expected[control]?.weights,
+        "\(name): the float control differs, so the comparison can fail")
     }
-    check(results["pairs"] == expected["pairs"], "pairs counted on \(communicator.size) ranks give the figures of the recorded run")
-    check(results["overflow"] == expected["overflow"], "an overflow on \(communicator.size) ranks gives the bits of the recorded run")
-    for name in repeatedNames { check(results[name] == expected[name], "\(name): \(communicator.size) ranks give the bits of the recorded run") }
+    check(
+      results["pairs"] == expected["pairs"],
+      "pairs counted on \(communicator.size) ranks give the figures of the recorded run")
+    check(
+      results["overflow"] == expected["overflow"],
+      "an overflow on \(communicator.size) ranks gives the bits of the recorded run")
+    for name in repeatedNames {
+      check(results[name] == expected[name], "\(name): \(communicator.size) ranks give the bits of the recorded run")
+    }
     for toy in try ToyRun.all() {
-      check(results[toy.name] == expected[toy.name], "\(toy.name): \(communicator.size) ranks give the bits of the recorded run")
+      check(
+        results[toy.name] == expected[toy.name],
+        "\(toy.name): \(communicator.size) ranks give the bits of the recorded run")
     }
   }
   print("\(passed) passed, \(failed) failed")

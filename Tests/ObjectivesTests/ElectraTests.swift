@@ -34,7 +34,8 @@ import Testing
       return i == 0 ? 2 : (i == n - 1 ? 3 : Int32(4 + (i * 7 + sample) % 46))
     }
     let documentIDs = (0..<count * n).map { Int32($0 / n == count - 1 && $0 % n > 15 ? -1 : 0) }
-    return SampleBatch(sampleIDs: (0..<UInt64(count)).map { $0 }, length: n, lookahead: 0, tokens: tokens, documentIDs: documentIDs)
+    return SampleBatch(
+      sampleIDs: (0..<UInt64(count)).map { $0 }, length: n, lookahead: 0, tokens: tokens, documentIDs: documentIDs)
   }
 
   private struct Outcome {
@@ -44,7 +45,9 @@ import Testing
   }
 
   /// One pass from the parameters of the start of a run, edited.
-  private func run(_ objective: Electra, _ example: TrainingExample, proposed: [Int32]? = nil, edit: (ParameterSet) -> Void = { _ in }) -> Outcome {
+  private func run(
+    _ objective: Electra, _ example: TrainingExample, proposed: [Int32]? = nil, edit: (ParameterSet) -> Void = { _ in }
+  ) -> Outcome {
     BLAS.useOneThread()
     let parameters = ParameterSet(objective.networks)
     parameters.initialize(seed: 3)
@@ -72,7 +75,8 @@ import Testing
     return replacements.input.tokens
   }
 
-  /// Of n = 20 positions exactly three, no place twice, none special or padded; 85 % shown as [MASK], the rest as they are.
+  /// Of n = 20 positions exactly three, no place twice, none special or padded; 85 % shown as [MASK], the rest as they
+  /// are.
   @Test func draws() throws {
     let batch = samples(2000)
     let example = try objective().corrupt(batch, context)
@@ -81,9 +85,11 @@ import Testing
     let masked = rows.filter { example.inputs[0].tokens[$0] == 1 }.count
     let deviation = (0.85 * 0.15 * Double(rows.count)).squareRoot()
     #expect(abs(Double(masked) - 0.85 * Double(rows.count)) < 5 * deviation)
-    #expect(zip(rows, ids).allSatisfy { row, id in
-      id == batch.tokens[row] && [1, id].contains(example.inputs[0].tokens[row]) && batch.documentIDs[row] >= 0 && ![0, 21].contains(row % 22)
-    })
+    #expect(
+      zip(rows, ids).allSatisfy { row, id in
+        id == batch.tokens[row] && [1, id].contains(example.inputs[0].tokens[row]) && batch.documentIDs[row] >= 0
+          && ![0, 21].contains(row % 22)
+      })
     // The discriminator classifies every real position, [CLS] and [SEP] included.
     #expect(example.targets[1].rows == batch.documentIDs.indices.filter { batch.documentIDs[$0] >= 0 })
     #expect(example.counts == [Double(rows.count), Double(2000 * 22 - 6)])
@@ -135,7 +141,9 @@ import Testing
       for name in ["head.output.weight", "head.dense.weight"] {
         if let entry = parameters.trained.layout.entry(named: name) { parameters.trained.view(entry.index).fill(0) }
       }
-      if let entry = parameters.trained.layout.entry(named: "head.output.bias") { parameters.trained.view(entry.index).fill(-60) }
+      if let entry = parameters.trained.layout.entry(named: "head.output.bias") {
+        parameters.trained.view(entry.index).fill(-60)
+      }
     }
     #expect(run(objective, example, proposed: example.targets[0].ids, edit: sure).losses[1] < 1e-20)
     var wrong = example.targets[0].ids
@@ -161,7 +169,10 @@ import Testing
   @Test func theEmbeddingIsShared() throws {
     let layout = try objective().networks.trained
     let shared = layout.entries.filter { $0.spec.uses > 1 }
-    #expect(shared.map(\.name) == ["embedding.norm.weight", "embedding.norm.bias", "embedding.type", "embedding.position", "embedding.token"])
+    #expect(
+      shared.map(\.name) == [
+        "embedding.norm.weight", "embedding.norm.bias", "embedding.type", "embedding.position", "embedding.token",
+      ])
     #expect(shared.map(\.spec.uses) == [2, 2, 2, 2, 3])
     #expect(layout.entries.suffix(5) == shared[...])
   }
@@ -174,14 +185,21 @@ import Testing
     let sampled = replacements(objective, example) { $0 == 7 ? 3 : ($0 == 8 ? 2.5 : 0) }
     #expect(example.targets[0].rows.filter { sampled[$0] == 7 }.count > example.targets[0].rows.count * 9 / 10)
     let strict = try self.objective { ($0.disallowCorrect, $0.temperature) = (true, 0.01) }
-    // At rest the generator's logits are its bias, and one id is by far the likeliest: where it is the original token, it may be forbidden.
+    // At rest the generator's logits are its bias, and one id is by far the likeliest: where it is the original token,
+    // it may be forbidden.
     func biased(_ parameters: ParameterSet) {
-      for entry in parameters.trained.layout.entries where entry.name.hasPrefix("generator.head.norm") { parameters.trained.view(entry.index).fill(0) }
-      if let entry = parameters.trained.layout.entry(named: "generator.head.bias") { parameters.trained.view(entry.index)[Int(liked)] = 50 }
+      for entry in parameters.trained.layout.entries where entry.name.hasPrefix("generator.head.norm") {
+        parameters.trained.view(entry.index).fill(0)
+      }
+      if let entry = parameters.trained.layout.entry(named: "generator.head.bias") {
+        parameters.trained.view(entry.index)[Int(liked)] = 50
+      }
       for name in ["head.output.weight", "head.dense.weight"] {
         if let entry = parameters.trained.layout.entry(named: name) { parameters.trained.view(entry.index).fill(0) }
       }
-      if let entry = parameters.trained.layout.entry(named: "head.output.bias") { parameters.trained.view(entry.index).fill(-60) }
+      if let entry = parameters.trained.layout.entry(named: "head.output.bias") {
+        parameters.trained.view(entry.index).fill(-60)
+      }
     }
     let lucky = example.targets[0].ids.filter { $0 == liked }.count
     let replaced = { (o: Electra) in run(o, example, edit: biased).losses[1] / 60 }
@@ -193,10 +211,16 @@ import Testing
     let options = Electra.Options()
     let base = ModelConfiguration.bert(vocabSize: 50, maxPosition: 16, hiddenSize: 768, numLayers: 12, numHeads: 12)
     let small = try options.shared.generatorShape(base, more: [])
-    #expect([small.hiddenSize, small.numHeads, small.intermediateSize, small.numLayers, small.resolvedEmbeddingSize] == [192, 3, 768, 12, 768])
-    #expect(try Electra(options, model: base, vocabulary: vocabulary).exportedNetworks.map(\.family) == ["electra-generator"])
+    #expect(
+      [small.hiddenSize, small.numHeads, small.intermediateSize, small.numLayers, small.resolvedEmbeddingSize] == [
+        192, 3, 768, 12, 768,
+      ])
+    #expect(
+      try Electra(options, model: base, vocabulary: vocabulary).exportedNetworks.map(\.family) == ["electra-generator"])
     var own = options
-    (own.generatorHiddenSize, own.generatorNumHeads, own.generatorIntermediateSize, own.generatorNumLayers) = (64, 4, 100, 3)
+    (own.generatorHiddenSize, own.generatorNumHeads, own.generatorIntermediateSize, own.generatorNumLayers) = (
+      64, 4, 100, 3
+    )
     let given = try own.shared.generatorShape(base, more: [])
     #expect([given.hiddenSize, given.numHeads, given.intermediateSize, given.numLayers] == [64, 4, 100, 3])
     own = options
@@ -221,7 +245,8 @@ import Testing
       (options.generatorHiddenSize, options.generatorNumHeads) = (10, 4)
       _ = try Electra(options, model: model(), vocabulary: vocabulary)
     } throws: { error in
-      (error as? ConfigurationError)?.description == "objective.generator_hidden_size is 10; it must be a whole number of times objective.generator_num_heads = 4."
+      (error as? ConfigurationError)?.description
+        == "objective.generator_hidden_size is 10; it must be a whole number of times objective.generator_num_heads = 4."
     }
     #expect(throws: ConfigurationError.self) { try Electra(.init(), model: model(), vocabulary: Vocabulary(size: 50)) }
   }

@@ -22,7 +22,8 @@ import Testing
 
   /// Two documents, then padding.
   private func batch(_ tokens: [Int32] = [2, 5, 9, 3, 2, 7, 8, 3, 0]) -> SampleBatch {
-    SampleBatch(sampleIDs: [3], length: length, lookahead: 0, tokens: tokens, documentIDs: [0, 0, 0, 0, 1, 1, 1, 1, -1])
+    SampleBatch(
+      sampleIDs: [3], length: length, lookahead: 0, tokens: tokens, documentIDs: [0, 0, 0, 0, 1, 1, 1, 1, -1])
   }
 
   /// The generator's loss at one position, for a fixed target.
@@ -35,7 +36,9 @@ import Testing
     let (arena, workspace) = Arena.sized { TwoTowers.Workspace(objective.generator, samples: 1, length: length, $0) }
     arena.fill(.nan)
     return withExtendedLifetime(arena) {
-      objective.generator.loss(example, example.targets[0], ObjectivePass(parameters, sink: nil, dropout: nil), scale: 0, workspace) { _, _ in }
+      objective.generator.loss(
+        example, example.targets[0], ObjectivePass(parameters, sink: nil, dropout: nil), scale: 0, workspace
+      ) { _, _ in }
     }
   }
 
@@ -56,7 +59,8 @@ import Testing
     }
   }
 
-  /// Every eligible position is a target of both terms; the drawn ones have label 1 and are hidden from what the main network starts from.
+  /// Every eligible position is a target of both terms; the drawn ones have label 1 and are hidden from what the main
+  /// network starts from.
   @Test func targets() throws {
     let source = ToyTokens(length: length)
     let clean = source.samples(at: 0..<300)

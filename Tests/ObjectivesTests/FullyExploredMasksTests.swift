@@ -12,7 +12,8 @@ import Testing
     return try FullyExploredMasks(options, model: MaskFixture.model, vocabulary: MaskFixture.vocabulary)
   }
 
-  /// What is hidden at a visit of `samples` texts with `body` eligible positions, at another place of the stream each time.
+  /// What is hidden at a visit of `samples` texts with `body` eligible positions, at another place of the stream each
+  /// time.
   private func hidden(_ objective: FullyExploredMasks, visit: UInt64, samples: Int = 30, body: Int = 45) -> [[Int]] {
     let batch = MaskFixture.samples(samples, body: body, epochs: visit, from: visit * 1000)
     return MaskFixture.hidden(objective.corrupt(batch, MaskFixture.context), samples: samples, length: body + 2)
@@ -39,7 +40,9 @@ import Testing
       let random = CounterGenerator(seed: 9, purpose: .corruption, position: position)
       let block = MaskPartition(sets: 7, assignment: .contiguous).members(of: 0, eligible, random)
       let gaps = zip(block, block.dropFirst()).map { $1 - $0 }
-      #expect(block.count == 3 && gaps.filter { $0 != 1 }.count <= 1 && (gaps.allSatisfy { $0 == 1 } || block.contains(0) && block.contains(20)))
+      #expect(
+        block.count == 3 && gaps.filter { $0 != 1 }.count <= 1
+          && (gaps.allSatisfy { $0 == 1 } || block.contains(0) && block.contains(20)))
       blockStarts.insert(block.first ?? -1)
       let strided = MaskPartition(sets: 7, assignment: .strided).members(of: 0, eligible, random)
       #expect(zip(strided, strided.dropFirst()).allSatisfy { $1 - $0 == 7 })
@@ -75,7 +78,8 @@ import Testing
     #expect(objective.corrupt(batch, StepContext(seed: 2, step: 0, steps: 1)).targets[0].rows != here)
   }
 
-  /// Each position is in the first set in its share: χ² with 41 degrees of freedom, 42 positions in sets of six, less by 6/7.
+  /// Each position is in the first set in its share: χ² with 41 degrees of freedom, 42 positions in sets of six, less
+  /// by 6/7.
   @Test func setsAreEven() throws {
     let all = hidden(try objective(), visit: 0, samples: 7000, body: 42)
     #expect(all.allSatisfy { $0.count == 6 })
@@ -93,10 +97,13 @@ import Testing
       let token = try objective().corrupt(batch, MaskFixture.context).targets[0]
       #expect(token.weights.allSatisfy { $0 == 1 } && token.count == (visit < 3 ? 70 : 60))
       let set = try objective { $0.lossNormalization = .set }.corrupt(batch, MaskFixture.context).targets[0]
-      #expect(set.weights.allSatisfy { $0 == 1 / Float(visit < 3 ? 7 : 6) } && set.count == 10 && set.rows == token.rows)
+      #expect(
+        set.weights.allSatisfy { $0 == 1 / Float(visit < 3 ? 7 : 6) } && set.count == 10 && set.rows == token.rows)
     }
     // Fewer positions than sets: empty sets have no targets, and are no part of the mean.
-    let last = try objective { $0.lossNormalization = .set }.corrupt(MaskFixture.samples(10, body: 3, epochs: 5), MaskFixture.context).targets[0]
+    let last = try objective { $0.lossNormalization = .set }.corrupt(
+      MaskFixture.samples(10, body: 3, epochs: 5), MaskFixture.context
+    ).targets[0]
     #expect(last.rows.isEmpty && last.count == 0)
   }
 

@@ -6,14 +6,17 @@ import Testing
 
 /// The masks of `meap`, and what stays as it is in `ar`.
 @Suite struct MaskEnhancedAutoregressiveTests {
-  private func objective(_ change: (inout MaskEnhancedAutoregressive.Options) -> Void = { _ in }) throws -> MaskEnhancedAutoregressive {
+  private func objective(_ change: (inout MaskEnhancedAutoregressive.Options) -> Void = { _ in }) throws
+    -> MaskEnhancedAutoregressive
+  {
     var options = MaskEnhancedAutoregressive.Options()
     change(&options)
     return try MaskEnhancedAutoregressive(options, model: MaskFixture.causal, vocabulary: MaskFixture.vocabulary)
   }
 
   private func plain(_ batch: SampleBatch) throws -> TrainingExample {
-    try Autoregressive(.init(), model: MaskFixture.causal, vocabulary: MaskFixture.vocabulary).corrupt(batch, MaskFixture.context)
+    try Autoregressive(.init(), model: MaskFixture.causal, vocabulary: MaskFixture.vocabulary).corrupt(
+      batch, MaskFixture.context)
   }
 
   /// Ordinary tokens alone.
@@ -37,7 +40,9 @@ import Testing
     let statistic = MaskFixture.evenness(hits[..<19])
     #expect(statistic > 4 && statistic < 48)
     for (length, count) in [(2, 1), (6, 1), (13, 1), (14, 2), (39, 5), (40, 6), (100, 15)] {
-      #expect(self.masks(try objective().corrupt(text(1, length: length), MaskFixture.context), length: length)[0].count == count)
+      #expect(
+        self.masks(try objective().corrupt(text(1, length: length), MaskFixture.context), length: length)[0].count
+          == count)
     }
     #expect(self.masks(try objective().corrupt(text(1, length: 1), MaskFixture.context), length: 1)[0].isEmpty)
   }
@@ -55,7 +60,8 @@ import Testing
     let batch = text(20, length: 20)
     let clean = try plain(batch)
     for example in [
-      try objective().corrupt(batch, MaskFixture.evaluation), try objective { $0.maskRatio = 0 }.corrupt(batch, MaskFixture.context),
+      try objective().corrupt(batch, MaskFixture.evaluation),
+      try objective { $0.maskRatio = 0 }.corrupt(batch, MaskFixture.context),
       try objective { $0.sampling = .reference }.corrupt(batch, MaskFixture.evaluation),
     ] {
       #expect(example.inputs[0].tokens == clean.inputs[0].tokens && example.targets == clean.targets)
@@ -67,15 +73,19 @@ import Testing
     let special = MaskFixture.samples(500, body: 18, lookahead: 1)
     let example = try objective { $0.maskRatio = 0.5 }.corrupt(special, MaskFixture.context)
     let ordinary = try objective { $0.maskRatio = 0.5 }.corrupt(text(500, length: 20), MaskFixture.context)
-    for (here, there) in zip(masks(example, length: 20), masks(ordinary, length: 20)) { #expect(here == there.filter { $0 > 0 }) }
-    #expect((0..<500).allSatisfy { example.inputs[0].tokens[$0 * 20] == 2 && example.inputs[0].tokens[$0 * 20 + 19] == 3 })
+    for (here, there) in zip(masks(example, length: 20), masks(ordinary, length: 20)) {
+      #expect(here == there.filter { $0 > 0 })
+    }
+    #expect(
+      (0..<500).allSatisfy { example.inputs[0].tokens[$0 * 20] == 2 && example.inputs[0].tokens[$0 * 20 + 19] == 3 })
   }
 
   /// L counts real positions only.
   @Test func paddingIsNotDrawn() throws {
     var batch = text(200, length: 20)
     for sample in 0..<200 { for i in 8..<21 { batch.documentIDs[sample * 21 + i] = -1 } }
-    #expect(masks(try objective().corrupt(batch, MaskFixture.context), length: 20).allSatisfy { $0.count == 1 && $0[0] < 7 })
+    #expect(
+      masks(try objective().corrupt(batch, MaskFixture.context), length: 20).allSatisfy { $0.count == 1 && $0[0] < 7 })
     #expect(masks(try objective().corrupt(batch.padded(to: 201), MaskFixture.context), length: 20)[200].isEmpty)
   }
 

@@ -11,7 +11,9 @@ enum MaskFixture {
   static let evaluation = StepContext(seed: 1, step: 0, steps: 0, purpose: .evaluation)
 
   /// `count` samples of [CLS], `body` ordinary tokens and [SEP].
-  static func samples(_ count: Int, body: Int, epochs: UInt64 = 0, from position: UInt64 = 0, lookahead: Int = 0) -> SampleBatch {
+  static func samples(_ count: Int, body: Int, epochs: UInt64 = 0, from position: UInt64 = 0, lookahead: Int = 0)
+    -> SampleBatch
+  {
     let length = body + 2
     let tokens = (0..<count * (length + lookahead)).map { index -> Int32 in
       let (sample, i) = index.quotientAndRemainder(dividingBy: length + lookahead)
@@ -28,7 +30,8 @@ enum MaskFixture {
     example.targets[0].rows.reduce(into: [[Int]](repeating: [], count: samples)) { $0[$1 / length].append($1 % length) }
   }
 
-  /// χ² of counts against even ones. With k cells its mean is k − 1 and its deviation √(2(k − 1)) for independent draws.
+  /// χ² of counts against even ones. With k cells its mean is k − 1 and its deviation √(2(k − 1)) for independent
+  /// draws.
   static func evenness(_ counts: some Collection<Int>) -> Double {
     let expected = Double(counts.reduce(0, +)) / Double(counts.count)
     return counts.reduce(0.0) { $0 + (Double($1) - expected) * (Double($1) - expected) / expected }

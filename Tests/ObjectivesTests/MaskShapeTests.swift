@@ -10,14 +10,18 @@ import Testing
   private static let words = WordEdges(
     opensInside: (0..<50).map { $0 >= 4 && $0 % 2 == 1 }, closesInside: [Bool](repeating: true, count: 50))
 
-  private func objective(words: WordEdges? = nil, _ change: (inout MaskedLanguageModel.Options) -> Void) throws -> MaskedLanguageModel {
+  private func objective(words: WordEdges? = nil, _ change: (inout MaskedLanguageModel.Options) -> Void) throws
+    -> MaskedLanguageModel
+  {
     var (options, vocabulary) = (MaskedLanguageModel.Options(), MaskFixture.vocabulary)
     change(&options)
     vocabulary.words = words
     return try MaskedLanguageModel(options, model: MaskFixture.model, vocabulary: vocabulary)
   }
 
-  private func hidden(_ objective: MaskedLanguageModel, _ batch: SampleBatch, _ context: StepContext = MaskFixture.context) -> [[Int]] {
+  private func hidden(
+    _ objective: MaskedLanguageModel, _ batch: SampleBatch, _ context: StepContext = MaskFixture.context
+  ) -> [[Int]] {
     MaskFixture.hidden(objective.corrupt(batch, context), samples: batch.count, length: batch.length)
   }
 
@@ -30,7 +34,8 @@ import Testing
     #expect(count(MaskFixture.evaluation) == 10)
     // A constant ratio has no use for the end.
     let constant = try self.objective { ($0.maskRatio, $0.finalMaskRatio) = (0.3, 0.1) }
-    #expect(hidden(constant, MaskFixture.samples(1, body: 100), StepContext(seed: 1, step: 9, steps: 10))[0].count == 30)
+    #expect(
+      hidden(constant, MaskFixture.samples(1, body: 100), StepContext(seed: 1, step: 9, steps: 10))[0].count == 30)
     #expect(hidden(constant, MaskFixture.samples(1, body: 100), MaskFixture.evaluation)[0].count == 30)
   }
 
@@ -50,7 +55,8 @@ import Testing
     let second = words[9].min() ?? 0
     let documentIDs = tokens.indices.map { Int32($0 >= second ? 1 : 0) }
     let batch = SampleBatch(
-      sampleIDs: (0..<UInt64(samples)).map { $0 }, length: tokens.count, lookahead: 0, tokens: (0..<samples).flatMap { _ in tokens },
+      sampleIDs: (0..<UInt64(samples)).map { $0 }, length: tokens.count, lookahead: 0,
+      tokens: (0..<samples).flatMap { _ in tokens },
       documentIDs: (0..<samples).flatMap { _ in documentIDs })
     return (batch, words)
   }
@@ -58,7 +64,9 @@ import Testing
   /// 40 tokens in 18 words at 0.25: at most 10 positions, and no word left that would still fit.
   @Test func wordsAreHiddenWhole() throws {
     let (batch, words) = wordBatch(400)
-    let objective = try objective(words: Self.words) { ($0.wholeWordMask, $0.maskRatio, $0.randomReplaceProb) = (true, 0.25, 0) }
+    let objective = try objective(words: Self.words) {
+      ($0.wholeWordMask, $0.maskRatio, $0.randomReplaceProb) = (true, 0.25, 0)
+    }
     var hits = [Int](repeating: 0, count: words.count)
     for chosen in hidden(objective, batch).map(Set.init) {
       for (number, word) in words.enumerated() where !chosen.isDisjoint(with: word) {
@@ -79,7 +87,8 @@ import Testing
       sampleIDs: (0..<50).map { UInt64($0) }, length: 10, lookahead: 0, tokens: (0..<50).flatMap { _ in tokens },
       documentIDs: [Int32](repeating: 0, count: 500))
     #expect(hidden(objective, batch).allSatisfy { $0.count == 2 && $0.allSatisfy { $0 >= 7 } })
-    let single = SampleBatch(sampleIDs: [7], length: 6, lookahead: 0, tokens: [4, 5, 7, 4, 5, 7], documentIDs: [0, 0, 0, 0, 0, 0])
+    let single = SampleBatch(
+      sampleIDs: [7], length: 6, lookahead: 0, tokens: [4, 5, 7, 4, 5, 7], documentIDs: [0, 0, 0, 0, 0, 0])
     #expect([[0, 1, 2], [3, 4, 5]].contains(hidden(objective, single)[0]))
   }
 
@@ -87,13 +96,15 @@ import Testing
     #expect {
       _ = try objective { $0.wholeWordMask = true }
     } throws: {
-      "\($0)" == "objective.whole_word_mask is true, but where words begin is not known; open a corpus with its tokeniser, or set it to false."
+      "\($0)"
+        == "objective.whole_word_mask is true, but where words begin is not known; open a corpus with its tokeniser, or set it to false."
     }
   }
 
   // MARK: - Spans
 
-  /// P(ℓ) ∝ 0.2 · 0.8^(ℓ − 1), ℓ ≤ 10: the mean is that of SpanBERT, 3.8; χ² with 9 degrees of freedom exceeds 34 with probability 1e-4.
+  /// P(ℓ) ∝ 0.2 · 0.8^(ℓ − 1), ℓ ≤ 10: the mean is that of SpanBERT, 3.8; χ² with 9 degrees of freedom exceeds 34 with
+  /// probability 1e-4.
   @Test func geometricLengths() {
     let (lengths, n) = (SpanLengths.geometric(0.2, longest: 10), 100_000)
     let random = CounterGenerator(seed: 4, purpose: .corruption)
@@ -127,14 +138,15 @@ import Testing
     // Far fewer runs than fifteen single tokens make (12.9 on average).
     let runsPerSample = Double(all.reduce(0) { $0 + runs($1).count }) / 2000
     #expect(runsPerSample < (spans == .fixed ? 4.5 : 7.5))
-    // Inside, away from the borders, all positions are hidden equally often: 80 cells of about 300, whose neighbours go together.
+    // Inside, away from the borders, all positions are hidden equally often: 80 cells of about 300, whose neighbours go
+    // together.
     let hits = all.joined().reduce(into: [Int](repeating: 0, count: 102)) { $0[$1] += 1 }
     #expect(hits[11...90].allSatisfy { (220...380).contains($0) })
   }
 
-  /// Spans of two, two positions per sample, in pairs that a document's end or a special token parts: a span from the first of a pair hides
-  /// the pair, one from the second hides it alone, and the other position is drawn again. Over the seam that happens by chance, in about
-  /// 1 of 12; a span that ran over it would do so in half of all samples.
+  /// Spans of two, two positions per sample, in pairs that a document's end or a special token parts: a span from the
+  /// first of a pair hides the pair, one from the second hides it alone, and the other position is drawn again. Over
+  /// the seam that happens by chance, in about 1 of 12; a span that ran over it would do so in half of all samples.
   @Test(arguments: [false, true])
   func spansStayInsideDocumentsAndBetweenSpecialTokens(bySpecialTokens: Bool) throws {
     let objective = try objective { ($0.spans, $0.spanLength, $0.maskRatio) = (.fixed, 2, 0.17) }
@@ -152,7 +164,9 @@ import Testing
 
   @Test func spansOfWordsAreWhole() throws {
     let (batch, words) = wordBatch(200)
-    let objective = try objective(words: Self.words) { ($0.wholeWordMask, $0.spans, $0.spanLength, $0.maskRatio) = (true, .fixed, 3, 0.3) }
+    let objective = try objective(words: Self.words) {
+      ($0.wholeWordMask, $0.spans, $0.spanLength, $0.maskRatio) = (true, .fixed, 3, 0.3)
+    }
     for chosen in hidden(objective, batch).map(Set.init) {
       #expect(words.allSatisfy { chosen.isDisjoint(with: $0) || $0.isSubset(of: chosen) })
       #expect((8...12).contains(chosen.count))

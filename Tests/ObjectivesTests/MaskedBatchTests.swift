@@ -6,7 +6,8 @@ import Testing
 
 struct MaskedBatchTests {
   private let tokens = SampleBatch(
-    sampleIDs: [0, 1], length: 4, lookahead: 0, tokens: [5, 6, 7, 8, 9, 10, 11, 12], documentIDs: [Int32](repeating: 0, count: 8))
+    sampleIDs: [0, 1], length: 4, lookahead: 0, tokens: [5, 6, 7, 8, 9, 10, 11, 12],
+    documentIDs: [Int32](repeating: 0, count: 8))
 
   @Test("hidden positions become targets with their tokens and weights, and only they change")
   func tokensAreHidden() {
@@ -23,7 +24,8 @@ struct MaskedBatchTests {
   func numbersAreHidden() {
     func batch(_ observed: [Bool]) -> SampleBatch {
       SampleBatch(
-        sampleIDs: [0], length: 3, lookahead: 0, values: [1, 2, 3, 4, 5, 6], valueSize: 2, documentIDs: [0, 0, 0], observed: observed)
+        sampleIDs: [0], length: 3, lookahead: 0, values: [1, 2, 3, 4, 5, 6], valueSize: 2, documentIDs: [0, 0, 0],
+        observed: observed)
     }
     var clean = batch([true, true, true, false, false, false])
     var masked = MaskedBatch(clean.input(attentionMask: .bidirectional, documentMasking: false))

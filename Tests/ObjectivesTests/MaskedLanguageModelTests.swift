@@ -8,7 +8,8 @@ import Testing
 @Suite struct MaskedLanguageModelTests {
   private let vocabulary = Vocabulary(size: 50, pad: 0, mask: 1, cls: 2, sep: 3)
 
-  private func objective(_ change: (inout MaskedLanguageModel.Options) -> Void = { _ in }) throws -> MaskedLanguageModel {
+  private func objective(_ change: (inout MaskedLanguageModel.Options) -> Void = { _ in }) throws -> MaskedLanguageModel
+  {
     var options = MaskedLanguageModel.Options()
     change(&options)
     let model = ModelConfiguration.bert(vocabSize: 50, maxPosition: 100, hiddenSize: 8, numLayers: 1, numHeads: 1)
@@ -28,7 +29,8 @@ import Testing
 
   private let context = StepContext(seed: 1, step: 0, steps: 1)
 
-  /// Exactly round(0.15 · 100) of a sample, evenly over positions: χ² with 99 degrees of freedom has mean 99 and deviation 14.
+  /// Exactly round(0.15 · 100) of a sample, evenly over positions: χ² with 99 degrees of freedom has mean 99 and
+  /// deviation 14.
   @Test func countAndPlace() throws {
     let (batch, count) = (samples(2000), 15)
     let rows = try objective().corrupt(batch, context).targets[0].rows
@@ -40,7 +42,9 @@ import Testing
     #expect(bySample.allSatisfy { $0 == count })
     #expect(byPosition[0] == 0 && byPosition[101] == 0)
     let expected = 2000 * 0.15
-    let statistic = byPosition[1...100].reduce(0.0) { $0 + (Double($1) - expected) * (Double($1) - expected) / expected }
+    let statistic = byPosition[1...100].reduce(0.0) {
+      $0 + (Double($1) - expected) * (Double($1) - expected) / expected
+    }
     // Without replacement the cells vary less, by the factor 0.85.
     #expect(statistic > 99 * 0.85 - 70 && statistic < 99 * 0.85 + 70)
   }
@@ -74,12 +78,16 @@ import Testing
     #expect(statistic < 100)
     // What was not chosen is shown as it is.
     let chosen = Set(rows)
-    #expect(example.inputs[0].tokens.indices.allSatisfy { chosen.contains($0) || example.inputs[0].tokens[$0] == batch.tokens[$0] })
+    #expect(
+      example.inputs[0].tokens.indices.allSatisfy {
+        chosen.contains($0) || example.inputs[0].tokens[$0] == batch.tokens[$0]
+      })
   }
 
   @Test(arguments: [(1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
   func extremeShares(mask: Double, random: Double) throws {
-    let example = try objective { ($0.maskReplaceProb, $0.randomReplaceProb) = (mask, random) }.corrupt(samples(20), context)
+    let example = try objective { ($0.maskReplaceProb, $0.randomReplaceProb) = (mask, random) }.corrupt(
+      samples(20), context)
     let shown = example.targets[0].rows.map { example.inputs[0].tokens[$0] }
     if mask == 1 { #expect(shown.allSatisfy { $0 == 1 }) }
     if random == 1 { #expect(shown.allSatisfy { $0 >= 4 } && shown != example.targets[0].ids) }

@@ -28,14 +28,17 @@ import Testing
     for sample in 0..<count {
       let size = (5 + sample) * (pairs ? 2 : 1)
       for i in 0..<24 {
-        tokens.append(i >= size ? 0 : (pairs && i % 2 == 0 ? Int32(50 + (i / 2 + sample) % 4) : Int32(5 + (i * 7 + sample) % 40)))
+        tokens.append(
+          i >= size ? 0 : (pairs && i % 2 == 0 ? Int32(50 + (i / 2 + sample) % 4) : Int32(5 + (i * 7 + sample) % 40)))
         documentIDs.append(i < size ? 0 : -1)
       }
     }
-    return SampleBatch(sampleIDs: (0..<UInt64(count)).map { $0 }, length: 24, lookahead: 0, tokens: tokens, documentIDs: documentIDs)
+    return SampleBatch(
+      sampleIDs: (0..<UInt64(count)).map { $0 }, length: 24, lookahead: 0, tokens: tokens, documentIDs: documentIDs)
   }
 
-  @Test(arguments: [(.rounded, [1, 2, 2, 2, 2]), (.floored, [1, 1, 1, 2, 2])] as [(MaskedSetPrediction.MaskCount, [Int])])
+  @Test(
+    arguments: [(.rounded, [1, 2, 2, 2, 2]), (.floored, [1, 1, 1, 2, 2])] as [(MaskedSetPrediction.MaskCount, [Int])])
   func counts(rule: MaskedSetPrediction.MaskCount, wanted: [Int]) throws {
     let example = try objective { $0.maskCount = rule }.corrupt(samples(5), context)
     let found = Dictionary(grouping: example.targets[0].rows) { $0 / 24 }
@@ -110,6 +113,9 @@ import Testing
     #expect {
       let model = ModelConfiguration.bert(vocabSize: 60, maxPosition: 8, hiddenSize: 8, numLayers: 1, numHeads: 1)
       _ = try MaskedSetPrediction(.init(), model: model, vocabulary: vocabulary)
-    } throws: { "\($0)" == "model.position_embedding is learned, but mpp reads sets, whose members have no order; set it to \"none\"." }
+    } throws: {
+      "\($0)"
+        == "model.position_embedding is learned, but mpp reads sets, whose members have no order; set it to \"none\"."
+    }
   }
 }

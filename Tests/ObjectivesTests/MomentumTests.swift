@@ -5,10 +5,14 @@ import Testing
 
 /// Schedules of moving averages by their numbers, and an average by its recurrence.
 struct MomentumTests {
-  private func context(_ step: Int, of steps: Int = 100) -> StepContext { StepContext(seed: 1, step: step, steps: steps) }
+  private func context(_ step: Int, of steps: Int = 100) -> StepContext {
+    StepContext(seed: 1, step: step, steps: steps)
+  }
 
   @Test func schedules() {
-    func values(_ momentum: Momentum, _ steps: [Int]) -> [Double] { steps.map { (momentum.value(context($0)) * 1e9).rounded() / 1e9 } }
+    func values(_ momentum: Momentum, _ steps: [Int]) -> [Double] {
+      steps.map { (momentum.value(context($0)) * 1e9).rounded() / 1e9 }
+    }
     #expect(values(.constant(0.99), [0, 50, 100]) == [0.99, 0.99, 0.99])
     #expect(values(.linear(from: 0.9, to: 1), [0, 50, 100]) == [0.9, 0.95, 1])
     // 1 - (1 - 0.9)·(1 + cos πt)/2 at a quarter: (1 + √½)/2 = 0.853553391.
@@ -16,12 +20,16 @@ struct MomentumTests {
     #expect(values(.ramp(from: 0.9, to: 0.98, share: 0.4), [0, 20, 40, 90]) == [0.9, 0.94, 0.98, 0.98])
     #expect(values(.ramp(from: 0.9, to: 0.98, share: 0), [0]) == [0.98])
     // 1 - μ from 0.1 to 0.001 over 40 steps: half way 0.01.
-    #expect(values(.exponential(from: 0.9, to: 0.999, until: 40), [0, 20, 39, 40, 90]) == [0.9, 0.99, 1 - 0.001 * 1.122018454, 1, 1].map { ($0 * 1e9).rounded() / 1e9 })
+    #expect(
+      values(.exponential(from: 0.9, to: 0.999, until: 40), [0, 20, 39, 40, 90])
+        == [0.9, 0.99, 1 - 0.001 * 1.122018454, 1, 1].map { ($0 * 1e9).rounded() / 1e9 })
   }
 
   @Test func whatFollowsThePlan() {
-    #expect(!Momentum.constant(0.9).followsProgress && !Momentum.exponential(from: 0.5, to: 0.9, until: 3).followsProgress)
-    #expect(Momentum.linear(from: 0.9, to: 1).followsProgress && Momentum.ramp(from: 0, to: 1, share: 0.1).followsProgress)
+    #expect(
+      !Momentum.constant(0.9).followsProgress && !Momentum.exponential(from: 0.5, to: 0.9, until: 3).followsProgress)
+    #expect(
+      Momentum.linear(from: 0.9, to: 1).followsProgress && Momentum.ramp(from: 0, to: 1, share: 0.1).followsProgress)
   }
 
   /// Large enough for several slices, which any threads may take.
@@ -31,7 +39,9 @@ struct MomentumTests {
     layout.append(ParameterSpec("b", [3], decay: false, .ones))
     let networks = NetworkSet(
       trained: layout,
-      auxiliaries: [.init("average", layout, .movingAverage(.linear(from: 0.5, to: 1))), .init("still", layout, .frozen(nil))])
+      auxiliaries: [
+        .init("average", layout, .movingAverage(.linear(from: 0.5, to: 1))), .init("still", layout, .frozen(nil)),
+      ])
     let (parameters, other) = (ParameterSet(networks), ParameterSet(networks))
     for each in [parameters, other] { each.initialize(seed: 3) }
     #expect(parameters.auxiliary("average").all.array == parameters.trained.all.array)

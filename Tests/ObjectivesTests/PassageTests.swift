@@ -40,7 +40,8 @@ import Testing
 
   // MARK: - Draws
 
-  /// Each row with a target sees [CLS], never itself, nor 13 drawn ones of 26; pairs are hidden evenly; draws of rows and samples differ.
+  /// Each row with a target sees [CLS], never itself, nor 13 drawn ones of 26; pairs are hidden evenly; draws of rows
+  /// and samples differ.
   @Test func attentionMask() throws {
     let (batch, n) = (samples(200), 26)
     let example = try retromae().corrupt(batch, context)
@@ -61,9 +62,12 @@ import Testing
       }
     }
     #expect(draws.count > 5190, "nearly every row of every sample has a draw of its own: \(draws.count)")
-    // 650 pairs off the diagonal, each hidden in half of 200 samples: χ² has mean and about 650 degrees of freedom, deviation 36.
+    // 650 pairs off the diagonal, each hidden in half of 200 samples: χ² has mean and about 650 degrees of freedom,
+    // deviation 36.
     var statistic = 0.0
-    for row in 1...n { for key in 1...n where key != row { statistic += pow2(Double(hidden[row * 30 + key]) - 100) / 50 } }
+    for row in 1...n {
+      for key in 1...n where key != row { statistic += pow2(Double(hidden[row * 30 + key]) - 100) / 50 }
+    }
     #expect(statistic > 650 - 200 && statistic < 650 + 200)
     // Rows without a target see [CLS] alone.
     for row in [0, 27, 28, 29] { #expect((0..<30).filter { visible[3, row, $0] } == [0]) }
@@ -99,12 +103,16 @@ import Testing
   }
 
   /// One pass over memory full of NaNs.
-  private func run(_ objective: any Objective, _ example: TrainingExample, scales: [Float], fill: (ParameterSet) -> Void = { _ in }) -> Run {
+  private func run(
+    _ objective: any Objective, _ example: TrainingExample, scales: [Float], fill: (ParameterSet) -> Void = { _ in }
+  ) -> Run {
     BLAS.useOneThread()
     let parameters = ParameterSet(objective.networks)
     fillForCheck(parameters.trained, seed: 5)
     fill(parameters)
-    let (arena, workspace) = Arena.sized { objective.workspace(samples: example.inputs[0].sampleIDs.count, length: 30, $0) }
+    let (arena, workspace) = Arena.sized {
+      objective.workspace(samples: example.inputs[0].sampleIDs.count, length: 30, $0)
+    }
     arena.fill(.nan)
     let sink = RecordingSink(objective.networks.trained)
     let pass = ObjectivePass(parameters, sink: sink, dropout: nil)
@@ -127,7 +135,9 @@ import Testing
     }
     for row in [1, 12, 26] {
       let clean = loss(row: row, changing: nil)
-      for key in 1...27 { #expect((loss(row: row, changing: key) != clean) == visible[0, row, key], "key \(key) at row \(row)") }
+      for key in 1...27 {
+        #expect((loss(row: row, changing: key) != clean) == visible[0, row, key], "key \(key) at row \(row)")
+      }
     }
   }
 
@@ -135,7 +145,10 @@ import Testing
   @Test(arguments: PassageBottleneck.Query.allCases)
   func withoutItsBagDupMAEIsRetroMAE(query: PassageBottleneck.Query) throws {
     let (a, b) = (try retromae { $0.query = query }, try dupmae { ($0.query, $0.bagWeight) = (query, 0) })
-    let (one, two) = (run(a, a.corrupt(samples(3), context), scales: [0.1, 0.2]), run(b, b.corrupt(samples(3), context), scales: [0.1, 0.2, 0]))
+    let (one, two) = (
+      run(a, a.corrupt(samples(3), context), scales: [0.1, 0.2]),
+      run(b, b.corrupt(samples(3), context), scales: [0.1, 0.2, 0])
+    )
     #expect(one.losses == Array(two.losses[..<2]) && one.gradients == two.gradients)
     let other = run(b, b.corrupt(samples(3), context), scales: [0.1, 0.2, 0.1])
     #expect(other.losses == two.losses && other.gradients != two.gradients, "the comparison can fail")
@@ -157,6 +170,9 @@ import Testing
       var rotary = model()
       rotary.positionEmbedding = .rotary
       _ = try RetroMAE(.init(), model: rotary, vocabulary: vocabulary)
-    } throws: { "\($0)".hasPrefix("model.position_embedding is rotary; retromae makes the decoder's queries of position embeddings") }
+    } throws: {
+      "\($0)".hasPrefix(
+        "model.position_embedding is rotary; retromae makes the decoder's queries of position embeddings")
+    }
   }
 }

@@ -6,7 +6,8 @@ import Testing
 
 /// The distributions of `mlm-varlen`; everything else is in the conformance check.
 @Suite struct VariableLengthMasksTests {
-  private func objective(_ change: (inout VariableLengthMasks.Options) -> Void = { _ in }) throws -> VariableLengthMasks {
+  private func objective(_ change: (inout VariableLengthMasks.Options) -> Void = { _ in }) throws -> VariableLengthMasks
+  {
     var options = VariableLengthMasks.Options()
     change(&options)
     return try VariableLengthMasks(options, model: MaskFixture.model, vocabulary: MaskFixture.vocabulary)
@@ -29,7 +30,9 @@ import Testing
 
   /// r ~ U[0.25, 0.75] of 20 rounds to 5 and 15 half as often as to 6 ... 14.
   @Test func uniformRatio() throws {
-    let counts = try hidden(20_000) { ($0.maskCountDistribution, $0.lowRatio, $0.highRatio) = (.uniformRatio, 0.25, 0.75) }.map(\.count)
+    let counts = try hidden(20_000) {
+      ($0.maskCountDistribution, $0.lowRatio, $0.highRatio) = (.uniformRatio, 0.25, 0.75)
+    }.map(\.count)
     #expect(Set(counts) == Set(5...15))
     let cells = (5...15).map { n in Double(counts.filter { $0 == n }.count) }
     let statistic = zip(cells, [0.5] + [Double](repeating: 1, count: 9) + [0.5]).reduce(0.0) { sum, cell in
@@ -38,17 +41,25 @@ import Testing
     }
     // 10 degrees of freedom; 36 has probability 8e-5.
     #expect(statistic < 36)
-    #expect(try hidden(50) { ($0.maskCountDistribution, $0.lowRatio, $0.highRatio) = (.uniformRatio, 0, 0) }.allSatisfy { $0.count == 1 })
-    #expect(try hidden(50) { ($0.maskCountDistribution, $0.lowRatio, $0.highRatio) = (.uniformRatio, 1, 1) }.allSatisfy { $0.count == 20 })
+    #expect(
+      try hidden(50) { ($0.maskCountDistribution, $0.lowRatio, $0.highRatio) = (.uniformRatio, 0, 0) }.allSatisfy {
+        $0.count == 1
+      })
+    #expect(
+      try hidden(50) { ($0.maskCountDistribution, $0.lowRatio, $0.highRatio) = (.uniformRatio, 1, 1) }.allSatisfy {
+        $0.count == 20
+      })
   }
 
-  /// P(n ≤ k) = P(cos(πu/2) ≤ k/L) = 1 − (2/π)·arccos(k/L): the quarters of L are at these shares, each within four deviations.
+  /// P(n ≤ k) = P(cos(πu/2) ≤ k/L) = 1 − (2/π)·arccos(k/L): the quarters of L are at these shares, each within four
+  /// deviations.
   @Test func cosine() throws {
     let counts = try hidden(20_000) { $0.maskCountDistribution = .cosine }.map(\.count)
     #expect(Set(counts).isSubset(of: Set(1...20)) && counts.contains(20))
     for (k, share) in [(5, 0.160861), (10, 1.0 / 3), (15, 0.539893)] {
       let seen = Double(counts.filter { $0 <= k }.count) / 20_000
-      #expect(abs(seen - share) < 4 * (share * (1 - share) / 20_000).squareRoot(), "P(n ≤ \(k)) is \(seen), not \(share)")
+      #expect(
+        abs(seen - share) < 4 * (share * (1 - share) / 20_000).squareRoot(), "P(n ≤ \(k)) is \(seen), not \(share)")
     }
   }
 
@@ -71,7 +82,9 @@ import Testing
   @Test(arguments: [0.0, 0.3, 1.0])
   func mixHidesTheEndOfItsShare(lambda: Double) throws {
     // Five of twenty at random are the last five once in 15,504 samples.
-    let all = try hidden(4000) { ($0.maskCountDistribution, $0.fixedRatio, $0.maskingStrategy, $0.suffixShare) = (.fixed, 0.25, .mix, lambda) }
+    let all = try hidden(4000) {
+      ($0.maskCountDistribution, $0.fixedRatio, $0.maskingStrategy, $0.suffixShare) = (.fixed, 0.25, .mix, lambda)
+    }
     let ends = Double(all.filter { $0 == Array(16...20) }.count) / 4000
     #expect(abs(ends - lambda) <= 4 * (lambda * (1 - lambda) / 4000).squareRoot() + 0.001)
   }
@@ -82,7 +95,9 @@ import Testing
     let batch = MaskFixture.samples(40, body: 20)
     let target = try objective().corrupt(batch, MaskFixture.context).targets[0]
     #expect(target.count == 40)
-    for (sample, rows) in MaskFixture.hidden(try objective().corrupt(batch, MaskFixture.context), samples: 40, length: 22).enumerated() {
+    for (sample, rows) in MaskFixture.hidden(
+      try objective().corrupt(batch, MaskFixture.context), samples: 40, length: 22
+    ).enumerated() {
       let weights = zip(target.rows, target.weights).filter { $0.0 / 22 == sample }.map(\.1)
       #expect(weights.count == rows.count && weights.allSatisfy { $0 == 1 / Float(rows.count) })
     }
@@ -93,12 +108,15 @@ import Testing
     #expect(try objective().corrupt(batch.padded(to: 45), MaskFixture.context).targets[0].count == 40)
   }
 
-  /// With counts uniform and weights per sample, every count has the same weight in the loss: what makes it the mean over all orders.
+  /// With counts uniform and weights per sample, every count has the same weight in the loss: what makes it the mean
+  /// over all orders.
   @Test func everyCountHasTheSameWeight() throws {
     let example = try objective().corrupt(MaskFixture.samples(20_000, body: 20), MaskFixture.context)
     var weight = [Double](repeating: 0, count: 21)
     let all = MaskFixture.hidden(example, samples: 20_000, length: 22)
-    for (row, w) in zip(example.targets[0].rows, example.targets[0].weights) { weight[all[row / 22].count] += Double(w) }
+    for (row, w) in zip(example.targets[0].rows, example.targets[0].weights) {
+      weight[all[row / 22].count] += Double(w)
+    }
     #expect(weight[1...20].allSatisfy { abs($0 - 1000) < 130 })
   }
 
@@ -112,15 +130,18 @@ import Testing
     let batch = MaskFixture.samples(30, body: 20)
     let (a, b) = (
       mlm.corrupt(batch, MaskFixture.context),
-      try objective { ($0.maskCountDistribution, $0.fixedRatio, $0.lossNormalization) = (.fixed, 0.3, .batchSum) }.corrupt(batch, MaskFixture.context)
+      try objective { ($0.maskCountDistribution, $0.fixedRatio, $0.lossNormalization) = (.fixed, 0.3, .batchSum) }
+        .corrupt(batch, MaskFixture.context)
     )
     #expect(a.inputs[0].tokens == b.inputs[0].tokens && a.targets == b.targets)
   }
 
   @Test func everythingHiddenIsAMask() throws {
     let batch = MaskFixture.samples(100, body: 20)
-    let example = try objective { ($0.maskCountDistribution, $0.fixedRatio) = (.fixed, 1) }.corrupt(batch, MaskFixture.context)
-    #expect(example.targets[0].rows.count == 2000 && example.targets[0].rows.allSatisfy { example.inputs[0].tokens[$0] == 1 })
+    let example = try objective { ($0.maskCountDistribution, $0.fixedRatio) = (.fixed, 1) }.corrupt(
+      batch, MaskFixture.context)
+    #expect(
+      example.targets[0].rows.count == 2000 && example.targets[0].rows.allSatisfy { example.inputs[0].tokens[$0] == 1 })
   }
 
   @Test func errors() {

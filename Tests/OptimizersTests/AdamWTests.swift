@@ -55,7 +55,9 @@ import Testing
     var options = AdamWOptions()
     (options.maxGradNorm, options.beta1, options.beta2) = (2, 0.9, 0.5)
     let layout = layout([[1]], decay: [false])
-    func factor(_ norm: Double) -> Float { AdamW(options, layout).factors(step: 0, learningRate: 1, norm: norm).gradientFactor }
+    func factor(_ norm: Double) -> Float {
+      AdamW(options, layout).factors(step: 0, learningRate: 1, norm: norm).gradientFactor
+    }
     #expect(factor(1) == 1 && factor(2) == 1 && factor(8) == 0.25)
     options.maxGradNorm = 0
     #expect(factor(1e9) == 1)

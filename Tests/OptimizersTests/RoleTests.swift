@@ -15,12 +15,15 @@ struct RoleTests {
     parameters.initialize(seed: 1)
     let values: [Float] = [3, -1, 0.5, 2, 0, 8]
     var (integers, floats) = ([Int64](repeating: 0, count: layout.count), [Float](repeating: 0, count: layout.count))
-    for (i, value) in values.enumerated() { (integers[layout.entries[1].offset + i], floats[layout.entries[1].offset + i]) = (Int64(value * 16), value) }
+    for (i, value) in values.enumerated() {
+      (integers[layout.entries[1].offset + i], floats[layout.entries[1].offset + i]) = (Int64(value * 16), value)
+    }
     for i in 0..<4 { (integers[i], floats[i]) = (16, 1) }
     integers.withUnsafeMutableBufferPointer { integers in
       floats.withUnsafeMutableBufferPointer { floats in
         guard let i = integers.baseAddress, let f = floats.baseAddress else { return }
-        let gradients: SummedGradients = rounded ? .rounded(f) : .exact(i, inverseScales: [1.0 / 16, 1.0 / 16, 1.0 / 16])
+        let gradients: SummedGradients =
+          rounded ? .rounded(f) : .exact(i, inverseScales: [1.0 / 16, 1.0 / 16, 1.0 / 16])
         let statistics = GradientStatistics(layout)
         for index in statistics.slices.indices { statistics.measure(index, gradients) }
         // Statistics take no part in the norm, and decide their own exponent.

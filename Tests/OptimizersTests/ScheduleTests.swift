@@ -41,7 +41,8 @@ import Testing
     #expect(rates(type, warmup: 5, steps: 3) == [0.4, 0.8, 1.2])
     #expect(rates(type, warmup: 3, steps: 4)[3] == 2)
     let schedule = LearningRateSchedule(type: type, minLrFactor: 0.1)
-    #expect(schedule.rate(step: 50, of: 10, peak: 1) == (type == .constant ? 1 : schedule.rate(step: 9, of: 10, peak: 1)))
+    #expect(
+      schedule.rate(step: 50, of: 10, peak: 1) == (type == .constant ? 1 : schedule.rate(step: 9, of: 10, peak: 1)))
   }
 
   /// A run that goes down to 0 reaches it after its last step: no step is without effect.
@@ -55,6 +56,9 @@ import Testing
     }
     guard type == .linear else { return }
     // As transformers' get_linear_schedule_with_warmup: (steps - step) / (steps - warm-up).
-    #expect((warmup..<10).allSatisfy { abs(schedule.rate(step: $0, of: 10, peak: 2) - 2 * Double(10 - $0) / Double(10 - warmup)) < 1e-15 })
+    #expect(
+      (warmup..<10).allSatisfy {
+        abs(schedule.rate(step: $0, of: 10, peak: 2) - 2 * Double(10 - $0) / Double(10 - warmup)) < 1e-15
+      })
   }
 }

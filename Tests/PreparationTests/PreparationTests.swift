@@ -27,7 +27,8 @@ import Testing
     // More than one batch, so that batches may finish out of order.
     try folder.write("all.txt", someDocuments(30_000).joined(separator: "\n<sep>\n"))
     for threads in [1, 2, 5] {
-      let options = PreparationOptions(format: .byEnding(text: .separatorLine("<sep>")), shardTokens: 300_000, threads: threads)
+      let options = PreparationOptions(
+        format: .byEnding(text: .separatorLine("<sep>")), shardTokens: 300_000, threads: threads)
       try folder.prepare(["all.txt"], into: "corpus-\(threads)", options)
     }
     let one = try folder.contents("corpus-1")
@@ -39,7 +40,9 @@ import Testing
 
   @Test func filesOfAFolderComeInTheOrderOfTheirPaths() throws {
     let folder = try TemporaryFolder()
-    for name in ["b.txt", "a/z.txt", "a.txt", ".hidden.txt", "B.txt", "image.png", ".git/x.txt"] { try folder.write("in/" + name, "text of \(name)") }
+    for name in ["b.txt", "a/z.txt", "a.txt", ".hidden.txt", "B.txt", "image.png", ".git/x.txt"] {
+      try folder.write("in/" + name, "text of \(name)")
+    }
     let corpus = try folder.prepare(["in"], PreparationOptions(split: .tail(fraction: 0), threads: 1))
     #expect(try corpus.texts(.train) == ["B.txt", "a/z.txt", "a.txt", "b.txt"].map { "text of \($0)" })
     #expect(corpus.manifest.sources.map(\.name) == ["in/B.txt", "in/a/z.txt", "in/a.txt", "in/b.txt"])
@@ -69,7 +72,8 @@ import Testing
     let folder = try TemporaryFolder()
     let documents = (0..<200).map { "document \($0 % 40)" }
     try folder.write("all.txt", documents.joined(separator: "\n\n"))
-    let options = PreparationOptions(format: .all(.text(.blankLines)), split: .byDocumentHash(fraction: 0.3), threads: 2)
+    let options = PreparationOptions(
+      format: .all(.text(.blankLines)), split: .byDocumentHash(fraction: 0.3), threads: 2)
     let corpus = try folder.prepare(["all.txt"], options)
     let (train, validation) = (try corpus.texts(.train), try corpus.texts(.validation))
     #expect(train.count + validation.count == 200)
@@ -96,7 +100,8 @@ import Testing
     try folder.write("in/d.txt", [0xEF, 0xBB, 0xBF] + Array("marked".utf8))
     let corpus = try folder.prepare(["in"], PreparationOptions(split: .tail(fraction: 0), threads: 1))
     #expect(corpus.manifest.invalidDocuments == 1)
-    #expect(corpus.manifest.emptyDocuments == 1, "a file without a byte has no document, one of white space has an empty one")
+    #expect(
+      corpus.manifest.emptyDocuments == 1, "a file without a byte has no document, one of white space has an empty one")
     let shard = try #require(try corpus.shards(.train).first)
     #expect(shard.document(0) == [0xFF, 0x41, 0xC3, 257])
     #expect(try corpus.texts(.train)[1] == "marked")
@@ -133,9 +138,14 @@ import Testing
       inputs: [folder.path + "/a.txt"], target: folder.path + "/corpus/", tokenizer: .ready(PairTokenizer()),
       options: PreparationOptions(threads: 1))
     #expect(try again.run().alreadyPrepared)
-    #expect(folder.problem(["a.txt"], PreparationOptions(shardTokens: 5)) == "corpus: holds a corpus made with other options or another tokeniser. Name another folder, or replace it with --force.")
+    #expect(
+      folder.problem(["a.txt"], PreparationOptions(shardTokens: 5))
+        == "corpus: holds a corpus made with other options or another tokeniser. Name another folder, or replace it with --force."
+    )
     try folder.write("a.txt", "some other text of a corpus")
-    #expect(folder.problem(["a.txt"]) == "corpus: holds a corpus made from other files. Name another folder, or replace it with --force.")
+    #expect(
+      folder.problem(["a.txt"])
+        == "corpus: holds a corpus made from other files. Name another folder, or replace it with --force.")
     #expect(try folder.contents("corpus") == before)
     try folder.prepare(["a.txt"], PreparationOptions(threads: 1, force: true))
     #expect(try folder.contents("corpus") != before)
@@ -146,7 +156,10 @@ import Testing
     let folder = try TemporaryFolder()
     try folder.write("a.txt", "some text")
     try folder.write("corpus/precious.doc", "x")
-    #expect(folder.problem(["a.txt"], PreparationOptions(force: true)) == "corpus: exists and is not a corpus. Name a folder that does not exist; this one is left alone, even with --force.")
+    #expect(
+      folder.problem(["a.txt"], PreparationOptions(force: true))
+        == "corpus: exists and is not a corpus. Name a folder that does not exist; this one is left alone, even with --force."
+    )
     #expect(try folder.contents("corpus").keys.sorted() == ["precious.doc"])
   }
 }

@@ -9,14 +9,19 @@ import Testing
 
 /// What folders hold beside text, and what the first bytes of a file say.
 @Suite struct SearchTests {
-  private func outcome(_ folder: TemporaryFolder, _ inputs: [String], into target: String = "corpus", _ options: PreparationOptions? = nil) throws -> PreparationOutcome {
+  private func outcome(
+    _ folder: TemporaryFolder, _ inputs: [String], into target: String = "corpus", _ options: PreparationOptions? = nil
+  ) throws -> PreparationOutcome {
     let plain = PreparationOptions(split: .tail(fraction: 0), threads: 1)
     return try CorpusPreparation(
-      inputs: inputs.map { folder.path + "/" + $0 }, target: folder.path + "/" + target, tokenizer: .ready(PairTokenizer()), options: options ?? plain
+      inputs: inputs.map { folder.path + "/" + $0 }, target: folder.path + "/" + target,
+      tokenizer: .ready(PairTokenizer()), options: options ?? plain
     ).run()
   }
 
-  private func passedOver(_ outcome: PreparationOutcome) -> String { outcome.notes.first { $0.contains("passed over") } ?? "" }
+  private func passedOver(_ outcome: PreparationOutcome) -> String {
+    outcome.notes.first { $0.contains("passed over") } ?? ""
+  }
 
   @Test func namesThatAreNotUTF8AreRead() throws {
     let folder = try TemporaryFolder()
@@ -41,15 +46,23 @@ import Testing
     #expect(made.manifest.sources.map(\.name) == ["in/a.txt", "in/deep/c.txt"])
     #expect(
       passedOver(made)
-        == "6 files passed over: 2 links to nothing (in/dead.txt -> /nowhere/b.txt, in/self.txt -> self.txt); a named pipe (in/pipe.txt); a name that begins with a dot (in/.git); by the ending (in/b.png); a folder reached before by another path (in/deep/up)")
+        == "6 files passed over: 2 links to nothing (in/dead.txt -> /nowhere/b.txt, in/self.txt -> self.txt); a named pipe (in/pipe.txt); a name that begins with a dot (in/.git); by the ending (in/b.png); a folder reached before by another path (in/deep/up)"
+    )
     #expect(passedOver(try outcome(folder, ["in"])) == passedOver(made), "said of a corpus that is there as well")
-    #expect(folder.problem(["in/pipe.txt"], into: "2") == "in/pipe.txt: is a named pipe. Name a file or a folder of text; what comes through a pipe is read as --input -.")
-    #expect(folder.problem(["in/dead.txt"], into: "2") == "in/dead.txt: is a link to /nowhere/b.txt, which does not exist. Check the path.")
+    #expect(
+      folder.problem(["in/pipe.txt"], into: "2")
+        == "in/pipe.txt: is a named pipe. Name a file or a folder of text; what comes through a pipe is read as --input -."
+    )
+    #expect(
+      folder.problem(["in/dead.txt"], into: "2")
+        == "in/dead.txt: is a link to /nowhere/b.txt, which does not exist. Check the path.")
   }
 
   @Test func foldersAndFilesAreLeftOutByPatterns() throws {
     let folder = try TemporaryFolder()
-    for name in ["a.txt", "a.bak.txt", "old/b.txt", "new/old/c.txt", "new/d.txt", "new/e.txt"] { try folder.write("in/" + name, name) }
+    for name in ["a.txt", "a.bak.txt", "old/b.txt", "new/old/c.txt", "new/d.txt", "new/e.txt"] {
+      try folder.write("in/" + name, name)
+    }
     func names(_ exclude: [String]) throws -> [String] {
       let options = PreparationOptions(split: .tail(fraction: 0), threads: 1, force: true, exclude: exclude)
       return try outcome(folder, ["in"], options).manifest.sources.map { String($0.name.dropFirst(3)) }
@@ -57,9 +70,12 @@ import Testing
     #expect(try names(["old", "*.bak.*"]) == ["a.txt", "new/d.txt", "new/e.txt"])
     #expect(try names(["new/*.txt"]) == ["a.bak.txt", "a.txt", "new/old/c.txt", "old/b.txt"])
     #expect(try names(["/old/"]) == ["a.bak.txt", "a.txt", "new/d.txt", "new/e.txt", "new/old/c.txt"])
-    let unused = try outcome(folder, ["in"], PreparationOptions(split: .tail(fraction: 0), threads: 1, force: true, exclude: ["typo"]))
+    let unused = try outcome(
+      folder, ["in"], PreparationOptions(split: .tail(fraction: 0), threads: 1, force: true, exclude: ["typo"]))
     #expect(unused.notes.contains("--exclude typo matched nothing"))
-    #expect(folder.problem(["in"], into: "2", PreparationOptions(exclude: ["/"])) == "--exclude is \"/\"; it must be a pattern such as drafts, *.bak or old/*.txt.")
+    #expect(
+      folder.problem(["in"], into: "2", PreparationOptions(exclude: ["/"]))
+        == "--exclude is \"/\"; it must be a pattern such as drafts, *.bak or old/*.txt.")
   }
 
   @Test func aCorpusIsNoSourceOfItself() throws {
@@ -77,15 +93,22 @@ import Testing
     _ = try outcome(folder, ["in"])
     #expect(try Corpus(folder.path + "/corpus").texts(.train) == ["packed text", "packed text"])
     try folder.write("bad.txt.xz", "not compressed")
-    #expect(folder.problem(["bad.txt.xz"], into: "2") == "bad.txt.xz: is not a xz file: it does not begin with the bytes fd 37 7a 58 5a 00. Rename it if it is not compressed.")
+    #expect(
+      folder.problem(["bad.txt.xz"], into: "2")
+        == "bad.txt.xz: is not a xz file: it does not begin with the bytes fd 37 7a 58 5a 00. Rename it if it is not compressed."
+    )
     try folder.write("twice.txt.gz", Gzip.deflate(packed))
-    #expect(folder.problem(["twice.txt.gz"], into: "2") == "twice.txt.gz: is compressed twice, the second time by gzip. Unpack it once.")
+    #expect(
+      folder.problem(["twice.txt.gz"], into: "2")
+        == "twice.txt.gz: is compressed twice, the second time by gzip. Unpack it once.")
   }
 
   @Test(arguments: [
-    ("BZh91AY&SY", "a bzip2 file"), ("PK\u{3}\u{4}", "a zip file"), ("PAR1", "a Parquet file"), ("%PDF-1.7", "a PDF file"),
+    ("BZh91AY&SY", "a bzip2 file"), ("PK\u{3}\u{4}", "a zip file"), ("PAR1", "a Parquet file"),
+    ("%PDF-1.7", "a PDF file"),
     ("SQLite format 3\0", "an SQLite database"), ("h\0e\0l\0l\0o\0", "text in UTF-16LE without a byte order mark"),
-    ("\0h\0e\0l\0l\0o", "text in UTF-16BE without a byte order mark"), ("h\0\0\0i\0\0\0", "text in UTF-32LE without a byte order mark"),
+    ("\0h\0e\0l\0l\0o", "text in UTF-16BE without a byte order mark"),
+    ("h\0\0\0i\0\0\0", "text in UTF-32LE without a byte order mark"),
     ("\0\0\0\0\0\0\0\0", "a binary file: 8 of its first 8 bytes are zero"),
   ])
   func whatIsNoTextIsRefusedByName(_ text: String, _ what: String) throws {
@@ -114,15 +137,22 @@ import Testing
   @Test(arguments: [false, true]) func textWithAByteOrderMarkIsConverted(bigEndian: Bool) throws {
     let folder = try TemporaryFolder()
     let text = "\u{FEFF}id,text\r\n1,\"ré, 😀\"\r\n2,zwei\r\n"
-    let units = text.utf16.flatMap { bigEndian ? [UInt8($0 >> 8), UInt8($0 & 255)] : [UInt8($0 & 255), UInt8($0 >> 8)] }
+    let units = text.utf16.flatMap {
+      bigEndian ? [UInt8($0 >> 8), UInt8($0 & 255)] : [UInt8($0 & 255), UInt8($0 >> 8)]
+    }
     try folder.write("a.csv", units)
     let made = try outcome(folder, ["a.csv"])
     #expect(try Corpus(folder.path + "/corpus").texts(.train) == ["ré, 😀", "zwei"])
     #expect(made.notes.contains("\(folder.path)/a.csv: converted from UTF-16\(bigEndian ? "BE" : "LE") to UTF-8"))
     // Cut off in the middle of a character.
     try folder.write("cut.csv", Array(units.dropLast()))
-    #expect(try outcome(folder, ["cut.csv"], into: "cut").notes.contains { $0.contains("to UTF-8; 1 U+FFFD stand for what was no character") })
-    let wide = text.unicodeScalars.flatMap { scalar in (0..<4).map { UInt8(scalar.value >> UInt32(8 * (bigEndian ? 3 - $0 : $0)) & 255) } }
+    #expect(
+      try outcome(folder, ["cut.csv"], into: "cut").notes.contains {
+        $0.contains("to UTF-8; 1 U+FFFD stand for what was no character")
+      })
+    let wide = text.unicodeScalars.flatMap { scalar in
+      (0..<4).map { UInt8(scalar.value >> UInt32(8 * (bigEndian ? 3 - $0 : $0)) & 255) }
+    }
     try folder.write("b.csv", wide)
     _ = try outcome(folder, ["b.csv"], into: "2")
     #expect(try Corpus(folder.path + "/2").texts(.train) == ["ré, 😀", "zwei"])
@@ -160,18 +190,25 @@ import Testing
     let path = try folder.write("a.txt", someDocuments(200).joined())
     func problem(_ change: @escaping () throws -> Void) -> String {
       let preparation = CorpusPreparation(
-        inputs: [path], target: folder.path + "/corpus", tokenizer: .ready(PairTokenizer()), options: PreparationOptions(split: .tail(fraction: 0), threads: 1))
-      return sentence { _ = try preparation.run { if $0.phase == .scanning { try change() } } }.replacingOccurrences(of: folder.path + "/", with: "")
+        inputs: [path], target: folder.path + "/corpus", tokenizer: .ready(PairTokenizer()),
+        options: PreparationOptions(split: .tail(fraction: 0), threads: 1))
+      return sentence { _ = try preparation.run { if $0.phase == .scanning { try change() } } }.replacingOccurrences(
+        of: folder.path + "/", with: "")
     }
     let size = try folder.read("a.txt").count
-    #expect(problem { truncate(path, 100) } == "a.txt: changed while it was read: it has 100 bytes where it had \(size). Prepare it when nothing writes to it, or prepare a copy.")
+    #expect(
+      problem { truncate(path, 100) }
+        == "a.txt: changed while it was read: it has 100 bytes where it had \(size). Prepare it when nothing writes to it, or prepare a copy."
+    )
     try folder.write("a.txt", someDocuments(200).joined())
     #expect(
       problem {
         let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
         try file.write(contentsOf: Data([1]))
         try file.close()
-      } == "a.txt: changed while it was read: it holds other bytes than at first. Prepare it when nothing writes to it, or prepare a copy.")
+      }
+        == "a.txt: changed while it was read: it holds other bytes than at first. Prepare it when nothing writes to it, or prepare a copy."
+    )
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["a.txt"])
     // What is only added to is read as far as it went at first.
     try folder.write("a.txt", "some text")
@@ -187,7 +224,10 @@ import Testing
 
   @Test func recordsAreCutAlikeWhateverThePieces() throws {
     let text = Array("\u{FEFF}a,\"b\r\nc\"\"d\",e\r\n\r\n\"\",\"\"\nlast,\"x\"".utf8)
-    for format in [InputFormat.csv(TableLayout(columns: [.number(1)], hasHeader: false)), .text(.lines), .text(.blankLines), .text(.wholeFile)] {
+    for format in [
+      InputFormat.csv(TableLayout(columns: [.number(1)], hasHeader: false)), .text(.lines), .text(.blankLines),
+      .text(.wholeFile),
+    ] {
       var all: [[[UInt8]]] = []
       for piece in [1, 2, 3, 1000] {
         var reader = try RecordReader(Pieces(text, piece), format: format, path: "x")
@@ -205,7 +245,9 @@ import Testing
     try folder.write("bomb.txt.gz", (0..<65).flatMap { _ in million })
     let stored = try folder.read("bomb.txt.gz").count
     #expect(stored < 1 << 17)
-    #expect(folder.problem(["bomb.txt.gz"], options(lines: true)).hasPrefix("bomb.txt.gz, line 1: begins a document or row of more than "))
+    #expect(
+      folder.problem(["bomb.txt.gz"], options(lines: true)).hasPrefix(
+        "bomb.txt.gz, line 1: begins a document or row of more than "))
   }
 
   private func options(lines: Bool) -> PreparationOptions {

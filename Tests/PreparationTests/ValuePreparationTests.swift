@@ -9,10 +9,13 @@ struct ValuePreparationTests {
   private let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
 
   /// A safetensors file: name, dtype, shape and bytes of each tensor.
-  private func write(_ tensors: [(String, String, [Int], [UInt8])], to name: String = "a.safetensors") throws -> String {
+  private func write(_ tensors: [(String, String, [Int], [UInt8])], to name: String = "a.safetensors") throws -> String
+  {
     var (members, bytes) = ([String](), [UInt8]())
     for (name, dtype, shape, data) in tensors {
-      members.append("\"\(name)\":{\"dtype\":\"\(dtype)\",\"shape\":\(shape),\"data_offsets\":[\(bytes.count),\(bytes.count + data.count)]}")
+      members.append(
+        "\"\(name)\":{\"dtype\":\"\(dtype)\",\"shape\":\(shape),\"data_offsets\":[\(bytes.count),\(bytes.count + data.count)]}"
+      )
       bytes += data
     }
     let header = Array("{\(members.joined(separator: ","))}".utf8)
@@ -22,10 +25,13 @@ struct ValuePreparationTests {
     return "\(folder)/\(name)"
   }
 
-  private func floats(_ values: [Float]) -> [UInt8] { values.flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) } } }
+  private func floats(_ values: [Float]) -> [UInt8] {
+    values.flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) } }
+  }
 
   private func prepare(_ training: String, force: Bool = false) throws -> CorpusManifest {
-    try ValuePreparation(training: training, validation: nil, target: "\(folder)/corpus", unit: .patches, force: force).run()
+    try ValuePreparation(training: training, validation: nil, target: "\(folder)/corpus", unit: .patches, force: force)
+      .run()
   }
 
   @Test func recordsLabelsAndMeansAreRead() throws {
@@ -49,15 +55,16 @@ struct ValuePreparationTests {
     #expect(throws: DataError.self) { try corpus.shards(.train) }
   }
 
-  @Test(arguments: [
-    ([("other", "F32", [1, 1, 1], 4)], "has no tensor values"),
-    ([("values", "F32", [1], 4)], "has no tensor values"),
-    ([("values", "F32", [0, 1, 1], 0)], "has no tensor values"),
-    ([("values", "F32", [1, 1, 1, 1, 1, 1], 4)], "4 axes"),
-    ([("values", "F32", [1, 1, 1], 4), ("label", "F32", [2], 8)], "tensor label"),
-    ([("values", "F32", [1, 1, 1], 4), ("observed", "U8", [1, 1, 2], 2)], "a tensor observed of shape [1, 1, 2]"),
-    ([("values", "F32", [1, 1, 1], 4), ("label", "U8", [1, 1, 1], 1)], "tensor label"),
-  ] as [([(String, String, [Int], Int)], String)])
+  @Test(
+    arguments: [
+      ([("other", "F32", [1, 1, 1], 4)], "has no tensor values"),
+      ([("values", "F32", [1], 4)], "has no tensor values"),
+      ([("values", "F32", [0, 1, 1], 0)], "has no tensor values"),
+      ([("values", "F32", [1, 1, 1, 1, 1, 1], 4)], "4 axes"),
+      ([("values", "F32", [1, 1, 1], 4), ("label", "F32", [2], 8)], "tensor label"),
+      ([("values", "F32", [1, 1, 1], 4), ("observed", "U8", [1, 1, 2], 2)], "a tensor observed of shape [1, 1, 2]"),
+      ([("values", "F32", [1, 1, 1], 4), ("label", "U8", [1, 1, 1], 1)], "tensor label"),
+    ] as [([(String, String, [Int], Int)], String)])
   func whatIsNoRecordIsRefused(tensors: [(String, String, [Int], Int)], sentence: String) throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let path = try write(tensors.map { ($0.0, $0.1, $0.2, [UInt8](repeating: 0, count: $0.3)) })
@@ -74,7 +81,9 @@ struct ValuePreparationTests {
     let training = try file(1, "a.safetensors")
     for (id, sentence) in [(2, "id 2 in label"), (255, "id -1 in label")] as [(UInt8, String)] {
       let error = #expect(throws: DataError.self) {
-        try ValuePreparation(training: training, validation: try file(id, "b.safetensors"), target: "\(folder)/corpus", unit: .patches).run()
+        try ValuePreparation(
+          training: training, validation: try file(id, "b.safetensors"), target: "\(folder)/corpus", unit: .patches
+        ).run()
       }
       #expect(error?.description.contains(sentence) == true)
     }

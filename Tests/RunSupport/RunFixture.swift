@@ -81,7 +81,8 @@ public struct RunFixture {
   }
 
   /// The step's report, computed again by a run of its own.
-  public func replay(_ step: Int, threads: Int = 1, warn: @escaping (String) -> Void = { _ in }) throws -> ReplayReport {
+  public func replay(_ step: Int, threads: Int = 1, warn: @escaping (String) -> Void = { _ in }) throws -> ReplayReport
+  {
     let replay = try Replay(
       try PastRun(folder), try configuration(), inputs, communicator: SingleRank(), threads: threads, warn: warn)
     return try replay(step: step).report

@@ -22,12 +22,14 @@ private final class Bench {
 
   init(_ machine: String = "checkpoint_steps = 2", retrySeconds: [Double] = [0.01, 0.02]) throws {
     let configuration = try RunConfiguration(
-      toml: "name = \"run\"\n[data]\ncorpus = \"c\"\n[duration]\nsteps = 100\n[machine]\nruns = \"\(path)\"\nprogress = \"none\"\nkeep_last = 100\n\(machine)\n",
+      toml:
+        "name = \"run\"\n[data]\ncorpus = \"c\"\n[duration]\nsteps = 100\n[machine]\nruns = \"\(path)\"\nprogress = \"none\"\nkeep_last = 100\n\(machine)\n",
       place: "test")
     record = try RunRecord(
       configuration, model: TrainingRun.model(configuration, DataShape(Vocabulary(size: 50))), steps: 100,
       plan: BatchPlan(batch: 32, microBatch: 8, ranks: 1, threads: 2), remarksOnShape: true)
-    saver = CheckpointSaver(configuration.machine, communicator: SingleRank(), pool: pool, record: record, retrySeconds: retrySeconds)
+    saver = CheckpointSaver(
+      configuration.machine, communicator: SingleRank(), pool: pool, record: record, retrySeconds: retrySeconds)
     var layout = ParameterLayout()
     layout.append(ParameterSpec("w", [300, 9000], decay: true, .zeros))
     parameters = ParameterStore(layout)
@@ -44,7 +46,8 @@ private final class Bench {
     parameters.all.fill(value ?? Float(step))
     return CheckpointContents(
       tensorFiles: ["model.safetensors": NamedTensor.all(of: parameters)],
-      state: TrainingState(step: step, streamPosition: 0, samplesSeen: 0, tokensSeen: 0, objective: "ar", experimentHash: "e"))
+      state: TrainingState(
+        step: step, streamPosition: 0, samplesSeen: 0, tokensSeen: 0, objective: "ar", experimentHash: "e"))
   }
 
   /// Where checkpoints are to be, there is a file: every write fails, and no privilege helps.
@@ -107,18 +110,24 @@ private final class Bench {
     let error = #expect(throws: SavingError.self) { try bench.saver.saveLast(bench.contents(3)) }
     #expect(error?.exitCode == .inputOutput)
     #expect(error?.description.contains("of step 3, could not be saved in 3 attempts: cannot create ") == true)
-    #expect(error?.description.hasSuffix("Not a directory. The newest is that of step 2; run the same command again when the disk can be written.") == true)
+    #expect(
+      error?.description.hasSuffix(
+        "Not a directory. The newest is that of step 2; run the same command again when the disk can be written.")
+        == true)
     try bench.unblock()
     #expect(try bench.folder.newestIntact().checkpoint?.step == 2)
   }
 
   @Test func oneReasonIsOneFailureWhateverTheFileAndTheStep() {
     let reasons: [any Error] = [
-      FileError("write", "runs/a/ledger.jsonl", reason: "No space left on device", remedy: "61 of 507 bytes were written."),
+      FileError(
+        "write", "runs/a/ledger.jsonl", reason: "No space left on device", remedy: "61 of 507 bytes were written."),
       FileError("create", "runs/a/.tmp-0123456789abcdef-step-00000020", reason: "No space left on device"),
       CheckpointError("rename", "runs/a/x", "to runs/a/checkpoints/step-00000030: No space left on device"),
     ]
-    #expect(Set(reasons.map { RunRecord.reason($0).replacingOccurrences(of: "to ", with: "") }) == ["No space left on device"])
+    #expect(
+      Set(reasons.map { RunRecord.reason($0).replacingOccurrences(of: "to ", with: "") }) == ["No space left on device"]
+    )
     #expect(RunRecord.reason(FileError("write", "a", reason: "Permission denied")) != RunRecord.reason(reasons[0]))
   }
 
@@ -164,8 +173,10 @@ private final class Bench {
 extension Bench {
   func launch() throws -> LaunchRecord {
     LaunchRecord(
-      step: 0, ranks: 1, threads: 1, hosts: [], time: 0, command: [], version: "", mpi: "", processor: Processor.current(),
-      arithmetic: Arithmetic(binary: "", blas: "", core: "", probe: ""), dataHash: "", experimentHash: "", sgemmGflops: 1,
+      step: 0, ranks: 1, threads: 1, hosts: [], time: 0, command: [], version: "", mpi: "",
+      processor: Processor.current(),
+      arithmetic: Arithmetic(binary: "", blas: "", core: "", probe: ""), dataHash: "", experimentHash: "",
+      sgemmGflops: 1,
       kernel: .current, bestSgemmGflops: 1)
   }
 }

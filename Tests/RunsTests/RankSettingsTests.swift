@@ -21,10 +21,13 @@ import Testing
     let text = "data.corpus = \"c\"\nduration.steps = 4\n"
     let base = RankSettings(try RunConfiguration(toml: text, place: "a"))
     func differing(_ setting: String) throws -> [String] {
-      RankSettings(try RunConfiguration(toml: text, place: "a", settings: [setting])).problems(against: base.values, rank: 1).map(\.key)
+      RankSettings(try RunConfiguration(toml: text, place: "a", settings: [setting])).problems(
+        against: base.values, rank: 1
+      ).map(\.key)
     }
     for (setting, key) in [
-      ("machine.bucket_megabytes=0.5", "machine.bucket_megabytes"), ("model.dropout=0.1", "model.dropout"), ("seed=3", "seed"),
+      ("machine.bucket_megabytes=0.5", "machine.bucket_megabytes"), ("model.dropout=0.1", "model.dropout"),
+      ("seed=3", "seed"),
       ("duration.steps=5", "duration.steps"), ("name=b", "name"), ("machine.log_steps=3", "machine.log_steps"),
     ] { #expect(try differing(setting).contains(key)) }
     #expect(try differing("machine.threads=7") == [])
@@ -33,11 +36,17 @@ import Testing
 
   @Test func aLineIsComparedOptionByOption() {
     func read(_ line: String, _ ignoring: Set<String> = []) -> [String] {
-      RankSettings(commandLine: line.split(separator: " ").map(String.init), ignoring: ignoring).values.map { "\($0.key)=\($0.value)" }
+      RankSettings(commandLine: line.split(separator: " ").map(String.init), ignoring: ignoring).values.map {
+        "\($0.key)=\($0.value)"
+      }
     }
     #expect(read("train a.toml --set k=v --dry-run") == ["the command=train a.toml", "--set=k=v", "--dry-run="])
     #expect(read("train a.toml --set k=v --threads 3", ["--set", "--threads"]) == ["the command=train a.toml"])
-    #expect(read("benchmark step --width=64 --sum float") == ["the command=benchmark step", "--width=64", "--sum=float"])
-    #expect(read("evaluate --measure loss --measure probe run") == ["the command=evaluate run", "--measure=loss", "--measure=probe"])
+    #expect(
+      read("benchmark step --width=64 --sum float") == ["the command=benchmark step", "--width=64", "--sum=float"])
+    #expect(
+      read("evaluate --measure loss --measure probe run") == [
+        "the command=evaluate run", "--measure=loss", "--measure=probe",
+      ])
   }
 }

@@ -52,12 +52,16 @@ private final class Runs: Sendable {
   var inputs: RunInputs {
     let source = SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 8, seed: 1)
     return RunInputs(
-      training: source, validation: source, vocabulary: Vocabulary(size: 53), tokenizerFiles: ["tokenizer.json": [0x7B, 0x7D]], dataHash: "d")
+      training: source, validation: source, vocabulary: Vocabulary(size: 53),
+      tokenizerFiles: ["tokenizer.json": [0x7B, 0x7D]], dataHash: "d")
   }
 
-  func run(steps: Int, _ machine: String = "", validationSteps: Int = 2, acceptArithmetic: Bool = false) throws -> TrainingRun {
+  func run(steps: Int, _ machine: String = "", validationSteps: Int = 2, acceptArithmetic: Bool = false) throws
+    -> TrainingRun
+  {
     try TrainingRun(
-      try configuration(steps: steps, machine, validationSteps: validationSteps), inputs, communicator: SingleRank(), threads: 1,
+      try configuration(steps: steps, machine, validationSteps: validationSteps), inputs, communicator: SingleRank(),
+      threads: 1,
       .init(acceptArithmetic: acceptArithmetic))
   }
 
@@ -139,7 +143,8 @@ private final class Runs: Sendable {
     #expect(try runs.folder.checkpoint(step: 10).state.arithmeticBreaks == [change])
     let launches = try FileManager.default.contentsOfDirectory(atPath: runs.folder.launchesPath).sorted()
     let records = try launches.map {
-      try JSONDecoder.snakeCase().decode(LaunchRecord.self, from: Foundation.Data(contentsOf: URL(fileURLWithPath: runs.folder.launchesPath + "/" + $0)))
+      try JSONDecoder.snakeCase().decode(
+        LaunchRecord.self, from: Foundation.Data(contentsOf: URL(fileURLWithPath: runs.folder.launchesPath + "/" + $0)))
     }
     #expect(records.map { $0.arithmeticBreak == change } == [false, true, true, false])
     #expect(records[0].hosts == [.init(name: ProcessInfo.processInfo.hostName, ranks: 1)])
@@ -151,18 +156,25 @@ private final class Runs: Sendable {
     _ = try runs.run(steps: 2).execute()
     let there = try runs.rewriteArithmetic(step: 2, probe: "another machine's")
     let path = runs.folder.launchesPath + "/0001.json"
-    var record = try JSONDecoder.snakeCase().decode(LaunchRecord.self, from: Foundation.Data(contentsOf: URL(fileURLWithPath: path)))
+    var record = try JSONDecoder.snakeCase().decode(
+      LaunchRecord.self, from: Foundation.Data(contentsOf: URL(fileURLWithPath: path)))
     record.arithmetic = there
     record.processor.features.append("avx1024")
     try Foundation.Data(record.encoded()).write(to: URL(fileURLWithPath: path))
     let error = #expect(throws: DivergenceError.self) { try runs.run(steps: 4).execute() }
-    #expect(error?.description.contains("on another CPU or library: only there are avx1024.") == true, "\(error.map { "\($0)" } ?? "")")
+    #expect(
+      error?.description.contains("on another CPU or library: only there are avx1024.") == true,
+      "\(error.map { "\($0)" } ?? "")")
   }
 
   @Test func processorsAreReadFromTheKernelsText() {
-    let x86 = Processor(cpuinfo: "vendor_id : GenuineIntel\nprocessor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu vme smep avx2 fma avx512f avx2\n\nmodel name\t: B\nflags : sse\n")
+    let x86 = Processor(
+      cpuinfo:
+        "vendor_id : GenuineIntel\nprocessor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu vme smep avx2 fma avx512f avx2\n\nmodel name\t: B\nflags : sse\n"
+    )
     #expect(x86 == Processor(model: "A CPU", features: ["avx2", "avx512f", "fma"]))
-    let arm = Processor(cpuinfo: "processor : 0\nFeatures : fp asimd sve2 crc32\nCPU implementer : 0x41\nCPU part : 0xd40\n")
+    let arm = Processor(
+      cpuinfo: "processor : 0\nFeatures : fp asimd sve2 crc32\nCPU implementer : 0x41\nCPU part : 0xd40\n")
     #expect(arm == Processor(model: "Arm 0x41 part 0xd40", features: ["asimd", "sve2"]))
     #expect(x86.difference(from: arm) == "only here are avx2, avx512f, fma, only there are asimd, sve2")
     #expect(x86.difference(from: x86) == nil)
@@ -171,7 +183,9 @@ private final class Runs: Sendable {
 
   // MARK: - Damage
 
-  @Test(arguments: ["", "seed = [", "\u{0}\u{1}"]) func aDamagedConfigurationIsWrittenAnewFromTheSameOne(text: String) throws {
+  @Test(arguments: ["", "seed = [", "\u{0}\u{1}"]) func aDamagedConfigurationIsWrittenAnewFromTheSameOne(text: String)
+    throws
+  {
     let runs = Runs()
     _ = try runs.run(steps: 2).execute()
     let whole = try runs.folder.configuration()
@@ -185,7 +199,8 @@ private final class Runs: Sendable {
     let error = #expect(throws: ConfigurationError.self) {
       try TrainingRun(other, runs.inputs, communicator: SingleRank(), threads: 1)
     }
-    #expect(error?.description.contains("holds a run of another configuration (its config.toml cannot be read)") == true)
+    #expect(
+      error?.description.contains("holds a run of another configuration (its config.toml cannot be read)") == true)
   }
 
   @Test func aFlippedDigitInTheConfigurationIsNotAnotherExperiment() throws {
@@ -203,8 +218,11 @@ private final class Runs: Sendable {
     _ = try runs.run(steps: 4, "log_steps = 1").execute()
     let best = try runs.folder.best()
     let metrics = try String(contentsOfFile: runs.folder.metricsPath, encoding: .utf8)
-    for name in ["latest", "best"] { try Foundation.Data([0xFF, 0]).write(to: URL(fileURLWithPath: runs.folder.path + "/" + name)) }
-    try Foundation.Data((metrics + "{\"step\":\n\u{0}\u{0}\n").utf8).write(to: URL(fileURLWithPath: runs.folder.metricsPath))
+    for name in ["latest", "best"] {
+      try Foundation.Data([0xFF, 0]).write(to: URL(fileURLWithPath: runs.folder.path + "/" + name))
+    }
+    try Foundation.Data((metrics + "{\"step\":\n\u{0}\u{0}\n").utf8).write(
+      to: URL(fileURLWithPath: runs.folder.metricsPath))
     try Foundation.Data([0xFF]).write(to: URL(fileURLWithPath: runs.folder.launchesPath + "/0001.json"))
     #expect(LaunchRecord.unreadable(in: runs.folder) == ["0001.json"])
     #expect(try runs.run(steps: 4).execute() == .alreadyFinished(step: 4))

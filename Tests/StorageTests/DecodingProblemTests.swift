@@ -18,7 +18,9 @@ struct DecodingProblemTests {
     #expect(problem(#"{"schedules": [{"warmup_steps": 3}]}"#) == nil)
     #expect(problem("{}") == "it has no schedules")
     #expect(problem(#"{"schedules": [{"warmup_steps": 3}, {}]}"#) == "it has no schedules[1].warmup_steps")
-    #expect(problem(#"{"schedules": [{"warmup_steps": "x"}]}"#) == "schedules[0].warmup_steps has a value that it cannot have")
+    #expect(
+      problem(#"{"schedules": [{"warmup_steps": "x"}]}"#) == "schedules[0].warmup_steps has a value that it cannot have"
+    )
     #expect(problem("[1]") == "it is not an object")
   }
 }

@@ -19,7 +19,9 @@ import Testing
       let found = try ["file", "", "link", "pipe", "nowhere", "file/below"].map { try FileKind.of(folder + "/" + $0) }
       #expect(found == [.file, .folder, .link, .special, .absent, .absent])
       #expect(try FileKind.measure(folder + "/file").bytes == 1)
-      #expect(throws: FileError.self) { try FileFaults.injecting({ _, _ in EACCES }) { try FileKind.of(folder + "/file") } }
+      #expect(throws: FileError.self) {
+        try FileFaults.injecting({ _, _ in EACCES }) { try FileKind.of(folder + "/file") }
+      }
     }
   }
 
@@ -37,7 +39,8 @@ import Testing
       symlink(folder, folder + "-link")
       defer { unlink(folder + "-link") }
       let real = canonicalPath(folder)
-      for other in [folder + "/", folder + "/.", folder + "-link", folder + "/x/..", folder + "-link/"] where other != folder + "/x/.." {
+      for other in [folder + "/", folder + "/.", folder + "-link", folder + "/x/..", folder + "-link/"]
+      where other != folder + "/x/.." {
         #expect(canonicalPath(other) == real, "\(other)")
       }
       #expect(canonicalPath("nowhere/../nowhere/x") == "nowhere/x")
@@ -48,20 +51,29 @@ import Testing
   @Test func randomNamesAreRecognised() {
     let name = TemporaryName.random()
     #expect(TemporaryName.isRandom(name) && name != TemporaryName.random())
-    for text in ["", "77", "0123456789ABCDEF", "0123456789abcdeg", name + "0"] { #expect(!TemporaryName.isRandom(text)) }
+    for text in ["", "77", "0123456789ABCDEF", "0123456789abcdeg", name + "0"] {
+      #expect(!TemporaryName.isRandom(text))
+    }
   }
 
   @Test func aScanFindsTheMembersOfOneObject() {
     func scan(_ text: String) -> [String]? {
       var found: [String] = []
       let isObject = Array(text.utf8).withUnsafeBytes { bytes in
-        JSONValue.scan(bytes) { found.append(String(decoding: $0, as: UTF8.self) + "=" + String(decoding: $1, as: UTF8.self)) }
+        JSONValue.scan(bytes) {
+          found.append(String(decoding: $0, as: UTF8.self) + "=" + String(decoding: $1, as: UTF8.self))
+        }
       }
       return isObject ? found : nil
     }
-    #expect(scan(#" {"a":1, "b" : [1,{"c":"}"}], "d\"":"x\\","e":-1.5e3,"f":null} "#) == ["a=1", #"b=[1,{"c":"}"}]"#, #"d\"="x\\""#, "e=-1.5e3", "f=null"])
+    #expect(
+      scan(#" {"a":1, "b" : [1,{"c":"}"}], "d\"":"x\\","e":-1.5e3,"f":null} "#) == [
+        "a=1", #"b=[1,{"c":"}"}]"#, #"d\"="x\\""#, "e=-1.5e3", "f=null",
+      ])
     #expect(scan("{}") == [])
-    for text in ["", "[]", "{", "{\"a\"}", "{\"a\":1", "{\"a\":1}x", "{\"a\":tru}", "{\"a\":1,}", "{\"a\":\"\u{1}\"}"] { #expect(scan(text) == nil, "\(text)") }
+    for text in ["", "[]", "{", "{\"a\"}", "{\"a\":1", "{\"a\":1}x", "{\"a\":tru}", "{\"a\":1,}", "{\"a\":\"\u{1}\"}"] {
+      #expect(scan(text) == nil, "\(text)")
+    }
     #expect(JSONValue.integer(spelt: Array("42".utf8)) == 42)
     for text in ["", "-1", "4.2", "1234567890123456789"] { #expect(JSONValue.integer(spelt: Array(text.utf8)) == nil) }
   }

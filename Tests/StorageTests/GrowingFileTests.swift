@@ -11,7 +11,8 @@ final class Fault: Sendable {
   init(_ code: Int32) { self.code = code }
 
   func during<Value>(_ body: () throws -> Value) rethrows -> Value {
-    try FileFaults.injecting({ [self] operation, _ in operation == "write" && isOn.load(ordering: .relaxed) ? code : nil }, body)
+    try FileFaults.injecting(
+      { [self] operation, _ in operation == "write" && isOn.load(ordering: .relaxed) ? code : nil }, body)
   }
 }
 
@@ -22,7 +23,9 @@ final class Fault: Sendable {
     return path
   }
 
-  private func text(_ path: String) throws -> String { String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self) }
+  private func text(_ path: String) throws -> String {
+    String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
+  }
 
   @Test func whatCannotBeWrittenIsKeptAndWrittenNext() throws {
     let folder = try folder()

@@ -59,7 +59,9 @@ func readAll(_ reader: any ByteReader, pieceBytes: Int = 64) throws -> [UInt8] {
   @Test func everyTruncationIsFound() {
     let packed = Gzip.deflate(text(300))
     for count in 0..<packed.count {
-      #expect(problem(Array(packed.prefix(count))) == "a.gz: ends in the middle of its compressed data, after \(count) bytes. Fetch or compress the file again.")
+      #expect(
+        problem(Array(packed.prefix(count)))
+          == "a.gz: ends in the middle of its compressed data, after \(count) bytes. Fetch or compress the file again.")
     }
   }
 
@@ -71,9 +73,15 @@ func readAll(_ reader: any ByteReader, pieceBytes: Int = 64) throws -> [UInt8] {
   }
 
   @Test func whatFollowsAMemberIsAMember() {
-    #expect(problem(Gzip.deflate([1]) + [7]) == "a.gz: is damaged at byte 21 of its compressed data: what follows the last member is not a gzip member. Fetch or compress the file again.")
+    #expect(
+      problem(Gzip.deflate([1]) + [7])
+        == "a.gz: is damaged at byte 21 of its compressed data: what follows the last member is not a gzip member. Fetch or compress the file again."
+    )
     #expect(problem(Gzip.deflate([1]) + [0x1F, 7]).hasPrefix("a.gz: is damaged at byte "))
-    #expect(problem(Gzip.deflate([1]) + [0, 7]) == "a.gz: is damaged at byte 21 of its compressed data: what follows the last member is not a gzip member. Fetch or compress the file again.")
+    #expect(
+      problem(Gzip.deflate([1]) + [0, 7])
+        == "a.gz: is damaged at byte 21 of its compressed data: what follows the last member is not a gzip member. Fetch or compress the file again."
+    )
     #expect(problem(Array("hello".utf8)).hasPrefix("a.gz: is damaged at byte "))
   }
 }

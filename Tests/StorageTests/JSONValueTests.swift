@@ -9,19 +9,20 @@ import Testing
   }
 
   @Test func prettyTextIsIndentedByTwo() throws {
-    #expect(try JSONValue.parse(#"{"a":[1,{"b":2}],"c":[],"d":{}}"#).pretty == """
-      {
-        "a": [
-          1,
-          {
-            "b": 2
-          }
-        ],
-        "c": [],
-        "d": {}
-      }
+    #expect(
+      try JSONValue.parse(#"{"a":[1,{"b":2}],"c":[],"d":{}}"#).pretty == """
+        {
+          "a": [
+            1,
+            {
+              "b": 2
+            }
+          ],
+          "c": [],
+          "d": {}
+        }
 
-      """)
+        """)
   }
 
   @Test func escapesAreRead() throws {
@@ -31,11 +32,16 @@ import Testing
   @Test(arguments: [
     ("", "the document ends where a value should be at byte 0"), ("{", "a name in quotes is missing at byte 1"),
     (#"{"a" 1}"#, "a colon is missing at byte 5"), ("[1 2]", "a comma or a closing bracket is missing at byte 3"),
-    ("[1,]", "no value begins like this at byte 3"), ("01", "something follows the document at byte 1"), ("-", "a digit is missing at byte 1"),
-    ("1.", "a digit is missing at byte 2"), ("1e+", "a digit is missing at byte 3"), ("tru", "no value begins like this at byte 0"),
-    (#""a"#, "a text has no closing quote at byte 2"), ("\"\n\"", "a control character stands unescaped in a text at byte 2"),
+    ("[1,]", "no value begins like this at byte 3"), ("01", "something follows the document at byte 1"),
+    ("-", "a digit is missing at byte 1"),
+    ("1.", "a digit is missing at byte 2"), ("1e+", "a digit is missing at byte 3"),
+    ("tru", "no value begins like this at byte 0"),
+    (#""a"#, "a text has no closing quote at byte 2"),
+    ("\"\n\"", "a control character stands unescaped in a text at byte 2"),
     (#""\x""#, "an unknown escape in a text at byte 3"), (#""\ud83d""#, "half a surrogate pair at byte 7"),
-    (#""\u+123""#, "four hexadecimal digits are missing at byte 3"), (#"{"a":1,"a":2}"#, "the name \"a\" occurs twice at byte 10"), ("{} {}", "something follows the document at byte 3"),
+    (#""\u+123""#, "four hexadecimal digits are missing at byte 3"),
+    (#"{"a":1,"a":2}"#, "the name \"a\" occurs twice at byte 10"),
+    ("{} {}", "something follows the document at byte 3"),
   ])
   func whatIsNotJSONIsRefusedWithItsPlace(text: String, problem: String) {
     let error = #expect(throws: JSONProblem.self) { try JSONValue.parse(text) }

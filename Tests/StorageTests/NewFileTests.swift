@@ -32,7 +32,9 @@ import Testing
   @Test func foldersAboveAreMade() throws {
     try withFolder { folder in
       #expect(problem(folder + "/a/b/new.tsv").isEmpty)
-      #expect(FileManager.default.fileExists(atPath: folder + "/a/b") && !FileManager.default.fileExists(atPath: folder + "/a/b/new.tsv"))
+      #expect(
+        FileManager.default.fileExists(atPath: folder + "/a/b")
+          && !FileManager.default.fileExists(atPath: folder + "/a/b/new.tsv"))
       try Data("x".utf8).write(to: URL(fileURLWithPath: folder + "/file"))
       #expect(problem(folder + "/file/new.tsv").contains("/file"))
     }

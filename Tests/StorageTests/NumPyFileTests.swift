@@ -2,7 +2,8 @@ import Storage
 import Testing
 
 @Suite struct NumPyFileTests {
-  /// The layout that numpy.lib.format describes: magic, version, length, dictionary, blanks up to a multiple of 64, numbers.
+  /// The layout that numpy.lib.format describes: magic, version, length, dictionary, blanks up to a multiple of 64,
+  /// numbers.
   @Test(arguments: [(2, 3), (1, 1), (0, 4), (100_000, 1)])
   func headerAndNumbers(rows: Int, columns: Int) {
     let values = (0..<rows * columns).map { Float($0) - 1.5 }

@@ -50,7 +50,9 @@ import Testing
     let backward = ParameterStore(layout(specs.reversed()))
     forward.initialize(seed: 3)
     backward.initialize(seed: 3)
-    for (i, spec) in specs.enumerated() { #expect(forward.view(i).array == backward.view(specs.count - 1 - i).array, "\(spec.name)") }
+    for (i, spec) in specs.enumerated() {
+      #expect(forward.view(i).array == backward.view(specs.count - 1 - i).array, "\(spec.name)")
+    }
     let alone = ParameterStore(layout([specs[3]]))
     alone.initialize(seed: 3)
     #expect(alone.view(0).array == forward.view(3).array)

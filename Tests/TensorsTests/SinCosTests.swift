@@ -17,7 +17,9 @@ struct SinCosTests {
         let angles = [Double(c), Double(c) * 0.01]
         return angles.map { sin($0) } + angles.map { cos($0) }
       }
-      for k in 0..<8 { #expect(abs(Double(table[1 + y * 3 + x, k]) - expected[k]) < 1e-6, "cell \(y), \(x), column \(k)") }
+      for k in 0..<8 {
+        #expect(abs(Double(table[1 + y * 3 + x, k]) - expected[k]) < 1e-6, "cell \(y), \(x), column \(k)")
+      }
     }
   }
 }

@@ -16,14 +16,16 @@ public func fivePointDerivative(step h: Double, _ f: (Double) -> Double) -> Doub
 
 /// Link one for one tensor: where `gradient` differs from five-point differences of `f` around `point`.
 public func differenceFaults(
-  _ name: String, _ point: [Double], gradient: [Double], _ differences: Differences, seed: UInt64, _ f: ([Double]) -> Double
+  _ name: String, _ point: [Double], gradient: [Double], _ differences: Differences, seed: UInt64,
+  _ f: ([Double]) -> Double
 ) -> [String] {
   let largest = gradient.reduce(0) { max($0, abs($1)) }
   // A reference may not feel a parameter at all, such as an unused row; then both sides are rounding noise of f.
   let noise = abs(f(point)) * 0x1p-52 / 1e-3 * 4
   func fault(_ what: String, _ analytic: Double, _ numeric: Double, scale: Double) -> String? {
     let allowed = Tolerance.difference * abs(analytic) + Tolerance.differenceFloor * scale + noise
-    return abs(analytic - numeric) <= allowed ? nil : "\(name)\(what): the tape says \(analytic), differences say \(numeric)"
+    return abs(analytic - numeric) <= allowed
+      ? nil : "\(name)\(what): the tape says \(analytic), differences say \(numeric)"
   }
   switch differences {
   case .everyElement:

@@ -25,7 +25,8 @@ public struct LayerCase {
   public var layer: (Pass, TensorView, TensorView, Arena) -> (y: [Double], dx: [Float])
 
   public init(
-    _ name: String, _ layout: ParameterLayout, input: (rows: Int, columns: Int), output: (rows: Int, columns: Int), longestSum: Int,
+    _ name: String, _ layout: ParameterLayout, input: (rows: Int, columns: Int), output: (rows: Int, columns: Int),
+    longestSum: Int,
     depth: Int = 1, differences: Differences = .everyElement, dropout: CounterGenerator? = nil,
     reference: @escaping (Scope, Value) -> Value,
     layer: @escaping (Pass, TensorView, TensorView, Arena) -> (y: [Double], dx: [Float])
@@ -36,7 +37,8 @@ public struct LayerCase {
   }
 }
 
-/// Random parameters for a check: nothing is zero or one, as it would be at the start of training, where half the faults hide.
+/// Random parameters for a check: nothing is zero or one, as it would be at the start of training, where half the
+/// faults hide.
 public func fillForCheck(_ store: ParameterStore, seed: UInt64, deviation: Float = 0.4) {
   for entry in store.layout.entries {
     var numbers = SeededNumbers(seed &+ UInt64(entry.index) &* 104_729)
@@ -70,7 +72,9 @@ public func checkLayer(_ c: LayerCase, seed: UInt64 = 1) -> [String] {
   let gradients = reference.scope.gradients
 
   var faults = tensorFaults(c, parameters, gradients, seed: seed) { objective($0, xs) }
-  faults += differenceFaults("\(c.name): input", xs, gradient: reference.x.gradient, c.differences, seed: seed) { objective(parameters, $0) }
+  faults += differenceFaults("\(c.name): input", xs, gradient: reference.x.gradient, c.differences, seed: seed) {
+    objective(parameters, $0)
+  }
   faults += layerFaults(c, store, x, dy, y: reference.y.data, dx: reference.x.gradient, gradients)
   return faults
 }
@@ -83,12 +87,14 @@ func tensorFaults(
 }
 
 public func parameterDifferenceFaults(
-  _ name: String, _ layout: ParameterLayout, _ parameters: [Double], _ gradients: [Double], _ differences: Differences, seed: UInt64,
+  _ name: String, _ layout: ParameterLayout, _ parameters: [Double], _ gradients: [Double], _ differences: Differences,
+  seed: UInt64,
   _ f: ([Double]) -> Double
 ) -> [String] {
   layout.entries.flatMap { entry in
     differenceFaults(
-      "\(name): \(entry.name)", Array(parameters[entry.range]), gradient: Array(gradients[entry.range]), differences, seed: seed
+      "\(name): \(entry.name)", Array(parameters[entry.range]), gradient: Array(gradients[entry.range]), differences,
+      seed: seed
     ) { values in
       var moved = parameters
       moved.replaceSubrange(entry.range, with: values)
@@ -117,9 +123,11 @@ private func layerFaults(
 }
 
 /// Every parameter's recorded gradient against its reference.
-public func gradientFaults(_ name: String, _ sink: RecordingSink, _ gradients: [Double], tolerance: Double) -> [String] {
+public func gradientFaults(_ name: String, _ sink: RecordingSink, _ gradients: [Double], tolerance: Double) -> [String]
+{
   // What is summed for a statistic is no gradient.
   sink.layout.entries.filter { $0.spec.role == .trained }.compactMap { entry in
-    mismatch("\(name): gradient of \(entry.name)", sink.gradient(entry), Array(gradients[entry.range]), tolerance: tolerance)
+    mismatch(
+      "\(name): gradient of \(entry.name)", sink.gradient(entry), Array(gradients[entry.range]), tolerance: tolerance)
   }
 }

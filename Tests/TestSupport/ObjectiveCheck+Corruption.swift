@@ -16,19 +16,29 @@ extension ObjectiveCheck {
         let group = try samples(min(size, 7 - start), from: 5 + UInt64(start))
         return parts(objective.corrupt(group, context), group)
       }
-      if grouped != whole { faults.append("corruption of a sample depends on its batch: seven at once and \(size) at a time differ") }
+      if grouped != whole {
+        faults.append("corruption of a sample depends on its batch: seven at once and \(size) at a time differ")
+      }
     }
     let example = objective.corrupt(batch, context)
     if example.inputs.isEmpty || example.targets.count != objective.terms.count {
-      faults.append("an example has \(example.inputs.count) inputs and \(example.targets.count) targets for \(objective.terms.count) terms")
+      faults.append(
+        "an example has \(example.inputs.count) inputs and \(example.targets.count) targets for \(objective.terms.count) terms"
+      )
     }
     if entry.defaultRequirements.attentionMask == .bidirectional {
       let other = StepContext(seed: seed &+ 1, step: 3, steps: 10)
-      if whole == parts(objective.corrupt(batch, other), batch) { faults.append("corruption does not depend on the seed") }
+      if whole == parts(objective.corrupt(batch, other), batch) {
+        faults.append("corruption does not depend on the seed")
+      }
       let evaluation = StepContext(seed: seed, step: 3, steps: 10, purpose: .evaluation)
-      if whole == parts(objective.corrupt(batch, evaluation), batch) { faults.append("corruption ignores the context's purpose") }
+      if whole == parts(objective.corrupt(batch, evaluation), batch) {
+        faults.append("corruption ignores the context's purpose")
+      }
       let again = try samples(7, from: 5 + UInt64(source.samplesPerEpoch))
-      if whole == parts(objective.corrupt(again, context), again) { faults.append("a repeated sample has the same corruption") }
+      if whole == parts(objective.corrupt(again, context), again) {
+        faults.append("a repeated sample has the same corruption")
+      }
     }
     return faults
   }
@@ -65,7 +75,8 @@ extension ObjectiveCheck {
       return Array(all[sample * size..<(sample + 1) * size])
     }
     return .init(
-      length: input.length, tokens: own(input.tokens), exportedNetworks: own(input.roleIDs), values: own(input.values), positionIDs: own(input.positionIDs),
+      length: input.length, tokens: own(input.tokens), exportedNetworks: own(input.roleIDs), values: own(input.values),
+      positionIDs: own(input.positionIDs),
       first: own(input.ranges.first), end: own(input.ranges.end), visible: own(input.visible?.words ?? []))
   }
 
@@ -76,10 +87,12 @@ extension ObjectiveCheck {
       rows: mine.map { all.rows[$0] - range.lowerBound }, ids: all.ids.isEmpty ? [] : mine.map { all.ids[$0] },
       offsets: all.offsets.isEmpty ? [] : mine.map { all.offsets[$0] },
       values: mine.flatMap { all.values[$0 * k..<($0 + 1) * k] },
-      elementWeights: all.elementWeights.isEmpty ? [] : mine.flatMap { all.elementWeights[$0 * k..<($0 + 1) * k] }, weights: mine.map { all.weights[$0] })
+      elementWeights: all.elementWeights.isEmpty ? [] : mine.flatMap { all.elementWeights[$0 * k..<($0 + 1) * k] },
+      weights: mine.map { all.weights[$0] })
   }
 
-  /// Counts are sums of weights, or what the objective says instead; rows are distinct; there is one target and one weight per row.
+  /// Counts are sums of weights, or what the objective says instead; rows are distinct; there is one target and one
+  /// weight per row.
   func countFaults() throws -> [String] {
     let batch = try samples(7)
     let objective = try make()
@@ -88,15 +101,24 @@ extension ObjectiveCheck {
       var faults: [String] = []
       let sum = t.weights.reduce(0) { $0 + Double($1) }
       let wanted = objective.wantedCount(term: term, t, batch)
-      if example.counts[term] != wanted { faults.append("term \(term) counts \(example.counts[term]) instead of \(wanted)") }
+      if example.counts[term] != wanted {
+        faults.append("term \(term) counts \(example.counts[term]) instead of \(wanted)")
+      }
       if !(sum > 0) { faults.append("term \(term) has no targets in seven samples") }
       let places = t.rows.indices.map { [t.rows[$0], t.offsets.isEmpty ? 0 : t.offsets[$0]] }
       if Set(places).count != t.rows.count { faults.append("term \(term) has a row twice") }
-      if !t.offsets.isEmpty, t.offsets.count != t.rows.count { faults.append("term \(term) has \(t.offsets.count) offsets for \(t.rows.count) rows") }
-      if t.weights.count != t.rows.count || t.weights.contains(where: { !($0 >= 0) }) { faults.append("term \(term) lacks weights") }
-      if !t.ids.isEmpty, t.ids.count != t.rows.count { faults.append("term \(term) has \(t.ids.count) ids for \(t.rows.count) rows") }
+      if !t.offsets.isEmpty, t.offsets.count != t.rows.count {
+        faults.append("term \(term) has \(t.offsets.count) offsets for \(t.rows.count) rows")
+      }
+      if t.weights.count != t.rows.count || t.weights.contains(where: { !($0 >= 0) }) {
+        faults.append("term \(term) lacks weights")
+      }
+      if !t.ids.isEmpty, t.ids.count != t.rows.count {
+        faults.append("term \(term) has \(t.ids.count) ids for \(t.rows.count) rows")
+      }
       if !t.values.isEmpty, t.values.count % t.rows.count != 0 { faults.append("term \(term) has ragged values") }
-      for row in t.rows where !batch.values.isEmpty || batch.documentIDs[row / batch.length * batch.stride + row % batch.length] >= 0 {
+      for row in t.rows
+      where !batch.values.isEmpty || batch.documentIDs[row / batch.length * batch.stride + row % batch.length] >= 0 {
         if row < 0 || row >= batch.count * batch.length { faults.append("term \(term) has a target at row \(row)") }
       }
       return faults + paddingFaults(term, t, batch)
@@ -118,7 +140,9 @@ extension ObjectiveCheck {
     for row in 0..<batch.count * batch.length {
       let clean = batch.tokens[row / batch.length * batch.stride + row % batch.length]
       let shown = example.inputs[0].tokens[row]
-      if special.contains(clean), shown != clean { faults.append("special token \(clean) at row \(row) is shown as \(shown)") }
+      if special.contains(clean), shown != clean {
+        faults.append("special token \(clean) at row \(row) is shown as \(shown)")
+      }
       if !special.contains(clean), special.contains(shown), shown != vocabulary.mask {
         faults.append("token \(clean) at row \(row) was replaced by the special \(shown)")
       }
@@ -129,7 +153,8 @@ extension ObjectiveCheck {
         faults.append("the special token at row \(row) is hidden")
       }
       // The first term is the one that predicts hidden tokens.
-      for row in example.targets[0].rows where special.contains(batch.tokens[row / batch.length * batch.stride + row % batch.length]) {
+      for row in example.targets[0].rows
+      where special.contains(batch.tokens[row / batch.length * batch.stride + row % batch.length]) {
         faults.append("the special token at row \(row) is a target")
       }
     }
@@ -146,13 +171,19 @@ extension ObjectiveCheck {
       ? causalLeaks(run, batch, clean, states) : hiddenLeaks(run, batch, clean, states)
   }
 
-  private func causalLeaks(_ run: ObjectiveRun, _ batch: SampleBatch, _ clean: TrainingExample, _ states: [Float]) -> [String] {
+  private func causalLeaks(_ run: ObjectiveRun, _ batch: SampleBatch, _ clean: TrainingExample, _ states: [Float])
+    -> [String]
+  {
     let (length, width) = (batch.length, model.hiddenSize)
     let hidden = Set(run.objective.hiddenPositions(clean, vocabulary).map { $0.sample * length + $0.position })
     return (0..<length).flatMap { j -> [String] in
       let changed = run.hidden(run.objective.corrupt(altered(batch, sample: 1, position: j), context))
-      let moved = (0..<batch.count * length).filter { row in (0..<width).contains { states[row * width + $0] != changed[row * width + $0] } }
-      var faults = moved.filter { $0 < length + j || $0 >= 2 * length }.map { "changing position \(j) of sample 1 moves row \($0) of all" }
+      let moved = (0..<batch.count * length).filter { row in
+        (0..<width).contains { states[row * width + $0] != changed[row * width + $0] }
+      }
+      var faults = moved.filter { $0 < length + j || $0 >= 2 * length }.map {
+        "changing position \(j) of sample 1 moves row \($0) of all"
+      }
       if hidden.contains(length + j) {
         if !moved.isEmpty { faults.append("the value at hidden position \(j) of sample 1 leaks") }
       } else if !moved.contains(length + j) {
@@ -162,15 +193,21 @@ extension ObjectiveCheck {
     }
   }
 
-  private func hiddenLeaks(_ run: ObjectiveRun, _ batch: SampleBatch, _ clean: TrainingExample, _ states: [Float]) -> [String] {
+  private func hiddenLeaks(_ run: ObjectiveRun, _ batch: SampleBatch, _ clean: TrainingExample, _ states: [Float])
+    -> [String]
+  {
     let hidden = run.objective.hiddenPositions(clean, vocabulary)
     var faults = hidden.isEmpty ? ["nothing is hidden in three samples"] : []
     for place in hidden {
-      let changed = run.hidden(run.objective.corrupt(altered(batch, sample: place.sample, position: place.position), context))
-      if states != changed { faults.append("the value at hidden position \(place.position) of sample \(place.sample) leaks") }
+      let changed = run.hidden(
+        run.objective.corrupt(altered(batch, sample: place.sample, position: place.position), context))
+      if states != changed {
+        faults.append("the value at hidden position \(place.position) of sample \(place.sample) leaks")
+      }
     }
     let seen = (0..<batch.length).first { position in
-      batch.documentIDs[position] >= 0 && !hidden.contains { $0 == (0, position) } && !clean.targets[0].rows.contains(position)
+      batch.documentIDs[position] >= 0 && !hidden.contains { $0 == (0, position) }
+        && !clean.targets[0].rows.contains(position)
     }
     if let seen, states == run.hidden(run.objective.corrupt(altered(batch, sample: 0, position: seen), context)) {
       faults.append("the value at visible position \(seen) moves nothing")

@@ -20,7 +20,9 @@ extension ObjectiveCheck {
     var faults = parameterDifferenceFaults(
       "reference", run.objective.networks.trained, point, reference.gradients, .directions(2), seed: seed
     ) { parameters in
-      let losses = run.reference(example, scales: scales, dropout: true, parameters: parameters, recording: false, choices: choices).losses
+      let losses = run.reference(
+        example, scales: scales, dropout: true, parameters: parameters, recording: false, choices: choices
+      ).losses
       return zip(losses, scales).reduce(0) { $0 + $1.0 * Double($1.1) }
     }
     let float = run.run(example, scales: scales, dropout: true)
@@ -38,16 +40,26 @@ extension ObjectiveCheck {
     var faults: [String] = []
     let scales = run.scales(example)
     let (plain, trained) = (run.run(example, scales: scales, gradient: false), run.run(example, scales: scales))
-    if plain.losses != trained.losses { faults.append("the loss without a gradient is \(plain.losses), with one \(trained.losses)") }
-    if run.run(example, scales: scales.map { 2 * $0 }).losses != trained.losses { faults.append("the loss sum depends on the scales") }
-    let single = try (0..<2).map { run.run(run.objective.corrupt(try samples(1, from: 5 + UInt64($0)), context), scales: scales, gradient: false) }
+    if plain.losses != trained.losses {
+      faults.append("the loss without a gradient is \(plain.losses), with one \(trained.losses)")
+    }
+    if run.run(example, scales: scales.map { 2 * $0 }).losses != trained.losses {
+      faults.append("the loss sum depends on the scales")
+    }
+    let single = try (0..<2).map {
+      run.run(run.objective.corrupt(try samples(1, from: 5 + UInt64($0)), context), scales: scales, gradient: false)
+    }
     for term in trained.losses.indices {
       let sum = single[0].losses[term] + single[1].losses[term]
       guard run.objective.terms[term].isAdditive else {
-        if mismatch("", [trained.losses[term]], [sum], tolerance: 1e-5) == nil { faults.append("term \(term) says that it is not additive over samples, and it is") }
+        if mismatch("", [trained.losses[term]], [sum], tolerance: 1e-5) == nil {
+          faults.append("term \(term) says that it is not additive over samples, and it is")
+        }
         continue
       }
-      if let fault = mismatch("loss of two samples, term \(term)", [trained.losses[term]], [sum], tolerance: 1e-5) { faults.append(fault) }
+      if let fault = mismatch("loss of two samples, term \(term)", [trained.losses[term]], [sum], tolerance: 1e-5) {
+        faults.append(fault)
+      }
     }
     return faults
   }
@@ -94,11 +106,13 @@ extension ObjectiveCheck {
     let losses = run.run(example, scales: run.scales(example), gradient: false).losses
     return losses.indices.compactMap { term in
       guard let stated = run.objective.trivialLoss(term: term) else { return nil }
-      return mismatch("trivial loss of term \(term)", [losses[term] / example.counts[term]], [stated], tolerance: 4 * Tolerance.ulp)
+      return mismatch(
+        "trivial loss of term \(term)", [losses[term] / example.counts[term]], [stated], tolerance: 4 * Tolerance.ulp)
     }
   }
 
-  /// Plain gradient descent on one batch brings the loss far below the trivial one, or where none is stated, the first one.
+  /// Plain gradient descent on one batch brings the loss far below the trivial one, or where none is stated, the first
+  /// one.
   func overfitFaults() throws -> [String] {
     var model = model
     (model.hiddenSize, model.intermediateSize) = (24, 48)
@@ -111,7 +125,9 @@ extension ObjectiveCheck {
       return total + run.objective.terms[term].weight * (run.objective.trivialLoss(term: term) ?? first)
     }
     for _ in 0..<400 { descend(run, example, scales) }
-    let (end, least) = (loss(run.run(example, scales: scales, gradient: false).losses), run.objective.leastLoss(example))
+    let (end, least) = (
+      loss(run.run(example, scales: scales, gradient: false).losses), run.objective.leastLoss(example)
+    )
     return end - least < 0.1 * start && end > least - 1e-6
       ? [] : ["after 400 steps on one batch the loss is \(end); \(start) is trivial and \(least) the least"]
   }
@@ -119,7 +135,9 @@ extension ObjectiveCheck {
   /// One step of gradient descent, the gradient's norm clipped to one.
   private func descend(_ run: ObjectiveRun, _ example: TrainingExample, _ scales: [Float]) {
     var g = run.run(example, scales: scales).sink.gradients
-    for entry in run.parameters.trained.layout.entries where entry.spec.role != .trained { for i in entry.range { g[i] = 0 } }
+    for entry in run.parameters.trained.layout.entries where entry.spec.role != .trained {
+      for i in entry.range { g[i] = 0 }
+    }
     let norm = g.reduce(0) { $0 + $1 * $1 }.squareRoot()
     let rate = type.overfitRate / max(1, norm)
     let p = run.parameters.trained.all

@@ -7,7 +7,9 @@ extension ObjectiveCheck {
   func optionFaults() throws -> [String] {
     let defaults = try table(entry.defaultOptions)
     var faults: [String] = []
-    if try table(try make(options: entry.defaultOptions).options) != defaults { faults.append("an objective made with default options has others") }
+    if try table(try make(options: entry.defaultOptions).options) != defaults {
+      faults.append("an objective made with default options has others")
+    }
     if try table(decoded(defaults)) != defaults { faults.append("default options do not survive coding") }
     for (key, value) in defaults {
       faults += try survivalFaults(key, value.other, defaults)
@@ -17,7 +19,8 @@ extension ObjectiveCheck {
   }
 
   /// Another value than the default is kept.
-  private func survivalFaults(_ key: String, _ value: OptionValue, _ defaults: [String: OptionValue]) throws -> [String] {
+  private func survivalFaults(_ key: String, _ value: OptionValue, _ defaults: [String: OptionValue]) throws -> [String]
+  {
     let wanted = defaults.merging([key: value]) { $1 }
     let back = try table(decoded(wanted))
     return back == wanted ? [] : ["\(key) = \(value) does not survive coding"]
@@ -31,8 +34,11 @@ extension ObjectiveCheck {
         _ = try make(options: options)
         return "\(key) = \(extreme) is accepted"
       } catch {
-        let isNamed = error.problems.contains { $0.key == "objective.\(snakeCase(key))" && $0.sentence.contains("must") }
-        return isNamed ? nil : "the error for \(key) = \(extreme) names neither objective.\(snakeCase(key)) nor its rule: \(error)"
+        let isNamed = error.problems.contains {
+          $0.key == "objective.\(snakeCase(key))" && $0.sentence.contains("must")
+        }
+        return isNamed
+          ? nil : "the error for \(key) = \(extreme) names neither objective.\(snakeCase(key)) nor its rule: \(error)"
       }
     }
   }
@@ -54,7 +60,9 @@ extension ObjectiveCheck {
     let options: any ObjectiveOptions
 
     init(from decoder: any Decoder) throws {
-      guard let key = Self.key, let decode = decoder.userInfo[key] as? @Sendable (any Decoder) throws -> any ObjectiveOptions else {
+      guard let key = Self.key,
+        let decode = decoder.userInfo[key] as? @Sendable (any Decoder) throws -> any ObjectiveOptions
+      else {
         throw DecodingError.dataCorrupted(.init(codingPath: [], debugDescription: "there is no closure that decodes"))
       }
       options = try decode(decoder)

@@ -15,7 +15,9 @@ public func checkObjective(
     return ["\(entry.name) has no reference: make it a ReferencedObjective in TestSupport"]
   }
   do {
-    return try ObjectiveCheck(entry, type, options: options, model: model, seed: seed).faults().map { "\(entry.name): \($0)" }
+    return try ObjectiveCheck(entry, type, options: options, model: model, seed: seed).faults().map {
+      "\(entry.name): \($0)"
+    }
   } catch {
     return ["\(entry.name): \(error)"]
   }
@@ -33,7 +35,10 @@ struct ObjectiveCheck {
   /// Some steps into a run, so that a context that is ignored or misread shows.
   let context: StepContext
 
-  init(_ entry: ObjectiveEntry, _ type: any ReferencedObjective.Type, options: (any ObjectiveOptions)?, model: ModelConfiguration?, seed: UInt64) {
+  init(
+    _ entry: ObjectiveEntry, _ type: any ReferencedObjective.Type, options: (any ObjectiveOptions)?,
+    model: ModelConfiguration?, seed: UInt64
+  ) {
     self.options = options ?? entry.defaultOptions
     (self.entry, self.type, self.seed) = (entry, type, seed)
     self.model = model ?? type.checkModel()
@@ -55,13 +60,19 @@ struct ObjectiveCheck {
     return faults
   }
 
-  func make(_ model: ModelConfiguration? = nil, options: (any ObjectiveOptions)? = nil) throws(ConfigurationError) -> any ReferencedObjective {
+  func make(_ model: ModelConfiguration? = nil, options: (any ObjectiveOptions)? = nil) throws(ConfigurationError)
+    -> any ReferencedObjective
+  {
     let objective = try entry.make(options ?? self.options, model ?? self.model, type.checkData(self.model))
-    guard let referenced = objective as? any ReferencedObjective else { preconditionFailure("\(entry.name) made another type") }
+    guard let referenced = objective as? any ReferencedObjective else {
+      preconditionFailure("\(entry.name) made another type")
+    }
     return referenced
   }
 
-  func samples(_ count: Int, from start: UInt64 = 5) throws -> SampleBatch { try source.samples(at: start..<start + UInt64(count)) }
+  func samples(_ count: Int, from start: UInt64 = 5) throws -> SampleBatch {
+    try source.samples(at: start..<start + UInt64(count))
+  }
 
   func run(_ count: Int, _ model: ModelConfiguration? = nil) throws -> ObjectiveRun {
     ObjectiveRun(try make(model), samples: count, length: self.model.maxPosition, seed: seed)

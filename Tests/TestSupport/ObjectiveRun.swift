@@ -26,7 +26,9 @@ public final class ObjectiveRun {
   }
 
   /// Fresh memory full of NaNs, as a first step would not have it.
-  public func run(_ example: TrainingExample, scales: [Float], gradient: Bool = true, dropout: Bool = false) -> (losses: [Double], sink: RecordingSink) {
+  public func run(_ example: TrainingExample, scales: [Float], gradient: Bool = true, dropout: Bool = false) -> (
+    losses: [Double], sink: RecordingSink
+  ) {
     let (arena, workspace) = Arena.sized { objective.workspace(samples: samples, length: length, $0) }
     arena.fill(.nan)
     let sink = RecordingSink(objective.networks.trained)
@@ -42,7 +44,9 @@ public final class ObjectiveRun {
   /// The hidden states of the main network, without dropout.
   func hidden(_ example: TrainingExample) -> [Float] {
     let (encoder, input) = (objective.encoder, example.inputs[0])
-    let (arena, workspace) = Arena.sized { Transformer.Workspace(encoder, samples: input.sampleIDs.count, length: input.length, $0) }
+    let (arena, workspace) = Arena.sized {
+      Transformer.Workspace(encoder, samples: input.sampleIDs.count, length: input.length, $0)
+    }
     arena.fill(.nan)
     return withExtendedLifetime(arena) { encoder.forward(input, Pass(parameters.trained), workspace).array }
   }
@@ -58,13 +62,15 @@ public final class ObjectiveRun {
     let tape = Tape(recording: recording)
     if parameters == nil { held = HeldNumbers() }
     var scope = Scope(
-      tape, objective.networks.trained, parameters ?? self.parameters.trained.all.array.map(Double.init), dropout: dropout ? self.dropout : nil)
+      tape, objective.networks.trained, parameters ?? self.parameters.trained.all.array.map(Double.init),
+      dropout: dropout ? self.dropout : nil)
     scope.held = held
     scope.choices = choices
     choices.rewind()
     var auxiliaries: [String: Scope] = [:]
     for auxiliary in objective.networks.auxiliaries {
-      auxiliaries[auxiliary.name] = Scope(tape, auxiliary.layout, self.parameters.auxiliary(auxiliary.name).all.array.map(Double.init))
+      auxiliaries[auxiliary.name] = Scope(
+        tape, auxiliary.layout, self.parameters.auxiliary(auxiliary.name).all.array.map(Double.init))
     }
     let losses = objective.referenceLosses(example, scope, auxiliaries: auxiliaries)
     guard recording else { return (losses.map { $0.data[0] }, []) }

@@ -22,7 +22,8 @@ public final class RecordingSink: GradientSink {
   }
 
   public func scratch(for group: Range<Int>) -> UnsafeMutablePointer<Float> {
-    precondition(layout.floats(group).count <= layout.largestGroup, "the entries \(group) were never declared as a group")
+    precondition(
+      layout.floats(group).count <= layout.largestGroup, "the entries \(group) were never declared as a group")
     return base
   }
 
@@ -57,7 +58,8 @@ public final class RecordingSink: GradientSink {
   public func wrongUses(passes: Int = 1) -> [String] {
     layout.entries.compactMap { entry in
       let wanted = entry.spec.uses * passes
-      return uses[entry.index] == wanted ? nil : "\(entry.name) got \(uses[entry.index]) gradients and declares \(wanted)"
+      return uses[entry.index] == wanted
+        ? nil : "\(entry.name) got \(uses[entry.index]) gradients and declares \(wanted)"
     }
   }
 }

@@ -41,7 +41,8 @@ extension Scope {
   }
 
   public func feedForward(_ name: String, _ x: Value, _ c: ModelConfiguration, inputMajor: Bool) -> Value {
-    linear("\(name).down", activation(c.activation, linear("\(name).up", x, inputMajor: inputMajor)), inputMajor: inputMajor)
+    linear(
+      "\(name).down", activation(c.activation, linear("\(name).up", x, inputMajor: inputMajor)), inputMajor: inputMajor)
   }
 
   /// Self-attention with its projections, sample by sample and head by head.
@@ -71,9 +72,13 @@ extension Scope {
     _ qkv: Value, _ head: Int, _ c: ModelConfiguration, _ ids: [Int32], _ visible: [Bool], _ dropoutFactors: [Double]?
   ) -> Value {
     let d = c.headDim
-    func part(_ which: Int) -> Value { qkv.taking(columns: which * c.hiddenSize + head * d..<which * c.hiddenSize + (head + 1) * d) }
+    func part(_ which: Int) -> Value {
+      qkv.taking(columns: which * c.hiddenSize + head * d..<which * c.hiddenSize + (head + 1) * d)
+    }
     var (q, k) = (part(0), part(1))
-    if c.positionEmbedding == .rotary { (q, k) = (rotated(q, ids, base: c.ropeTheta), rotated(k, ids, base: c.ropeTheta)) }
+    if c.positionEmbedding == .rotary {
+      (q, k) = (rotated(q, ids, base: c.ropeTheta), rotated(k, ids, base: c.ropeTheta))
+    }
     var weights = softmax(q.times(k, transposed: true) * (1 / Double(d).squareRoot()), visible: visible)
     if let dropoutFactors { weights = weights * tape.leaf(ids.count, ids.count, dropoutFactors) }
     return weights.times(part(2))

@@ -33,9 +33,12 @@ extension Scope {
 
   /// The post-norm decoder layer.
   public func crossBlock(
-    _ name: String, _ x: Value, rows: Value, _ input: SequenceInput, _ c: ModelConfiguration, visible: (Int, Int, Int) -> Bool
+    _ name: String, _ x: Value, rows: Value, _ input: SequenceInput, _ c: ModelConfiguration,
+    visible: (Int, Int, Int) -> Bool
   ) -> Value {
-    func branch(_ y: Value, site: UInt32) -> Value { dropped(y, rate: c.dropout, positions: input.sampleIDs, site: site) }
+    func branch(_ y: Value, site: UInt32) -> Value {
+      dropped(y, rate: c.dropout, positions: input.sampleIDs, site: site)
+    }
     let attended = crossAttention("\(name).attention", x, rows: rows, input, c, site: 16, visible: visible)
     let middle = norm("\(name).norm1", x + branch(attended, site: 17), c.norm, epsilon: c.normEps)
     let fed = feedForward("\(name).feedForward", middle, c, inputMajor: false)
@@ -85,13 +88,15 @@ extension DupMAE: ReferencedObjective {
       let largest = scope.columnMaxima(scope.logits("head", hidden, rows: rows, c, tied: "embedding.token"))
       // One row of logits for each word: the same, for another target.
       return scope.crossEntropy(
-        largest.taking(rows: words.map { _ in 0 }), targets: words.map { t.ids[$0] }, weights: words.map { t.weights[$0] })
+        largest.taking(rows: words.map { _ in 0 }), targets: words.map { t.ids[$0] },
+        weights: words.map { t.weights[$0] })
     }
     return losses + [bags.dropFirst().reduce(bags[0]) { $0 + $1 }]
   }
 
   /// Samples that have words.
   public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
-    term == 2 ? Double(Set(targets.rows.map { $0 / clean.length }).count) : targets.weights.reduce(0) { $0 + Double($1) }
+    term == 2
+      ? Double(Set(targets.rows.map { $0 / clean.length }).count) : targets.weights.reduce(0) { $0 + Double($1) }
   }
 }

@@ -6,7 +6,8 @@ import Tensors
 extension Scope {
   /// A block; `index` also decides its dropout sites.
   public func block(
-    _ name: String, index: Int, _ x: Value, _ input: SequenceInput, _ c: ModelConfiguration, visible: (Int, Int, Int) -> Bool
+    _ name: String, index: Int, _ x: Value, _ input: SequenceInput, _ c: ModelConfiguration,
+    visible: (Int, Int, Int) -> Bool
   ) -> Value {
     let site = UInt32(16 + 4 * index)
     let inputMajor = c.inputMajorWeights
@@ -45,7 +46,9 @@ extension Scope {
       sum = parameter("\(name).token").taking(rows: input.tokens.map(Int.init))
       if !input.roleIDs.isEmpty { sum = sum + parameter("\(name).token").taking(rows: input.roleIDs.map(Int.init)) }
     }
-    if let position = optional("\(name).position") { sum = sum + position.taking(rows: input.positionIDs.map(Int.init)) }
+    if let position = optional("\(name).position") {
+      sum = sum + position.taking(rows: input.positionIDs.map(Int.init))
+    }
     if let type = optional("\(name).type") { sum = sum + type.taking(rows: [0]) }
     if c.normPlacement == .post { sum = norm("\(name).norm", sum, c.norm, epsilon: c.normEps) }
     return dropped(sum, rate: c.dropout, positions: input.sampleIDs, site: 1)
@@ -57,10 +60,11 @@ extension Scope {
     prefix: String = "", embedding: String? = nil, _ input: SequenceInput, _ c: ModelConfiguration, rows: Value? = nil,
     visible: ((Int, Int, Int) -> Bool)? = nil, outputs: BlockOutputs? = nil
   ) -> Value {
-    let visible = visible ?? { sample, query, key in
-      let row = sample * input.length + query
-      return Int(input.ranges.first[row]) <= key && key < Int(input.ranges.end[row])
-    }
+    let visible =
+      visible ?? { sample, query, key in
+        let row = sample * input.length + query
+        return Int(input.ranges.first[row]) <= key && key < Int(input.ranges.end[row])
+      }
     var x = self.embedding(embedding ?? "\(prefix)embedding", input, c, rows: rows)
     if c.resolvedEmbeddingSize != c.hiddenSize { x = linear("\(prefix)embedding.projection", x, inputMajor: false) }
     for index in 0..<c.numLayers {
@@ -75,7 +79,8 @@ extension Scope {
     var x = hidden.taking(rows: rows)
     if c.headTransform {
       let dense = linear("\(name).transform", x, inputMajor: false)
-      x = norm("\(name).norm", activation(c.activation == .geluTanh ? .geluTanh : .gelu, dense), c.norm, epsilon: c.normEps)
+      x = norm(
+        "\(name).norm", activation(c.activation == .geluTanh ? .geluTanh : .gelu, dense), c.norm, epsilon: c.normEps)
     }
     let z = x.times(parameter(c.tieWordEmbeddings ? tied : "\(name).weight"), transposed: true)
     return optional("\(name).bias").map { z + $0 } ?? z

@@ -8,9 +8,11 @@ import Objectives
 // Objectives with a generator as formulas. What is drawn is held: it is a constant of the loss.
 
 extension Scope {
-  /// The id with the largest zⱼ / temperature - ln(-ln uⱼ), of those that may be drawn; uⱼ is word j at the sample's position and site 1 + i.
+  /// The id with the largest zⱼ / temperature - ln(-ln uⱼ), of those that may be drawn; uⱼ is word j at the sample's
+  /// position and site 1 + i.
   func drawn(
-    _ logits: ArraySlice<Double>, temperature: Double, _ random: CounterGenerator?, position: UInt64, at i: Int, never: Set<Int32>
+    _ logits: ArraySlice<Double>, temperature: Double, _ random: CounterGenerator?, position: UInt64, at i: Int,
+    never: Set<Int32>
   ) -> Int32 {
     guard let own = random?.at(position: position, site: UInt32(1 + i)) else { return -1 }
     let sums = logits.enumerated().map { j, z -> Double in
@@ -38,7 +40,8 @@ extension Electra: ReferencedObjective {
         let never = Set(ToyTokens.vocabulary.special).union(options.disallowCorrect ? [drawn.ids[index]] : [])
         return Double(
           scope.drawn(
-            logits.data[index * logits.columns..<(index + 1) * logits.columns], temperature: options.temperature, example.random,
+            logits.data[index * logits.columns..<(index + 1) * logits.columns], temperature: options.temperature,
+            example.random,
             position: input.sampleIDs[row / input.length], at: row % input.length, never: never))
       }
     }
@@ -69,7 +72,8 @@ extension Electric: ReferencedObjective {
         guard shown.tokens[place] == ToyTokens.vocabulary.mask else { return Double(shown.tokens[place]) }
         return Double(
           scope.drawn(
-            row(index), temperature: options.temperature, example.random, position: shown.sampleIDs[place / shown.length],
+            row(index), temperature: options.temperature, example.random,
+            position: shown.sampleIDs[place / shown.length],
             at: place % shown.length, never: Set(ToyTokens.vocabulary.special)))
       }
     }
@@ -82,7 +86,9 @@ extension Electric: ReferencedObjective {
     var replaced = shown
     for (place, token) in zip(generated.rows, proposed) { replaced.tokens[place] = Int32(token) }
     let c = encoder.configuration
-    let scores = scope.replacedLogits("head", scope.hidden(replaced, c), rows: classified.rows, c) + scope.tape.leaf(offsets.count, 1, offsets)
+    let scores =
+      scope.replacedLogits("head", scope.hidden(replaced, c), rows: classified.rows, c)
+      + scope.tape.leaf(offsets.count, 1, offsets)
     return [
       scope.crossEntropy(logits, targets: generated.ids, weights: generated.weights),
       scope.sigmoidCrossEntropy(scores, labels: classified.values.map(Double.init), weights: classified.weights),
@@ -106,14 +112,17 @@ extension Electric: ReferencedObjective {
       guard row % length < length - 1, real(row + 1) == real(row) else { return zero }
       return row / length * length + length - 1 - (row % length + 1)
     }
-    let pairs = Value.besides([Value.stacked([a, nothing]).taking(rows: before), Value.stacked([b, nothing]).taking(rows: after)])
+    let pairs = Value.besides([
+      Value.stacked([a, nothing]).taking(rows: before), Value.stacked([b, nothing]).taking(rows: after),
+    ])
     return scope.logits("generator.head", pairs, rows: Array(rows.indices), shape, tied: "embedding.token")
   }
 }
 
 /// So large that a quarter of it still has something to normalise.
 private func generatorCheckModel() -> ModelConfiguration {
-  var c = ModelConfiguration.bert(vocabSize: ToyTokens.vocabulary.size, maxPosition: 11, hiddenSize: 16, numLayers: 2, numHeads: 4)
+  var c = ModelConfiguration.bert(
+    vocabSize: ToyTokens.vocabulary.size, maxPosition: 11, hiddenSize: 16, numLayers: 2, numHeads: 4)
   (c.intermediateSize, c.embeddingSize) = (20, 10)
   return c
 }

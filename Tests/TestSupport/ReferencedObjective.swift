@@ -5,7 +5,8 @@ import Models
 import Objectives
 import Tensors
 
-/// What `checkObjective` must know of an objective besides its protocol. Every objective in the registry conforms, below.
+/// What `checkObjective` must know of an objective besides its protocol. Every objective in the registry conforms,
+/// below.
 public protocol ReferencedObjective: Objective {
   /// A small model that the objective can be checked on.
   static func checkModel() -> ModelConfiguration
@@ -27,7 +28,8 @@ public protocol ReferencedObjective: Objective {
   /// Rate of the plain gradient descent that overfits one batch.
   static var overfitRate: Float { get }
 
-  /// The loss that no predictor can go below on an example, as a mean over its targets: 0 where every target has one value.
+  /// The loss that no predictor can go below on an example, as a mean over its targets: 0 where every target has one
+  /// value.
   func leastLoss(_ example: TrainingExample) -> Double
 }
 
@@ -35,15 +37,19 @@ extension ReferencedObjective {
   public static func checkModel() -> ModelConfiguration {
     var c =
       requirements(Options()).attentionMask == .causal
-      ? ModelConfiguration.gpt2(vocabSize: ToyTokens.vocabulary.size, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
-      : ModelConfiguration.bert(vocabSize: ToyTokens.vocabulary.size, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
+      ? ModelConfiguration.gpt2(
+        vocabSize: ToyTokens.vocabulary.size, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
+      : ModelConfiguration.bert(
+        vocabSize: ToyTokens.vocabulary.size, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
     c.intermediateSize = 7
     return c
   }
 
   public static func checkData(_ model: ModelConfiguration) -> DataShape { DataShape(ToyTokens.vocabulary) }
 
-  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.maxPosition) }
+  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource {
+    ToyTokens(length: model.maxPosition)
+  }
 
   public static var overfitRate: Float { 0.5 }
 
@@ -56,14 +62,17 @@ extension ReferencedObjective {
   /// Positions shown as [MASK].
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
     let input = example.inputs[0]
-    return input.tokens.indices.filter { input.tokens[$0] == vocabulary.mask }.map { ($0 / input.length, $0 % input.length) }
+    return input.tokens.indices.filter { input.tokens[$0] == vocabulary.mask }.map {
+      ($0 / input.length, $0 % input.length)
+    }
   }
 }
 
 extension ReferencedObjective where Self: TokenObjective {
   public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
     let (c, targets) = (prediction.transformer.configuration, example.targets[0])
-    let logits = scope.logits("head", scope.hidden(example.inputs[0], c), rows: targets.rows, c, tied: "embedding.token")
+    let logits = scope.logits(
+      "head", scope.hidden(example.inputs[0], c), rows: targets.rows, c, tied: "embedding.token")
     return [scope.crossEntropy(logits, targets: targets.ids, weights: targets.weights)]
   }
 }
@@ -75,7 +84,8 @@ extension MaskEnhancedAutoregressive: ReferencedObjective {}
 extension VariableLengthMasks: ReferencedObjective {
   /// The samples with targets, or the rows.
   public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
-    Double(options.lossNormalization == .perSample ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
+    Double(
+      options.lossNormalization == .perSample ? Set(targets.rows.map { $0 / clean.length }).count : targets.rows.count)
   }
 }
 
@@ -90,14 +100,17 @@ extension MaskedSetPrediction: ReferencedObjective {
   public static func checkModel() -> ModelConfiguration {
     var c = MaskedLanguageModel.checkModel()
     c.positionEmbedding = .none
-    // So few that one member of a set is hidden: several would be offsetConditioning apart by nothing, and could not be overfitted.
+    // So few that one member of a set is hidden: several would be offsetConditioning apart by nothing, and could not be
+    // overfitted.
     c.maxPosition = 6
     return c
   }
 }
 
 extension DiverseAutoregressive: ReferencedObjective {
-  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { ToyTokens(length: model.maxPosition, lookahead: 4) }
+  public static func checkSource(_ model: ModelConfiguration) -> any SampleSource {
+    ToyTokens(length: model.maxPosition, lookahead: 4)
+  }
 
   public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
     let (c, targets) = (encoder.configuration, example.targets[0])
@@ -105,7 +118,8 @@ extension DiverseAutoregressive: ReferencedObjective {
     let losses = (1...options.offsets).map { offset -> Value in
       let mine = targets.rows.indices.filter { targets.offsets[$0] == offset }
       let predictions = logits(offset, hidden, rows: mine.map { targets.rows[$0] }, scope, c)
-      return scope.crossEntropy(predictions, targets: mine.map { targets.ids[$0] }, weights: mine.map { targets.weights[$0] })
+      return scope.crossEntropy(
+        predictions, targets: mine.map { targets.ids[$0] }, weights: mine.map { targets.weights[$0] })
     }
     return [losses.dropFirst().reduce(losses[0]) { $0 + $1 }]
   }
@@ -116,7 +130,9 @@ extension DiverseAutoregressive: ReferencedObjective {
     let t = example.targets[0]
     let entropies = Dictionary(grouping: t.rows.indices) { t.rows[$0] }.values.map { indices -> Double in
       let total = indices.reduce(0) { $0 + Double(t.weights[$1]) }
-      let shares = Dictionary(grouping: indices) { t.ids[$0] }.values.map { $0.reduce(0) { $0 + Double(t.weights[$1]) } / total }
+      let shares = Dictionary(grouping: indices) { t.ids[$0] }.values.map {
+        $0.reduce(0) { $0 + Double(t.weights[$1]) } / total
+      }
       return -total * shares.reduce(0) { $0 + $1 * log($1) }
     }
     return entropies.reduce(0, +) / t.count
@@ -126,7 +142,8 @@ extension DiverseAutoregressive: ReferencedObjective {
     switch offset == 1 ? .none : options.offsetConditioning {
     case .none: return scope.logits("head", hidden, rows: rows, c, tied: "embedding.token")
     case .heads:
-      return hidden.taking(rows: rows).times(scope.parameter("\(OffsetPrediction.headName(offset)).weight"), transposed: true)
+      return hidden.taking(rows: rows).times(
+        scope.parameter("\(OffsetPrediction.headName(offset)).weight"), transposed: true)
     case .embedding:
       let (name, shape) = (OffsetPrediction.adapterName, OffsetPrediction.adapterShape(c))
       let moved = hidden.taking(rows: rows) + scope.parameter("\(name).embedding").taking(rows: [offset - 2])

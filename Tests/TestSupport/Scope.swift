@@ -2,8 +2,8 @@ import Core
 import Kernels
 import Tensors
 
-/// Numbers that a reference computes from the parameters and then takes for constants: what a generator draws, what a stopped
-/// gradient leaves behind. Differences must not move them, so they stay those of the point.
+/// Numbers that a reference computes from the parameters and then takes for constants: what a generator draws, what a
+/// stopped gradient leaves behind. Differences must not move them, so they stay those of the point.
 final class HeldNumbers {
   private var numbers: [String: [Double]] = [:]
 
@@ -34,7 +34,9 @@ public struct Scope {
   }
 
   public func parameter(_ name: String) -> Value {
-    guard let value = optional(name) else { preconditionFailure("the reference asks for \(name), which the layout does not have") }
+    guard let value = optional(name) else {
+      preconditionFailure("the reference asks for \(name), which the layout does not have")
+    }
     return value
   }
 
@@ -53,10 +55,12 @@ public struct Scope {
   /// The largest element of each column, [1, columns]; of equal ones the first has the gradient.
   public func columnMaxima(_ x: Value) -> Value { x.taking(places: choices.next(x.placesOfColumnMaxima())) }
 
-  /// The factor that dropout puts on element `index` of the sequence that starts at group `firstGroup`: 0 or 1 / (1 - rate).
+  /// The factor that dropout puts on element `index` of the sequence that starts at group `firstGroup`: 0 or 1 / (1 -
+  /// rate).
   ///
   /// Elements come in groups of 32. Element 8w + j of a group is decided by word w of block 8 · group + j.
-  public static func dropoutFactor(rate: Float, firstGroup: Int = 0, _ index: Int, _ random: CounterGenerator) -> Double {
+  public static func dropoutFactor(rate: Float, firstGroup: Int = 0, _ index: Int, _ random: CounterGenerator) -> Double
+  {
     let (group, inside) = (firstGroup + index / 32, index % 32)
     let word = random.block(UInt32(truncatingIfNeeded: 8 * group + inside % 8))[inside / 8]
     return Double(word) < Double(rate) * 0x1p32 ? 0 : Double(1 / (1 - rate))
@@ -74,8 +78,9 @@ public struct Scope {
   }
 }
 
-/// Choices that a reference made at one point, to be made again at points near it: a maximum that changes hands between two points has no
-/// derivative there, and differences of a function with its choices held fixed are what a gradient is.
+/// Choices that a reference made at one point, to be made again at points near it: a maximum that changes hands between
+/// two points has no derivative there, and differences of a function with its choices held fixed are what a gradient
+/// is.
 public final class Choices {
   private var made: [[Int]] = []
   private var place = 0

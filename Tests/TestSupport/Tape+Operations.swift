@@ -10,7 +10,8 @@ extension Value {
     let (rows, columns) = (a.rows == 1 ? b.rows : a.rows, a.columns == 1 ? b.columns : a.columns)
     precondition(
       (a.rows == rows || a.rows == 1) && (b.rows == rows || b.rows == 1) && (a.columns == columns || a.columns == 1)
-        && (b.columns == columns || b.columns == 1), "cannot combine [\(a.rows), \(a.columns)] with [\(b.rows), \(b.columns)]")
+        && (b.columns == columns || b.columns == 1),
+      "cannot combine [\(a.rows), \(a.columns)] with [\(b.rows), \(b.columns)]")
     func at(_ v: Value, _ index: Int) -> Int {
       (v.rows == 1 ? 0 : index / columns) * v.columns + (v.columns == 1 ? 0 : index % columns)
     }
@@ -49,7 +50,8 @@ extension Value {
   /// This matrix times `other`, or times its transpose.
   public func times(_ other: Value, transposed: Bool = false) -> Value {
     let (n, k, m) = (rows, columns, transposed ? other.rows : other.columns)
-    precondition(k == (transposed ? other.columns : other.rows), "inner sizes \(k) and \(other.rows) × \(other.columns) differ")
+    precondition(
+      k == (transposed ? other.columns : other.rows), "inner sizes \(k) and \(other.rows) × \(other.columns) differ")
     let b = transposed ? other.data : transpose(other.data, k, m)
     return Value.made(tape, n, m, product(data, b, n, k, m)) { [self] result in
       let g = result.gradient
@@ -83,7 +85,9 @@ extension Value {
   /// The row with the largest element of each column; of equal ones the first.
   public func placesOfColumnMaxima() -> [Int] {
     let c = columns
-    return (0..<c).map { column in (1..<max(rows, 1)).reduce(0) { data[$1 * c + column] > data[$0 * c + column] ? $1 : $0 } }
+    return (0..<c).map { column in
+      (1..<max(rows, 1)).reduce(0) { data[$1 * c + column] > data[$0 * c + column] ? $1 : $0 }
+    }
   }
 
   /// The element of each column in the given row, [1, columns].

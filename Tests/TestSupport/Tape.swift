@@ -1,5 +1,5 @@
-/// A reverse-mode tape over matrices of doubles. It exists for tests alone: a reference is written as plain formulas, and
-/// its gradient comes from here, checked by five-point differences.
+/// A reverse-mode tape over matrices of doubles. It exists for tests alone: a reference is written as plain formulas,
+/// and its gradient comes from here, checked by five-point differences.
 ///
 /// Speed and memory do not matter; every operation keeps its operands until `backward` has run.
 public final class Tape {
@@ -29,7 +29,9 @@ public final class Tape {
     pulls = []
   }
 
-  public func backward(from value: Value) { backward(from: value, seed: [Double](repeating: 1, count: value.data.count)) }
+  public func backward(from value: Value) {
+    backward(from: value, seed: [Double](repeating: 1, count: value.data.count))
+  }
 }
 
 /// A matrix on a tape.
@@ -46,7 +48,9 @@ public final class Value {
   }
 
   /// A value whose gradient is handed on by `pull`, given itself.
-  static func made(_ tape: Tape, _ rows: Int, _ columns: Int, _ data: [Double], _ pull: @escaping (Value) -> Void) -> Value {
+  static func made(_ tape: Tape, _ rows: Int, _ columns: Int, _ data: [Double], _ pull: @escaping (Value) -> Void)
+    -> Value
+  {
     let value = Value(tape, rows, columns, data)
     tape.record { pull(value) }
     return value

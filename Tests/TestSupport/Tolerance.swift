@@ -10,13 +10,15 @@ public enum Tolerance {
   /// … plus this share of the largest element of its tensor, for elements that vanish.
   public static let differenceFloor = 1e-9
 
-  /// Link two: a float tensor against its double reference, relative to the tensor's largest element: c · √n · ulp, where n
-  /// is the longest sum an element goes through.
+  /// Link two: a float tensor against its double reference, relative to the tensor's largest element: c · √n · ulp,
+  /// where n is the longest sum an element goes through.
   ///
   /// A rounding error of half a unit at each of n steps, of random sign, gives √n / 2 units; c = 4 leaves room for the
-  /// tail over a thousand elements and for the errors of exp and the norms (2 units each). `depth` multiplies: layers in a row
-  /// add their errors.
-  public static func float(sum n: Int, depth: Int = 1) -> Double { 4 * Double(max(n, 1)).squareRoot() * Double(depth) * ulp }
+  /// tail over a thousand elements and for the errors of exp and the norms (2 units each). `depth` multiplies: layers
+  /// in a row add their errors.
+  public static func float(sum n: Int, depth: Int = 1) -> Double {
+    4 * Double(max(n, 1)).squareRoot() * Double(depth) * ulp
+  }
 }
 
 /// What is wrong with `values` against `expected`; nil when every element lies within `tolerance` · max |expected|.

@@ -5,8 +5,8 @@ import Models
 import Objectives
 import Tensors
 
-/// A toy with a codebook: hidden rows are predicted as the number of the nearest code, and after each step every code moves to the mean of the
-/// rows that it was nearest to in the whole batch.
+/// A toy with a codebook: hidden rows are predicted as the number of the nearest code, and after each step every code
+/// moves to the mean of the rows that it was nearest to in the whole batch.
 public struct ToyCodebook: ReferencedObjective {
   public struct Options: ObjectiveOptions {
     public static let sentences: [String: String] = [:]
@@ -40,8 +40,10 @@ public struct ToyCodebook: ReferencedObjective {
     self.options = options
     var layout = ParameterLayout()
     head = RegressionHead("output", model, size: options.codes, into: &layout)
-    sums = layout.append(ParameterSpec("codes.sums", [options.codes, model.inputSize + 1], decay: false, .zeros, role: .statistic))
-    codes = layout.append(ParameterSpec("codes", [options.codes, model.inputSize], decay: false, .normal(1), uses: 0, role: .state))
+    sums = layout.append(
+      ParameterSpec("codes.sums", [options.codes, model.inputSize + 1], decay: false, .zeros, role: .statistic))
+    codes = layout.append(
+      ParameterSpec("codes", [options.codes, model.inputSize], decay: false, .normal(1), uses: 0, role: .state))
     encoder = Transformer(model, head: false, into: &layout)
     networks = NetworkSet(trained: layout)
   }
@@ -56,7 +58,9 @@ public struct ToyCodebook: ReferencedObjective {
     var masked = MaskedBatch(clean.input(attentionMask: .bidirectional, documentMasking: false))
     for sample in 0..<clean.count where clean.documentIDs[sample * clean.length] >= 0 {
       let count = max(1, Int(options.maskRatio * Double(clean.length)))
-      masked.hide(randomSubset(Array(0..<clean.length), count: count, context.random(clean.sampleIDs[sample])), of: sample, in: clean)
+      masked.hide(
+        randomSubset(Array(0..<clean.length), count: count, context.random(clean.sampleIDs[sample])), of: sample,
+        in: clean)
     }
     return masked.example()
   }
@@ -69,7 +73,8 @@ public struct ToyCodebook: ReferencedObjective {
 
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
     let parts: Parts = (
-      Transformer.Workspace(encoder, samples: samples, length: length, arena), RegressionHead.Saved(head, rows: samples * length, arena),
+      Transformer.Workspace(encoder, samples: samples, length: length, arena),
+      RegressionHead.Saved(head, rows: samples * length, arena),
       arena.matrix(options.codes, encoder.configuration.inputSize + 1)
     )
     return ToyWorkspace(parts)
@@ -79,7 +84,10 @@ public struct ToyCodebook: ReferencedObjective {
   private func nearest(_ row: ArraySlice<Float>, _ codes: [Float]) -> Int32 {
     let d = row.count
     let distances = (0..<options.codes).map { code in
-      row.enumerated().reduce(0.0) { $0 + (Double($1.element) - Double(codes[code * d + $1.offset])) * (Double($1.element) - Double(codes[code * d + $1.offset])) }
+      row.enumerated().reduce(0.0) {
+        $0 + (Double($1.element) - Double(codes[code * d + $1.offset]))
+          * (Double($1.element) - Double(codes[code * d + $1.offset]))
+      }
     }
     return Int32(distances.indices.min { distances[$0] < distances[$1] } ?? 0)
   }
@@ -92,12 +100,17 @@ public struct ToyCodebook: ReferencedObjective {
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double] {
-    let (w, t, input, trained) = (ToyWorkspace<Parts>.of(workspace), example.targets[0], example.inputs[0], pass.trained())
+    let (w, t, input, trained) = (
+      ToyWorkspace<Parts>.of(workspace), example.targets[0], example.inputs[0], pass.trained()
+    )
     let ids = nearestCodes(t, pass.parameters.trained.view(codes).array)
     let hidden = encoder.forward(input, trained, w.network)
     let gradient = encoder.beginGradient(input, trained, w.network)
-    let loss = head.loss(hidden, rows: t.rows, weights: t.weights, trained, w.head, gradient: gradient) { predicted, isTraining, rowLosses in
-      softmaxCrossEntropy(logits: predicted, targets: ids[...], weights: t.weights[...], scale: scales[0], gradient: isTraining, rowLosses: rowLosses)
+    let loss = head.loss(hidden, rows: t.rows, weights: t.weights, trained, w.head, gradient: gradient) {
+      predicted, isTraining, rowLosses in
+      softmaxCrossEntropy(
+        logits: predicted, targets: ids[...], weights: t.weights[...], scale: scales[0], gradient: isTraining,
+        rowLosses: rowLosses)
     }
     guard let sink = pass.sink else { return [loss] }
     count(t, ids, into: w.sums)
@@ -125,8 +138,10 @@ public struct ToyCodebook: ReferencedObjective {
 
   public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
     let t = example.targets[0]
-    let ids = scope.holding("ids") { nearestCodes(t, scope.parameter("codes").data.map(Float.init)).map(Double.init) }.map { Int32($0) }
-    let logits = scope.linear("output", scope.hidden(example.inputs[0], encoder.configuration).taking(rows: t.rows), inputMajor: false)
+    let ids = scope.holding("ids") { nearestCodes(t, scope.parameter("codes").data.map(Float.init)).map(Double.init) }
+      .map { Int32($0) }
+    let logits = scope.linear(
+      "output", scope.hidden(example.inputs[0], encoder.configuration).taking(rows: t.rows), inputMajor: false)
     return [scope.crossEntropy(logits, targets: ids, weights: t.weights)]
   }
 }

@@ -5,8 +5,8 @@ import Models
 import Objectives
 import Tensors
 
-/// A toy that compares samples: two views of each show different positions, and the view of a sample must be told from those of the others in
-/// its micro-batch (InfoNCE). Its term is not additive over samples.
+/// A toy that compares samples: two views of each show different positions, and the view of a sample must be told from
+/// those of the others in its micro-batch (InfoNCE). Its term is not additive over samples.
 public struct ToyContrastive: ReferencedObjective {
   public struct Options: ObjectiveOptions {
     public static let sentences: [String: String] = [:]
@@ -36,7 +36,9 @@ public struct ToyContrastive: ReferencedObjective {
     try requireOption("temperature", options.temperature, in: 0.01...10)
     self.options = options
     var layout = ParameterLayout()
-    projection = Linear("projection", inputs: model.hiddenSize, outputs: Self.size, bias: false, inputMajor: false, deviation: 0.2, into: &layout)
+    projection = Linear(
+      "projection", inputs: model.hiddenSize, outputs: Self.size, bias: false, inputMajor: false, deviation: 0.2,
+      into: &layout)
     projectionGroup = layout.group(from: 0)
     encoder = Transformer(model, head: false, into: &layout)
     networks = NetworkSet(trained: layout, passes: 2)
@@ -55,14 +57,19 @@ public struct ToyContrastive: ReferencedObjective {
     let all = Array(0..<clean.length)
     let inputs = (0..<2).map { view -> SequenceInput in
       MaskedAutoencoder.inputs(
-        clean, visible: clean.sampleIDs.map { chosen(visibleCount(clean.length), of: all, context.random($0, site: UInt32(view))) })[0]
+        clean,
+        visible: clean.sampleIDs.map {
+          chosen(visibleCount(clean.length), of: all, context.random($0, site: UInt32(view)))
+        })[0]
     }
     let real = (0..<clean.count).filter { clean.documentIDs[$0 * clean.length] >= 0 }
     return TrainingExample(inputs: inputs, targets: [TermTargets(rows: real.map { $0 * clean.length })])
   }
 
   /// Samples with a target.
-  private func real(_ example: TrainingExample) -> [Int] { example.targets[0].rows.map { $0 / encoder.configuration.maxPosition } }
+  private func real(_ example: TrainingExample) -> [Int] {
+    example.targets[0].rows.map { $0 / encoder.configuration.maxPosition }
+  }
 
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
     let (input, length) = (example.inputs[0], encoder.configuration.maxPosition)
@@ -101,9 +108,12 @@ public struct ToyContrastive: ReferencedObjective {
     let directions = [queries.array, keys.array]
     let targets = ContrastiveTargets(positives: real.indices.map(Int32.init), weights: example.targets[0].weights)
     let loss = contrastiveLoss(
-      queries: queries, keys: keys, targets, temperature: Float(options.temperature), scale: scales[0], scratch: w.scratch, gradient: pass.sink != nil)
+      queries: queries, keys: keys, targets, temperature: Float(options.temperature), scale: scales[0],
+      scratch: w.scratch, gradient: pass.sink != nil)
     guard pass.sink != nil else { return [loss] }
-    for (i, view) in w.views.enumerated() { backward(example.inputs[i], real, pass.trained(UInt32(i)), view, directions[i]) }
+    for (i, view) in w.views.enumerated() {
+      backward(example.inputs[i], real, pass.trained(UInt32(i)), view, directions[i])
+    }
     return [loss]
   }
 
@@ -122,7 +132,9 @@ public struct ToyContrastive: ReferencedObjective {
   }
 
   private func backward(_ input: SequenceInput, _ real: [Int], _ pass: Pass, _ view: View, _ directions: [Float]) {
-    let (gradient, projected, pooled) = (view.normed.first(real.count), view.projected.first(real.count), view.pooled.first(real.count))
+    let (gradient, projected, pooled) = (
+      view.normed.first(real.count), view.projected.first(real.count), view.pooled.first(real.count)
+    )
     projected.copy(from: directions)
     normalizeRowsBackward(y: projected, dy: gradient, norms: view.norms, into: gradient)
     projection.backward(x: pooled, dy: gradient, pass, in: projectionGroup, into: pooled)

@@ -28,7 +28,8 @@ func ordinaryPositions(_ batch: SampleBatch, _ sample: Int, _ vocabulary: Vocabu
   }
 }
 
-/// Σᵢ wᵢ · Σⱼ (yᵢⱼ - tᵢⱼ)² / k over rows i of `y` [n, k]; `y` becomes scale times the gradient, zero in rows without a target.
+/// Σᵢ wᵢ · Σⱼ (yᵢⱼ - tᵢⱼ)² / k over rows i of `y` [n, k]; `y` becomes scale times the gradient, zero in rows without a
+/// target.
 func squaredError(_ y: TensorView, _ targets: TermTargets, scale: Float) -> Double {
   let k = y.columns
   var (loss, gradient) = (0.0, [Float](repeating: 0, count: y.count))
@@ -48,18 +49,21 @@ extension Scope {
   func squaredError(_ y: Value, rows: [Int], values: Value, weights: [Float]) -> Value {
     guard !rows.isEmpty else { return tape.scalar(0) }
     let difference = y.taking(rows: rows) - values
-    return (difference * difference * tape.leaf(rows.count, 1, weights.map(Double.init))).total() * (1 / Double(y.columns))
+    return (difference * difference * tape.leaf(rows.count, 1, weights.map(Double.init))).total()
+      * (1 / Double(y.columns))
   }
 
   func squaredError(_ y: Value, _ targets: TermTargets) -> Value {
     squaredError(
-      y, rows: targets.rows, values: tape.leaf(targets.rows.count, y.columns, targets.values.map(Double.init)), weights: targets.weights)
+      y, rows: targets.rows, values: tape.leaf(targets.rows.count, y.columns, targets.values.map(Double.init)),
+      weights: targets.weights)
   }
 }
 
 /// A rule for an option: inside a range, or an error that names the key.
 func requireOption(_ key: String, _ value: Double, in range: ClosedRange<Double>) throws(ConfigurationError) {
   guard range.contains(value) else {
-    throw ConfigurationError("objective.\(key)", is: value, rule: "it must lie in \(range.lowerBound)...\(range.upperBound).")
+    throw ConfigurationError(
+      "objective.\(key)", is: value, rule: "it must lie in \(range.lowerBound)...\(range.upperBound).")
   }
 }

@@ -30,7 +30,9 @@ public struct ToyPatches: ReferencedObjective {
 
   public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     try requireOption("mask_ratio", options.maskRatio, in: 0.01...0.9)
-    guard let grid = data.grid, grid.extent.count == 2 else { throw ConfigurationError("objective.name", "is toy-patches, which needs records of two axes.") }
+    guard let grid = data.grid, grid.extent.count == 2 else {
+      throw ConfigurationError("objective.name", "is toy-patches, which needs records of two axes.")
+    }
     self.options = options
     var (light, layout) = (model, ParameterLayout())
     light.numLayers = 1
@@ -47,7 +49,9 @@ public struct ToyPatches: ReferencedObjective {
   /// The loss of zeros is the mean square of the data: nothing that is known in advance.
   public func trivialLoss(term: Int) -> Double? { nil }
 
-  private func visibleCount(_ length: Int) -> Int { max(1, length - Int((options.maskRatio * Double(length)).rounded())) }
+  private func visibleCount(_ length: Int) -> Int {
+    max(1, length - Int((options.maskRatio * Double(length)).rounded()))
+  }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     let (length, size) = (clean.length, clean.valueSize)
@@ -59,7 +63,8 @@ public struct ToyPatches: ReferencedObjective {
         targets += clean.values[(sample * length + i) * size..<(sample * length + i + 1) * size]
       }
     }
-    return TrainingExample(inputs: MaskedAutoencoder.inputs(clean, visible: visible), targets: [TermTargets(rows: rows, values: targets)])
+    return TrainingExample(
+      inputs: MaskedAutoencoder.inputs(clean, visible: visible), targets: [TermTargets(rows: rows, values: targets)])
   }
 
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
@@ -83,7 +88,8 @@ public struct ToyPatches: ReferencedObjective {
     let (w, t) = (ToyWorkspace<Parts>.of(workspace), example.targets[0])
     let (hidden, gradient, above) = autoencoder.forward(example, pass, w.networks)
     let loss = head.loss(
-      .l2, hidden, rows: t.rows, RegressionTargets(values: t.values, weights: t.weights), scale: scales[0], above, w.head, gradient: gradient)
+      .l2, hidden, rows: t.rows, RegressionTargets(values: t.values, weights: t.weights), scale: scales[0], above,
+      w.head, gradient: gradient)
     autoencoder.backward(example, pass, w.networks)
     return [loss]
   }

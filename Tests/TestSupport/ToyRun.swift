@@ -18,7 +18,8 @@ public struct ToyRun: Sendable {
   /// One of each kind of objective that the project's own do not cover.
   public static func all() throws(ConfigurationError) -> [ToyRun] {
     [
-      try ToyRun(ToyTeacher.self), try ToyRun(ToyTwoTerms.self), try ToyRun(ToyPatches.self), try ToyRun(ToySeries.self),
+      try ToyRun(ToyTeacher.self), try ToyRun(ToyTwoTerms.self), try ToyRun(ToyPatches.self),
+      try ToyRun(ToySeries.self),
       try ToyRun(ToyContrastive.self), try ToyRun(ToyCodebook.self),
     ]
   }

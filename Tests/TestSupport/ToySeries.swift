@@ -5,8 +5,8 @@ import Models
 import Objectives
 import Tensors
 
-/// A toy on series with missing values: some steps are shown as zeros, and what was measured there is regressed; a number that is missing has
-/// no weight.
+/// A toy on series with missing values: some steps are shown as zeros, and what was measured there is regressed; a
+/// number that is missing has no weight.
 public struct ToySeries: ReferencedObjective {
   public struct Options: ObjectiveOptions {
     public static let sentences: [String: String] = [:]
@@ -48,13 +48,17 @@ public struct ToySeries: ReferencedObjective {
     var masked = MaskedBatch(clean.input(attentionMask: .bidirectional, documentMasking: false))
     for sample in 0..<clean.count where clean.documentIDs[sample * clean.length] >= 0 {
       let count = max(1, Int(options.maskRatio * Double(clean.length)))
-      masked.hide(randomSubset(Array(0..<clean.length), count: count, context.random(clean.sampleIDs[sample])), of: sample, in: clean)
+      masked.hide(
+        randomSubset(Array(0..<clean.length), count: count, context.random(clean.sampleIDs[sample])), of: sample,
+        in: clean)
     }
     return masked.example()
   }
 
   public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
-    let measured = targets.rows.flatMap { $0 * clean.valueSize..<($0 + 1) * clean.valueSize }.filter { clean.observed[$0] }.count
+    let measured = targets.rows.flatMap { $0 * clean.valueSize..<($0 + 1) * clean.valueSize }.filter {
+      clean.observed[$0]
+    }.count
     return Double(Float(1) / Float(clean.valueSize)) * Double(measured)
   }
 
@@ -66,7 +70,8 @@ public struct ToySeries: ReferencedObjective {
 
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
     let parts: Parts = (
-      Transformer.Workspace(encoder, samples: samples, length: length, arena), RegressionHead.Saved(head, rows: samples * length, arena)
+      Transformer.Workspace(encoder, samples: samples, length: length, arena),
+      RegressionHead.Saved(head, rows: samples * length, arena)
     )
     return ToyWorkspace(parts)
   }
@@ -74,11 +79,14 @@ public struct ToySeries: ReferencedObjective {
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double] {
-    let (w, t, input, trained) = (ToyWorkspace<Parts>.of(workspace), example.targets[0], example.inputs[0], pass.trained())
+    let (w, t, input, trained) = (
+      ToyWorkspace<Parts>.of(workspace), example.targets[0], example.inputs[0], pass.trained()
+    )
     let hidden = encoder.forward(input, trained, w.network)
     let gradient = encoder.beginGradient(input, trained, w.network)
     let loss = head.loss(
-      .l2, hidden, rows: t.rows, RegressionTargets(values: t.values, weights: t.weights, elementWeights: t.elementWeights), scale: scales[0],
+      .l2, hidden, rows: t.rows,
+      RegressionTargets(values: t.values, weights: t.weights, elementWeights: t.elementWeights), scale: scales[0],
       trained, w.head, gradient: gradient)
     if gradient != nil { encoder.backward(input, trained, w.network) }
     return [loss]
@@ -86,7 +94,8 @@ public struct ToySeries: ReferencedObjective {
 
   public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
     let t = example.targets[0]
-    let predicted = scope.linear("output", scope.hidden(example.inputs[0], encoder.configuration).taking(rows: t.rows), inputMajor: false)
+    let predicted = scope.linear(
+      "output", scope.hidden(example.inputs[0], encoder.configuration).taking(rows: t.rows), inputMajor: false)
     let k = predicted.columns
     let difference = predicted - scope.tape.leaf(t.rows.count, k, t.values.map(Double.init))
     let weights = t.elementWeights.enumerated().map { Double($0.element) * Double(t.weights[$0.offset / k]) }

@@ -25,7 +25,8 @@ public struct ToyTokens: SampleSource {
     }
     return SampleBatch(
       sampleIDs: Array(positions), indices: positions.map { $0 % UInt64(samplesPerEpoch) },
-      epochs: positions.map { $0 / UInt64(samplesPerEpoch) }, length: length, lookahead: lookahead, tokens: tokens, documentIDs: documentIDs)
+      epochs: positions.map { $0 / UInt64(samplesPerEpoch) }, length: length, lookahead: lookahead, tokens: tokens,
+      documentIDs: documentIDs)
   }
 
   private func sample(_ index: UInt64) -> (tokens: [Int32], documentIDs: [Int32]) {
@@ -46,7 +47,8 @@ public struct ToyTokens: SampleSource {
   }
 }
 
-/// Records of numbers [1, 4, 6] in patches of 2 × 2: sines whose frequencies and phases are the sample's own. A function of the position alone.
+/// Records of numbers [1, 4, 6] in patches of 2 × 2: sines whose frequencies and phases are the sample's own. A
+/// function of the position alone.
 public struct ToyValues: SampleSource {
   /// Six positions of four numbers.
   public static let shape = DataShape(grid: GridShape(channels: 1, extent: [4, 6], patch: [2, 2]), unit: .patches)
@@ -54,12 +56,15 @@ public struct ToyValues: SampleSource {
   /// Whether some numbers of each sample are missing.
   public let hasMissing: Bool
 
-  public init(samplesPerEpoch: Int = 64, hasMissing: Bool = false) { (self.samplesPerEpoch, self.hasMissing) = (samplesPerEpoch, hasMissing) }
+  public init(samplesPerEpoch: Int = 64, hasMissing: Bool = false) {
+    (self.samplesPerEpoch, self.hasMissing) = (samplesPerEpoch, hasMissing)
+  }
 
   /// A small encoder of them.
   public static func model() -> ModelConfiguration {
     var model = ModelConfiguration(
-      attentionMask: .bidirectional, vocabSize: 0, maxPosition: 0, hiddenSize: 6, numLayers: 2, numHeads: 3, intermediateSize: 7, tieWordEmbeddings: false)
+      attentionMask: .bidirectional, vocabSize: 0, maxPosition: 0, hiddenSize: 6, numLayers: 2, numHeads: 3,
+      intermediateSize: 7, tieWordEmbeddings: false)
     model.head = .none
     shape.fill(&model)
     return model
@@ -69,7 +74,9 @@ public struct ToyValues: SampleSource {
   public static func number(_ sample: UInt64, _ index: Int) -> Float {
     let random = CounterGenerator(seed: 0x7A1, purpose: .order, position: sample)
     let (row, column) = (index / 6, index % 6)
-    return sinf(6.283_185 * random.uniform(0) + Float(row) * (0.3 + random.uniform(1)) + Float(column) * (0.3 + random.uniform(2)))
+    return sinf(
+      6.283_185 * random.uniform(0) + Float(row) * (0.3 + random.uniform(1)) + Float(column) * (0.3 + random.uniform(2))
+    )
   }
 
   /// Whether it was measured: about four in five are.

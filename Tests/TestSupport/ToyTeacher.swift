@@ -5,9 +5,9 @@ import Models
 import Objectives
 import Tensors
 
-/// A toy with a teacher: a student reads masked tokens and predicts at the masked positions what its own moving average, which reads the clean
-/// ones, holds there: from its last layer the mean over the teacher's layers, and from its first layer the teacher's first. No gradient reaches
-/// the teacher.
+/// A toy with a teacher: a student reads masked tokens and predicts at the masked positions what its own moving
+/// average, which reads the clean ones, holds there: from its last layer the mean over the teacher's layers, and from
+/// its first layer the teacher's first. No gradient reaches the teacher.
 public struct ToyTeacher: ReferencedObjective {
   public struct Options: ObjectiveOptions {
     public static let sentences: [String: String] = [:]
@@ -37,7 +37,9 @@ public struct ToyTeacher: ReferencedObjective {
     let vocabulary = data.vocabulary
     try requireOption("mask_ratio", options.maskRatio, in: 0.01...0.9)
     try requireOption("momentum", options.momentum, in: 0...1)
-    guard let mask = vocabulary.mask else { throw ConfigurationError("objective.name", "is toy-teacher, but there is no [MASK].") }
+    guard let mask = vocabulary.mask else {
+      throw ConfigurationError("objective.name", "is toy-teacher, but there is no [MASK].")
+    }
     (self.options, self.vocabulary, self.mask) = (options, vocabulary, mask)
     var layout = ParameterLayout()
     latents = RegressionHead("latents", model, size: model.hiddenSize, into: &layout)
@@ -46,7 +48,8 @@ public struct ToyTeacher: ReferencedObjective {
     var following = ParameterLayout()
     teacher = Transformer(model, head: false, into: &following)
     networks = NetworkSet(
-      trained: layout, auxiliaries: [.init("teacher", following, .movingAverage(.linear(from: options.momentum, to: 1)))])
+      trained: layout,
+      auxiliaries: [.init("teacher", following, .movingAverage(.linear(from: options.momentum, to: 1)))])
   }
 
   public func trivialLoss(term: Int) -> Double? { nil }
@@ -66,21 +69,26 @@ public struct ToyTeacher: ReferencedObjective {
   }
 
   private typealias Parts = (
-    student: Transformer.Workspace, teacher: Transformer.Workspace, latents: RegressionHead.Saved, inner: RegressionHead.Saved, injected: TensorView
+    student: Transformer.Workspace, teacher: Transformer.Workspace, latents: RegressionHead.Saved,
+    inner: RegressionHead.Saved, injected: TensorView
   )
 
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
     let (c, rows) = (encoder.configuration, samples * length)
     let parts: Parts = (
       Transformer.Workspace(encoder, samples: samples, length: length, taps: [0], arena),
-      Transformer.Workspace(teacher, samples: samples, length: length, forBackward: false, taps: Set(0..<c.numLayers), arena),
-      RegressionHead.Saved(latents, rows: rows, arena), RegressionHead.Saved(inner, rows: rows, arena), arena.matrix(rows, c.hiddenSize)
+      Transformer.Workspace(
+        teacher, samples: samples, length: length, forBackward: false, taps: Set(0..<c.numLayers), arena),
+      RegressionHead.Saved(latents, rows: rows, arena), RegressionHead.Saved(inner, rows: rows, arena),
+      arena.matrix(rows, c.hiddenSize)
     )
     return ToyWorkspace(parts)
   }
 
   /// What the teacher holds at the rows: the mean over its layers, and its first layer.
-  private func targets(_ rows: [Int], _ input: SequenceInput, _ w: Transformer.Workspace) -> (mean: [Float], first: [Float]) {
+  private func targets(_ rows: [Int], _ input: SequenceInput, _ w: Transformer.Workspace) -> (
+    mean: [Float], first: [Float]
+  ) {
     let layers = (0..<encoder.configuration.numLayers).map { layer in
       let states = teacher.tap(layer, input, w)
       return rows.flatMap { states.rows($0..<$0 + 1).array }
@@ -101,9 +109,11 @@ public struct ToyTeacher: ReferencedObjective {
     injected.fill(0)
     let losses = [
       latents.loss(
-        .l2, hidden, rows: t[0].rows, RegressionTargets(values: mean, weights: t[0].weights), scale: scales[0], trained, w.latents, gradient: gradient),
+        .l2, hidden, rows: t[0].rows, RegressionTargets(values: mean, weights: t[0].weights), scale: scales[0], trained,
+        w.latents, gradient: gradient),
       inner.loss(
-        .l2, encoder.tap(0, input, w.student), rows: t[1].rows, RegressionTargets(values: first, weights: t[1].weights), scale: scales[1],
+        .l2, encoder.tap(0, input, w.student), rows: t[1].rows, RegressionTargets(values: first, weights: t[1].weights),
+        scale: scales[1],
         pass.trained(term: 1), w.inner, gradient: gradient == nil ? nil : injected),
     ]
     if gradient != nil { encoder.backward(input, trained, w.student, injected: [0: injected]) }
@@ -118,8 +128,11 @@ public struct ToyTeacher: ReferencedObjective {
     let mean = layers.dropFirst().reduce(layers[0]) { $0 + $1 } * (1 / Double(layers.count))
     let hidden = scope.hidden(example.inputs[0], c, outputs: own)
     return [
-      scope.squaredError(scope.linear("latents", hidden, inputMajor: false), rows: t[0].rows, values: mean, weights: t[0].weights),
-      scope.squaredError(scope.linear("inner", own.values[0], inputMajor: false), rows: t[1].rows, values: layers[0], weights: t[1].weights),
+      scope.squaredError(
+        scope.linear("latents", hidden, inputMajor: false), rows: t[0].rows, values: mean, weights: t[0].weights),
+      scope.squaredError(
+        scope.linear("inner", own.values[0], inputMajor: false), rows: t[1].rows, values: layers[0],
+        weights: t[1].weights),
     ]
   }
 }

@@ -5,8 +5,8 @@ import Models
 import Objectives
 import Tensors
 
-/// A toy with two terms that share an encoder and have different counts: the identity of masked tokens (cross-entropy), and at
-/// every real position its distance from the start of its document (regression, λ = `distanceWeight`).
+/// A toy with two terms that share an encoder and have different counts: the identity of masked tokens (cross-entropy),
+/// and at every real position its distance from the start of its document (regression, λ = `distanceWeight`).
 public struct ToyTwoTerms: ReferencedObjective {
   public struct Options: ObjectiveOptions {
     public static let sentences: [String: String] = [:]
@@ -35,11 +35,14 @@ public struct ToyTwoTerms: ReferencedObjective {
     let vocabulary = data.vocabulary
     try requireOption("mask_ratio", options.maskRatio, in: 0.01...0.9)
     try requireOption("distance_weight", options.distanceWeight, in: 0...100)
-    guard let mask = vocabulary.mask else { throw ConfigurationError("objective.name", "is toy-two-terms, but there is no [MASK].") }
+    guard let mask = vocabulary.mask else {
+      throw ConfigurationError("objective.name", "is toy-two-terms, but there is no [MASK].")
+    }
     (self.options, self.vocabulary, self.mask) = (options, vocabulary, mask)
     terms = [LossTerm("tokens"), LossTerm("distance", weight: options.distanceWeight)]
     var layout = ParameterLayout()
-    distance = Linear("distance", inputs: model.hiddenSize, outputs: 1, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
+    distance = Linear(
+      "distance", inputs: model.hiddenSize, outputs: 1, bias: true, inputMajor: false, deviation: 0.02, into: &layout)
     distanceGroup = layout.group(from: 0)
     encoder = Transformer(model, into: &layout)
     networks = NetworkSet(trained: layout)
@@ -55,11 +58,14 @@ public struct ToyTwoTerms: ReferencedObjective {
     var (real, distances) = ([Int](), [Float]())
     for sample in 0..<clean.count {
       let positions = ordinaryPositions(clean, sample, vocabulary)
-      let hidden = randomSubset(positions, count: maskCount(options.maskRatio, of: positions.count), context.random(clean.sampleIDs[sample]))
+      let hidden = randomSubset(
+        positions, count: maskCount(options.maskRatio, of: positions.count), context.random(clean.sampleIDs[sample]))
       masked.hide(hidden, of: sample) { _, _ in mask }
       var (start, document) = (0, Int32(-1))
       for i in 0..<clean.length where clean.documentIDs[sample * clean.stride + i] >= 0 {
-        if clean.documentIDs[sample * clean.stride + i] != document { (start, document) = (i, clean.documentIDs[sample * clean.stride + i]) }
+        if clean.documentIDs[sample * clean.stride + i] != document {
+          (start, document) = (i, clean.documentIDs[sample * clean.stride + i])
+        }
         real.append(sample * clean.length + i)
         distances.append(Float(i - start) / Float(clean.length))
       }
@@ -83,7 +89,9 @@ public struct ToyTwoTerms: ReferencedObjective {
   ) -> [Double] {
     let w = ToyWorkspace<Parts>.of(workspace)
     let (input, tokens, trained) = (example.inputs[0], example.targets[0], pass.trained())
-    guard let head = encoder.head, let saved = w.transformer.head else { preconditionFailure("the encoder must have a head") }
+    guard let head = encoder.head, let saved = w.transformer.head else {
+      preconditionFailure("the encoder must have a head")
+    }
     let hidden = encoder.forward(input, trained, w.transformer)
     let (distances, other) = (w.distances.first(input.rows), w.gradient.first(input.rows))
     distance.forward(hidden, trained, into: distances)

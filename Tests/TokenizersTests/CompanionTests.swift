@@ -15,7 +15,9 @@ import Testing
     for row in cases {
       let name = row["name"]?.string ?? ""
       let files = Dictionary(
-        uniqueKeysWithValues: (row["files"]?.object ?? []).map { (String(decoding: $0.name, as: UTF8.self), $0.value.bytes ?? []) })
+        uniqueKeysWithValues: (row["files"]?.object ?? []).map {
+          (String(decoding: $0.name, as: UTF8.self), $0.value.bytes ?? [])
+        })
       try withTemporaryFolder(files) { folder in
         let tokenizer = try TokenizerLoader.load(folder)
         let again = try TokenizerLoader.load(json: tokenizer.tokenizerJSON())
@@ -43,19 +45,37 @@ import Testing
   }
 
   @Test(arguments: [
-    (["added_tokens.json": #"{"<y>":9}"#], #"added_tokens.json: the added token "<y>" has id 9, and the next free one is 4."#),
-    (["added_tokens.json": #"{"a":4}"#], #"added_tokens.json: the added token "a" has id 4, and vocab.json makes it 0."#),
+    (
+      ["added_tokens.json": #"{"<y>":9}"#],
+      #"added_tokens.json: the added token "<y>" has id 9, and the next free one is 4."#
+    ),
+    (
+      ["added_tokens.json": #"{"a":4}"#],
+      #"added_tokens.json: the added token "a" has id 4, and vocab.json makes it 0."#
+    ),
     (["added_tokens.json": #"{"<y>":"4"}"#], #"added_tokens.json: the token "<y>" has no usable id."#),
     (["added_tokens.json": "[]"], "added_tokens.json: it is not a JSON object."),
     (
       ["tokenizer_config.json": #"{"added_tokens_decoder":{"4":{"content":"<y>"},"6":{"content":"<z>"}}}"#],
       #"tokenizer_config.json: the added token "<z>" has id 6, and the next free one is 5."#
     ),
-    (["tokenizer_config.json": #"{"added_tokens_decoder":{"x":{"content":"<y>"}}}"#], #"added_tokens_decoder has the entry "x""#),
-    (["tokenizer_config.json": #"{"tokenizer_class":"Qwen2TokenizerFast"}"#], "tokenizer_class is Qwen2Tokenizer, whose rules"),
+    (
+      ["tokenizer_config.json": #"{"added_tokens_decoder":{"x":{"content":"<y>"}}}"#],
+      #"added_tokens_decoder has the entry "x""#
+    ),
+    (
+      ["tokenizer_config.json": #"{"tokenizer_class":"Qwen2TokenizerFast"}"#],
+      "tokenizer_class is Qwen2Tokenizer, whose rules"
+    ),
     (["tokenizer_config.json": #"{"add_prefix_space":"yes"}"#], "add_prefix_space is neither true nor false."),
-    (["tokenizer_config.json": #"{"do_lower_case":true}"#], "tokenizer_config.json: do_lower_case is true, and vocab.json does the opposite."),
-    (["tokenizer_config.json": #"{"additional_special_tokens":"<y>"}"#], "additional_special_tokens is not a list of tokens."),
+    (
+      ["tokenizer_config.json": #"{"do_lower_case":true}"#],
+      "tokenizer_config.json: do_lower_case is true, and vocab.json does the opposite."
+    ),
+    (
+      ["tokenizer_config.json": #"{"additional_special_tokens":"<y>"}"#],
+      "additional_special_tokens is not a list of tokens."
+    ),
     (
       ["tokenizer_config.json": #"{"pad_token":"a"}"#, "special_tokens_map.json": #"{"pad_token":"b"}"#],
       #"special_tokens_map.json: pad_token is "b" here and "a" in tokenizer_config.json."#
@@ -67,12 +87,18 @@ import Testing
   }
 
   @Test(arguments: [
-    (["tokenizer_config.json": #"{"add_prefix_space":true}"#], "add_prefix_space is true, and tokenizer.json does the opposite."),
+    (
+      ["tokenizer_config.json": #"{"add_prefix_space":true}"#],
+      "add_prefix_space is true, and tokenizer.json does the opposite."
+    ),
     (
       ["tokenizer_config.json": #"{"added_tokens_decoder":{"4":{"content":"<x>","lstrip":true,"special":true}}}"#],
       #"lstrip of the added token "<x>" is true here and false in tokenizer.json."#
     ),
-    (["special_tokens_map.json": #"{"mask_token":{"content":"<x>","rstrip":true}}"#], #"rstrip of the added token "<x>" is true here"#),
+    (
+      ["special_tokens_map.json": #"{"mask_token":{"content":"<x>","rstrip":true}}"#],
+      #"rstrip of the added token "<x>" is true here"#
+    ),
     (["added_tokens.json": #"{"<x>":5}"#], #"the added token "<x>" has id 5, and tokenizer.json makes it 4."#),
   ])
   func refusedBesideAWholeFile(_ files: [String: String], _ part: String) throws {
@@ -81,7 +107,8 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"tokenizer_class":"MPNetTokenizer"}"#, "tokenizer_class is MPNetTokenizer"), (#"{"do_basic_tokenize":false}"#, "do_basic_tokenize is false"),
+    (#"{"tokenizer_class":"MPNetTokenizer"}"#, "tokenizer_class is MPNetTokenizer"),
+    (#"{"do_basic_tokenize":false}"#, "do_basic_tokenize is false"),
     (#"{"never_split":["a"]}"#, "never_split is set"), (#"{"add_prefix_space":true}"#, "add_prefix_space is true"),
     (#"{"strip_accents":1}"#, "strip_accents is neither true nor false."),
   ])
@@ -89,7 +116,8 @@ import Testing
     let message = try message(["vocab.txt": Self.lines, "tokenizer_config.json": configuration])
     #expect(message.contains(part), "\(message)")
     // The same settings contradict BERT's tokenizer.json where it says otherwise.
-    let json = String(decoding: try WordPieceTokenizer(vocabularyText: Array(Self.lines.utf8)).tokenizerJSON(), as: UTF8.self)
+    let json = String(
+      decoding: try WordPieceTokenizer(vocabularyText: Array(Self.lines.utf8)).tokenizerJSON(), as: UTF8.self)
     let beside = try self.message(["tokenizer.json": json, "tokenizer_config.json": #"{"do_lower_case":false}"#])
     #expect(beside.contains("do_lower_case is false, and tokenizer.json does the opposite."), "\(beside)")
   }
@@ -97,7 +125,8 @@ import Testing
   @Test func aByteOrderMarkIsNoPartOfAToken() throws {
     let mark = "\u{FEFF}"
     let files = [
-      "tokenizer_config.json": mark + "{}", "added_tokens.json": mark + #"{"<y>":4}"#, "special_tokens_map.json": mark + "{}",
+      "tokenizer_config.json": mark + "{}", "added_tokens.json": mark + #"{"<y>":4}"#,
+      "special_tokens_map.json": mark + "{}",
       "vocab.json": mark + Self.vocabulary, "merges.txt": mark + "#version: 0.2\na b\n",
     ]
     try withTemporaryFolder(files.mapValues { Array($0.utf8) }) { folder in
@@ -122,7 +151,9 @@ import Testing
       }
       let config = folder + "/tokenizer_config.json"
       #expect(open(config, O_CREAT | O_WRONLY, 0o600) >= 0 && truncate(config, 1 << 40) == 0)
-      #expect(sentence { _ = try TokenizerLoader.load(folder) }?.contains("more than the 16777216 that such a file may have") == true)
+      #expect(
+        sentence { _ = try TokenizerLoader.load(folder) }?.contains("more than the 16777216 that such a file may have")
+          == true)
     }
   }
 }

@@ -5,7 +5,9 @@ import Testing
 
 @Suite struct EncodingTests {
   private var tokenizers: [any Tokenizer] {
-    get throws { try ["bytes", "trained", "three-digits"].map { try TokenizerLoader.load(Goldens.folder + "/\($0).json") } }
+    get throws {
+      try ["bytes", "trained", "three-digits"].map { try TokenizerLoader.load(Goldens.folder + "/\($0).json") }
+    }
   }
 
   @Test func bytesAreTheirOwnIds() {
@@ -30,21 +32,29 @@ import Testing
 
   @Test func brokenCharactersAreKept() throws {
     let broken: [[UInt8]] = [
-      [0xC3], [0xE2, 0x82], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xC0, 0x80], [0x41, 0x80, 0x42], [0xF0, 0x9F, 0x98], [0x65, 0xCC, 0x81, 0xFF],
+      [0xC3], [0xE2, 0x82], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xC0, 0x80], [0x41, 0x80, 0x42],
+      [0xF0, 0x9F, 0x98], [0x65, 0xCC, 0x81, 0xFF],
     ]
     for tokenizer in try tokenizers {
       for bytes in broken { #expect(tokenizer.decode(tokenizer.encode(bytes), skipSpecial: false) == bytes) }
     }
     let composing = try TokenizerLoader.load(Goldens.folder + "/one-digit-composed.json")
-    #expect(composing.decode(composing.encode([0xFF, 0x65, 0xCC, 0x81, 0xFF]), skipSpecial: false) == [0xFF, 0xC3, 0xA9, 0xFF])
+    #expect(
+      composing.decode(composing.encode([0xFF, 0x65, 0xCC, 0x81, 0xFF]), skipSpecial: false) == [
+        0xFF, 0xC3, 0xA9, 0xFF,
+      ])
   }
 
   /// The scanned and the heaped way of merging must agree; pieces on both sides of the limit are cut from one text.
   @Test func longAndShortPiecesMergeAlike() throws {
-    let definition = try #require(try TokenizerLoader.load(Goldens.folder + "/trained.json") as? BytePairTokenizer).definition
+    let definition = try #require(try TokenizerLoader.load(Goldens.folder + "/trained.json") as? BytePairTokenizer)
+      .definition
     var merged: [Int32] = []
     let ids = VocabularyReader.index(definition.tokens)
-    for pair in definition.merges { merged.append(Int32(try #require(ids.find(definition.tokens[Int(pair.left)] + definition.tokens[Int(pair.right)])))) }
+    for pair in definition.merges {
+      merged.append(
+        Int32(try #require(ids.find(definition.tokens[Int(pair.left)] + definition.tokens[Int(pair.right)]))))
+    }
     let model = BytePairModel(definition, merged: merged)
     let text = try Goldens.bytes("text.txt").filter { $0 != 32 && $0 != 10 }
     for length in [129, 200, 1000, 5000] {

@@ -6,7 +6,9 @@ import Testing
 
 @Suite("Ids equal those of the tokenizers library")
 struct GoldenTests {
-  static let kinds = ["bytes", "trained", "three-digits", "one-digit-composed", "flags", "wordpiece", "wordpiece-cased", "words"]
+  static let kinds = [
+    "bytes", "trained", "three-digits", "one-digit-composed", "flags", "wordpiece", "wordpiece-cased", "words",
+  ]
 
   @Test(arguments: kinds)
   func idsOfAFile(_ name: String) throws {
@@ -31,7 +33,8 @@ struct GoldenTests {
   func idsWithSpecialTokensLeftInTheText(_ name: String) throws {
     let tokenizer = try TokenizerLoader.load(Goldens.folder + "/\(name).json")
     let count = try Goldens.forEachCase(name, kind: "specialIsText") { text, ids in
-      #expect(tokenizer.encode(text, specialIsText: true) == ids, "\(String(decoding: text, as: UTF8.self).debugDescription)")
+      #expect(
+        tokenizer.encode(text, specialIsText: true) == ids, "\(String(decoding: text, as: UTF8.self).debugDescription)")
     }
     #expect(count >= 300)
   }

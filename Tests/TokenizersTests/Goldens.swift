@@ -6,7 +6,8 @@ import Storage
 
 /// What `scripts/goldens/tokenizers.py` recorded.
 enum Goldens {
-  static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
     .appendingPathComponent("goldens/tokenizers").path
 
   static func bytes(_ name: String) throws -> [UInt8] {

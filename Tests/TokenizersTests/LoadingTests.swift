@@ -9,7 +9,10 @@ import Testing
   private func vocabularyFiles() throws -> (vocabulary: [UInt8], merges: [UInt8]) {
     let model = try ByteJSONReader.parse(try Goldens.bytes("trained.json"), place: "trained.json")["model"]
     let merges = model?["merges"]?.array?.map { $0.array?.compactMap(\.string).joined(separator: " ") ?? "" } ?? []
-    return (try #require(model?["vocab"]).serialized(), Array(("#version: 0.2\n" + merges.joined(separator: "\n") + "\n").utf8))
+    return (
+      try #require(model?["vocab"]).serialized(),
+      Array(("#version: 0.2\n" + merges.joined(separator: "\n") + "\n").utf8)
+    )
   }
 
   @Test(arguments: ["bytes.json", "trained.json", "wordpiece.json", "vocab.txt"])
@@ -17,7 +20,9 @@ import Testing
     let tokenizer = try TokenizerLoader.load(Goldens.folder + "/" + name)
     let framed = try TokenizerLoader.load(json: tokenizer.framedTokenizerJSON())
     #expect(framed.vocabulary == tokenizer.vocabulary)
-    #expect(try ByteJSONReader.parse(framed.tokenizerJSON(), place: name)["post_processor"]?["type"]?.string == "TemplateProcessing")
+    #expect(
+      try ByteJSONReader.parse(framed.tokenizerJSON(), place: name)["post_processor"]?["type"]?.string
+        == "TemplateProcessing")
     #expect(try framed.framedTokenizerJSON() == framed.tokenizerJSON())
     _ = try Goldens.forEachCase("trained") { text, _ in #expect(framed.encode(text) == tokenizer.encode(text)) }
   }
@@ -28,7 +33,9 @@ import Testing
       let tokenizer = try TokenizerLoader.load(folder)
       // The two files say nothing of a mask that takes the blank before it.
       let trained = String(decoding: try Goldens.bytes("trained.json"), as: UTF8.self)
-      #expect(String(decoding: tokenizer.tokenizerJSON(), as: UTF8.self) == trained.replacing("\"lstrip\":true", with: "\"lstrip\":false"))
+      #expect(
+        String(decoding: tokenizer.tokenizerJSON(), as: UTF8.self)
+          == trained.replacing("\"lstrip\":true", with: "\"lstrip\":false"))
       let again = try TokenizerLoader.load(folder + "/merges.txt")
       #expect(again.contentHash == tokenizer.contentHash)
     }
@@ -50,7 +57,9 @@ import Testing
   }
 
   @Test func usualSpellingsAreFound() throws {
-    let added = ["<pad>", "<|endoftext|>", "</s>", "<mask>"].enumerated().map { AddedToken(id: Int32($0.offset), content: Array($0.element.utf8)) }
+    let added = ["<pad>", "<|endoftext|>", "</s>", "<mask>"].enumerated().map {
+      AddedToken(id: Int32($0.offset), content: Array($0.element.utf8))
+    }
     let roles = SpecialRoles(added: added) { _ in nil }
     #expect(roles[.pad] == 0 && roles[.bos] == 1 && roles[.eos] == 2 && roles[.mask] == 3 && roles[.cls] == nil)
   }
@@ -60,12 +69,16 @@ import Testing
     let size = bert.vocabulary.size
     let more = bert.addingSpecials([.pad, .bos, .eos, .mask])
     #expect(more.vocabulary.size == size + 2)
-    #expect(more.vocabulary.bos == Int32(size) && more.vocabulary.eos == Int32(size + 1) && more.vocabulary.mask == bert.vocabulary.mask)
+    #expect(
+      more.vocabulary.bos == Int32(size) && more.vocabulary.eos == Int32(size + 1)
+        && more.vocabulary.mask == bert.vocabulary.mask)
     #expect(more.encode("the [EOS]") == bert.encode("the") + [Int32(size + 1)])
     let plain = try BytePairTokenizer(
       vocabularyJSON: Array(#"{"a":0,"b":1,"ab":2}"#.utf8), mergesText: Array("a b\n".utf8))
     let wider = plain.addingSpecials([.pad, .mask])
-    #expect(plain.vocabulary.size == 3 && wider.vocabulary.size == 5 && wider.vocabulary.pad == 3 && wider.vocabulary.mask == 4)
+    #expect(
+      plain.vocabulary.size == 3 && wider.vocabulary.size == 5 && wider.vocabulary.pad == 3
+        && wider.vocabulary.mask == 4)
     #expect(wider.encode("abaX[MASK]b") == [2, 0, 4, 1])
     let again = try TokenizerLoader.load(json: wider.tokenizerJSON())
     #expect(again.encode("abaX[MASK]b") == [2, 0, 4, 1])
@@ -77,7 +90,8 @@ import Testing
       let uncased = try TokenizerLoader.load(folder)
       #expect(uncased.encode("A é") == [2, 4])
     }
-    try withTemporaryFolder(["vocab.txt": vocabulary, "tokenizer_config.json": Array(#"{"do_lower_case":false}"#.utf8)]) { folder in
+    try withTemporaryFolder(["vocab.txt": vocabulary, "tokenizer_config.json": Array(#"{"do_lower_case":false}"#.utf8)])
+    { folder in
       let cased = try TokenizerLoader.load(folder)
       #expect(cased.encode("A é") == [1, 3])
     }
@@ -95,9 +109,13 @@ import Testing
   }
 
   @Test func nothingThere() throws {
-    #expect(sentence { _ = try TokenizerLoader.load("/nowhere/at/all") }?.hasPrefix("/nowhere/at/all: there is no such file or folder.") == true)
+    #expect(
+      sentence { _ = try TokenizerLoader.load("/nowhere/at/all") }?.hasPrefix(
+        "/nowhere/at/all: there is no such file or folder.") == true)
     try withTemporaryFolder([:]) { folder in
-      #expect(sentence { _ = try TokenizerLoader.load(folder) } == "\(folder): the folder has neither tokenizer.json nor vocab.json nor vocab.txt.")
+      #expect(
+        sentence { _ = try TokenizerLoader.load(folder) }
+          == "\(folder): the folder has neither tokenizer.json nor vocab.json nor vocab.txt.")
     }
   }
 

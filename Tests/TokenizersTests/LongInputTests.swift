@@ -7,21 +7,25 @@ import Testing
 /// Work that must not go with the square of its input, and the shortcuts that see to it.
 @Suite("Long inputs", .timeLimit(.minutes(2))) struct LongInputTests {
   private static let marks: [UInt32] = [
-    0x300, 0x301, 0x302, 0x308, 0x304, 0x313, 0x323, 0x327, 0x328, 0x334, 0x338, 0x344, 0x345, 0x34F, 0x591, 0x5B0, 0x64B, 0x93C, 0x94D, 0x3099, 0x1D165, 0x20D0,
+    0x300, 0x301, 0x302, 0x308, 0x304, 0x313, 0x323, 0x327, 0x328, 0x334, 0x338, 0x344, 0x345, 0x34F, 0x591, 0x5B0,
+    0x64B, 0x93C, 0x94D, 0x3099, 0x1D165, 0x20D0,
   ]
   private static let bases: [UInt32] = [0x61, 0x6F, 0xE9, 0x1EAD, 0x3B1, 0x1100, 0xAC00, 0x915, 0x4E2D, 0x1D157, 0x20]
 
-  /// Sequences on both sides of the limit, against a plain writing-down of the standard: the library's own is wrong beyond 64 marks.
+  /// Sequences on both sides of the limit, against a plain writing-down of the standard: the library's own is wrong
+  /// beyond 64 marks.
   @Test func longSequencesOfMarksAreOrderedAndComposed() {
     let random = CounterGenerator(seed: 5, purpose: .evaluation)
     for round in 0..<120 {
       let draw = random.at(position: UInt64(round), site: 2)
       var text = String.UnicodeScalarView()
       for part in 0..<1 + draw.below(3, 0) {
-        text.append(contentsOf: [Self.bases[draw.below(Self.bases.count, 10 * part + 1)]].compactMap(Unicode.Scalar.init))
+        text.append(
+          contentsOf: [Self.bases[draw.below(Self.bases.count, 10 * part + 1)]].compactMap(Unicode.Scalar.init))
         let kinds = 1 + draw.below(Self.marks.count, 10 * part + 2)
         for mark in 0..<draw.below(200, 10 * part + 3) {
-          text.append(contentsOf: [Self.marks[draw.below(kinds, 1000 * (part + 1) + mark)]].compactMap(Unicode.Scalar.init))
+          text.append(
+            contentsOf: [Self.marks[draw.below(kinds, 1000 * (part + 1) + mark)]].compactMap(Unicode.Scalar.init))
         }
       }
       let string = String(text)
@@ -34,7 +38,9 @@ import Testing
   /// Both forms by the standard's algorithm, from decompositions of single characters and compositions of pairs.
   private static func normalized(_ text: String) -> (String.UnicodeScalarView, String.UnicodeScalarView) {
     func order(_ scalar: Unicode.Scalar) -> UInt8 { scalar.properties.canonicalCombiningClass.rawValue }
-    var scalars = text.unicodeScalars.flatMap { Array(String(Character($0)).decomposedStringWithCanonicalMapping.unicodeScalars) }
+    var scalars = text.unicodeScalars.flatMap {
+      Array(String(Character($0)).decomposedStringWithCanonicalMapping.unicodeScalars)
+    }
     for end in scalars.indices.dropFirst() {
       var place = end
       while place > 0, order(scalars[place]) > 0, order(scalars[place - 1]) > order(scalars[place]) {
@@ -49,7 +55,8 @@ import Testing
       let before = composed.last.map(order) ?? 0
       let isNext = starter == composed.count - 1 || (before > 0 && before < order(scalar))
       if let starter, isNext, composed[starter].value < 0x1_0000 || scalar.value >= 0x1_0000 {
-        let pair = String(String.UnicodeScalarView([composed[starter], scalar])).precomposedStringWithCanonicalMapping.unicodeScalars
+        let pair = String(String.UnicodeScalarView([composed[starter], scalar])).precomposedStringWithCanonicalMapping
+          .unicodeScalars
         if pair.count == 1, let both = pair.first {
           composed[starter] = both
           continue
@@ -64,7 +71,9 @@ import Testing
   @Test func endlessMarksAndWordsWithoutBlanks() throws {
     let marks = Array(("a" + String(repeating: "\u{301}\u{323}", count: 20_000) + "b\u{301}").utf8)
     let composed = Composition.compose(marks)
-    #expect(composed.count == marks.count && composed.starts(with: "\u{1EA1}".utf8) && composed.suffix(3) == Array("b\u{301}".utf8)[...])
+    #expect(
+      composed.count == marks.count && composed.starts(with: "\u{1EA1}".utf8)
+        && composed.suffix(3) == Array("b\u{301}".utf8)[...])
     let bert = try TokenizerLoader.load(Goldens.folder + "/wordpiece.json")
     #expect(bert.encode(marks).count <= 2)
     let pairs = try TokenizerLoader.load(Goldens.folder + "/trained.json")
@@ -84,14 +93,19 @@ import Testing
     var found: [Int32] = []
     text.withUnsafeBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
-      matcher.forEachSegment(base, 0..<text.count, specialIsText: false) { if case .token(let id) = $0 { found.append(id) } }
+      matcher.forEachSegment(base, 0..<text.count, specialIsText: false) {
+        if case .token(let id) = $0 { found.append(id) }
+      }
     }
     #expect(found == [7, 19_999])
   }
 
   @Test func anEndlessAddedTokenIsRefused() {
-    let json = #"{"added_tokens":[{"id":1,"content":"\#(String(repeating: "x", count: 2_000_000))"}],"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}"#
-    #expect(sentence { _ = try TokenizerLoader.load(json: Array(json.utf8)) }?.contains("has 2000000 bytes; at most 1024 are read.") == true)
+    let json =
+      #"{"added_tokens":[{"id":1,"content":"\#(String(repeating: "x", count: 2_000_000))"}],"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}"#
+    #expect(
+      sentence { _ = try TokenizerLoader.load(json: Array(json.utf8)) }?.contains(
+        "has 2000000 bytes; at most 1024 are read.") == true)
   }
 
   /// Against looking at every pattern.

@@ -8,7 +8,9 @@ struct MalformedInputTests {
   private static let model = #""type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]]"#
   private static let level = #"{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}"#
 
-  private static func bpe(_ model: String = model, added: String = "[]", before: String = "null", pre: String = level) -> String {
+  private static func bpe(_ model: String = model, added: String = "[]", before: String = "null", pre: String = level)
+    -> String
+  {
     #"{"added_tokens":\#(added),"normalizer":\#(before),"pre_tokenizer":\#(pre),"model":{\#(model)}}"#
   }
 
@@ -27,7 +29,10 @@ struct MalformedInputTests {
     (#"{"a":1e999}"#, "a number cannot be read"),
     ("[]", "it has no model and so is not a tokenizer.json."),
     (#"{"model":{"type":"Unigram"}}"#, "the model is of type Unigram, which Lockstep does not support."),
-    (bpe(#""type":"BPE","vocab":{"a":0,"b":1},"merges":["a b"]"#), #"merge 0 needs the token "ab", which is not in the vocabulary."#),
+    (
+      bpe(#""type":"BPE","vocab":{"a":0,"b":1},"merges":["a b"]"#),
+      #"merge 0 needs the token "ab", which is not in the vocabulary."#
+    ),
     (bpe(#""type":"BPE","vocab":{"a":0,"b":1},"merges":["a b c"]"#), "merge 0 is not two tokens."),
     (bpe(#""type":"BPE","vocab":{"a":0,"b":0},"merges":[]"#), "two tokens have the id 0"),
     (bpe(#""type":"BPE","vocab":{"a":0,"b":2},"merges":[]"#), #"token "b" has no id from 0 to 1"#),
@@ -49,7 +54,10 @@ struct MalformedInputTests {
     (bpe(pre: #"{"type":"Metaspace"}"#), "pre_tokenizer is Metaspace and not ByteLevel"),
     (bpe(pre: "null"), "pre_tokenizer is absent"),
     (
-      bpe(pre: #"{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"x+"}},{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]}"#),
+      bpe(
+        pre:
+          #"{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"x+"}},{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]}"#
+      ),
       "pre_tokenizer has the pattern x+, which Lockstep does not support."
     ),
     (#"{"model":{"type":"WordPiece","vocab":{"a":0}}}"#, #"model.unk_token "[UNK]" is not in the vocabulary."#),
@@ -69,7 +77,9 @@ struct MalformedInputTests {
   }
 
   @Test func repeatedLinesOfAVocabularyFile() {
-    #expect(sentence { _ = try WordPieceTokenizer(vocabularyText: Array("[UNK]\na\na\n".utf8)) } == #"vocab.txt: token "a" has two ids, 1 and 2."#)
+    #expect(
+      sentence { _ = try WordPieceTokenizer(vocabularyText: Array("[UNK]\na\na\n".utf8)) }
+        == #"vocab.txt: token "a" has two ids, 1 and 2."#)
   }
 
   /// Thousands of damaged copies of a sound file: each loads or is refused; none ends the process.

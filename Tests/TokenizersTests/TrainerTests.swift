@@ -17,7 +17,9 @@ import Testing
     let many = counts(text, threads: threads)
     #expect(many.totalCount == one.totalCount)
     #expect(many.distinctCount == one.distinctCount)
-    #expect(try BytePairTrainer(many).train(vocabularySize: 500).contentHash == BytePairTrainer(one).train(vocabularySize: 500).contentHash)
+    #expect(
+      try BytePairTrainer(many).train(vocabularySize: 500).contentHash
+        == BytePairTrainer(one).train(vocabularySize: 500).contentHash)
   }
 
   @Test func countsAreSumsOverDocuments() throws {
@@ -29,7 +31,9 @@ import Testing
     #expect(first.totalCount == counts(text, threads: 1).totalCount)
     var trainer = BytePairTrainer(rest)
     Array(text[..<cut]).withUnsafeBufferPointer { trainer.count($0) }
-    #expect(try trainer.train(vocabularySize: 400).contentHash == BytePairTrainer(first).train(vocabularySize: 400).contentHash)
+    #expect(
+      try trainer.train(vocabularySize: 400).contentHash
+        == BytePairTrainer(first).train(vocabularySize: 400).contentHash)
   }
 
   @Test func theMostFrequentPairIsMergedFirstAndTiesGoToLowerIds() throws {
@@ -49,7 +53,9 @@ import Testing
 
   @Test func trainingEndsWhenNoPairIsLeft() throws {
     var reports: [Int] = []
-    let tokenizer = try BytePairTrainer(counts(Array("abc abc".utf8), threads: 1)).train(vocabularySize: 10_000) { reached, _ in reports.append(reached) }
+    let tokenizer = try BytePairTrainer(counts(Array("abc abc".utf8), threads: 1)).train(vocabularySize: 10_000) {
+      reached, _ in reports.append(reached)
+    }
     #expect(tokenizer.vocabulary.size == 264)
     #expect(reports == [264])
     #expect(try BytePairTrainer().train(vocabularySize: 262).vocabulary.size == 262)
@@ -67,8 +73,12 @@ import Testing
   }
 
   @Test func specialsComeFirst() throws {
-    let vocabulary = try BytePairTrainer(counts(Array("some text".utf8), threads: 1)).train(vocabularySize: 263).vocabulary
+    let vocabulary = try BytePairTrainer(counts(Array("some text".utf8), threads: 1)).train(vocabularySize: 263)
+      .vocabulary
     #expect(vocabulary.special == [0, 1, 2, 3, 4, 5])
-    #expect([vocabulary.pad, vocabulary.bos, vocabulary.eos, vocabulary.mask, vocabulary.cls, vocabulary.sep] == [0, 1, 2, 3, 4, 5])
+    #expect(
+      [vocabulary.pad, vocabulary.bos, vocabulary.eos, vocabulary.mask, vocabulary.cls, vocabulary.sep] == [
+        0, 1, 2, 3, 4, 5,
+      ])
   }
 }

@@ -5,14 +5,16 @@ import Safetensors
 import Tensors
 import TestSupport
 
-/// `lockstep` with the toys as objectives, for scripts/check-seam; `ToyCommand write-values FILE` writes records that they can be trained on.
+/// `lockstep` with the toys as objectives, for scripts/check-seam; `ToyCommand write-values FILE` writes records that
+/// they can be trained on.
 @main
 enum Main {
   static func main() throws {
     let arguments = CommandLine.arguments
     if arguments.count == 3, arguments[1] == "write-values" { return try writeValues(to: arguments[2]) }
     LockstepCommand.main(objectives: [
-      ObjectiveEntry(ToyPatches.self), ObjectiveEntry(ToySeries.self), ObjectiveEntry(ToyTeacher.self), ObjectiveEntry(ToyContrastive.self),
+      ObjectiveEntry(ToyPatches.self), ObjectiveEntry(ToySeries.self), ObjectiveEntry(ToyTeacher.self),
+      ObjectiveEntry(ToyContrastive.self),
       ObjectiveEntry(ToyCodebook.self),
     ])
   }
@@ -29,6 +31,8 @@ enum Main {
       observed.base[i] = ToyValues.isMeasured(record, place) ? 1 : 0
     }
     _ = try SafetensorsWriter.write(
-      [values, observed].enumerated().map { NamedTensor(layout.entries[$0.offset].name, shape: [64, 1, 4, 6], view: $0.element, of: store) }, to: path)
+      [values, observed].enumerated().map {
+        NamedTensor(layout.entries[$0.offset].name, shape: [64, 1, 4, 6], view: $0.element, of: store)
+      }, to: path)
   }
 }

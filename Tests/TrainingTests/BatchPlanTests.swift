@@ -11,7 +11,9 @@ import Testing
   func everyMicroBatchIsDealtOnce(ranks: Int, threads: Int) {
     let plan = BatchPlan(batch: 33, microBatch: 3, ranks: ranks, threads: threads)
     let partitioned = (0..<ranks).flatMap { rank in
-      (0..<threads).flatMap { thread in plan.share(of: thread, rank: rank).map { plan.microBatches(of: rank).lowerBound + $0 } }
+      (0..<threads).flatMap { thread in
+        plan.share(of: thread, rank: rank).map { plan.microBatches(of: rank).lowerBound + $0 }
+      }
     }
     #expect(partitioned == Array(0..<11))
     #expect(plan.idleWorkers == max(0, ranks * threads - 11))

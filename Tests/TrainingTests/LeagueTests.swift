@@ -11,7 +11,8 @@ import Testing
 
 /// A league of 20 teams with 25 players each, and line-ups drawn from them: a function of the position alone.
 ///
-/// Each team has 3 keepers, 8 defenders, 8 midfielders and 6 forwards. A line-up has 1, 4, 4 and 2 of them; the first of a role play most.
+/// Each team has 3 keepers, 8 defenders, 8 midfielders and 6 forwards. A line-up has 1, 4, 4 and 2 of them; the first
+/// of a role play most.
 private struct League: SampleSource {
   static let squad = [3, 8, 8, 6]
   static let lineUp = [1, 4, 4, 2]
@@ -41,7 +42,8 @@ private struct League: SampleSource {
       }
     }
     return SampleBatch(
-      sampleIDs: Array(positions), length: 22, lookahead: 0, tokens: tokens, documentIDs: [Int32](repeating: 0, count: tokens.count))
+      sampleIDs: Array(positions), length: 22, lookahead: 0, tokens: tokens,
+      documentIDs: [Int32](repeating: 0, count: tokens.count))
   }
 }
 
@@ -50,7 +52,8 @@ private struct League: SampleSource {
   @Test func teamMatesTellTheHiddenPlayer() throws {
     var options = MaskedSetPrediction.Options()
     options.roles = true
-    var model = ModelConfiguration.bert(vocabSize: League.vocabulary.size, maxPosition: 22, hiddenSize: 48, numLayers: 1, numHeads: 2)
+    var model = ModelConfiguration.bert(
+      vocabSize: League.vocabulary.size, maxPosition: 22, hiddenSize: 48, numLayers: 1, numHeads: 2)
     model.positionEmbedding = .none
     let objective = try MaskedSetPrediction(options, model: model, vocabulary: League.vocabulary)
     let steps = 400
@@ -58,7 +61,8 @@ private struct League: SampleSource {
     settings.optimizer.learningRate = 1e-2
     settings.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 20)
     let trainer = Trainer(
-      objective, length: 22, plan: BatchPlan(batch: 64, microBatch: 32, ranks: 1, threads: 1), options: settings, communicator: SingleRank())
+      objective, length: 22, plan: BatchPlan(batch: 64, microBatch: 32, ranks: 1, threads: 1), options: settings,
+      communicator: SingleRank())
     trainer.parameters.initialize(seed: 4)
     let training = League(samplesPerEpoch: 20_000, first: 0)
     for step in 0..<steps {
@@ -66,7 +70,8 @@ private struct League: SampleSource {
         step: step, rank: 0, plan: trainer.plan, objective: objective, source: training, context: trainer.context(step))
       _ = try trainer.step(step, examples)
     }
-    let (model1, role1, count) = try topOne(objective, trainer.parameters, training, League(samplesPerEpoch: 640, first: 1 << 32))
+    let (model1, role1, count) = try topOne(
+      objective, trainer.parameters, training, League(samplesPerEpoch: 640, first: 1 << 32))
     print("hidden players: top-1 \(model1) by the model, \(role1) by the frequency within the role, of \(count)")
     // A role has 60 to 160 players in the league, and 3 to 8 in the team.
     #expect(role1 < 0.02 && model1 > 0.2 && count > 1500)

@@ -13,7 +13,8 @@ import Testing
 @Suite struct SumAccuracyTests {
   /// The head has a matrix of its own: the embedding then gets gradients only where tokens occur.
   private static let model = {
-    var model = ModelConfiguration.gpt2(vocabSize: 400, maxPosition: 24, hiddenSize: 16, numLayers: 1, numHeads: 2, dropout: 0)
+    var model = ModelConfiguration.gpt2(
+      vocabSize: 400, maxPosition: 24, hiddenSize: 16, numLayers: 1, numHeads: 2, dropout: 0)
     model.tieWordEmbeddings = false
     return model
   }()
@@ -36,7 +37,9 @@ import Testing
           return Int32(token)
         }
       }
-      return SampleBatch(sampleIDs: Array(positions), length: 24, tokens: tokens, documentIDs: [Int32](repeating: 0, count: tokens.count))
+      return SampleBatch(
+        sampleIDs: Array(positions), length: 24, tokens: tokens, documentIDs: [Int32](repeating: 0, count: tokens.count)
+      )
     }
   }
 
@@ -52,7 +55,8 @@ import Testing
       let example = objective.corrupt(
         Zipf().samples(at: UInt64(2 * index)..<UInt64(2 * index + 2)), StepContext(seed: 1, step: 0, steps: 1))
       let sink = RecordingSink(layout)
-      _ = objective.lossAndGradient(example, ObjectivePass(parameters, sink: sink, dropout: nil), scales: [1 / 1152], workspace)
+      _ = objective.lossAndGradient(
+        example, ObjectivePass(parameters, sink: sink, dropout: nil), scales: [1 / 1152], workspace)
       return sink.gradients
     }
     return (layout, parts)
@@ -77,7 +81,8 @@ import Testing
           integers.withUnsafeMutableBufferPointer { target in
             guard let base = buffer.baseAddress, let into = target.baseAddress else { return }
             _ = accumulateExactly(
-              TensorView(base: base, rows: 1, columns: entry.count), scale: Double(sign: .plus, exponent: exponent, significand: 1),
+              TensorView(base: base, rows: 1, columns: entry.count),
+              scale: Double(sign: .plus, exponent: exponent, significand: 1),
               into: into)
           }
         }
@@ -97,18 +102,24 @@ import Testing
     for entry in layout.entries {
       for row in 0..<entry.rows {
         let range = entry.offset + row * entry.columns..<entry.offset + (row + 1) * entry.columns
-        func error(_ sum: [Float]) -> Double { range.reduce(0) { $0 + (Double(sum[$1]) - reference[$1]) * (Double(sum[$1]) - reference[$1]) }.squareRoot() }
+        func error(_ sum: [Float]) -> Double {
+          range.reduce(0) { $0 + (Double(sum[$1]) - reference[$1]) * (Double(sum[$1]) - reference[$1]) }.squareRoot()
+        }
         let norm = range.reduce(0) { $0 + reference[$1] * reference[$1] }.squareRoot()
         guard norm > 0 else { continue }
         let touched = parts.filter { part in range.contains { part[$0] != 0 } }.count
         if touched <= 2 { rare += 1 }
-        // A row that one micro-batch touched has no rounding in a float sum at all, so half a unit of a float is the measure.
+        // A row that one micro-batch touched has no rounding in a float sum at all, so half a unit of a float is the
+        // measure.
         #expect(
-          error(exact) <= max(error(float), norm * 0x1p-24), "\(entry.name) row \(row): \(error(exact) / norm), a float sum \(error(float) / norm)")
+          error(exact) <= max(error(float), norm * 0x1p-24),
+          "\(entry.name) row \(row): \(error(exact) / norm), a float sum \(error(float) / norm)")
       }
     }
     #expect(rare > 100, "\(rare) rare rows")
-    func total(_ sum: [Float]) -> Double { sum.indices.reduce(0) { $0 + (Double(sum[$1]) - reference[$1]) * (Double(sum[$1]) - reference[$1]) }.squareRoot() }
+    func total(_ sum: [Float]) -> Double {
+      sum.indices.reduce(0) { $0 + (Double(sum[$1]) - reference[$1]) * (Double(sum[$1]) - reference[$1]) }.squareRoot()
+    }
     #expect(total(exact) < total(float))
   }
 }

@@ -14,14 +14,16 @@ import Testing
     options.schedule = LearningRateSchedule(type: .constant)
     options.optimizer.learningRate = 5e-3
     let trainer = Trainer(
-      toy.objective, length: toy.model.maxPosition, plan: BatchPlan(batch: 12, microBatch: 3, ranks: 1, threads: threads), options: options,
+      toy.objective, length: toy.model.maxPosition,
+      plan: BatchPlan(batch: 12, microBatch: 3, ranks: 1, threads: threads), options: options,
       communicator: SingleRank())
     trainer.parameters.initialize(seed: 9)
     let outcomes = try (0..<steps).map { step in
       try trainer.step(
         step,
         try Trainer.examples(
-          step: step, rank: 0, plan: trainer.plan, objective: toy.objective, source: toy.source, context: trainer.context(step)))
+          step: step, rank: 0, plan: trainer.plan, objective: toy.objective, source: toy.source,
+          context: trainer.context(step)))
     }
     return (trainer, outcomes)
   }

@@ -9,9 +9,11 @@ import Tensors
 import Testing
 @testable import Training
 
-private let model = ModelConfiguration.gpt2(vocabSize: 53, maxPosition: 16, hiddenSize: 24, numLayers: 2, numHeads: 3, dropout: 0.1)
+private let model = ModelConfiguration.gpt2(
+  vocabSize: 53, maxPosition: 16, hiddenSize: 24, numLayers: 2, numHeads: 3, dropout: 0.1)
 
-private func makeTrainer(threads: Int = 1, steps: Int = 20, microBatch: Int = 2, rate: Double = 1e-3, sum: SumArithmetic = .exact,
+private func makeTrainer(
+  threads: Int = 1, steps: Int = 20, microBatch: Int = 2, rate: Double = 1e-3, sum: SumArithmetic = .exact,
   schedule: LearningRateSchedule = LearningRateSchedule(type: .cosine, warmupSteps: 3)
 ) throws -> Trainer {
   let objective = try Autoregressive(.init(), model: model, vocabulary: Vocabulary(size: 53))
@@ -19,7 +21,8 @@ private func makeTrainer(threads: Int = 1, steps: Int = 20, microBatch: Int = 2,
   options.optimizer.learningRate = rate
   options.schedule = schedule
   let trainer = Trainer(
-    objective, length: 16, plan: BatchPlan(batch: 8, microBatch: microBatch, ranks: 1, threads: threads), options: options,
+    objective, length: 16, plan: BatchPlan(batch: 8, microBatch: microBatch, ranks: 1, threads: threads),
+    options: options,
     communicator: SingleRank())
   trainer.parameters.initialize(seed: 3)
   return trainer
@@ -32,7 +35,8 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     try trainer.step(
       step,
       try Trainer.examples(
-        step: step, rank: 0, plan: trainer.plan, objective: trainer.objective, source: source, context: trainer.context(step)))
+        step: step, rank: 0, plan: trainer.plan, objective: trainer.objective, source: source,
+        context: trainer.context(step)))
   }
 }
 
@@ -45,7 +49,8 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     #expect(one.parameters.trained.all.array == many.parameters.trained.all.array)
   }
 
-  /// The size of a micro-batch changes where sums are rounded: bits of the parameters differ, the loss and the norm do so by rounding only.
+  /// The size of a micro-batch changes where sums are rounded: bits of the parameters differ, the loss and the norm do
+  /// so by rounding only.
   @Test func microBatchSizeChangesRoundingOnly() throws {
     let (two, four) = (try makeTrainer(microBatch: 2), try makeTrainer(microBatch: 4))
     let (a, b) = (try run(two, 0..<1), try run(four, 0..<1))
@@ -111,7 +116,9 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
 
   @Test func batchWithoutTargetsIsSkippedAndChangesNothing() throws {
     let constant = LearningRateSchedule(type: .constant)
-    let (trainer, undisturbed) = (try makeTrainer(steps: 400, schedule: constant), try makeTrainer(steps: 400, schedule: constant))
+    let (trainer, undisturbed) = (
+      try makeTrainer(steps: 400, schedule: constant), try makeTrainer(steps: 400, schedule: constant)
+    )
     let empty = try SyntheticDataset(vocabulary: Vocabulary(size: 53), context: 16, seed: 1).samples(at: 0..<2)
     var nothing = empty
     nothing.documentIDs = nothing.documentIDs.map { _ in -1 }
@@ -142,13 +149,16 @@ private func run(_ trainer: Trainer, _ steps: Range<Int>) throws -> [StepOutcome
     #expect(all != six && abs(all - six) < 0.5)
   }
 
-  /// Validation on a part reads windows of the whole split, not its beginning: half of the split differs from the other half here.
+  /// Validation on a part reads windows of the whole split, not its beginning: half of the split differs from the other
+  /// half here.
   @Test func aPartOfASplitStandsForTheWhole() throws {
     struct Halves: SampleSource {
       let samplesPerEpoch = 12
       func samples(at positions: Range<UInt64>) throws -> SampleBatch {
         let tokens: [Int32] = positions.flatMap { p in (0..<17).map { i in p < 6 ? 1 : Int32(i * 7 % 53) } }
-        return SampleBatch(sampleIDs: Array(positions), length: 16, tokens: tokens, documentIDs: [Int32](repeating: 0, count: tokens.count))
+        return SampleBatch(
+          sampleIDs: Array(positions), length: 16, tokens: tokens,
+          documentIDs: [Int32](repeating: 0, count: tokens.count))
       }
     }
     let trainer = try makeTrainer()

@@ -5,15 +5,18 @@ extension CooccurrenceMatrix {
   /// The largest singular values, by subspace iteration on AᵀA from a random start, in double precision throughout.
   ///
   /// *Concretely:* Z [targets, w] begins as normal numbers; each round takes Y = A·Z, the eigenvalues of YᵀY as σ², and
-  /// Z ← orthonormal columns of Aᵀ·Y. It ends when no wanted value moves by more than `tolerance`, or after `rounds`. Values approach
-  /// the true ones from below; those that are well apart from the first one left out are exact to rounding.
+  /// Z ← orthonormal columns of Aᵀ·Y. It ends when no wanted value moves by more than `tolerance`, or after `rounds`.
+  /// Values approach the true ones from below; those that are well apart from the first one left out are exact to
+  /// rounding.
   ///
   /// - Parameters:
   ///   - count: how many; fewer come back where the matrix has fewer columns.
   ///   - seed: of the start; the values do not depend on it beyond the tolerance.
   /// - Complexity: a round takes 4·w·pairs + 2·w²·(conditions + 2·targets) flops, w = 2·count + 8.
-  /// Reference: Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 2011, arXiv 0909.4061, section 4.5.
-  public func leadingSingularValues(_ count: Int, seed: UInt64, tolerance: Double = 1e-9, rounds: Int = 200) -> [Double] {
+  /// Reference: Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 2011, arXiv 0909.4061,
+  /// section 4.5.
+  public func leadingSingularValues(_ count: Int, seed: UInt64, tolerance: Double = 1e-9, rounds: Int = 200) -> [Double]
+  {
     let width = min(2 * count + 8, targets.count)
     guard width > 0 else { return [] }
     var z = orthonormal(start(width, seed: seed), width)
@@ -38,7 +41,8 @@ extension CooccurrenceMatrix {
     }
   }
 
-  /// The columns of [n, width] made orthonormal by Gram and Schmidt, twice, in order; a column that vanishes stays zero.
+  /// The columns of [n, width] made orthonormal by Gram and Schmidt, twice, in order; a column that vanishes stays
+  /// zero.
   private func orthonormal(_ matrix: [Double], _ width: Int) -> [Double] {
     let n = targets.count
     var vectors = (0..<width).map { column in (0..<n).map { matrix[$0 * width + column] } }

@@ -10,10 +10,12 @@ public struct NodePair: Hashable, Comparable, Sendable {
   public static func < (a: NodePair, b: NodePair) -> Bool { (a.condition, a.target) < (b.condition, b.target) }
 }
 
-/// The context–target matrix of an objective: A[c, t] = P(c, t) / √(P(c) · P(t)) with P the distribution of its (condition, target) pairs.
+/// The context–target matrix of an objective: A[c, t] = P(c, t) / √(P(c) · P(t)) with P the distribution of its
+/// (condition, target) pairs.
 ///
-/// σ₁ is 1, and 1 occurs once for each connected component of the graph of pairs. The best factorisation A ≈ F·Gᵀ of rank k
-/// leaves Σ_{i>k} σᵢ². Rows and columns are sorted by key, so that the same pairs give the same bits whoever counted them.
+/// σ₁ is 1, and 1 occurs once for each connected component of the graph of pairs. The best factorisation A ≈ F·Gᵀ of
+/// rank k leaves Σ_{i>k} σᵢ². Rows and columns are sorted by key, so that the same pairs give the same bits whoever
+/// counted them.
 public struct CooccurrenceMatrix: Sendable {
   /// Keys in rising order.
   public let conditions: [UInt64]
@@ -47,9 +49,13 @@ public struct CooccurrenceMatrix: Sendable {
     starts.append(pairs.count)
     var values = pairs.map(\.value)
     for row in conditions.indices {
-      for index in starts[row]..<starts[row + 1] { values[index] /= (rowSums[row] * columnSums[columns[index]]).squareRoot() }
+      for index in starts[row]..<starts[row + 1] {
+        values[index] /= (rowSums[row] * columnSums[columns[index]]).squareRoot()
+      }
     }
-    (self.conditions, self.targets, self.starts, self.columns, self.values) = (conditions, targets, starts, columns, values)
+    (self.conditions, self.targets, self.starts, self.columns, self.values) = (
+      conditions, targets, starts, columns, values
+    )
     (conditionWeights, targetWeights, total) = (rowSums, columnSums, rowSums.reduce(0, +))
   }
 
@@ -82,7 +88,8 @@ public struct CooccurrenceMatrix: Sendable {
 
   // MARK: - Singular values
 
-  /// All singular values, largest first, and a right singular vector of length 1 for each: row i of `vectors` [r, targets].
+  /// All singular values, largest first, and a right singular vector of length 1 for each: row i of `vectors` [r,
+  /// targets].
   ///
   /// By the eigenvalues of AᵀA: an error of 10⁻¹⁵ in σ², which for σ near 0 is one of 10⁻⁸ in σ.
   /// - Complexity: about 9·targets³ flops; for some hundred targets.

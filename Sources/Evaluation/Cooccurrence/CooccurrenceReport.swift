@@ -35,13 +35,15 @@ public struct CooccurrenceReport: Codable, Sendable, Equatable {
     collisionRate = collision * targetsPerCondition
   }
 
-  /// Counts `options.pairs` pairs of `documents`, divided over the ranks, and describes them; the same on every rank, and for any number
-  /// of ranks to the bit. Collective: every rank has the same documents.
+  /// Counts `options.pairs` pairs of `documents`, divided over the ranks, and describes them; the same on every rank,
+  /// and for any number of ranks to the bit. Collective: every rank has the same documents.
   ///
-  /// - Throws: `ConfigurationError` for options out of range, `DataError` when the documents have no pairs, `CollectiveError`.
+  /// - Throws: `ConfigurationError` for options out of range, `DataError` when the documents have no pairs,
+  ///   `CollectiveError`.
   /// - Complexity: pairs / ranks draws; all ranks hold all distinct pairs, three words each.
   public static func measure(
-    _ documents: [[Int32]], _ scheme: PairScheme, _ options: PairOptions, over communicator: any Communicator = SingleRank()
+    _ documents: [[Int32]], _ scheme: PairScheme, _ options: PairOptions,
+    over communicator: any Communicator = SingleRank()
   ) throws -> CooccurrenceReport {
     let sampler = try PairSampler(documents, scheme, options)
     let (rank, size) = (communicator.rank, communicator.size)
@@ -50,7 +52,11 @@ public struct CooccurrenceReport: Codable, Sendable, Equatable {
     var all = PairCounts()
     for root in 0..<size {
       let bytes = try communicator.broadcast(rank == root ? counts.words.withUnsafeBytes(Array.init) : [], from: root)
-      all.add(PairCounts(words: bytes.withUnsafeBytes { raw in (0..<raw.count / 8).map { raw.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) } }))
+      all.add(
+        PairCounts(
+          words: bytes.withUnsafeBytes { raw in
+            (0..<raw.count / 8).map { raw.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) }
+          }))
     }
     return CooccurrenceReport(all, scheme, options)
   }

@@ -2,8 +2,8 @@ import Core
 import Kernels
 import Objectives
 
-/// Draws (condition, target) pairs from documents. Pair j is a function of the seed, the scheme and j alone, so that any division
-/// of the pairs over ranks counts the same ones.
+/// Draws (condition, target) pairs from documents. Pair j is a function of the seed, the scheme and j alone, so that
+/// any division of the pairs over ranks counts the same ones.
 public struct PairSampler: Sendable {
   let scheme: PairScheme
   let options: PairOptions
@@ -15,7 +15,8 @@ public struct PairSampler: Sendable {
   private let windows: Int
   private let random: CounterGenerator
 
-  /// - Parameter documents: token ids; documents shorter than a window are not drawn from, but count for the frequencies.
+  /// - Parameter documents: token ids; documents shorter than a window are not drawn from, but count for the
+  ///   frequencies.
   /// - Throws: `ConfigurationError` for options out of range, `DataError` when no document holds a window.
   public init(_ documents: [[Int32]], _ scheme: PairScheme, _ options: PairOptions) throws {
     try options.validate(scheme)
@@ -29,7 +30,9 @@ public struct PairSampler: Sendable {
       tokens += document.map { ranks[$0] ?? Int32(options.vocabulary) }
     }
     guard windows > 0 else {
-      throw DataError("the documents", "hold no \(options.window) tokens in a row.", remedy: "Take a smaller window or longer documents.")
+      throw DataError(
+        "the documents", "hold no \(options.window) tokens in a row.",
+        remedy: "Take a smaller window or longer documents.")
     }
     (self.tokens, self.starts, windowsBefore, self.windows) = (tokens, starts, before, windows)
     // The same windows and places for every scheme of a seed.
@@ -52,7 +55,8 @@ public struct PairSampler: Sendable {
     var counts = PairCounts()
     for index in range {
       guard let pair = (0..<1000).lazy.compactMap({ draw(index, attempt: $0) }).first else {
-        throw DataError("the documents", "have no target for pair \(index) in a thousand draws.", remedy: "Take a larger vocabulary.")
+        throw DataError(
+          "the documents", "have no target for pair \(index) in a thousand draws.", remedy: "Take a larger vocabulary.")
       }
       counts.add(pair.nodes, shape: pair.shape)
     }
@@ -73,11 +77,13 @@ public struct PairSampler: Sendable {
       return pair(start, left: (max(0, last - options.neighbours + 1)...last), right: [], predicted)
     case .masked, .maskedEvenly:
       let hidden = hidden(r)
-      let holes = randomSubset(Array(0..<options.window), count: hidden, random.at(position: UInt64(index), site: UInt32(attempt) << 1 | 1))
+      let holes = randomSubset(
+        Array(0..<options.window), count: hidden, random.at(position: UInt64(index), site: UInt32(attempt) << 1 | 1))
       let predicted = holes[r.below(hidden, 1)]
       let visible = (0..<options.window).filter { !holes.contains($0) }
       return pair(
-        start, left: visible.filter { $0 < predicted }.suffix(options.neighbours), right: visible.filter { $0 > predicted }.prefix(options.neighbours),
+        start, left: visible.filter { $0 < predicted }.suffix(options.neighbours),
+        right: visible.filter { $0 > predicted }.prefix(options.neighbours),
         predicted)
     }
   }
@@ -100,9 +106,11 @@ public struct PairSampler: Sendable {
     return starts[low] + window - windowsBefore[low]
   }
 
-  /// A condition that knows its positions is one list: between which of them the target lies would reveal the holes of a pattern
-  /// apart. One that does not has two sides.
-  private func pair(_ start: Int, left: some Collection<Int>, right: some Collection<Int>, _ predicted: Int) -> (nodes: NodePair, shape: UInt64)? {
+  /// A condition that knows its positions is one list: between which of them the target lies would reveal the holes of
+  /// a pattern apart. One that does not has two sides.
+  private func pair(_ start: Int, left: some Collection<Int>, right: some Collection<Int>, _ predicted: Int) -> (
+    nodes: NodePair, shape: UInt64
+  )? {
     let target = tokens[start + predicted]
     guard target < Int32(options.vocabulary) else { return nil }
     let all = Array(left) + Array(right)
@@ -116,7 +124,8 @@ public struct PairSampler: Sendable {
   private func hash(_ words: [Int]) -> UInt64 { words.reduce(mix64(UInt64(words.count))) { mix64($0 ^ UInt64($1)) } }
 }
 
-/// How often each pair was drawn, and each target under each shape of condition. Integers: sums over parts do not depend on order.
+/// How often each pair was drawn, and each target under each shape of condition. Integers: sums over parts do not
+/// depend on order.
 public struct PairCounts: Sendable, Equatable {
   public private(set) var pairs: [NodePair: Int] = [:]
   /// (shape of the condition, target).
@@ -137,8 +146,8 @@ public struct PairCounts: Sendable, Equatable {
   /// Pairs counted.
   public var total: Int { pairs.values.reduce(0, +) }
 
-  /// The probability that two pairs whose conditions have one shape, drawn at random, have the same target: the mean over shapes,
-  /// each by its share of pairs, of Σ n(n - 1) / N(N - 1), which has no bias from the number of pairs.
+  /// The probability that two pairs whose conditions have one shape, drawn at random, have the same target: the mean
+  /// over shapes, each by its share of pairs, of Σ n(n - 1) / N(N - 1), which has no bias from the number of pairs.
   public var collision: Double {
     var bySum: [UInt64: (pairs: Int, equal: Int)] = [:]
     for (key, count) in shapes {

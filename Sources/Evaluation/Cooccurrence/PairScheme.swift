@@ -3,7 +3,8 @@ import Objectives
 
 /// What an objective shows and predicts in a window of a corpus.
 public enum PairScheme: Codable, Sendable, Equatable {
-  /// The last tokens before a place, and a token at offset δ ∈ 1 … `offsets` further on, δ drawn by `distribution` among those in the window.
+  /// The last tokens before a place, and a token at offset δ ∈ 1 … `offsets` further on, δ drawn by `distribution`
+  /// among those in the window.
   case ahead(offsets: Int, distribution: OffsetDistribution = .uniform)
   /// The visible neighbours of one of `hidden` hidden tokens.
   case masked(hidden: Int)
@@ -43,7 +44,8 @@ public struct PairOptions: Codable, Sendable, Equatable {
     var problems: [ConfigurationError.Problem] = []
     func require(_ key: String, _ value: Int, _ range: ClosedRange<Int>) {
       if !range.contains(value) {
-        problems.append(.init(key: key, sentence: "is \(value); it must lie in \(range.lowerBound)...\(range.upperBound)."))
+        problems.append(
+          .init(key: key, sentence: "is \(value); it must lie in \(range.lowerBound)...\(range.upperBound)."))
       }
     }
     require("window", window, 2...1024)

@@ -10,14 +10,18 @@ public struct SmallWorld: Sendable, Codable, Equatable {
   public let transitions: [[Double]]
 
   public init(vocabulary: Int, length: Int, transitions: [[Double]]) {
-    precondition(transitions.allSatisfy { $0.count == vocabulary * vocabulary }, "a transition matrix has \(vocabulary) × \(vocabulary) entries")
-    precondition(length >= 2 && length <= 8 && vocabulary >= 1 && vocabulary <= 16, "a small world has at most 8 positions and 16 tokens")
+    precondition(
+      transitions.allSatisfy { $0.count == vocabulary * vocabulary },
+      "a transition matrix has \(vocabulary) × \(vocabulary) entries")
+    precondition(
+      length >= 2 && length <= 8 && vocabulary >= 1 && vocabulary <= 16,
+      "a small world has at most 8 positions and 16 tokens")
     (self.vocabulary, self.length, self.transitions) = (vocabulary, length, transitions)
   }
 
-  /// Two classes over four tokens, texts of five. A class has its half of the alphabet: from every token the next is drawn from a
-  /// distribution over that half with probability 0.85 and from the whole alphabet evenly with 0.15. The distribution over a half, one
-  /// for each token and class, is (u, 1 - u) with u uniform.
+  /// Two classes over four tokens, texts of five. A class has its half of the alphabet: from every token the next is
+  /// drawn from a distribution over that half with probability 0.85 and from the whole alphabet evenly with 0.15. The
+  /// distribution over a half, one for each token and class, is (u, 1 - u) with u uniform.
   public static func mixture(seed: UInt64) -> SmallWorld {
     let random = CounterGenerator(seed: seed, purpose: .evaluation, site: 0x574F_524C)
     let transitions = (0..<2).map { label in
@@ -41,7 +45,9 @@ public struct SmallWorld: Sendable, Codable, Equatable {
         rest /= vocabulary
       }
       let probabilities = transitions.map { chain in
-        zip(tokens, tokens.dropFirst()).reduce(1 / Double(vocabulary * classes)) { $0 * chain[$1.0 * vocabulary + $1.1] }
+        zip(tokens, tokens.dropFirst()).reduce(1 / Double(vocabulary * classes)) {
+          $0 * chain[$1.0 * vocabulary + $1.1]
+        }
       }
       return (tokens, probabilities)
     }
@@ -50,7 +56,8 @@ public struct SmallWorld: Sendable, Codable, Equatable {
 
 /// What is shown of a small world's text and what is predicted.
 public enum SmallWorldScheme: Sendable, Equatable, CustomStringConvertible {
-  /// A prefix, every length equally often, and a token 1 … `offsets` further on, all of those inside the text equally often.
+  /// A prefix, every length equally often, and a token 1 … `offsets` further on, all of those inside the text equally
+  /// often.
   case ahead(offsets: Int)
   /// All but `hidden` positions with the pattern of holes, and one of the hidden tokens; all patterns equally often.
   case masked(hidden: Int)
@@ -64,12 +71,15 @@ public enum SmallWorldScheme: Sendable, Equatable, CustomStringConvertible {
   }
 
   public static let table: [SmallWorldScheme] = [
-    .ahead(offsets: 1), .ahead(offsets: 2), .ahead(offsets: 3), .ahead(offsets: 4), .masked(hidden: 1), .masked(hidden: 2), .masked(hidden: 3),
+    .ahead(offsets: 1), .ahead(offsets: 2), .ahead(offsets: 3), .ahead(offsets: 4), .masked(hidden: 1),
+    .masked(hidden: 2), .masked(hidden: 3),
   ]
 
   /// What is visible, what is predicted and how often, for texts of `length`.
   func predictions(_ length: Int) -> [(visible: [Int], predicted: Int, share: Double)] {
-    func evenly(_ visible: [Int], _ predicted: [Int], of patterns: Int) -> [(visible: [Int], predicted: Int, share: Double)] {
+    func evenly(_ visible: [Int], _ predicted: [Int], of patterns: Int) -> [(
+      visible: [Int], predicted: Int, share: Double
+    )] {
       predicted.map { (visible, $0, 1 / Double(patterns * predicted.count)) }
     }
     switch self {
@@ -95,7 +105,8 @@ public struct SmallWorldFigures: Sendable, Codable, Equatable {
   /// All of them, largest first.
   public var singularValues: [Double]
   public var squaredSum: Double
-  /// Error of the class by a linear rule on the six leading features of the condition, fitted by least squares, weighted by P(condition).
+  /// Error of the class by a linear rule on the six leading features of the condition, fitted by least squares,
+  /// weighted by P(condition).
   public var probeError: Double
   /// Error of the best rule of any kind on the condition itself.
   public var bayesError: Double
@@ -128,12 +139,16 @@ public struct SmallWorldFigures: Sendable, Codable, Equatable {
   }
 
   /// Left singular vectors are features fᵢ(c) = U[c, i] / √P(c), orthonormal under P: least squares needs no solving.
-  private static func probe(_ matrix: CooccurrenceMatrix, _ values: [Double], _ vectors: [Double], _ labels: [[Double]], features: Int) -> Double {
+  private static func probe(
+    _ matrix: CooccurrenceMatrix, _ values: [Double], _ vectors: [Double], _ labels: [[Double]], features: Int
+  ) -> Double {
     let n = matrix.targets.count
     var scores = [Double](repeating: 0, count: matrix.conditions.count)
     for i in 0..<min(features, n) where values[i] > 1e-7 {
       let u = matrix.times(Array(vectors[i * n..<(i + 1) * n]), width: 1).map { $0 / values[i] }
-      let slope = u.indices.reduce(0) { $0 + u[$1] / matrix.conditionWeights[$1].squareRoot() * (labels[$1][0] - labels[$1][1]) }
+      let slope = u.indices.reduce(0) {
+        $0 + u[$1] / matrix.conditionWeights[$1].squareRoot() * (labels[$1][0] - labels[$1][1])
+      }
       for row in scores.indices { scores[row] += slope * u[row] / matrix.conditionWeights[row].squareRoot() }
     }
     // Features of one component are zero in the others, but for rounding: there the rule must guess.

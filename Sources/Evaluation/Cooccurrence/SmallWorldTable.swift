@@ -23,7 +23,8 @@ public struct SmallWorldTable: Sendable, CustomStringConvertible {
 
   public var description: String {
     let head = [
-      "| scheme | components | σ₂ | Σσ² | Σ_{i>6} σ² | probe error, 6 features | Bayes error | σ₂, position-blind |", "|---|---|---|---|---|---|---|---|",
+      "| scheme | components | σ₂ | Σσ² | Σ_{i>6} σ² | probe error, 6 features | Bayes error | σ₂, position-blind |",
+      "|---|---|---|---|---|---|---|---|",
     ]
     return (head + rows.map(line)).joined(separator: "\n")
   }
@@ -31,7 +32,8 @@ public struct SmallWorldTable: Sendable, CustomStringConvertible {
   private func line(_ row: Row) -> String {
     let components = Set(row.aware.map(\.components)).sorted().map(String.init).joined(separator: ", ")
     let cells = [
-      "\(row.scheme)", components, spread(row.aware) { $0.singularValues[1] }, spread(row.aware, \.squaredSum), spread(row.aware) { $0.tail(6) },
+      "\(row.scheme)", components, spread(row.aware) { $0.singularValues[1] }, spread(row.aware, \.squaredSum),
+      spread(row.aware) { $0.tail(6) },
       spread(row.aware, \.probeError), spread(row.aware, \.bayesError), spread(row.blind) { $0.singularValues[1] },
     ]
     return "| " + cells.joined(separator: " | ") + " |"

@@ -32,14 +32,16 @@ public struct MaskCount: Sendable {
   public func callAsFunction(of n: Int, _ random: CounterGenerator) -> Int {
     switch distribution {
     case .uniformCount: 1 + random.below(n, 0)
-    case .uniformRatio: maskCount(ratios.lowerBound + (ratios.upperBound - ratios.lowerBound) * random.uniformDouble(0), of: n)
+    case .uniformRatio:
+      maskCount(ratios.lowerBound + (ratios.upperBound - ratios.lowerBound) * random.uniformDouble(0), of: n)
     case .cosine: min(n, max(1, Int((Double(n) * cosineOfQuarterTurn(random.uniformDouble(0))).rounded(.up))))
     case .fixed: maskCount(fixedRatio, of: n)
     }
   }
 }
 
-/// cos(π·u/2) for u in [0, 1], by its series: products and sums alone, so that no library's rounding can change a count.
+/// cos(π·u/2) for u in [0, 1], by its series: products and sums alone, so that no library's rounding can change a
+/// count.
 ///
 /// - Note: the first term left out is below 10⁻¹⁹.
 func cosineOfQuarterTurn(_ u: Double) -> Double {

@@ -5,12 +5,16 @@ public struct SpanLengths: Sendable, Equatable {
   /// Rising to 1: the probability of at most 1, 2, … units.
   private let cumulative: [Double]
 
-  /// P(ℓ) ∝ p · (1 − p)^(ℓ − 1) for ℓ = 1 … longest. Reference: Joshi et al., "SpanBERT", 2019, arXiv 1907.10529 (p = 0.2, longest 10).
+  /// P(ℓ) ∝ p · (1 − p)^(ℓ − 1) for ℓ = 1 … longest. Reference: Joshi et al., "SpanBERT", 2019, arXiv 1907.10529 (p =
+  /// 0.2, longest 10).
   public static func geometric(_ p: Double, longest: Int) -> SpanLengths {
     let weights = (0..<longest).reduce(into: [Double]()) { list, _ in list.append(list.last.map { $0 * (1 - p) } ?? p) }
     let total = weights.reduce(0, +)
     var sum = 0.0
-    return SpanLengths(cumulative: weights.map { sum += $0 / total; return sum })
+    return SpanLengths(
+      cumulative: weights.map {
+        sum += $0 / total; return sum
+      })
   }
 
   /// Always `length`.
@@ -28,24 +32,28 @@ public struct SpanLengths: Sendable, Equatable {
 
 /// What is hidden together: single tokens, whole words, or spans of either.
 ///
-/// *Concretely:* single tokens by `randomSubset`. Otherwise units (tokens, or words) are hidden until `count` positions are: a unit that is
-/// not hidden is drawn evenly, and from it on as many units as the span's length says, as far as they follow each other without a gap inside
-/// a document and are not hidden yet. A unit that would exceed `count` is left out for good and ends its span, as in BERT's whole-word
-/// masking; where not even one unit fits, the first one drawn is hidden whole, so that every sample with an eligible position predicts
-/// something. Without words exactly `count` positions are hidden.
+/// *Concretely:* single tokens by `randomSubset`. Otherwise units (tokens, or words) are hidden until `count` positions
+/// are: a unit that is not hidden is drawn evenly, and from it on as many units as the span's length says, as far as
+/// they follow each other without a gap inside a document and are not hidden yet. A unit that would exceed `count` is
+/// left out for good and ends its span, as in BERT's whole-word masking; where not even one unit fits, the first one
+/// drawn is hidden whole, so that every sample with an eligible position predicts something. Without words exactly
+/// `count` positions are hidden.
 public struct MaskShape: Sendable {
   public let wholeWordMask: Bool
   /// In units; nil for single ones.
   public let spans: SpanLengths?
 
-  public init(wholeWordMask: Bool = false, spans: SpanLengths? = nil) { (self.wholeWordMask, self.spans) = (wholeWordMask, spans) }
+  public init(wholeWordMask: Bool = false, spans: SpanLengths? = nil) {
+    (self.wholeWordMask, self.spans) = (wholeWordMask, spans)
+  }
 
   /// The positions hidden, in rising order.
   ///
   /// - Parameter random: the sample's generator; site 0 for single tokens, else site 1.
   /// - Complexity: O(length), and a span's length a draw.
   public func choose(
-    _ count: Int, of eligible: [Int], _ clean: SampleBatch, _ sample: Int, _ tokens: MaskableTokens, _ random: CounterGenerator
+    _ count: Int, of eligible: [Int], _ clean: SampleBatch, _ sample: Int, _ tokens: MaskableTokens,
+    _ random: CounterGenerator
   ) -> [Int] {
     if !wholeWordMask, spans == nil { return randomSubset(eligible, count: count, random) }
     let units = wholeWordMask ? tokens.words(clean, sample, eligible) : eligible.map { $0..<$0 + 1 }
@@ -61,7 +69,8 @@ public struct MaskShape: Sendable {
       first = first ?? start
       let length = spans?.length(random.uniformDouble(2 * draw + 1)) ?? 1
       for unit in start..<min(start + length, units.count) {
-        let isNext = unit == start || units[unit].lowerBound == units[unit - 1].upperBound && documents[unit] == documents[start]
+        let isNext =
+          unit == start || units[unit].lowerBound == units[unit - 1].upperBound && documents[unit] == documents[start]
         guard isNext, open.remove(unit) else { break }
         guard units[unit].count <= left else { break }
         hidden.append(unit)

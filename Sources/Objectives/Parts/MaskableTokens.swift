@@ -26,7 +26,9 @@ public struct MaskableTokens: Sendable {
   /// - Throws: `ConfigurationError` when the tokeniser has no [MASK], or special tokens only.
   public init(_ vocabulary: Vocabulary, objective: String) throws(ConfigurationError) {
     guard let mask = vocabulary.mask else {
-      throw ConfigurationError("objective.name", "is \(objective), but the tokeniser has no [MASK]; prepare the corpus again with --add-tokens, which adds one.")
+      throw ConfigurationError(
+        "objective.name",
+        "is \(objective), but the tokeniser has no [MASK]; prepare the corpus again with --add-tokens, which adds one.")
     }
     var special = [Bool](repeating: false, count: vocabulary.size)
     for id in vocabulary.special where id >= 0 && Int(id) < special.count { special[Int(id)] = true }
@@ -49,8 +51,8 @@ public struct MaskableTokens: Sendable {
     clean.documentIDs[index] >= 0 && !isSpecial[Int(clean.tokens[index])]
   }
 
-  /// The eligible positions of a sample as words of one document each, in rising order; what cannot be told apart without knowledge of words
-  /// is one token long.
+  /// The eligible positions of a sample as words of one document each, in rising order; what cannot be told apart
+  /// without knowledge of words is one token long.
   public func words(_ clean: SampleBatch, _ sample: Int, _ eligible: [Int]) -> [Range<Int>] {
     let start = sample * clean.stride
     return eligible.reduce(into: []) { words, i in
@@ -71,26 +73,31 @@ public struct MaskableTokens: Sendable {
 
 /// `count` of `positions` at random without replacement, in rising order: those with the smallest random keys.
 ///
-/// A key is a random word (elements 0 ..< 2²⁰ of the generator, by position) above the position: ties cannot happen, and the
-/// choice is a function of the sample alone.
+/// A key is a random word (elements 0 ..< 2²⁰ of the generator, by position) above the position: ties cannot happen,
+/// and the choice is a function of the sample alone.
 public func randomSubset(_ positions: [Int], count: Int, _ random: CounterGenerator) -> [Int] {
   let keys = positions.map { UInt64(random.word($0)) << 32 | UInt64($0) }.sorted()
   return keys[..<min(count, keys.count)].map { Int($0 & 0xFFFF_FFFF) }.sorted()
 }
 
-/// What stands in the input for a token that is a target: [MASK] with probability `maskReplaceProb`, a random ordinary token with
-/// probability `randomReplaceProb`, otherwise the token itself. Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805.
+/// What stands in the input for a token that is a target: [MASK] with probability `maskReplaceProb`, a random ordinary
+/// token with probability `randomReplaceProb`, otherwise the token itself. Reference: Devlin et al., "BERT", 2018,
+/// arXiv 1810.04805.
 public struct Replacement: Sendable {
   public let maskReplaceProb: Double
   public let randomReplaceProb: Double
 
-  public init(maskReplaceProb: Double = 1, randomReplaceProb: Double = 0) { (self.maskReplaceProb, self.randomReplaceProb) = (maskReplaceProb, randomReplaceProb) }
+  public init(maskReplaceProb: Double = 1, randomReplaceProb: Double = 0) {
+    (self.maskReplaceProb, self.randomReplaceProb) = (maskReplaceProb, randomReplaceProb)
+  }
 
   /// Elements from 2²⁰ to 2²¹ + 2²⁰ of the generator are used, apart from those of `randomSubset`.
   public func callAsFunction(_ token: Int32, at i: Int, _ tokens: MaskableTokens, _ random: CounterGenerator) -> Int32 {
     let draw = Double(random.uniform(1 << 20 | i))
     if draw < maskReplaceProb { return tokens.mask }
-    if draw < maskReplaceProb + randomReplaceProb { return tokens.ordinary[random.below(tokens.ordinary.count, 1 << 21 | i)] }
+    if draw < maskReplaceProb + randomReplaceProb {
+      return tokens.ordinary[random.below(tokens.ordinary.count, 1 << 21 | i)]
+    }
     return token
   }
 
@@ -99,6 +106,8 @@ public struct Replacement: Sendable {
     problems.require("mask_replace_prob", maskReplaceProb, in: 0...1)
     problems.require("random_replace_prob", randomReplaceProb, in: 0...1)
     let shares = maskReplaceProb + randomReplaceProb
-    problems.require(shares <= 1.000001, "random_replace_prob", "and mask_replace_prob add up to \(shares); together they must not exceed 1.")
+    problems.require(
+      shares <= 1.000001, "random_replace_prob",
+      "and mask_replace_prob add up to \(shares); together they must not exceed 1.")
   }
 }

@@ -1,10 +1,12 @@
 import Core
 import Layers
 
-/// A micro-batch of which some positions are hidden and predicted: the one builder of a masked objective's input and targets.
+/// A micro-batch of which some positions are hidden and predicted: the one builder of a masked objective's input and
+/// targets.
 ///
-/// A masked objective says how many positions of a sample are hidden (`maskCount`, `MaskCount`), which (`randomSubset`, `MaskShape`,
-/// `MaskPartition`), and what stands there instead (`Replacement`, or zeros); this type does the rest, for tokens and for numbers alike.
+/// A masked objective says how many positions of a sample are hidden (`maskCount`, `MaskCount`), which (`randomSubset`,
+/// `MaskShape`, `MaskPartition`), and what stands there instead (`Replacement`, or zeros); this type does the rest, for
+/// tokens and for numbers alike.
 public struct MaskedBatch: Sendable {
   /// What the network reads.
   public private(set) var input: SequenceInput
@@ -33,7 +35,8 @@ public struct MaskedBatch: Sendable {
   ///   - weight: what each counts in the loss.
   ///   - replacement: what is shown for a token at a position.
   public mutating func hide(
-    _ positions: [Int], of sample: Int, weight: Float = 1, behind replacement: (_ token: Int32, _ position: Int) -> Int32
+    _ positions: [Int], of sample: Int, weight: Float = 1,
+    behind replacement: (_ token: Int32, _ position: Int) -> Int32
   ) {
     predict(positions, of: sample, weight: weight)
     for i in positions {
@@ -42,8 +45,8 @@ public struct MaskedBatch: Sendable {
     }
   }
 
-  /// Makes the numbers at positions of a sample targets, and puts zeros in their places. A number that was not measured has no weight, and a
-  /// position without one that was is hidden but no target.
+  /// Makes the numbers at positions of a sample targets, and puts zeros in their places. A number that was not measured
+  /// has no weight, and a position without one that was is hidden but no target.
   ///
   /// - Parameter clean: the samples, with their numbers [n·T, k] and which of them were measured.
   public mutating func hide(_ positions: [Int], of sample: Int, in clean: SampleBatch) {
@@ -65,12 +68,15 @@ public struct MaskedBatch: Sendable {
   ///
   /// - Parameter count: what the term is divided by; Σ weights if nil.
   public func targets(count: Double? = nil) -> TermTargets {
-    var targets = TermTargets(rows: rows, ids: ids, values: values, elementWeights: elementWeights, weights: weights, count: count)
+    var targets = TermTargets(
+      rows: rows, ids: ids, values: values, elementWeights: elementWeights, weights: weights, count: count)
     // A number's weight is an element's; the row's would count it twice.
     if !elementWeights.isEmpty { targets.weights = [Float](repeating: 1, count: rows.count) }
     return targets
   }
 
   /// The input and the targets as an example of one input and one term.
-  public func example(count: Double? = nil) -> TrainingExample { TrainingExample(inputs: [input], targets: [targets(count: count)]) }
+  public func example(count: Double? = nil) -> TrainingExample {
+    TrainingExample(inputs: [input], targets: [targets(count: count)])
+  }
 }

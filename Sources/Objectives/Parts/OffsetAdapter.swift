@@ -5,8 +5,8 @@ import Tensors
 
 /// What a state says about an offset: MLP(norm(h + e_δ)), to be read by the vocabulary head.
 ///
-/// Without the non-linear layer an added vector would be a bias on the logits, the same for every prefix. Offset 1 has no
-/// vector: it is the head's without an adapter. The inner size is the model's width.
+/// Without the non-linear layer an added vector would be a bias on the logits, the same for every prefix. Offset 1 has
+/// no vector: it is the head's without an adapter. The inner size is the model's width.
 ///
 /// Shapes: k rows with targets, C width. Declared before the network, whose backward runs after this one.
 struct OffsetAdapter: Sendable {
@@ -32,11 +32,13 @@ struct OffsetAdapter: Sendable {
     feedForward = FeedForward(name, shape, inputMajor: false, into: &layout)
     norm = Norm("\(name).norm", width: model.hiddenSize, kind: model.norm, epsilon: model.normEps, into: &layout)
     group = layout.group(from: start)
-    embedding = layout.append(ParameterSpec("\(name).embedding", [rows, model.hiddenSize], decay: true, .normal(model.initializerRange)))
+    embedding = layout.append(
+      ParameterSpec("\(name).embedding", [rows, model.hiddenSize], decay: true, .normal(model.initializerRange)))
   }
 
   struct Saved {
-    fileprivate let sum: TensorView, normed: TensorView, statistics: TensorView, output: TensorView, scattered: TensorView
+    fileprivate let sum: TensorView, normed: TensorView, statistics: TensorView, output: TensorView,
+      scattered: TensorView
     fileprivate let feedForward: FeedForward.Saved, scratch: FeedForward.Scratch
 
     init(_ adapter: OffsetAdapter, rows: Int, _ arena: Arena) {
@@ -61,14 +63,16 @@ struct OffsetAdapter: Sendable {
     return s.output.first(k)
   }
 
-  /// The gradient of the rows that were read, in the workspace, from that of the output, `d`; hands over those of the parameters.
+  /// The gradient of the rows that were read, in the workspace, from that of the output, `d`; hands over those of the
+  /// parameters.
   func backward(_ d: TensorView, offsets: [Int], _ pass: Pass, _ sink: any GradientSink, _ s: Saved) -> TensorView {
     let k = d.rows
     let dx = s.output.first(k)
     if k == 0 {
       for entry in group { sink.view(entry, in: group, pass.parameters.layout).fill(0) }
     } else {
-      feedForward.backward(x: s.normed.first(k), s.feedForward, dy: d, pass, in: group, s.scratch, into: .overwriting(dx))
+      feedForward.backward(
+        x: s.normed.first(k), s.feedForward, dy: d, pass, in: group, s.scratch, into: .overwriting(dx))
       norm.backward(x: s.sum.first(k), dy: dx, statistics: s.statistics, pass, in: group, into: dx)
     }
     sink.add(group)

@@ -45,7 +45,9 @@ public struct OffsetPrediction: Sendable {
       }
     }
     self.heads = heads
-    adapter = self.offsetConditioning == .embedding ? OffsetAdapter(Self.adapterName, model, offsets: offsets, into: &layout) : nil
+    adapter =
+      self.offsetConditioning == .embedding
+      ? OffsetAdapter(Self.adapterName, model, offsets: offsets, into: &layout) : nil
     transformer = Transformer(model, into: &layout)
     networks = NetworkSet(trained: layout)
   }
@@ -66,7 +68,8 @@ public struct OffsetPrediction: Sendable {
 
   final class Workspace: ObjectiveWorkspace {
     let transformer: Transformer.Workspace
-    /// `embedding` and `none`: what the head reads, slot δ - 1 of a sample after the other, [samples · m · length, C], and its gradient.
+    /// `embedding` and `none`: what the head reads, slot δ - 1 of a sample after the other, [samples · m · length, C],
+    /// and its gradient.
     let slots: TensorView, slotGradients: TensorView
     let head: VocabularyHead.Saved?
     let adapter: OffsetAdapter.Saved?
@@ -112,7 +115,8 @@ public struct OffsetPrediction: Sendable {
 
   /// Offsets beyond 1 by their own heads, then offset 1 by the model's.
   private func scoreByHeads(
-    _ hidden: TensorView, _ targets: TermTargets, _ own: VocabularyHead, _ scale: Float, _ pass: Pass, _ gradient: TensorView?,
+    _ hidden: TensorView, _ targets: TermTargets, _ own: VocabularyHead, _ scale: Float, _ pass: Pass,
+    _ gradient: TensorView?,
     _ saved: VocabularyHead.Saved
   ) -> Double {
     let all = heads.enumerated().map { ($0.offset + 2, $0.element) } + [(1, own)]
@@ -123,7 +127,8 @@ public struct OffsetPrediction: Sendable {
 
   /// All offsets by the model's head, which reads a slot for each.
   private func scoreByOffset(
-    _ hidden: TensorView, _ targets: TermTargets, length: Int, _ own: VocabularyHead, _ scale: Float, _ pass: Pass, _ w: Workspace,
+    _ hidden: TensorView, _ targets: TermTargets, length: Int, _ own: VocabularyHead, _ scale: Float, _ pass: Pass,
+    _ w: Workspace,
     _ gradient: TensorView?
   ) -> Double {
     guard let saved = w.head else { preconditionFailure("a shared head needs memory for all offsets") }

@@ -10,7 +10,9 @@ struct OptionProblems {
     if !holds { list.append(.init(key: "objective.\(key)", sentence: sentence)) }
   }
 
-  mutating func require<Value: Comparable & CustomStringConvertible>(_ key: String, _ value: Value, in range: ClosedRange<Value>) {
+  mutating func require<Value: Comparable & CustomStringConvertible>(
+    _ key: String, _ value: Value, in range: ClosedRange<Value>
+  ) {
     require(range.contains(value), key, "is \(value); it must lie in \(range.lowerBound)...\(range.upperBound).")
   }
 

@@ -6,12 +6,13 @@ import Tensors
 
 /// An encoder whose [CLS] vector must carry a passage, and the one-layer decoder that reconstructs the passage from it.
 ///
-/// *Concretely:* with h the encoder's output on the masked tokens and e the embedding block on the clean ones, the decoder's rows are
-/// [h₀; e₁ … e_{L-1}], its queries qᵢ made of h₀ and position i, and query i sees the keys that `SequenceInput.visible` says. Encoder and
-/// decoder share the embedding block and the vocabulary head. Optionally the head's logits of positions 1 … also have to give the
-/// passage's bag of words.
+/// *Concretely:* with h the encoder's output on the masked tokens and e the embedding block on the clean ones, the
+/// decoder's rows are [h₀; e₁ … e_{L-1}], its queries qᵢ made of h₀ and position i, and query i sees the keys that
+/// `SequenceInput.visible` says. Encoder and decoder share the embedding block and the vocabulary head. Optionally the
+/// head's logits of positions 1 … also have to give the passage's bag of words.
 ///
-/// Reference: Xiao et al., "RetroMAE", 2022, arXiv 2205.12035; Xiao et al., "RetroMAE v2: Duplex masked auto-encoder", 2022, arXiv 2211.08769.
+/// Reference: Xiao et al., "RetroMAE", 2022, arXiv 2205.12035; Xiao et al., "RetroMAE v2: Duplex masked auto-encoder",
+/// 2022, arXiv 2211.08769.
 public struct PassageBottleneck: Sendable {
   /// How a query is made of the [CLS] vector.
   public enum Query: String, Codable, Sendable, CaseIterable {
@@ -38,7 +39,9 @@ public struct PassageBottleneck: Sendable {
     guard model.resolvedEmbeddingSize == model.hiddenSize else {
       throw ConfigurationError(
         "model.embedding_size", is: model.embeddingSize,
-        rule: "\(objective)'s decoder reads embeddings beside the encoder's output, so it must be model.hidden_size = \(model.hiddenSize).")
+        rule:
+          "\(objective)'s decoder reads embeddings beside the encoder's output, so it must be model.hidden_size = \(model.hiddenSize)."
+      )
     }
     (self.query, hasBag) = (query, bag)
     var layout = ParameterLayout()
@@ -67,7 +70,9 @@ public struct PassageBottleneck: Sendable {
     layer.numLayers = 1
     let decoder = layer.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
     // Backward through the logits touches one row an id and sample; the head's transform runs at every row.
-    let (logits, transform) = (Double(c.vocabSize * c.hiddenSize), c.headTransform ? Double(c.hiddenSize * c.hiddenSize) : 0)
+    let (logits, transform) = (
+      Double(c.vocabSize * c.hiddenSize), c.headTransform ? Double(c.hiddenSize * c.hiddenSize) : 0
+    )
     let bag = hasBag ? rows * (2 * logits + 6 * transform) + 4 * logits * Double(example.inputs[0].sampleIDs.count) : 0
     return c.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count) + decoder + bag
   }
@@ -75,7 +80,8 @@ public struct PassageBottleneck: Sendable {
   public final class Workspace: ObjectiveWorkspace {
     let encoder: Transformer.Workspace
     let clean: InputEmbedding.Saved, queried: InputEmbedding.Saved?
-    let rows: TensorView, queries: TensorView, drows: TensorView, decoded: TensorView, passages: TensorView, sum: TensorView
+    let rows: TensorView, queries: TensorView, drows: TensorView, decoded: TensorView, passages: TensorView,
+      sum: TensorView
     let block: CrossBlock.Saved
     let scattered: TensorView, decodedGradient: TensorView, bag: VocabularyHead.BagSaved?
 
@@ -128,7 +134,8 @@ public struct PassageBottleneck: Sendable {
 
   // MARK: - Decoder
 
-  private func decode(_ clean: SequenceInput, _ hidden: TensorView, _ pass: ObjectivePass, _ w: Workspace) -> TensorView {
+  private func decode(_ clean: SequenceInput, _ hidden: TensorView, _ pass: ObjectivePass, _ w: Workspace) -> TensorView
+  {
     guard let visible = clean.visible else { preconditionFailure("the clean passage has no attention mask") }
     let (n, length, above) = (clean.rows, clean.length, pass.trained(1, term: 1))
     let (rows, queries, decoded) = (w.rows.first(n), w.queries.first(n), w.decoded.first(n))
@@ -147,13 +154,16 @@ public struct PassageBottleneck: Sendable {
     return decoded
   }
 
-  /// From the gradient `d` of the decoder's output to those of the decoder, the clean embeddings and the queries; `w.passages` receives that of the
-  /// [CLS] vectors.
+  /// From the gradient `d` of the decoder's output to those of the decoder, the clean embeddings and the queries;
+  /// `w.passages` receives that of the [CLS] vectors.
   private func backwardDecoder(_ clean: SequenceInput, _ d: TensorView, _ pass: ObjectivePass, _ w: Workspace) {
-    guard let visible = clean.visible, let sink = pass.sink else { preconditionFailure("backward needs an attention mask and a sink") }
+    guard let visible = clean.visible, let sink = pass.sink else {
+      preconditionFailure("backward needs an attention mask and a sink")
+    }
     let (n, length, above) = (clean.rows, clean.length, pass.trained(1, term: 1))
     let drows = w.drows.first(n)
-    block.backward(x: w.queries.first(n), rows: w.rows.first(n), d: d, clean, visible: visible, above, w.block, drows: drows)
+    block.backward(
+      x: w.queries.first(n), rows: w.rows.first(n), d: d, clean, visible: visible, above, w.block, drows: drows)
     for sample in clean.sampleIDs.indices {
       w.passages.row(sample).copy(from: drows.row(sample * length))
       drows.row(sample * length).fill(0)
@@ -175,12 +185,14 @@ public struct PassageBottleneck: Sendable {
 
   /// The loss sum of the bag, if there is one; its gradient is added to `gradient`.
   private func bag(
-    _ example: TrainingExample, _ hidden: TensorView, _ pass: ObjectivePass, _ scales: [Float], _ w: Workspace, _ gradient: TensorView?
+    _ example: TrainingExample, _ hidden: TensorView, _ pass: ObjectivePass, _ scales: [Float], _ w: Workspace,
+    _ gradient: TensorView?
   ) -> [Double] {
     guard hasBag, let head = encoder.head, let saved = w.encoder.head, let own = w.bag else { return [] }
     let (input, targets) = (example.inputs[0], example.targets[2])
     let loss = head.bagLoss(
-      hidden, BagTargets(bags: bags(targets, input), rows: targets.rows, ids: targets.ids, weights: targets.weights), scale: scales[2],
+      hidden, BagTargets(bags: bags(targets, input), rows: targets.rows, ids: targets.ids, weights: targets.weights),
+      scale: scales[2],
       pass.trained(0, term: 2), saved, own, gradient: gradient)
     return [loss]
   }

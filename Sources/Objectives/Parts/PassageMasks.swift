@@ -42,17 +42,20 @@ struct PassageMasks: Sendable {
     Replacement.check(maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb, &problems)
     problems.require(
       vocabulary.cls != nil, "name",
-      "is \(objective), but the tokeniser has no [CLS], whose vector stands for the passage; prepare the corpus with one that has.")
+      "is \(objective), but the tokeniser has no [CLS], whose vector stands for the passage; prepare the corpus with one that has."
+    )
     tokens = try MaskableTokens(vocabulary, objective: objective, after: problems)
     (maskRatio, decoderMaskRatio) = (options.maskRatio, options.decoderMaskRatio)
     replacement = Replacement(maskReplaceProb: options.maskReplaceProb, randomReplaceProb: options.randomReplaceProb)
   }
 
-  /// The masked passage with its targets, and the clean one with the attention mask of the decoder's rows and its targets.
+  /// The masked passage with its targets, and the clean one with the attention mask of the decoder's rows and its
+  /// targets.
   ///
-  /// Of n eligible positions (real, not special) the encoder's mask takes max(1, round(maskRatio · n)); the decoder predicts all of them
-  /// but position 0. Row i of the decoder sees [CLS] at position 0 and every other real position but itself and round(decoderMaskRatio · n)
-  /// eligible ones drawn for this row of this sample. Rows without a target see [CLS] alone.
+  /// Of n eligible positions (real, not special) the encoder's mask takes max(1, round(maskRatio · n)); the decoder
+  /// predicts all of them but position 0. Row i of the decoder sees [CLS] at position 0 and every other real position
+  /// but itself and round(decoderMaskRatio · n) eligible ones drawn for this row of this sample. Rows without a target
+  /// see [CLS] alone.
   /// - Complexity: O(n² log n) per sample.
   func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     let whole = clean.input(attentionMask: .bidirectional, documentMasking: false)

@@ -4,11 +4,12 @@ import Layers
 import Models
 import Tensors
 
-/// A generator that predicts each token from both sides without seeing it: two causal transformers, one over the sample from left
-/// to right, one from right to left, whose neighbouring states stand side by side under one vocabulary head.
+/// A generator that predicts each token from both sides without seeing it: two causal transformers, one over the sample
+/// from left to right, one from right to left, whose neighbouring states stand side by side under one vocabulary head.
 ///
-/// Shapes: states [n, 2H], row i holding the first tower's state at i - 1 and the second's at i + 1; zero where a sample, its
-/// padding or, with attention inside documents, a document ends. The inputs are `inputs[1]` and `inputs[2]` of an example.
+/// Shapes: states [n, 2H], row i holding the first tower's state at i - 1 and the second's at i + 1; zero where a
+/// sample, its padding or, with attention inside documents, a document ends. The inputs are `inputs[1]` and `inputs[2]`
+/// of an example.
 struct TwoTowers: Sendable {
   let head: VocabularyHead
   let rightward: Transformer
@@ -43,9 +44,11 @@ struct TwoTowers: Sendable {
       (0..<clean.count).flatMap { rows[$0 * clean.length..<($0 + 1) * clean.length].reversed() }
     }
     let leftward = SequenceInput(
-      sampleIDs: clean.sampleIDs, length: clean.length, tokens: turned(rightward.tokens), positionIDs: turned(rightward.positionIDs),
+      sampleIDs: clean.sampleIDs, length: clean.length, tokens: turned(rightward.tokens),
+      positionIDs: turned(rightward.positionIDs),
       ranges: AttentionRanges(
-        samples: clean.count, length: clean.length, documentIDs: turned(clean.withoutLookahead(clean.documentIDs)), causal: true,
+        samples: clean.count, length: clean.length, documentIDs: turned(clean.withoutLookahead(clean.documentIDs)),
+        causal: true,
         documentMasking: documentMasking))
     return [rightward, leftward]
   }
@@ -83,7 +86,9 @@ struct TwoTowers: Sendable {
     let d = w.gradient.first(first.rows)
     d.fill(0)
     let loss = head.loss(states, targets.tokens, scale: scale, right, w.head, gradient: d, reader: reader)
-    guard let da = rightward.beginGradient(first, right, w.rightward), let db = leftward.beginGradient(second, left, w.leftward) else { return loss }
+    guard let da = rightward.beginGradient(first, right, w.rightward),
+      let db = leftward.beginGradient(second, left, w.leftward)
+    else { return loss }
     // Each state stands in one row of the pairs at most.
     forEachNeighbour(first, second) { row, before, after in
       if let before { (da.base + before * width).update(from: d.base + row * 2 * width, count: width) }
@@ -94,7 +99,8 @@ struct TwoTowers: Sendable {
     return loss
   }
 
-  /// For each row of the sample, the rows of the two towers that have read everything before it, and everything after it.
+  /// For each row of the sample, the rows of the two towers that have read everything before it, and everything after
+  /// it.
   private func forEachNeighbour(_ first: SequenceInput, _ second: SequenceInput, _ body: (Int, Int?, Int?) -> Void) {
     let length = first.length
     for row in 0..<first.rows {
