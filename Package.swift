@@ -179,7 +179,7 @@ let package = Package(
       "FuzzTargets",
       [
         "Core", "Storage", "Tokenizers", "Data", "Preparation", "Safetensors", "HuggingFace", "Checkpoints", "Metrics",
-        "Configuration",
+        "Configuration", "Generation",
       ]),
     testModule("TestSupport", ["Core", "Tensors", "Kernels", "Layers", "Models", "Objectives"]),
     .executableTarget(

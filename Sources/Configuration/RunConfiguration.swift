@@ -121,18 +121,7 @@ public struct RunConfiguration: Sendable {
     seed = UInt64(
       reader.integer(
         "seed", default: 1, in: 0...Int.max, "Decides initial weights, the order of samples, masks and dropout."))
-    data = Data(
-      corpus: reader.string("data.corpus", default: "", "The folder that `lockstep prepare` wrote; it must be given."),
-      frame: reader.choice(
-        "data.frame", default: .auto,
-        "Puts [CLS] and [SEP] around each sample (cls-sep) or nothing (none); auto is cls-sep for bidirectional models, where the tokeniser has both."
-      ),
-      patch: reader.integers(
-        "data.patch", default: [], in: 1...1_048_576,
-        "Of a corpus of numbers: sizes of a patch, one per axis of a record, such as [4, 4]; empty for single numbers."),
-      separateChannels: reader.boolean(
-        "data.separate_channels", default: false, "Of a corpus of numbers: every channel has positions of its own."))
-    if data.corpus.isEmpty { reader.note("data.corpus", "is missing; it is the folder that lockstep prepare wrote.") }
+    data = Self.data(reader)
     objective = reader.string(
       "objective.name", default: "ar",
       "The objective, one of those that `lockstep objectives` lists; it decides which options the section has.")
@@ -170,6 +159,22 @@ public struct RunConfiguration: Sendable {
       throw ConfigurationError(
         problems: reader.problems, exitCode: reader.problems.count == 1 ? unreadable ?? .usage : .usage)
     }
+  }
+
+  private static func data(_ reader: ConfigurationReader) -> Data {
+    let data = Data(
+      corpus: reader.string("data.corpus", default: "", "The folder that `lockstep prepare` wrote; it must be given."),
+      frame: reader.choice(
+        "data.frame", default: .auto,
+        "Puts [CLS] and [SEP] around each sample (cls-sep) or nothing (none); auto is cls-sep for bidirectional models, where the tokeniser has both."
+      ),
+      patch: reader.integers(
+        "data.patch", default: [], in: 1...1_048_576,
+        "Of a corpus of numbers: sizes of a patch, one per axis of a record, such as [4, 4]; empty for single numbers."),
+      separateChannels: reader.boolean(
+        "data.separate_channels", default: false, "Of a corpus of numbers: every channel has positions of its own."))
+    if data.corpus.isEmpty { reader.note("data.corpus", "is missing; it is the folder that lockstep prepare wrote.") }
+    return data
   }
 
   /// The shape of `init.from`, where `[model]` leaves something out. A run that has begun remembers it without the

@@ -82,26 +82,31 @@ public struct FeatureMeasure: Measure {
     ]
     var result = MeasureResult([])
     for (kind, values) in kinds {
-      let spectrum = FeatureSpectrum(values, rows: values.count / width, columns: width)
-      let total = spectrum.singularValues.reduce(0, +)
-      let shares = spectrum.singularValues.map { total > 0 ? $0 / total : 0 }
-      result.values += [
-        MeasuredValue(
-          "features.\(kind).effective_rank", spectrum.effectiveRank, unit: "of \(width)", better: .neither, least: 1,
-          most: Double(width)),
-        MeasuredValue("features.\(kind).largest_share", shares.first ?? 0, least: 0, most: 1),
-        MeasuredValue("features.\(kind).rows", Double(spectrum.rows)),
-      ]
-      result.tables["spectrum.\(kind)"] = MeasuredTable(
-        ["i", "singular_value", "share"],
-        shares.indices.map { [Double($0 + 1), spectrum.singularValues[$0], shares[$0]] })
-      if spectrum.rows <= width {
-        result.notes.append(
-          "features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; set more windows."
-        )
-      }
+      Self.add(FeatureSpectrum(values, rows: values.count / width, columns: width), kind, to: &result)
     }
     return result
+  }
+
+  /// The values, the table and the note of one kind of feature.
+  private static func add(_ spectrum: FeatureSpectrum, _ kind: String, to result: inout MeasureResult) {
+    let width = spectrum.columns
+    let total = spectrum.singularValues.reduce(0, +)
+    let shares = spectrum.singularValues.map { total > 0 ? $0 / total : 0 }
+    result.values += [
+      MeasuredValue(
+        "features.\(kind).effective_rank", spectrum.effectiveRank, unit: "of \(width)", better: .neither, least: 1,
+        most: Double(width)),
+      MeasuredValue("features.\(kind).largest_share", shares.first ?? 0, least: 0, most: 1),
+      MeasuredValue("features.\(kind).rows", Double(spectrum.rows)),
+    ]
+    result.tables["spectrum.\(kind)"] = MeasuredTable(
+      ["i", "singular_value", "share"],
+      shares.indices.map { [Double($0 + 1), spectrum.singularValues[$0], shares[$0]] })
+    if spectrum.rows <= width {
+      result.notes.append(
+        "features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; set more windows."
+      )
+    }
   }
 }
 

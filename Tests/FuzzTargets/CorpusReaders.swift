@@ -1,5 +1,6 @@
 import Core
 import Data
+import Generation
 import Preparation
 import Storage
 import Tokenizers

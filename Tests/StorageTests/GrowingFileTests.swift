@@ -52,7 +52,7 @@ final class Fault: Sendable {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let file = try GrowingFile(folder + "/log")
     try file.append([UInt8](repeating: 65, count: 1000))
-    // The limit holds for the whole process; no other test of this bundle writes a file of this size meanwhile.
+    // The limit holds for the whole process; no other test sets it or writes a file of this size meanwhile.
     signal(SIGXFSZ, SIG_IGN)
     var old = rlimit()
     getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &old)

@@ -1,4 +1,5 @@
 import Core
+import Tokenizers
 
 extension Tokenizer {
   /// Ids of a text with `[MASK]`, or the tokeniser's own spelling of it, where a token is to be predicted. Special
@@ -35,18 +36,5 @@ extension Tokenizer {
       let bytes = decode(CollectionOfOne(id), skipSpecial: true)
       return bytes.count > 1 && bytes[0] == 0x20
     }
-  }
-}
-
-/// Finds special tokens that a text writes out, such as `<|endoftext|>` between its documents.
-public struct WrittenSpecials: Sendable {
-  private let patterns: SortedPatterns
-
-  public init(_ tokenizer: any Tokenizer) { patterns = SortedPatterns(tokenizer.specialSpellings) }
-
-  /// - Complexity: one look-up a byte where no special token begins.
-  public func areIn(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-    guard let base = text.baseAddress, !patterns.isEmpty else { return false }
-    return text.indices.contains { patterns.longest(base, $0, text.count) != nil }
   }
 }
