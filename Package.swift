@@ -52,8 +52,10 @@ func testModule(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: policy + cpuFlags)
 }
 
+/// Tests are not optimised: it takes longer than it saves. What they share, such as references, is.
 func suite(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name, dependencies: dependencies, swiftSettings: policy + cpuFlags)
+  .testTarget(
+    name: name, dependencies: dependencies, swiftSettings: policy + cpuFlags + [.unsafeFlags(["-Onone"])])
 }
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
