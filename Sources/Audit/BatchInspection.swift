@@ -17,17 +17,19 @@ public struct BatchInspection {
   /// The training samples as steps read them, texts repeated where the objective asks for it.
   private let samples: any SampleSource
   private let objective: any Objective
-  private let tokenizer: any Tokenizer
+  /// Nil where inputs are numbers.
+  private let tokenizer: (any Tokenizer)?
   private let plan: BatchPlan
   private let steps: Int
 
   /// - Throws: `DataError` when the corpus is not that of the run.
   public init(_ past: PastRun, _ configuration: RunConfiguration) throws {
-    try self.init(
-      past, configuration, try CorpusInputs.open(configuration), try TokenizerLoader.load(configuration.data.corpus))
+    let inputs = try CorpusInputs.open(configuration)
+    let tokenizer = inputs.data.grid == nil ? try TokenizerLoader.load(configuration.data.corpus) : nil
+    try self.init(past, configuration, inputs, tokenizer)
   }
 
-  init(_ past: PastRun, _ configuration: RunConfiguration, _ inputs: RunInputs, _ tokenizer: any Tokenizer) throws {
+  init(_ past: PastRun, _ configuration: RunConfiguration, _ inputs: RunInputs, _ tokenizer: (any Tokenizer)?) throws {
     (self.past, self.configuration, self.inputs, self.tokenizer) = (past, configuration, inputs, tokenizer)
     samples = inputs.training(configuration)
     try past.requireData(inputs.dataHash, in: configuration.data.corpus)

@@ -11,9 +11,12 @@ public struct BatchView: Codable, Sendable {
     /// A token may be a part of a character; its bytes are then spelt out, as `\xe2`.
     public var text: String
 
-    init(_ id: Int32, _ tokenizer: any Tokenizer) {
-      let bytes = tokenizer.decode([id], skipSpecial: false)
+    init(_ id: Int32, _ tokenizer: (any Tokenizer)?) {
       self.id = id
+      guard let bytes = tokenizer?.decode([id], skipSpecial: false) else {
+        text = "\(id)"
+        return
+      }
       text =
         String(validating: bytes, as: UTF8.self)
         ?? bytes.map { (0x20..<0x7F).contains($0) ? String(Unicode.Scalar($0)) : "\\x" + String($0, radix: 16) }
@@ -47,8 +50,8 @@ public struct BatchView: Codable, Sendable {
   }
 
   public struct Row: Codable, Sendable, Equatable {
-    /// One for each input of the objective; the main network's first.
-    public var reads: [Read]
+    /// One for each input of the objective, the main network's first; nil where an input does not have this position.
+    public var reads: [Read?]
     public var targets: [Target]
     /// The token that a generator of the objective put here, which the main network reads instead.
     public var proposed: Token?
@@ -82,13 +85,14 @@ public struct BatchView: Codable, Sendable {
   init(
     step: Int, microBatch: Int, microBatchCount: Int, _ objective: any Objective, _ clean: SampleBatch,
     _ example: TrainingExample,
-    proposed: [Int32]?, _ tokenizer: any Tokenizer
+    proposed: [Int32]?, _ tokenizer: (any Tokenizer)?
   ) {
     (self.step, self.microBatch, self.microBatchCount) = (step, microBatch, microBatchCount)
     (self.objective, terms, counts) = (type(of: objective).name, objective.terms.map(\.name), example.counts)
     drawsTokens = example.random != nil
     func token(_ id: Int32) -> Token { Token(id, tokenizer) }
-    let length = example.inputs[0].length
+    // An encoder of visible positions reads fewer rows than the decoder behind it, whose rows have the targets.
+    let length = example.inputs.map(\.length).max() ?? 0
     var perRow = [[Target]](repeating: [], count: clean.count * length)
     for (term, targets) in example.targets.enumerated() {
       let width = targets.rows.isEmpty ? 0 : targets.values.count / targets.rows.count
@@ -104,7 +108,8 @@ public struct BatchView: Codable, Sendable {
       let rows = (sample * length..<(sample + 1) * length).map { row in
         let shown = example.inputs[0].tokens
         let other = proposed.flatMap { $0[row] == shown[row] ? nil : token($0[row]) }
-        return Row(reads: example.inputs.map { $0.read(row, token) }, targets: perRow[row], proposed: other)
+        let reads = example.inputs.map { input in input.row(of: row, length).map { input.read($0, token) } }
+        return Row(reads: reads, targets: perRow[row], proposed: other)
       }
       return Sample(position: clean.sampleIDs[sample], index: clean.indices[sample], rows: rows)
     }
@@ -112,6 +117,13 @@ public struct BatchView: Codable, Sendable {
 }
 
 extension SequenceInput {
+  /// The row of this input for a row of one with `other` rows per sample.
+  fileprivate func row(of row: Int, _ other: Int) -> Int? {
+    guard length != other else { return row }
+    let (sample, position) = row.quotientAndRemainder(dividingBy: other)
+    return (sample * length..<(sample + 1) * length).first { Int(positionIDs[$0]) == position }
+  }
+
   fileprivate func read(_ row: Int, _ token: (Int32) -> BatchView.Token) -> BatchView.Read {
     let (sample, query, width) = (row / length, row % length, values.count / max(rows, 1))
     let (first, end) = (ranges.first[row], ranges.end[row])

@@ -38,7 +38,8 @@ extension BatchView {
     return ["position\(name)", "reads\(name)"] + (hasRoles(view, sample) ? ["role\(name)"] : []) + ["sees\(name)"]
   }
 
-  private func cells(_ read: Read, _ view: Int, _ sample: Sample) -> [String] {
+  private func cells(_ read: Read?, _ view: Int, _ sample: Sample) -> [String] {
+    guard let read else { return columns(of: view, sample).map { _ in "" } }
     let reads =
       read.token.map(Self.text) ?? read.values.map { $0.map { Self.number(Double($0)) }.joined(separator: " ") } ?? ""
     let isRange = read.seesCount == Int(read.seesUntil - read.seesFrom)
@@ -49,7 +50,7 @@ extension BatchView {
     return ["\(read.position)", reads] + (hasRoles(view, sample) ? [read.role.map(Self.text) ?? ""] : []) + [sees]
   }
 
-  private func hasRoles(_ view: Int, _ sample: Sample) -> Bool { sample.rows.contains { $0.reads[view].role != nil } }
+  private func hasRoles(_ view: Int, _ sample: Sample) -> Bool { sample.rows.contains { $0.reads[view]?.role != nil } }
 
   /// `412 " king"`.
   private static func text(_ token: Token) -> String { "\(token.id) \"\(printableName(token.text))\"" }

@@ -16,6 +16,8 @@ struct Objectives: SerialCommand {
     var name: String
     var summary: String
     var paper: String
+    /// tokens or values.
+    var input: String
     var attentionMask: String
     var options: [String: String]
   }
@@ -24,6 +26,7 @@ struct Objectives: SerialCommand {
     let rows = ObjectiveRegistry.entries.map { entry in
       Row(
         name: entry.name, summary: entry.summary, paper: entry.paper,
+        input: entry.defaultRequirements.input.rawValue,
         attentionMask: entry.defaultRequirements.attentionMask.rawValue,
         options: Dictionary(
           uniqueKeysWithValues: optionProperties(entry.defaultOptions).map {

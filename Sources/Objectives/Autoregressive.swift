@@ -11,6 +11,7 @@ import Tensors
 ///
 /// Reference: Radford et al., "Language models are unsupervised multitask learners", 2019 (GPT-2).
 public struct Autoregressive: TokenObjective {
+  /// The keys of `[objective]` beside the name.
   public struct Options: ObjectiveOptions {
     /// Attention and targets stay inside documents.
     public var documentMasking = false
@@ -31,6 +32,7 @@ public struct Autoregressive: TokenObjective {
   }
 
   public let options: Options
+  /// The network and its loss.
   public let prediction: TokenPrediction
 
   public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {

@@ -16,6 +16,7 @@ import Tensors
 /// Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805; dynamic masks: Liu et al., "RoBERTa", 2019, arXiv
 /// 1907.11692; spans: Joshi et al., "SpanBERT", 2019, arXiv 1907.10529.
 public struct MaskedLanguageModel: TokenObjective {
+  /// The keys of `[objective]` beside the name.
   public struct Options: ObjectiveOptions {
     /// Share of eligible positions that are predicted.
     public var maskRatio = 0.15
@@ -54,8 +55,10 @@ public struct MaskedLanguageModel: TokenObjective {
     public init() {}
   }
 
+  /// How the share of hidden positions goes over the run.
   public enum RatioSchedule: String, Codable, Sendable, CaseIterable { case constant, linear }
 
+  /// What is hidden together.
   public enum Spans: String, Codable, Sendable, CaseIterable { case none, geometric, fixed }
 
   public static let name = "mlm"
@@ -75,6 +78,7 @@ public struct MaskedLanguageModel: TokenObjective {
   }
 
   public let options: Options
+  /// The network and its loss.
   public let prediction: TokenPrediction
   private let tokens: MaskableTokens
   private let replacement: Replacement

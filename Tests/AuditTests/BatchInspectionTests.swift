@@ -21,10 +21,10 @@ struct BatchInspectionTests {
     #expect(
       view.samples.map(\.position) == replayed.map(\.position) && view.samples.map(\.index) == replayed.map(\.index))
     for sample in view.samples {
-      for (row, next) in zip(sample.rows, sample.rows.dropFirst()) where next.reads[0].seesFrom == 0 {
-        #expect(row.targets.map(\.token?.id) == [next.reads[0].token?.id])
+      for (row, next) in zip(sample.rows, sample.rows.dropFirst()) where next.reads[0]?.seesFrom == 0 {
+        #expect(row.targets.map(\.token?.id) == [next.reads[0]?.token?.id])
       }
-      for (index, row) in sample.rows.enumerated() { #expect(row.reads[0].seesUntil == Int32(index + 1)) }
+      for (index, row) in sample.rows.enumerated() { #expect(row.reads[0]?.seesUntil == Int32(index + 1)) }
     }
   }
 

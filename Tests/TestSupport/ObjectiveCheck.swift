@@ -9,13 +9,14 @@ import Tensors
 ///   - model: in place of the objective's own choice.
 /// - Returns: what is wrong, one sentence each; empty when the objective is right.
 public func checkObjective(
-  _ entry: ObjectiveEntry, options: (any ObjectiveOptions)? = nil, model: ModelConfiguration? = nil, seed: UInt64 = 1
+  _ entry: ObjectiveEntry, options: (any ObjectiveOptions)? = nil, model: ModelConfiguration? = nil,
+  source: (any SampleSource)? = nil, seed: UInt64 = 1
 ) -> [String] {
   guard let type = entry.type as? any ReferencedObjective.Type else {
     return ["\(entry.name) has no reference: make it a ReferencedObjective in TestSupport"]
   }
   do {
-    return try ObjectiveCheck(entry, type, options: options, model: model, seed: seed).faults().map {
+    return try ObjectiveCheck(entry, type, options: options, model: model, source: source, seed: seed).faults().map {
       "\(entry.name): \($0)"
     }
   } catch {
@@ -37,12 +38,12 @@ struct ObjectiveCheck {
 
   init(
     _ entry: ObjectiveEntry, _ type: any ReferencedObjective.Type, options: (any ObjectiveOptions)?,
-    model: ModelConfiguration?, seed: UInt64
+    model: ModelConfiguration?, source: (any SampleSource)?, seed: UInt64
   ) {
     self.options = options ?? entry.defaultOptions
     (self.entry, self.type, self.seed) = (entry, type, seed)
     self.model = model ?? type.checkModel()
-    source = type.checkSource(self.model)
+    self.source = source ?? type.checkSource(self.model)
     context = StepContext(seed: seed, step: 3, steps: 10)
   }
 

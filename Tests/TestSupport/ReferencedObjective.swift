@@ -53,15 +53,23 @@ extension ReferencedObjective {
 
   public static var overfitRate: Float { 0.5 }
 
+  /// Σ w; of numbers with weights of their own, the share of each row that has one.
   public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
-    targets.weights.reduce(0) { $0 + Double($1) }
+    guard !targets.elementWeights.isEmpty else { return targets.weights.reduce(0) { $0 + Double($1) } }
+    let k = targets.elementWeights.count / targets.rows.count
+    return targets.rows.indices.reduce(0) { sum, row in
+      sum + Double(Float(targets.elementWeights[row * k..<(row + 1) * k].count { $0 > 0 }) / Float(k))
+    }
   }
 
   public func leastLoss(_ example: TrainingExample) -> Double { 0 }
 
-  /// Positions shown as [MASK].
+  /// Positions shown as [MASK]; of numbers those that the first term predicts.
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
     let input = example.inputs[0]
+    guard !input.tokens.isEmpty else {
+      return example.targets[0].rows.map { ($0 / input.length, $0 % input.length) }
+    }
     return input.tokens.indices.filter { input.tokens[$0] == vocabulary.mask }.map {
       ($0 / input.length, $0 % input.length)
     }

@@ -1,5 +1,6 @@
 import Core
 import Kernels
+import Objectives
 import Tensors
 
 /// Numbers that a reference computes from the parameters and then takes for constants: what a generator draws, what a
@@ -50,6 +51,23 @@ public struct Scope {
     var flat = [Double](repeating: 0, count: layout.count)
     for entry in layout.entries { flat.replaceSubrange(entry.range, with: values[entry.index].gradient) }
     return flat
+  }
+
+  /// Σ w · e · ℓ(y - t) over the numbers of some rows, as `RegressionHead` scores them: e is a number's weight, or 1/k.
+  public func regression(_ kind: RegressionLoss, _ y: Value, _ t: TermTargets) -> Value {
+    let k = y.columns
+    let elements =
+      t.elementWeights.isEmpty
+      ? [Double](repeating: 1 / Double(k), count: y.rows * k) : t.elementWeights.map(Double.init)
+    let weights = elements.enumerated().map { $0.element * Double(t.weights[$0.offset / k]) }
+    let difference = y - tape.leaf(y.rows, k, t.values.map(Double.init))
+    let losses: Value
+    switch kind {
+    case .l1: losses = difference.absolute()
+    case .l2: losses = difference * difference
+    default: preconditionFailure("the reference of this loss is not written yet")
+    }
+    return (losses * tape.leaf(y.rows, k, weights)).total()
   }
 
   /// The largest element of each column, [1, columns]; of equal ones the first has the gradient.

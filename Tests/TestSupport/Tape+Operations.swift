@@ -39,6 +39,9 @@ extension Value {
     }
   }
 
+  /// |x|, with a derivative of 0 at 0.
+  public func absolute() -> Value { map(abs) { x, _ in x > 0 ? 1 : x < 0 ? -1 : 0 } }
+
   public func exponential() -> Value { map(exp, { $1 }) }
   public func logarithm() -> Value { map(log, { x, _ in 1 / x }) }
   public func hyperbolicTangent() -> Value { map(tanh, { 1 - $1 * $1 }) }

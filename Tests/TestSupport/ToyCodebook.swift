@@ -77,7 +77,7 @@ public struct ToyCodebook: ReferencedObjective {
       RegressionHead.Saved(head, rows: samples * length, arena),
       arena.matrix(options.codes, encoder.configuration.inputSize + 1)
     )
-    return ToyWorkspace(parts)
+    return PartsWorkspace(parts)
   }
 
   /// The code with the least squared distance; of equal ones the first.
@@ -101,7 +101,7 @@ public struct ToyCodebook: ReferencedObjective {
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double] {
     let (w, t, input, trained) = (
-      ToyWorkspace<Parts>.of(workspace), example.targets[0], example.inputs[0], pass.trained()
+      PartsWorkspace<Parts>.parts(of: workspace), example.targets[0], example.inputs[0], pass.trained()
     )
     let ids = nearestCodes(t, pass.parameters.trained.view(codes).array)
     let hidden = encoder.forward(input, trained, w.network)

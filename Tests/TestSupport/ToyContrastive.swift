@@ -94,13 +94,13 @@ public struct ToyContrastive: ReferencedObjective {
         normed: arena.matrix(samples, Self.size), norms: arena.matrix(samples, 1))
     }
     let parts: Parts = (views, ContrastiveScratch(queries: samples, keys: samples, size: Self.size, arena))
-    return ToyWorkspace(parts)
+    return PartsWorkspace(parts)
   }
 
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double] {
-    let (w, real) = (ToyWorkspace<Parts>.of(workspace), real(example))
+    let (w, real) = (PartsWorkspace<Parts>.parts(of: workspace), real(example))
     guard !real.isEmpty || pass.sink != nil else { return [0] }
     for (i, view) in w.views.enumerated() { forward(example.inputs[i], real, pass.trained(UInt32(i)), view) }
     let (queries, keys) = (w.views[0].normed.first(real.count), w.views[1].normed.first(real.count))

@@ -3,18 +3,6 @@ import Kernels
 import Objectives
 import Tensors
 
-/// Memory of a worker, by name: the toys' workspaces are too small to deserve types of their own.
-final class ToyWorkspace<Parts>: ObjectiveWorkspace {
-  let parts: Parts
-
-  init(_ parts: Parts) { self.parts = parts }
-
-  static func of(_ workspace: ObjectiveWorkspace) -> Parts {
-    guard let own = workspace as? Self else { preconditionFailure("an objective got the workspace of another") }
-    return own.parts
-  }
-}
-
 /// `count` of the positions, in rising order: those with the smallest random words.
 func chosen(_ count: Int, of positions: [Int], _ random: CounterGenerator) -> [Int] {
   positions.sorted { (random.word($0), $0) < (random.word($1), $1) }.prefix(count).sorted()

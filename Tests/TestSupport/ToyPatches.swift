@@ -79,13 +79,13 @@ public struct ToyPatches: ReferencedObjective {
       MaskedAutoencoder.Workspace(autoencoder, samples: samples, visible: visibleCount(length), length: length, arena),
       RegressionHead.Saved(head, rows: samples * length, arena)
     )
-    return ToyWorkspace(parts)
+    return PartsWorkspace(parts)
   }
 
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double] {
-    let (w, t) = (ToyWorkspace<Parts>.of(workspace), example.targets[0])
+    let (w, t) = (PartsWorkspace<Parts>.parts(of: workspace), example.targets[0])
     let (hidden, gradient, above) = autoencoder.forward(example, pass, w.networks)
     let loss = head.loss(
       .l2, hidden, rows: t.rows, RegressionTargets(values: t.values, weights: t.weights), scale: scales[0], above,

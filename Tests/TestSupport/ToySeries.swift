@@ -47,23 +47,12 @@ public struct ToySeries: ReferencedObjective {
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     var masked = MaskedBatch(clean.input(attentionMask: .bidirectional, documentMasking: false))
     for sample in 0..<clean.count where clean.documentIDs[sample * clean.length] >= 0 {
-      let count = max(1, Int(options.maskRatio * Double(clean.length)))
+      let count = maskCount(options.maskRatio, of: clean.length)
       masked.hide(
         randomSubset(Array(0..<clean.length), count: count, context.random(clean.sampleIDs[sample])), of: sample,
         in: clean)
     }
     return masked.example()
-  }
-
-  public func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double {
-    let measured = targets.rows.flatMap { $0 * clean.valueSize..<($0 + 1) * clean.valueSize }.filter {
-      clean.observed[$0]
-    }.count
-    return Double(Float(1) / Float(clean.valueSize)) * Double(measured)
-  }
-
-  public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
-    example.targets[0].rows.map { ($0 / example.inputs[0].length, $0 % example.inputs[0].length) }
   }
 
   private typealias Parts = (network: Transformer.Workspace, head: RegressionHead.Saved)
@@ -73,14 +62,14 @@ public struct ToySeries: ReferencedObjective {
       Transformer.Workspace(encoder, samples: samples, length: length, arena),
       RegressionHead.Saved(head, rows: samples * length, arena)
     )
-    return ToyWorkspace(parts)
+    return PartsWorkspace(parts)
   }
 
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double] {
     let (w, t, input, trained) = (
-      ToyWorkspace<Parts>.of(workspace), example.targets[0], example.inputs[0], pass.trained()
+      PartsWorkspace<Parts>.parts(of: workspace), example.targets[0], example.inputs[0], pass.trained()
     )
     let hidden = encoder.forward(input, trained, w.network)
     let gradient = encoder.beginGradient(input, trained, w.network)
@@ -96,9 +85,6 @@ public struct ToySeries: ReferencedObjective {
     let t = example.targets[0]
     let predicted = scope.linear(
       "output", scope.hidden(example.inputs[0], encoder.configuration).taking(rows: t.rows), inputMajor: false)
-    let k = predicted.columns
-    let difference = predicted - scope.tape.leaf(t.rows.count, k, t.values.map(Double.init))
-    let weights = t.elementWeights.enumerated().map { Double($0.element) * Double(t.weights[$0.offset / k]) }
-    return [(difference * difference * scope.tape.leaf(t.rows.count, k, weights)).total()]
+    return [scope.regression(.l2, predicted, t)]
   }
 }

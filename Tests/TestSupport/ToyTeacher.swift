@@ -82,7 +82,7 @@ public struct ToyTeacher: ReferencedObjective {
       RegressionHead.Saved(latents, rows: rows, arena), RegressionHead.Saved(inner, rows: rows, arena),
       arena.matrix(rows, c.hiddenSize)
     )
-    return ToyWorkspace(parts)
+    return PartsWorkspace(parts)
   }
 
   /// What the teacher holds at the rows: the mean over its layers, and its first layer.
@@ -99,7 +99,7 @@ public struct ToyTeacher: ReferencedObjective {
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double] {
-    let (w, t) = (ToyWorkspace<Parts>.of(workspace), example.targets)
+    let (w, t) = (PartsWorkspace<Parts>.parts(of: workspace), example.targets)
     let (input, trained) = (example.inputs[0], pass.trained())
     teacher.forward(example.inputs[1], pass.auxiliary("teacher"), w.teacher)
     let (mean, first) = targets(t[0].rows, example.inputs[1], w.teacher)

@@ -81,13 +81,13 @@ public struct ToyTwoTerms: ReferencedObjective {
       Transformer.Workspace(encoder, samples: samples, length: length, arena), arena.matrix(samples * length, 1),
       arena.matrix(samples * length, encoder.configuration.hiddenSize)
     )
-    return ToyWorkspace(parts)
+    return PartsWorkspace(parts)
   }
 
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double] {
-    let w = ToyWorkspace<Parts>.of(workspace)
+    let w = PartsWorkspace<Parts>.parts(of: workspace)
     let (input, tokens, trained) = (example.inputs[0], example.targets[0], pass.trained())
     guard let head = encoder.head, let saved = w.transformer.head else {
       preconditionFailure("the encoder must have a head")
