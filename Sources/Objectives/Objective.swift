@@ -200,6 +200,11 @@ public struct TermTargets: Sendable, Equatable {
     self.count = count ?? self.weights.reduce(0) { $0 + Double($1) }
   }
 
+  /// Values as a regression head takes them.
+  public var numbers: RegressionTargets {
+    RegressionTargets(values: values, weights: weights, elementWeights: elementWeights)
+  }
+
   /// Rows and ids as a vocabulary head takes them.
   public var tokens: VocabularyHead.Targets { VocabularyHead.Targets(rows: rows, ids: ids, weights: weights) }
 }

@@ -1,6 +1,5 @@
 import Core
 import Kernels
-import Objectives
 import Tensors
 
 /// Numbers that a reference computes from the parameters and then takes for constants: what a generator draws, what a
@@ -54,19 +53,24 @@ public struct Scope {
   }
 
   /// Σ w · e · ℓ(y - t) over the numbers of some rows, as `RegressionHead` scores them: e is a number's weight, or 1/k.
-  public func regression(_ kind: RegressionLoss, _ y: Value, _ t: TermTargets) -> Value {
+  /// Of `cosine`, Σ w · (1 - cos(y, t)) over the rows.
+  public func regression(_ kind: RegressionLoss, _ y: Value, _ t: RegressionTargets, beta: Double = 1) -> Value {
     let k = y.columns
+    let target = tape.leaf(y.rows, k, t.values.map(Double.init))
+    if kind == .cosine {
+      return (y.oneMinusCosine(target) * tape.leaf(y.rows, 1, t.weights.map(Double.init))).total()
+    }
     let elements =
       t.elementWeights.isEmpty
       ? [Double](repeating: 1 / Double(k), count: y.rows * k) : t.elementWeights.map(Double.init)
     let weights = elements.enumerated().map { $0.element * Double(t.weights[$0.offset / k]) }
-    let difference = y - tape.leaf(y.rows, k, t.values.map(Double.init))
-    let losses: Value
-    switch kind {
-    case .l1: losses = difference.absolute()
-    case .l2: losses = difference * difference
-    default: preconditionFailure("the reference of this loss is not written yet")
-    }
+    let difference = y - target
+    let losses =
+      switch kind {
+      case .l1: difference.absolute()
+      case .smoothL1: difference.smoothAbsolute(beta)
+      case .l2, .cosine: difference * difference
+      }
     return (losses * tape.leaf(y.rows, k, weights)).total()
   }
 

@@ -42,6 +42,34 @@ extension Value {
   /// |x|, with a derivative of 0 at 0.
   public func absolute() -> Value { map(abs) { x, _ in x > 0 ? 1 : x < 0 ? -1 : 0 } }
 
+  /// ½x²/β where |x| < β, else |x| - ½β.
+  public func smoothAbsolute(_ beta: Double) -> Value {
+    map({ abs($0) < beta ? 0.5 * $0 * $0 / beta : abs($0) - 0.5 * beta }) { x, _ in
+      abs(x) < beta ? x / beta : x > 0 ? 1 : -1
+    }
+  }
+
+  /// 1 - x·t / (‖x‖·‖t‖) of each row [n, 1], with a gradient for x alone.
+  public func oneMinusCosine(_ t: Value) -> Value {
+    func row(_ i: Int) -> (x: ArraySlice<Double>, t: ArraySlice<Double>) {
+      (data[i * columns..<(i + 1) * columns], t.data[i * columns..<(i + 1) * columns])
+    }
+    func dot(_ a: ArraySlice<Double>, _ b: ArraySlice<Double>) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+    let losses = (0..<rows).map { i in
+      let (x, t) = row(i)
+      return 1 - dot(x, t) / (dot(x, x) * dot(t, t)).squareRoot()
+    }
+    return Value.made(tape, rows, 1, losses) { [self] result in
+      for i in 0..<rows {
+        let (x, t) = row(i)
+        let (xx, xt, norms) = (dot(x, x), dot(x, t), (dot(x, x) * dot(t, t)).squareRoot())
+        for (j, (a, b)) in zip(x, t).enumerated() {
+          gradient[i * columns + j] -= result.gradient[i] * (b - a * xt / xx) / norms
+        }
+      }
+    }
+  }
+
   public func exponential() -> Value { map(exp, { $1 }) }
   public func logarithm() -> Value { map(log, { x, _ in 1 / x }) }
   public func hyperbolicTangent() -> Value { map(tanh, { 1 - $1 * $1 }) }

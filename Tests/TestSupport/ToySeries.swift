@@ -75,7 +75,7 @@ public struct ToySeries: ReferencedObjective {
     let gradient = encoder.beginGradient(input, trained, w.network)
     let loss = head.loss(
       .l2, hidden, rows: t.rows,
-      RegressionTargets(values: t.values, weights: t.weights, elementWeights: t.elementWeights), scale: scales[0],
+      t.numbers, scale: scales[0],
       trained, w.head, gradient: gradient)
     if gradient != nil { encoder.backward(input, trained, w.network) }
     return [loss]
@@ -85,6 +85,6 @@ public struct ToySeries: ReferencedObjective {
     let t = example.targets[0]
     let predicted = scope.linear(
       "output", scope.hidden(example.inputs[0], encoder.configuration).taking(rows: t.rows), inputMajor: false)
-    return [scope.regression(.l2, predicted, t)]
+    return [scope.regression(.l2, predicted, t.numbers)]
   }
 }
