@@ -84,8 +84,11 @@ public final class GradientReducer {
   }
 
   /// Posts the buckets that are final on this rank, and lets MPI make progress. Errors surface in `finish`.
-  public func poll() {
-    guard communicator.size > 1, failure == nil else { return }
+  ///
+  /// - Returns: whether a bucket is on its way, so that the next call should come soon.
+  @discardableResult
+  public func poll() -> Bool {
+    guard communicator.size > 1, failure == nil else { return false }
     do throws(CollectiveError) {
       let completed = sum.completed
       // The last bucket waits for `finish`: the flags travel behind it.
@@ -96,6 +99,7 @@ public final class GradientReducer {
     } catch {
       failure = error
     }
+    return failure == nil && !active.isEmpty
   }
 
   /// After backward on this rank: the rest of the buckets, then the flags.

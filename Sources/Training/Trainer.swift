@@ -210,7 +210,8 @@ public final class Trainer {
       worker.trained = SampleDigest()
       worker.sink?.begin(willWork: !plan.share(of: thread, rank: rank).isEmpty)
     }
-    pool.run(whileWaiting: reducer.poll) { thread in
+    // With one rank there is nothing to send, and the threads are not to be disturbed.
+    pool.run(whileWaiting: communicator.size > 1 ? { [reducer] in reducer.poll() } : nil) { thread in
       let (worker, share) = (workers[thread], plan.share(of: thread, rank: rank))
       let pass = ObjectivePass(parameters, sink: worker.sink, dropout: dropout)
       for index in share {
