@@ -64,7 +64,7 @@ public struct TrainingState: Codable, Sendable, Equatable {
   }
 }
 
-/// A step from which on a run was computed with other arithmetic.
+/// A step from which on a run was computed in a different numerical environment.
 public struct ArithmeticBreak: Codable, Sendable, Equatable {
   /// Finished steps at the break.
   public var step: Int

@@ -59,8 +59,8 @@ public final class ComparisonRunner {
   /// Everything that could stop the comparison later and can be known before anything is written. Only rank 0 looks,
   /// whose disk decides.
   /// - Throws: `ConfigurationError` when its folder holds runs of another configuration, corpus or budget,
-  ///   `DivergenceError` when it holds one begun with other arithmetic, `FileError` when the report could not be
-  ///   written.
+  ///   `DivergenceError` when it holds one begun in a different numerical environment, `FileError` when the report
+  ///   could not be written.
   public func check() throws {
     guard communicator.rank == 0 else { return }
     try file.checkOutput()

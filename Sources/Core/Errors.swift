@@ -8,7 +8,7 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
   case usage = 2
   /// The data, a tokeniser or a checkpoint offered as input cannot be used.
   case data = 3
-  /// Replicas disagree: other binaries, other arithmetic, other weights.
+  /// Replicas disagree: other binaries, another numerical environment, other weights.
   case diverged = 4
   /// Reading or writing failed: a full disk, a missing permission, a lost folder.
   case inputOutput = 5

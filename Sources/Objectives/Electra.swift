@@ -112,9 +112,14 @@ public struct Electra: Objective {
       + encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
   }
 
+  private typealias Parts = (generator: Transformer.Workspace, encoder: Transformer.Workspace)
+
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
-    let below = Transformer.Workspace(generator, samples: samples, length: length, arena)
-    return GeneratorWorkspace(below, Transformer.Workspace(encoder, samples: samples, length: length, arena))
+    let parts: Parts = (
+      Transformer.Workspace(generator, samples: samples, length: length, arena),
+      Transformer.Workspace(encoder, samples: samples, length: length, arena)
+    )
+    return PartsWorkspace(parts)
   }
 
   public func lossAndGradient(
@@ -129,10 +134,9 @@ public struct Electra: Objective {
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace,
     proposed: [Int32]?
   ) -> [Double] {
-    guard let w = workspace as? GeneratorWorkspace<Transformer.Workspace>, let head = generator.head,
-      let saved = w.generator.head
-    else {
-      preconditionFailure("electra needs its own workspace and a vocabulary head")
+    let w = PartsWorkspace<Parts>.parts(of: workspace)
+    guard let head = generator.head, let saved = w.generator.head else {
+      preconditionFailure("electra's generator has a vocabulary head")
     }
     let (input, drawn, classified) = (example.inputs[0], example.targets[0], example.targets[1])
     // Two networks read one embedding: their dropout sites differ by the pass's index.

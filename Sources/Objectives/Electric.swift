@@ -88,17 +88,20 @@ public struct Electric: Objective {
       + encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
   }
 
+  private typealias Parts = (generator: TwoTowers.Workspace, encoder: Transformer.Workspace)
+
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
-    let below = TwoTowers.Workspace(generator, samples: samples, length: length, arena)
-    return GeneratorWorkspace(below, Transformer.Workspace(encoder, samples: samples, length: length, arena))
+    let parts: Parts = (
+      TwoTowers.Workspace(generator, samples: samples, length: length, arena),
+      Transformer.Workspace(encoder, samples: samples, length: length, arena)
+    )
+    return PartsWorkspace(parts)
   }
 
   public func lossAndGradient(
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double] {
-    guard let w = workspace as? GeneratorWorkspace<TwoTowers.Workspace> else {
-      preconditionFailure("electric needs its own workspace")
-    }
+    let w = PartsWorkspace<Parts>.parts(of: workspace)
     let (generated, classified) = (example.targets[0], example.targets[1])
     var replacements = SampledReplacements(example.inputs[0], temperature: options.temperature, tokens, example.random)
     var offsets = [Float](repeating: 0, count: generated.rows.count)

@@ -71,7 +71,7 @@ private final class Runs: Sendable {
     try Foundation.Data(contentsOf: URL(fileURLWithPath: folder.checkpointPath(step: step) + "/model.safetensors"))
   }
 
-  /// Makes a checkpoint say that it was computed with other arithmetic.
+  /// Makes a checkpoint say that it was computed in a different numerical environment.
   func rewriteArithmetic(step: Int, probe: String) throws -> Arithmetic {
     let path = folder.checkpointPath(step: step) + "/state.json"
     var document = try StateDocument(decoding: Folders.read(path), path: path)

@@ -107,16 +107,6 @@ extension ModelConfiguration {
   }
 }
 
-/// Memory of an objective with a generator and a discriminator.
-final class GeneratorWorkspace<Generator>: ObjectiveWorkspace {
-  let generator: Generator
-  let encoder: Transformer.Workspace
-
-  init(_ generator: Generator, _ encoder: Transformer.Workspace) {
-    (self.generator, self.encoder) = (generator, encoder)
-  }
-}
-
 extension Transformer {
   /// The loss of the discriminator on what the generator proposed, with its gradients: it is the pass's second network
   /// and its second term.
