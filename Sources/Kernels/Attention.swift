@@ -50,8 +50,8 @@ public struct AttentionResult {
 
 /// Which keys each query sees.
 public enum AttentionMask {
-  /// A range of keys per query; Q = K.
-  case ranges(AttentionRanges)
+  /// A range of keys per query; queries are all rows of the samples, or those that are selected.
+  case ranges(AttentionRanges, RowSelection? = nil)
   /// Any set of keys per query.
   case bits(AttentionBitmask)
 }
@@ -90,7 +90,8 @@ public func attention(
     AttentionCore(x: x, heads: heads, visible: keys, dropout: dropout, result: result, scratch: scratch).forward()
   }
   switch mask {
-  case .ranges(let ranges): run(ranges)
+  case .ranges(let ranges, nil): run(ranges)
+  case .ranges(let ranges, let selection?): run(SelectedRanges(ranges: ranges, selection: selection))
   case .bits(let bits): bits.withVisibleKeys { run($0) }
   }
 }
@@ -113,15 +114,17 @@ public func attentionBackward(
       dout, into: dx)
   }
   switch mask {
-  case .ranges(let ranges): run(ranges)
+  case .ranges(let ranges, nil): run(ranges)
+  case .ranges(let ranges, let selection?): run(SelectedRanges(ranges: ranges, selection: selection))
   case .bits(let bits): bits.withVisibleKeys { run($0) }
   }
 }
 
 private func checkShapes(_ x: QueryKeyValue, _ keys: some VisibleKeys, _ context: TensorView) {
+  let rows = keys.samples > 0 ? keys.queries(of: keys.samples - 1).upperBound : 0
   precondition(
-    x.q.rows == keys.samples * keys.queries && x.kv.rows == keys.samples * keys.keys && x.size == context.columns
+    x.q.rows == rows && x.kv.rows == keys.samples * keys.keys && x.size == context.columns
       && x.kv.columns == x.firstKeyColumn + 2 * x.size,
-    "attention needs rows for a mask of [\(keys.samples), \(keys.queries), \(keys.keys)] and a context of \(x.size) columns"
+    "attention needs rows for a mask of \(rows) queries and [\(keys.samples), \(keys.keys)] keys and a context of \(x.size) columns"
   )
 }

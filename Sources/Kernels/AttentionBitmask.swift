@@ -39,7 +39,7 @@ public struct AttentionBitmask: Sendable, Equatable {
   func withVisibleKeys(_ body: (BitmaskKeys) -> Void) {
     words.withUnsafeBufferPointer { words in
       guard samples > 0, let base = words.baseAddress else { return }
-      body(BitmaskKeys(samples: samples, queries: queries, keys: keys, words: base))
+      body(BitmaskKeys(samples: samples, positions: queries, keys: keys, words: base))
     }
   }
 }
@@ -47,14 +47,19 @@ public struct AttentionBitmask: Sendable, Equatable {
 /// An `AttentionBitmask` whose words are borrowed.
 struct BitmaskKeys: VisibleKeys {
   let samples: Int
-  let queries: Int
+  /// Queries per sample.
+  let positions: Int
   let keys: Int
   let words: UnsafePointer<UInt32>
+
+  func queries(of sample: Int) -> Range<Int> { sample * positions..<(sample + 1) * positions }
+
+  @inline(__always) func position(of query: Int, sample: Int) -> Int { query - sample * positions }
 
   /// All keys: every product has the shape of its block whatever is visible.
   func keys(of queries: Range<Int>, sample: Int) -> Range<Int> { 0..<keys }
 
   @inline(__always) func row(_ query: Int, sample: Int, firstKey: Int) -> VisibleBits {
-    VisibleBits(words: words + (sample * queries + query) * ((keys + 31) / 32), end: keys)
+    VisibleBits(words: words + query * ((keys + 31) / 32), end: keys)
   }
 }

@@ -13,7 +13,8 @@ struct AttentionCore<Keys: VisibleKeys> {
   let result: AttentionResult
   let scratch: TensorView
 
-  /// Queries of one head of one sample, and the keys that any of them sees; both are numbered inside the sample.
+  /// Queries of one head of one sample, as rows of the matrix of queries, and the keys that any of them sees, numbered
+  /// inside the sample.
   private struct Block {
     let sample: Int
     let head: Int
@@ -76,8 +77,9 @@ struct AttentionCore<Keys: VisibleKeys> {
 
   private func forEachBlock(_ body: (Block) -> Void) {
     for sample in 0..<visible.samples {
-      for start in Swift.stride(from: 0, to: visible.queries, by: attentionBlockRows) {
-        let queries = start..<min(start + attentionBlockRows, visible.queries)
+      let all = visible.queries(of: sample)
+      for start in Swift.stride(from: all.lowerBound, to: all.upperBound, by: attentionBlockRows) {
+        let queries = start..<min(start + attentionBlockRows, all.upperBound)
         let keys = visible.keys(of: queries, sample: sample)
         for head in 0..<heads { body(Block(sample: sample, head: head, queries: queries, keys: keys)) }
       }
@@ -96,27 +98,28 @@ struct AttentionCore<Keys: VisibleKeys> {
   }
 
   private func queries(_ x: QueryKeyValue, _ block: Block) -> Submatrix {
-    Submatrix(of: x.q, rows: rows(block.queries, block.sample, visible.queries), column: block.head * d, columns: d)
+    Submatrix(of: x.q, rows: block.queries, column: block.head * d, columns: d)
   }
 
   private func keys(_ x: QueryKeyValue, _ block: Block) -> Submatrix {
     Submatrix(
-      of: x.kv, rows: rows(block.keys, block.sample, visible.keys), column: x.firstKeyColumn + block.head * d,
+      of: x.kv, rows: keyRows(block), column: x.firstKeyColumn + block.head * d,
       columns: d)
   }
 
   private func values(_ x: QueryKeyValue, _ block: Block) -> Submatrix {
     Submatrix(
-      of: x.kv, rows: rows(block.keys, block.sample, visible.keys), column: x.firstKeyColumn + c + block.head * d,
+      of: x.kv, rows: keyRows(block), column: x.firstKeyColumn + c + block.head * d,
       columns: d)
   }
 
   private func contextBlock(_ context: TensorView, _ block: Block) -> Submatrix {
-    Submatrix(of: context, rows: rows(block.queries, block.sample, visible.queries), column: block.head * d, columns: d)
+    Submatrix(of: context, rows: block.queries, column: block.head * d, columns: d)
   }
 
-  private func rows(_ range: Range<Int>, _ sample: Int, _ length: Int) -> Range<Int> {
-    sample * length + range.lowerBound..<sample * length + range.upperBound
+  private func keyRows(_ block: Block) -> Range<Int> {
+    let first = block.sample * visible.keys
+    return first + block.keys.lowerBound..<first + block.keys.upperBound
   }
 
   // MARK: - Rows
@@ -126,7 +129,7 @@ struct AttentionCore<Keys: VisibleKeys> {
   }
 
   @inline(__always) private func statisticsIndex(_ block: Block, _ row: Int) -> Int {
-    2 * ((block.sample * heads + block.head) * visible.queries + block.queries.lowerBound + row)
+    2 * ((block.queries.lowerBound + row) * heads + block.head)
   }
 
   /// Applies the dropout mask of a row: element (head, query, key) of a sample, each row of keys padded to whole
@@ -135,8 +138,8 @@ struct AttentionCore<Keys: VisibleKeys> {
     _ p: UnsafeMutablePointer<Float>, _ block: Block, _ row: Int, _ dropout: AttentionDropout
   ) {
     let groups = (visible.keys + maskGroup - 1) / maskGroup
-    let group =
-      (block.head * visible.queries + block.queries.lowerBound + row) * groups + block.keys.lowerBound / maskGroup
+    let position = visible.position(of: block.queries.lowerBound + row, sample: block.sample)
+    let group = (block.head * visible.positions + position) * groups + block.keys.lowerBound / maskGroup
     applyMask(
       p, block.keys.count, rate: dropout.rate, firstGroup: group,
       dropout.random.at(position: dropout.sampleIDs[block.sample], site: dropout.site))

@@ -41,12 +41,16 @@ public struct AttentionRanges: Sendable {
 }
 
 extension AttentionRanges: VisibleKeys {
-  var queries: Int { length }
   var keys: Int { length }
+  var positions: Int { length }
+
+  func queries(of sample: Int) -> Range<Int> { sample * length..<(sample + 1) * length }
+
+  @inline(__always) func position(of query: Int, sample: Int) -> Int { query - sample * length }
 
   func keys(of queries: Range<Int>, sample: Int) -> Range<Int> {
     var (lowest, highest) = (length, 0)
-    for row in sample * length + queries.lowerBound..<sample * length + queries.upperBound {
+    for row in queries {
       lowest = min(lowest, Int(first[row]))
       highest = max(highest, Int(end[row]))
     }
@@ -54,7 +58,6 @@ extension AttentionRanges: VisibleKeys {
   }
 
   @inline(__always) func row(_ query: Int, sample: Int, firstKey: Int) -> VisibleRange {
-    let row = sample * length + query
-    return VisibleRange(first: Int(first[row]) - firstKey, end: Int(end[row]) - firstKey)
+    VisibleRange(first: Int(first[query]) - firstKey, end: Int(end[query]) - firstKey)
   }
 }

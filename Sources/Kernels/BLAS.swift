@@ -76,7 +76,7 @@ public func gemm(
 }
 
 /// A block of a wider row-major matrix: element (i, j) is base[i · stride + j].
-struct Submatrix {
+public struct Submatrix {
   let base: UnsafeMutablePointer<Float>
   let rows: Int
   let columns: Int
@@ -87,12 +87,13 @@ struct Submatrix {
     (self.base, self.rows, self.columns, self.stride) = (base, rows, columns, stride)
   }
 
-  @inline(__always) init(_ matrix: TensorView) {
+  /// All of a matrix.
+  @inline(__always) public init(_ matrix: TensorView) {
     self.init(base: matrix.base, rows: matrix.rows, columns: matrix.columns, stride: matrix.columns)
   }
 
   /// Columns column ..< column + columns of some rows of `matrix`.
-  @inline(__always) init(of matrix: TensorView, rows: Range<Int>, column: Int, columns: Int) {
+  @inline(__always) public init(of matrix: TensorView, rows: Range<Int>, column: Int, columns: Int) {
     self.init(
       base: matrix.base + rows.lowerBound * matrix.columns + column, rows: rows.count, columns: columns,
       stride: matrix.columns)
@@ -100,7 +101,7 @@ struct Submatrix {
 }
 
 /// C ← α · op(A) · op(B) + β · C for blocks of wider matrices, which must have fitting shapes.
-@inline(__always) func gemm(
+@inline(__always) public func gemm(
   _ a: Submatrix, _ b: Submatrix, transposeA: Bool = false, transposeB: Bool = false, into c: Submatrix,
   alpha: Float = 1,
   beta: Float = 0

@@ -19,6 +19,37 @@ public func dropout(
   }
 }
 
+/// As `dropout` of all rows, where `x` holds the selected rows alone: each has the mask of its place.
+public func dropout(
+  _ x: TensorView, rate: Float, _ selection: RowSelection, sampleIDs: [UInt64], site: UInt32, _ random: CounterGenerator
+) {
+  guard rate > 0 else { return }
+  precondition(x.rows == selection.count, "\(x.rows) rows for \(selection.count) selected ones")
+  let c = x.columns
+  for (i, row) in selection.rows.enumerated() {
+    let (sample, position) = row.quotientAndRemainder(dividingBy: selection.length)
+    let own = random.at(position: sampleIDs[sample], site: site)
+    let (group, offset) = (position * c).quotientAndRemainder(dividingBy: maskGroup)
+    // A row that starts inside a group takes the rest of that group first.
+    let head = offset == 0 ? 0 : min(c, maskGroup - offset)
+    if head > 0 { applyRestOfGroup(x.base + i * c, head, offset, rate: rate, group: group, own) }
+    let first = offset == 0 ? group : group + 1
+    applyMask(x.base + i * c + head, c - head, rate: rate, firstGroup: first, own)
+  }
+}
+
+/// `applyMask` for elements offset ..< offset + count of one group.
+private func applyRestOfGroup(
+  _ x: UnsafeMutablePointer<Float>, _ count: Int, _ offset: Int, rate: Float, group: Int, _ random: CounterGenerator
+) {
+  withUnsafeTemporaryAllocation(of: Float.self, capacity: maskGroup) { whole in
+    guard let base = whole.baseAddress else { return }
+    for k in 0..<maskGroup { base[k] = k >= offset && k < offset + count ? x[k - offset] : 0 }
+    applyMask(base, maskGroup, rate: rate, firstGroup: group, random)
+    for k in 0..<count { x[k] = base[offset + k] }
+  }
+}
+
 /// Elements that share eight blocks of the generator.
 let maskGroup = 32
 

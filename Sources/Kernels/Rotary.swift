@@ -26,17 +26,18 @@ public struct RotaryTable: Sendable {
   }
 }
 
-/// Rotates queries and keys inside `qkv` [n, 3·H·d] in place by the angle of each row's position.
+/// Rotates the first `heads` blocks of d columns of `x` in place by the angle of each row's position: of queries, keys
+/// and values [n, 3·H·d] the first 2·H are queries and keys.
 /// With `inverse` it is its own backward pass, applied to gradients.
-public func rotate(_ qkv: TensorView, heads: Int, positions: [Int32], table: RotaryTable, inverse: Bool = false) {
+public func rotate(_ x: TensorView, heads: Int, positions: [Int32], table: RotaryTable, inverse: Bool = false) {
   let d = table.headDim
   let half = d / 2
-  let width = heads * d
-  precondition(qkv.columns == 3 * width && positions.count == qkv.rows, "rotary positions need [n, 3·heads·headWidth]")
-  for row in 0..<qkv.rows {
+  precondition(
+    x.columns >= heads * d && positions.count == x.rows, "rotary positions need \(heads) heads of \(d) columns")
+  for row in 0..<x.rows {
     let offset = Int(positions[row]) * half
-    for head in 0..<2 * heads {
-      let p = qkv.base + row * 3 * width + head * d
+    for head in 0..<heads {
+      let p = x.base + row * x.columns + head * d
       for k in 0..<half {
         let c = table.cosines[offset + k]
         let s = inverse ? -table.sines[offset + k] : table.sines[offset + k]

@@ -4,10 +4,16 @@ protocol VisibleKeys {
   associatedtype Row: VisibleRow
 
   var samples: Int { get }
-  /// Queries per sample.
-  var queries: Int { get }
   /// Keys per sample.
   var keys: Int { get }
+  /// Positions per sample that a query may have.
+  var positions: Int { get }
+
+  /// The rows of the matrix of queries that belong to a sample.
+  func queries(of sample: Int) -> Range<Int>
+
+  /// Where a query stands in its sample: the key of its dropout.
+  func position(of query: Int, sample: Int) -> Int
 
   /// A range of keys that holds all keys that any of these queries of a sample sees. It starts at a multiple of
   /// `maskGroup`, so that the groups of dropout start at its first key.

@@ -27,6 +27,43 @@ public struct Linear: Sendable {
     gemm(x, pass.parameters.view(weight), transposeB: !inputMajor, into: y, beta: bias == nil ? 0 : 1)
   }
 
+  /// Some outputs: `y` [n, k] ← x·W + b for k columns of W and b.
+  func forward(_ x: TensorView, outputs: Range<Int>, _ pass: Pass, into y: TensorView) {
+    if let bias { broadcastRow(part(pass.parameters.view(bias), outputs), into: y) }
+    gemm(
+      Submatrix(x), columns(outputs, of: pass.parameters.view(weight)), transposeB: !inputMajor, into: Submatrix(y),
+      beta: bias == nil ? 0 : 1)
+  }
+
+  /// The part of the parameter gradients that belongs to some outputs, from their `dy` [n, k], and `dx` ← dy·Wᵀ of them
+  /// (added with `accumulate`). `dx` may be `x`.
+  func backward(
+    x: TensorView, dy: TensorView, outputs: Range<Int>, _ pass: Pass, in group: Range<Int>, into dx: TensorView,
+    accumulate: Bool = false
+  ) {
+    let dw = columns(outputs, of: pass.gradient(weight, in: group))
+    if inputMajor {
+      gemm(Submatrix(x), Submatrix(dy), transposeA: true, into: dw)
+    } else {
+      gemm(Submatrix(dy), Submatrix(x), transposeA: true, into: dw)
+    }
+    if let bias { sumRows(dy, into: part(pass.gradient(bias, in: group), outputs)) }
+    gemm(
+      Submatrix(dy), columns(outputs, of: pass.parameters.view(weight)), transposeB: inputMajor, into: Submatrix(dx),
+      beta: accumulate ? 1 : 0)
+  }
+
+  /// The weights of some outputs.
+  private func columns(_ outputs: Range<Int>, of w: TensorView) -> Submatrix {
+    inputMajor
+      ? Submatrix(of: w, rows: 0..<w.rows, column: outputs.lowerBound, columns: outputs.count)
+      : Submatrix(of: w, rows: outputs, column: 0, columns: w.columns)
+  }
+
+  private func part(_ vector: TensorView, _ range: Range<Int>) -> TensorView {
+    TensorView(base: vector.base + range.lowerBound, rows: 1, columns: range.count)
+  }
+
   /// Parameter gradients dW = xᵀ·dy and db = Σ dy into the scratch of `group`, and, if wanted, `dx` ← dy·Wᵀ (added with
   /// `accumulate`).
   public func backward(

@@ -20,6 +20,8 @@ public struct SequenceInput: Sendable {
   /// [rows]: index into the position embedding, or the angle of rotary positions.
   public var positionIDs: [Int32]
   public var ranges: AttentionRanges
+  /// The rows of the network's output that anything reads; nil for all. The last block computes only them.
+  public private(set) var selection: RowSelection?
   /// Which of a decoder's keys each row sees, where they are not a range; nil for none.
   public var visible: AttentionBitmask?
 
@@ -42,6 +44,29 @@ public struct SequenceInput: Sendable {
   }
 
   public var rows: Int { sampleIDs.count * length }
+
+  /// This input with only these rows of the output computed: hidden states of all others are zero.
+  ///
+  /// Without an effect where there are none, or more than three quarters of all: products of fewer rows are then no
+  /// faster. The rule is a part of the arithmetic.
+  public func selecting(_ outputs: [Int]) -> SequenceInput {
+    var result = self
+    let distinct = zip(outputs, outputs.dropFirst()).allSatisfy { $0 < $1 } ? outputs : Set(outputs).sorted()
+    let isWorthwhile = !distinct.isEmpty && 4 * distinct.count <= 3 * rows
+    result.selection =
+      isWorthwhile ? RowSelection(distinct, samples: sampleIDs.count, length: length) : nil
+    return result
+  }
+
+  /// This input with every row of the output computed.
+  public var selectingAll: SequenceInput {
+    var result = self
+    result.selection = nil
+    return result
+  }
+
+  /// The position of each row that a layer computes.
+  var computedPositionIDs: [Int32] { selection.map { $0.rows.map { positionIDs[$0] } } ?? positionIDs }
 }
 
 /// One forward and backward pass of a network over a micro-batch: everything a layer reads besides its tensors.
@@ -92,9 +117,13 @@ public struct Pass {
     return losses.note(rows, of: total, weights, term: term, loss)
   }
 
-  /// Drops elements of `x`, rows of the samples of `input`, if dropout is on.
+  /// Drops elements of `x`, the rows of the samples of `input` or those that it selects, if dropout is on.
   func drop(_ x: TensorView, rate: Float, _ input: SequenceInput, site: UInt32) {
     guard let dropout, rate > 0 else { return }
+    if let selection = input.selection {
+      return Kernels.dropout(
+        x, rate: rate, selection, sampleIDs: input.sampleIDs, site: site &+ siteOffset, dropout)
+    }
     Kernels.dropout(
       x, rate: rate, rowsPerSample: input.length, sampleIDs: input.sampleIDs, site: site &+ siteOffset, dropout)
   }

@@ -70,11 +70,14 @@ public struct TransformerBlock: Sendable {
   public struct Scratch {
     /// The output of A, and in backward its gradient where it was dropped, or that of N₁(x) [rows, C].
     let output: TensorView
+    /// The selected rows of x, and in backward their gradients [rows, C].
+    let selected: TensorView
     let attention: SelfAttention.Scratch
     let feedForward: FeedForwardSublayer.Scratch
 
     public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
       output = arena.matrix(rows, c.hiddenSize)
+      selected = arena.matrix(rows, c.hiddenSize)
       // The gradients of the attention context and of N₂(h) are never needed at the same time.
       let shared = arena.matrix(rows, c.hiddenSize)
       attention = SelfAttention.Scratch(c, rows: rows, sharing: shared, arena)
@@ -83,38 +86,57 @@ public struct TransformerBlock: Sendable {
     }
   }
 
-  /// `y` ← block(x); `x` must stay unchanged until backward.
+  /// `y` ← block(x) for the rows that the input selects, or all; `x` must stay unchanged until backward.
+  ///
+  /// Keys and values are made of all rows; everything else of a block acts on the selected ones alone.
   public func forward(
     _ x: TensorView, _ input: SequenceInput, _ pass: Pass, cache: KeyValueCache? = nil, _ s: Saved, _ scratch: Scratch,
     into y: TensorView
   ) {
-    let n = x.rows
-    let (saved, residual, output) = (s.norm1.first(n), s.residual.first(n), scratch.output.first(n))
-    if placement == .pre { norm1.forward(x, pass, into: saved, statistics: s.statistics1) }
+    let m = y.rows
+    let (residual, output) = (s.residual.first(m), scratch.output.first(m))
+    if placement == .pre { norm1.forward(x, pass, into: s.norm1.first(x.rows), statistics: s.statistics1) }
     attention.forward(
-      placement == .pre ? saved : x, input, pass, cache: cache, s.attention, scratch.attention, into: output)
+      placement == .pre ? s.norm1.first(x.rows) : x, input, pass, cache: cache, s.attention, scratch.attention,
+      into: output)
     pass.drop(output, rate: dropout, input, site: site + 1)
-    add(x, output, into: placement == .pre ? residual : saved)
-    if placement == .post { norm1.forward(saved, pass, into: residual, statistics: s.statistics1) }
+    add(selected(x, input, scratch), output, into: placement == .pre ? residual : s.norm1.first(m))
+    if placement == .post { norm1.forward(s.norm1.first(m), pass, into: residual, statistics: s.statistics1) }
     feedForward.forward(residual, input, pass, s.feedForward, scratch.feedForward, into: y)
   }
 
-  /// `d` holds dy and receives dx; parameter gradients go to the pass's sink, those of the feed-forward sublayer first.
+  /// The rows of `x` that the input selects: `x` itself without a selection.
+  private func selected(_ x: TensorView, _ input: SequenceInput, _ scratch: Scratch) -> TensorView {
+    guard let selection = input.selection else { return x }
+    let rows = scratch.selected.first(selection.count)
+    gatherRows(x, at: selection.rows, into: rows)
+    return rows
+  }
+
+  /// `d` [n, C] holds dy at the selected rows, or all, and receives dx; parameter gradients go to the pass's sink,
+  /// those of the feed-forward sublayer first.
   public func backward(
     x: TensorView, d: TensorView, _ input: SequenceInput, _ pass: Pass, _ s: Saved, _ scratch: Scratch
   ) {
-    let n = x.rows
-    let (saved, output) = (s.norm1.first(n), scratch.output.first(n))
-    feedForward.backward(h: s.residual.first(n), d: d, input, pass, s.feedForward, scratch.feedForward)
+    let e = selected(d, input, scratch)
+    let (n, m) = (x.rows, e.rows)
+    feedForward.backward(h: s.residual.first(m), d: e, input, pass, s.feedForward, scratch.feedForward)
+    let saved = s.norm1.first(placement == .pre ? n : m)
+    if placement == .post {
+      norm1.backward(x: saved, dy: e, statistics: s.statistics1, pass, in: attentionGroup, into: e)
+    }
+    let dy = pass.dropped(e, copy: scratch.output.first(m), rate: dropout, input, site: site + 1)
+    if let selection = input.selection {
+      d.fill(0)
+      addRows(e, at: selection.rows, into: d)
+    }
     switch placement {
     case .pre:
-      let dy = pass.dropped(d, copy: output, rate: dropout, input, site: site + 1)
+      let dnorm = scratch.output.first(n)
       attention.backward(
-        x: saved, s.attention, dy: dy, input, pass, in: attentionGroup, scratch.attention, into: .overwriting(output))
-      norm1.backward(x: x, dy: output, statistics: s.statistics1, pass, in: attentionGroup, into: d, accumulate: true)
+        x: saved, s.attention, dy: dy, input, pass, in: attentionGroup, scratch.attention, into: .overwriting(dnorm))
+      norm1.backward(x: x, dy: dnorm, statistics: s.statistics1, pass, in: attentionGroup, into: d, accumulate: true)
     case .post:
-      norm1.backward(x: saved, dy: d, statistics: s.statistics1, pass, in: attentionGroup, into: d)
-      let dy = pass.dropped(d, copy: output, rate: dropout, input, site: site + 1)
       attention.backward(
         x: x, s.attention, dy: dy, input, pass, in: attentionGroup, scratch.attention, into: .adding(to: d))
     }

@@ -100,6 +100,8 @@ public struct Transformer: Sendable {
     let blocks: [TransformerBlock.Saved]
     let scratch: TransformerBlock.Scratch
     let finalStatistics: TensorView
+    /// The selected rows of the hidden states, and their gradients [rows, C].
+    let selected: TensorView
     /// The hidden states.
     public let hidden: TensorView
     /// The gradient of the hidden states, to which every head adds its own; without memory where there is no backward
@@ -132,6 +134,7 @@ public struct Transformer: Sendable {
         blocks = (0..<c.numLayers).map { _ in saved }
       }
       finalStatistics = arena.matrix(rows, 2)
+      selected = arena.matrix(rows, c.hiddenSize)
       hidden = arena.matrix(rows, c.hiddenSize)
       gradient = arena.matrix(forBackward ? rows : 0, c.hiddenSize)
       head = model.head.map { VocabularyHead.Saved($0, c, rows: rows, arena) }
@@ -139,7 +142,7 @@ public struct Transformer: Sendable {
     }
   }
 
-  /// The hidden states [rows, C] of the last layer, in the workspace.
+  /// The hidden states [rows, C] of the last layer, in the workspace; zero for rows that the input does not select.
   /// - Complexity: 2 flops per matrix parameter and row, and attention.
   ///
   /// With `caches`, one per block, the rows are the next positions of one sequence (generation).
@@ -154,19 +157,26 @@ public struct Transformer: Sendable {
     precondition(
       input.length <= configuration.maxPosition, "\(input.length) positions, the model has \(configuration.maxPosition)"
     )
+    let (whole, m) = (input.selectingAll, input.selection?.count ?? n)
     let embedded = projection == nil ? w.stream[0].first(n) : w.embedded.first(n)
-    embedding.forward(input, pass, rows: rows, w.embedding, into: embedded)
+    embedding.forward(whole, pass, rows: rows, w.embedding, into: embedded)
     projection?.forward(embedded, pass, into: w.stream[0].first(n))
     for (i, block) in blocks.enumerated() {
+      let isLast = i == blocks.count - 1
       block.forward(
-        w.stream[i].first(n), input, pass, cache: caches?[i], w.blocks[i], w.scratch, into: w.stream[i + 1].first(n))
+        w.stream[i].first(n), isLast ? input : whole, pass, cache: caches?[i], w.blocks[i], w.scratch,
+        into: w.stream[i + 1].first(isLast ? m : n))
     }
-    let last = w.stream[blocks.count].first(n)
-    let hidden = w.hidden.first(n)
+    let (last, hidden) = (w.stream[blocks.count].first(m), w.hidden.first(n))
+    let output = input.selection == nil ? hidden : w.selected.first(m)
     if let finalNorm {
-      finalNorm.forward(last, pass, into: hidden, statistics: w.finalStatistics)
+      finalNorm.forward(last, pass, into: output, statistics: w.finalStatistics)
     } else {
-      hidden.copy(from: last)
+      output.copy(from: last)
+    }
+    if let selection = input.selection {
+      hidden.fill(0)
+      addRows(output, at: selection.rows, into: hidden)
     }
     return hidden
   }
@@ -196,30 +206,47 @@ public struct Transformer: Sendable {
   ) {
     let n = input.rows
     let d = w.gradient.first(n)
-    if let finalNorm, let sink = pass.sink {
-      finalNorm.backward(
-        x: w.stream[blocks.count].first(n), dy: d, statistics: w.finalStatistics, pass, in: finalGroup, into: d)
-      sink.add(finalGroup)
-    }
+    backwardFinalNorm(d, input, pass, w)
+    let whole = input.selectingAll
     for i in blocks.indices.reversed() {
       if let more = injected[i] { addInPlace(d, more) }
-      blocks[i].backward(x: w.stream[i].first(n), d: d, input, pass, w.blocks[i], w.scratch)
+      let isLast = i == blocks.count - 1
+      blocks[i].backward(x: w.stream[i].first(n), d: d, isLast ? input : whole, pass, w.blocks[i], w.scratch)
     }
     guard let projection, let sink = pass.sink else {
-      return embedding.backward(input, d: d, pass, w.embedding, drows: drows)
+      return embedding.backward(whole, d: d, pass, w.embedding, drows: drows)
     }
     // The rows are read for the weights' gradient first, and then overwritten by their own gradient.
     let embedded = w.embedded.first(n)
     projection.backward(x: embedded, dy: d, pass, in: projectionGroup, into: embedded)
     sink.add(projectionGroup)
-    embedding.backward(input, d: embedded, pass, w.embedding, drows: drows)
+    embedding.backward(whole, d: embedded, pass, w.embedding, drows: drows)
+  }
+}
+
+extension Transformer {
+  /// `d` [n, C], the gradient of the hidden states, becomes that of the last block's output at the selected rows.
+  private func backwardFinalNorm(_ d: TensorView, _ input: SequenceInput, _ pass: Pass, _ w: Workspace) {
+    guard let finalNorm, let sink = pass.sink else { return }
+    let m = input.selection?.count ?? input.rows
+    let e = input.selection == nil ? d : w.selected.first(m)
+    if let selection = input.selection { gatherRows(d, at: selection.rows, into: e) }
+    finalNorm.backward(
+      x: w.stream[blocks.count].first(m), dy: e, statistics: w.finalStatistics, pass, in: finalGroup, into: e)
+    if let selection = input.selection {
+      d.fill(0)
+      addRows(e, at: selection.rows, into: d)
+    }
+    sink.add(finalGroup)
   }
 }
 
 extension ModelConfiguration {
   /// Required flops of training per token: six for each matrix parameter that a token uses, plus attention
   /// (12·C·T per layer, half of it when causal). `headFraction` is the share of positions whose logits are computed.
-  public func trainingFlopsPerToken(length: Int, headFraction: Double) -> Double {
+  ///
+  /// - Parameter outputFraction: the share of rows of the last block that are computed.
+  public func trainingFlopsPerToken(length: Int, headFraction: Double, outputFraction: Double = 1) -> Double {
     let c = Double(hiddenSize)
     let inner = Double(intermediateSize) * (activation == .swiglu ? 3 : 2)
     let table = Double(resolvedEmbeddingSize)
@@ -227,7 +254,9 @@ extension ModelConfiguration {
     let top =
       head == .replaced
       ? headFraction * (c * c + c) : headFraction * (Double(vocabSize) * table + (headTransform ? c * table : 0))
-    let attention = 12 * Double(numLayers) * c * Double(length) * (attentionMask == .causal ? 0.5 : 1)
-    return 6 * (matrices + top) + attention
+    let attention = 12 * c * Double(length) * (attentionMask == .causal ? 0.5 : 1)
+    // Of the last block only keys and values are made of every row.
+    let unused = (1 - outputFraction) * (6 * (2 * c * c + inner * c) + attention)
+    return 6 * (matrices + top) + Double(numLayers) * attention - unused
   }
 }

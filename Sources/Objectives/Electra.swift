@@ -108,7 +108,8 @@ public struct Electra: Objective {
 
   /// Both networks with their heads.
   public func trainingFlops(_ example: TrainingExample) -> Double {
-    generator.configuration.trainingFlops(example.inputs[0], logits: example.targets[0].rows.count)
+    let drawn = example.targets[0].rows
+    return generator.configuration.trainingFlops(example.inputs[0].selecting(drawn), logits: drawn.count)
       + encoder.configuration.trainingFlops(example.inputs[0], logits: example.targets[1].rows.count)
   }
 
@@ -138,10 +139,11 @@ public struct Electra: Objective {
     guard let head = generator.head, let saved = w.generator.head else {
       preconditionFailure("electra's generator has a vocabulary head")
     }
-    let (input, drawn, classified) = (example.inputs[0], example.targets[0], example.targets[1])
+    let (whole, drawn, classified) = (example.inputs[0], example.targets[0], example.targets[1])
+    let input = whole.selecting(drawn.rows)
     // Two networks read one embedding: their dropout sites differ by the pass's index.
     let below = pass.trained(1, term: 0)
-    var replacements = SampledReplacements(input, temperature: options.temperature, tokens, example.random)
+    var replacements = SampledReplacements(whole, temperature: options.temperature, tokens, example.random)
     let propose: VocabularyHead.LogitReader = { slice, logits in
       for i in slice {
         let (k, row) = (i - slice.lowerBound, drawn.rows[i])

@@ -93,7 +93,10 @@ extension ModelConfiguration {
   /// Required flops of forward and backward over an input, with logits at so many of its rows.
   func trainingFlops(_ input: SequenceInput, logits: Int) -> Double {
     let rows = Double(input.rows)
-    return rows * trainingFlopsPerToken(length: input.length, headFraction: Double(logits) / max(rows, 1))
+    return rows
+      * trainingFlopsPerToken(
+        length: input.length, headFraction: Double(logits) / max(rows, 1),
+        outputFraction: input.selection.map { Double($0.count) / rows } ?? 1)
   }
 }
 

@@ -37,7 +37,8 @@ public struct TokenPrediction: Sendable {
     else {
       preconditionFailure("token prediction needs its own workspace and a vocabulary head")
     }
-    let (input, targets, pass) = (example.inputs[0], example.targets[0], pass.trained())
+    let (targets, pass) = (example.targets[0], pass.trained())
+    let input = example.inputs[0].selecting(targets.rows)
     let hidden = transformer.forward(input, pass, workspace.transformer)
     let gradient = transformer.beginGradient(input, pass, workspace.transformer)
     let loss = head.loss(hidden, targets.tokens, scale: scale, pass, saved, gradient: gradient)
@@ -57,6 +58,11 @@ extension TokenObjective {
   public var terms: [LossTerm] { [LossTerm("loss")] }
   public func trivialLoss(term: Int) -> Double? {
     naturalLogarithm(ofCount: prediction.transformer.configuration.vocabSize)
+  }
+
+  public func trainingFlops(_ example: TrainingExample) -> Double {
+    let rows = example.targets[0].rows
+    return encoder.configuration.trainingFlops(example.inputs[0].selecting(rows), logits: rows.count)
   }
 
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {

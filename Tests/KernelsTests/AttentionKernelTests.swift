@@ -100,7 +100,7 @@ import Testing
     let qkv = m.normal(n, 3 * heads * d)
     let before = qkv.doubles
     let ids: [Int32] = [0, 49, 3, 3, 7, 20, 1, 2, 48]
-    rotate(qkv, heads: heads, positions: ids, table: table)
+    rotate(qkv, heads: 2 * heads, positions: ids, table: table)
     let scope = Scope(Tape(recording: false), ParameterLayout(), [])
     let x = scope.tape.leaf(n, 3 * heads * d, before)
     let parts = (0..<3 * heads).map { head -> Value in
@@ -108,7 +108,7 @@ import Testing
       return head < 2 * heads ? scope.rotated(part, ids, base: 100) : part
     }
     #expect(mismatch("rotated", qkv.array, Value.besides(parts).data, tolerance: Tolerance.float(sum: 1)) == nil)
-    rotate(qkv, heads: heads, positions: ids, table: table, inverse: true)
+    rotate(qkv, heads: 2 * heads, positions: ids, table: table, inverse: true)
     #expect(mismatch("and back", qkv.array, before, tolerance: Tolerance.float(sum: 1)) == nil)
   }
 }

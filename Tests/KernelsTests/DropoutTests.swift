@@ -59,4 +59,18 @@ import Testing
     dropout(x, rate: 0.5, rowsPerSample: 1, sampleIDs: [0], site: 0, random)
     #expect(x.array.allSatisfy { $0.isNaN })
   }
+
+  @Test("selected rows have the masks of their places", arguments: [32, 45, 7, 96])
+  func selectedRowsHaveTheirMasks(columns: Int) {
+    let (arena, random) = (Arena(floats: 1 << 14), CounterGenerator(seed: 5, purpose: .dropout))
+    let (all, some) = (arena.matrix(10, columns), arena.matrix(4, columns))
+    for i in 0..<all.count { all[i] = Float(i + 1) }
+    let selection = RowSelection([0, 3, 6, 9], samples: 2, length: 5)
+    gatherRows(all, at: selection.rows, into: some)
+    dropout(all, rate: 0.4, rowsPerSample: 5, sampleIDs: [8, 9], site: 2, random)
+    dropout(some, rate: 0.4, selection, sampleIDs: [8, 9], site: 2, random)
+    for (i, row) in selection.rows.enumerated() {
+      #expect(some.rows(i..<i + 1).array == all.rows(row..<row + 1).array, "row \(row)")
+    }
+  }
 }

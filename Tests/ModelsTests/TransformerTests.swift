@@ -34,17 +34,28 @@ import Testing
 
   /// Loss, every parameter's gradient, and the differences of the reference, through the whole model.
   @Test(arguments: Family.allCases, [0, 0.125] as [Float])
-  func gradients(family: Family, dropout: Float) {
-    let c = model(family, dropout: dropout)
+  func gradients(family: Family, dropout: Float) { checkGradients(model(family, dropout: dropout), selects: false) }
+
+  /// The same where the last block computes the rows with targets alone: nothing of the mathematics changes, the masks
+  /// of dropout included.
+  @Test(arguments: Family.allCases, [0, 0.125] as [Float])
+  func gradientsOfSelectedRows(family: Family, dropout: Float) {
+    checkGradients(model(family, dropout: dropout), selects: true)
+  }
+
+  private func checkGradients(_ c: ModelConfiguration, selects: Bool) {
     var layout = ParameterLayout()
     let transformer = Transformer(c, into: &layout)
     let input = input(c)
     let rows = [0, 2, 3, 11, 20]
     let (targets, weights): ([Int32], [Float]) = ([1, 12, 0, 5, 5], [1, 0.5, 2, 1, 1])
+    let computed = selects ? input.selecting(rows) : input
+    #expect((computed.selection != nil) == selects)
     let check = LayerCase(
-      "\(family)", layout, input: (0, 0), output: (1, 1), longestSum: 3 * input.rows, depth: 4 * (c.numLayers + 1),
+      "\(c.attentionMask), \(c.norm)", layout, input: (0, 0), output: (1, 1), longestSum: 3 * input.rows,
+      depth: 4 * (c.numLayers + 1),
       differences: .directions(3),
-      dropout: dropout > 0 ? CounterGenerator(seed: 2, purpose: .dropout) : nil,
+      dropout: c.dropout > 0 ? CounterGenerator(seed: 2, purpose: .dropout) : nil,
       reference: { scope, _ in
         let logits = scope.logits("head", scope.hidden(input, c), rows: rows, c, tied: "embedding.token")
         return scope.crossEntropy(logits, targets: targets, weights: weights)
@@ -52,11 +63,11 @@ import Testing
       layer: { pass, _, dy, arena in
         let w = Transformer.Workspace(transformer, samples: 4, length: 7, arena)
         guard let head = transformer.head, let saved = w.head else { return ([], []) }
-        let hidden = transformer.forward(input, pass, w)
+        let hidden = transformer.forward(computed, pass, w)
         let loss = head.loss(
           hidden, .init(rows: rows, ids: targets, weights: weights), scale: dy[0], pass, saved,
-          gradient: transformer.beginGradient(input, pass, w))
-        transformer.backward(input, pass, w)
+          gradient: transformer.beginGradient(computed, pass, w))
+        transformer.backward(computed, pass, w)
         return ([loss], [])
       })
     #expect(checkLayer(check) == [])
