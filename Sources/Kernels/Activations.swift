@@ -10,67 +10,64 @@ public enum PointwiseActivation: Sendable {
   case tanh
 }
 
-/// y ← f(x), elementwise. The inputs are needed again by `activateBackward`.
-public func activate(_ kind: PointwiseActivation, _ x: TensorView, into y: TensorView) {
+/// y ← f(x), elementwise.
+///
+/// - Parameter keepingSlope: whether x becomes f'(x), which `multiply` turns into the gradient: one exponential serves
+///   both. `y` may be `x` without it.
+public func activate(_ kind: PointwiseActivation, _ x: TensorView, into y: TensorView, keepingSlope: Bool = false) {
   precondition(x.count == y.count, "\(x.count) inputs for \(y.count) outputs")
-  let n = x.count
   switch kind {
-  case .geluTanh:
-    for i in stride(from: 0, to: n, by: 16) {
-      let v = load(x.base, i, n)
-      store(v * geluSigmoid(v), y.base, i, n)
-    }
-  case .gelu:
-    for i in stride(from: 0, to: n, by: 16) {
-      let v = load(x.base, i, n)
-      store(v * normalDistribution(v).cumulative, y.base, i, n)
-    }
-  case .tanh:
-    for i in stride(from: 0, to: n, by: 16) { store(hyperbolicTangent(load(x.base, i, n)), y.base, i, n) }
+  case .geluTanh: map(x, into: y, keepingSlope) { geluTanh($0) }
+  case .gelu: map(x, into: y, keepingSlope) { gelu($0) }
+  case .tanh: map(x, into: y, keepingSlope) { hyperbolicTangent($0) }
   }
 }
 
-/// dx ← dy · f'(x); `dx` may be `dy`.
-public func activateBackward(_ kind: PointwiseActivation, x: TensorView, dy: TensorView, into dx: TensorView) {
-  precondition(
-    x.count == dy.count && dx.count == x.count, "\(x.count) inputs, \(dy.count) gradients, \(dx.count) results")
+@inline(always) private func map(
+  _ x: TensorView, into y: TensorView, _ keepingSlope: Bool, _ f: (Lanes) -> (value: Lanes, slope: Lanes)
+) {
   let n = x.count
-  switch kind {
-  case .geluTanh:
+  // Two loops: without the slope, what makes it is not computed.
+  if keepingSlope {
     for i in stride(from: 0, to: n, by: 16) {
-      let v = load(x.base, i, n)
-      let s = geluSigmoid(v)
-      // d/dx of the sigmoid's argument: 2·√(2/π)·(1 + 3·0.044715·x²)
-      let slope = Lanes(repeating: 1.595_769_1).addingProduct(v * v, Lanes(repeating: 0.214_064_47))
-      let derivative = s.addingProduct(v * s * (1 - s), slope)
-      store(load(dy.base, i, n) * derivative, dx.base, i, n)
+      let (value, slope) = f(load(x.base, i, n))
+      store(value, y.base, i, n)
+      store(slope, x.base, i, n)
     }
-  case .gelu:
-    for i in stride(from: 0, to: n, by: 16) {
-      let v = load(x.base, i, n)
-      let (cumulative, density) = normalDistribution(v)
-      store(load(dy.base, i, n) * cumulative.addingProduct(v, density), dx.base, i, n)
-    }
-  case .tanh:
-    for i in stride(from: 0, to: n, by: 16) {
-      let t = hyperbolicTangent(load(x.base, i, n))
-      store(load(dy.base, i, n) * (1 - t * t), dx.base, i, n)
-    }
+  } else {
+    for i in stride(from: 0, to: n, by: 16) { store(f(load(x.base, i, n)).value, y.base, i, n) }
   }
+}
+
+@inline(always) private func geluTanh(_ x: Lanes) -> (value: Lanes, slope: Lanes) {
+  let s = geluSigmoid(x)
+  // d/dx of the sigmoid's argument: 2·√(2/π)·(1 + 3·0.044715·x²)
+  let inner = Lanes(repeating: 1.595_769_1).addingProduct(x * x, Lanes(repeating: 0.214_064_47))
+  return (x * s, s.addingProduct(x * s * (1 - s), inner))
+}
+
+@inline(always) private func gelu(_ x: Lanes) -> (value: Lanes, slope: Lanes) {
+  let (cumulative, density) = normalDistribution(x)
+  return (x * cumulative, cumulative.addingProduct(x, density))
+}
+
+@inline(always) private func hyperbolicTangent(_ x: Lanes) -> (value: Lanes, slope: Lanes) {
+  let t = tanh(x)
+  return (t, 1 - t * t)
 }
 
 /// tanh x = 2·σ(2x) − 1; absolute error 1e-7.
-@inline(__always) private func hyperbolicTangent(_ x: Lanes) -> Lanes { 2 / (1 + exp(-2 * x)) - 1 }
+@inline(always) private func tanh(_ x: Lanes) -> Lanes { 2 / (1 + exp(-2 * x)) - 1 }
 
 /// σ(2·√(2/π)·(x + 0.044715·x³)).
-@inline(__always) private func geluSigmoid(_ x: Lanes) -> Lanes {
+@inline(always) private func geluSigmoid(_ x: Lanes) -> Lanes {
   let argument = x * Lanes(repeating: 1.595_769_1).addingProduct(x * x, Lanes(repeating: 0.071_354_816))
   return 1 / (1 + exp(-argument))
 }
 
 /// Φ(x) and φ(x) from one exponential: Φ(-|x|) = φ·√(2π)·R(t), t = 1 / (1 + 0.3·|x|), with R a polynomial of
 /// degree 8 fitted by least squares at Chebyshev nodes (absolute error 2e-8 before rounding).
-@inline(__always) private func normalDistribution(_ x: Lanes) -> (cumulative: Lanes, density: Lanes) {
+@inline(always) private func normalDistribution(_ x: Lanes) -> (cumulative: Lanes, density: Lanes) {
   let magnitude = x.replacing(with: -x, where: x .< 0)
   let e = exp(magnitude * magnitude * -0.5)
   let t = 1 / Lanes(repeating: 1).addingProduct(magnitude, Lanes(repeating: 0.3))
@@ -88,33 +85,37 @@ public func activateBackward(_ kind: PointwiseActivation, x: TensorView, dy: Ten
 
 /// y ← silu(gate) ⊙ up, where a row of `x` [n, 2·f] is gate then up, and `y` is [n, f].
 ///
+/// - Parameter keepingSlope: whether x becomes the derivatives of y by gate and up, for `swigluBackward`.
 /// Reference: Shazeer, "GLU variants improve transformer", 2020, arXiv 2002.05202.
-public func swiglu(_ x: TensorView, into y: TensorView) {
+public func swiglu(_ x: TensorView, into y: TensorView, keepingSlope: Bool = false) {
   precondition(x.columns == 2 * y.columns && x.rows == y.rows, "SwiGLU needs [n, 2f] and [n, f]")
   let f = y.columns
   for row in 0..<y.rows {
-    let (gate, up) = (x.base + row * 2 * f, x.base + row * 2 * f + f)
+    let (gate, up, out) = (x.base + row * 2 * f, x.base + row * 2 * f + f, y.base + row * f)
     for i in stride(from: 0, to: f, by: 16) {
-      let g = load(gate, i, f)
-      store(g / (1 + exp(-g)) * load(up, i, f), y.base + row * f, i, f)
+      let (g, u) = (load(gate, i, f), load(up, i, f))
+      let s = 1 / (1 + exp(-g))
+      let silu = g * s
+      store(silu * u, out, i, f)
+      guard keepingSlope else { continue }
+      store(u * s * (1 + g * (1 - s)), gate, i, f)
+      store(silu, up, i, f)
     }
   }
 }
 
-/// The gradient of `swiglu`: `dx` [n, 2·f] from `dy` [n, f] and the inputs `x`.
-public func swigluBackward(x: TensorView, dy: TensorView, into dx: TensorView) {
+/// The gradient `dx` [n, 2·f] of the inputs of `swiglu` from `dy` [n, f] and the `slopes` [n, 2·f] that it kept; `dx`
+/// may be `slopes`.
+public func swigluBackward(slopes: TensorView, dy: TensorView, into dx: TensorView) {
   precondition(
-    x.columns == 2 * dy.columns && x.rows == dy.rows && dx.count == x.count, "SwiGLU needs [n, 2f] and [n, f]")
+    slopes.columns == 2 * dy.columns && slopes.rows == dy.rows && dx.count == slopes.count,
+    "SwiGLU needs [n, 2f] and [n, f]")
   let f = dy.columns
   for row in 0..<dy.rows {
-    let offset = row * 2 * f
-    for i in stride(from: 0, to: f, by: 16) {
-      let g = load(x.base + offset, i, f)
-      let u = load(x.base + offset + f, i, f)
-      let d = load(dy.base + row * f, i, f)
-      let s = 1 / (1 + exp(-g))
-      store(d * u * s * (1 + g * (1 - s)), dx.base + offset, i, f)
-      store(d * g * s, dx.base + offset + f, i, f)
+    for half in [row * 2 * f, row * 2 * f + f] {
+      for i in stride(from: 0, to: f, by: 16) {
+        store(load(dy.base + row * f, i, f) * load(slopes.base + half, i, f), dx.base + half, i, f)
+      }
     }
   }
 }

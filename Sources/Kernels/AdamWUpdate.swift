@@ -19,7 +19,7 @@ public struct MomentDecay: Sendable {
   }
 
   /// βm + (1 - β)x; the large product is rounded with the sum, once.
-  @inline(__always) func next(_ m: SIMD8<Float>, _ x: SIMD8<Float>) -> SIMD8<Float> {
+  @inline(always) func next(_ m: SIMD8<Float>, _ x: SIMD8<Float>) -> SIMD8<Float> {
     (low * m + take * x).addingProduct(m, SIMD8(repeating: high))
   }
 }
@@ -111,7 +111,7 @@ public struct MomentHashes: Sendable, Equatable {
     : update(slice, hashing: false, f, eight: { load8(gradient + $0) }, one: { gradient[$0] })
 }
 
-@inline(__always) private func update(
+@inline(always) private func update(
   _ slice: AdamWSlice, hashing: Bool, _ f: AdamWFactors, eight: (Int) -> SIMD8<Float>, one: (Int) -> Float
 ) -> MomentHashes {
   let (p, m, v, count) = (slice.parameters, slice.firstMoment, slice.secondMoment, slice.count)
@@ -119,7 +119,7 @@ public struct MomentHashes: Sendable, Equatable {
   let rate = f.learningRate / f.correction1
   let root = 1 / f.correction2.squareRoot()
   var (hash1, hash2) = (ReplicaHash(), ReplicaHash())
-  @inline(__always) func step(_ g: SIMD8<Float>, _ p8: SIMD8<Float>, _ m8: SIMD8<Float>, _ v8: SIMD8<Float>) -> (
+  @inline(always) func step(_ g: SIMD8<Float>, _ p8: SIMD8<Float>, _ m8: SIMD8<Float>, _ v8: SIMD8<Float>) -> (
     SIMD8<Float>, SIMD8<Float>, SIMD8<Float>
   ) {
     let first = f.decay1.next(m8, g)
@@ -152,15 +152,15 @@ public struct MomentHashes: Sendable, Equatable {
   return MomentHashes(first: hash1.value, second: hash2.value)
 }
 
-@inline(__always) private func load8(_ p: UnsafePointer<Float>) -> SIMD8<Float> {
+@inline(always) private func load8(_ p: UnsafePointer<Float>) -> SIMD8<Float> {
   UnsafeRawPointer(p).loadUnaligned(as: SIMD8<Float>.self)
 }
 
-@inline(__always) private func store8(_ x: SIMD8<Float>, _ p: UnsafeMutablePointer<Float>) {
+@inline(always) private func store8(_ x: SIMD8<Float>, _ p: UnsafeMutablePointer<Float>) {
   UnsafeMutableRawPointer(p).storeBytes(of: x, as: SIMD8<Float>.self)
 }
 
-@inline(__always) private func squareRoot(_ x: SIMD8<Float>) -> SIMD8<Float> {
+@inline(always) private func squareRoot(_ x: SIMD8<Float>) -> SIMD8<Float> {
   var y = SIMD8<Float>()
   for k in 0..<8 { y[k] = x[k].squareRoot() }
   return y

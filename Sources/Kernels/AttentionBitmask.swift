@@ -54,12 +54,18 @@ struct BitmaskKeys: VisibleKeys {
 
   func queries(of sample: Int) -> Range<Int> { sample * positions..<(sample + 1) * positions }
 
-  @inline(__always) func position(of query: Int, sample: Int) -> Int { query - sample * positions }
+  @inline(always) func position(of query: Int, sample: Int) -> Int { query - sample * positions }
 
-  /// All keys: every product has the shape of its block whatever is visible.
-  func keys(of queries: Range<Int>, sample: Int) -> Range<Int> { 0..<keys }
+  private var wordsPerRow: Int { (keys + 31) / 32 }
 
-  @inline(__always) func row(_ query: Int, sample: Int, firstKey: Int) -> VisibleBits {
-    VisibleBits(words: words + query * ((keys + 31) / 32), end: keys)
+  /// From the first word in which any of these queries sees a key to the last; one word where none sees any.
+  func keys(of queries: Range<Int>, sample: Int) -> Range<Int> {
+    let occupied = (0..<wordsPerRow).filter { word in queries.contains { words[$0 * wordsPerRow + word] != 0 } }
+    guard let first = occupied.first, let last = occupied.last else { return 0..<min(32, keys) }
+    return 32 * first..<min(32 * last + 32, keys)
+  }
+
+  @inline(always) func row(_ query: Int, sample: Int, keys: Range<Int>) -> VisibleBits {
+    VisibleBits(words: words + (query * wordsPerRow + keys.lowerBound / 32), end: keys.count)
   }
 }

@@ -35,11 +35,15 @@ struct AttentionCore<Keys: VisibleKeys> {
       let n = block.keys.count
       for row in 0..<block.queries.count {
         let weights = p.base + row * stride
-        let (largest, inverse) = softmaxNumerators(weights, n, visibleRow(block, row), scale: scale)
+        let visible = visibleRow(block, row)
+        let (largest, inverse) = softmaxNumerators(weights, n, visible, scale: scale)
         let saved = result.statistics.base + statisticsIndex(block, row)
         (saved[0], saved[1]) = (largest, inverse)
         if let dropout { drop(weights, block, row, dropout) }
-        for i in Swift.stride(from: 0, to: n, by: 16) { store(load(weights, i, n) * inverse, weights, i, n) }
+        let vectors = visibleVectors(visible)
+        for i in Swift.stride(from: vectors.lowerBound, to: vectors.upperBound, by: 16) {
+          store(load(weights, i) * inverse, weights, i)
+        }
       }
       gemm(p, values(x, block), into: contextBlock(result.context, block))
     }
@@ -59,11 +63,13 @@ struct AttentionCore<Keys: VisibleKeys> {
       for row in 0..<block.queries.count {
         let (weights, gradients) = (p.base + row * stride, g.base + row * stride)
         let saved = result.statistics.base + statisticsIndex(block, row)
-        softmaxWeights(weights, n, visibleRow(block, row), scale: scale, largest: saved[0], inverse: saved[1])
+        let visible = visibleRow(block, row)
+        softmaxWeights(weights, n, visible, scale: scale, largest: saved[0], inverse: saved[1])
         if let dropout { drop(gradients, block, row, dropout) }
         let total = dot(upstream.base + row * c, context.base + row * c, d)
-        for i in Swift.stride(from: 0, to: n, by: 16) {
-          store(load(weights, i, n) * (load(gradients, i, n) - total) * scale, gradients, i, n)
+        let vectors = clearHidden(gradients, n, visible)
+        for i in Swift.stride(from: vectors.lowerBound, to: vectors.upperBound, by: 16) {
+          store(load(weights, i) * (load(gradients, i) - total) * scale, gradients, i)
         }
         if let dropout { drop(weights, block, row, dropout) }
       }
@@ -124,17 +130,17 @@ struct AttentionCore<Keys: VisibleKeys> {
 
   // MARK: - Rows
 
-  @inline(__always) private func visibleRow(_ block: Block, _ row: Int) -> Keys.Row {
-    visible.row(block.queries.lowerBound + row, sample: block.sample, firstKey: block.keys.lowerBound)
+  @inline(always) private func visibleRow(_ block: Block, _ row: Int) -> Keys.Row {
+    visible.row(block.queries.lowerBound + row, sample: block.sample, keys: block.keys)
   }
 
-  @inline(__always) private func statisticsIndex(_ block: Block, _ row: Int) -> Int {
+  @inline(always) private func statisticsIndex(_ block: Block, _ row: Int) -> Int {
     2 * ((block.queries.lowerBound + row) * heads + block.head)
   }
 
   /// Applies the dropout mask of a row: element (head, query, key) of a sample, each row of keys padded to whole
   /// groups.
-  @inline(__always) private func drop(
+  @inline(always) private func drop(
     _ p: UnsafeMutablePointer<Float>, _ block: Block, _ row: Int, _ dropout: AttentionDropout
   ) {
     let groups = (visible.keys + maskGroup - 1) / maskGroup
@@ -146,7 +152,7 @@ struct AttentionCore<Keys: VisibleKeys> {
   }
 }
 
-@inline(__always) private func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ n: Int) -> Float {
+@inline(always) private func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ n: Int) -> Float {
   var total = Lanes.zero
   for i in stride(from: 0, to: n, by: 16) { total = total.addingProduct(load(a, i, n), load(b, i, n)) }
   return sum(total)

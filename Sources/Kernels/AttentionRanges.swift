@@ -46,7 +46,7 @@ extension AttentionRanges: VisibleKeys {
 
   func queries(of sample: Int) -> Range<Int> { sample * length..<(sample + 1) * length }
 
-  @inline(__always) func position(of query: Int, sample: Int) -> Int { query - sample * length }
+  @inline(always) func position(of query: Int, sample: Int) -> Int { query - sample * length }
 
   func keys(of queries: Range<Int>, sample: Int) -> Range<Int> {
     var (lowest, highest) = (length, 0)
@@ -57,7 +57,7 @@ extension AttentionRanges: VisibleKeys {
     return lowest - lowest % maskGroup..<highest
   }
 
-  @inline(__always) func row(_ query: Int, sample: Int, firstKey: Int) -> VisibleRange {
-    VisibleRange(first: Int(first[query]) - firstKey, end: Int(end[query]) - firstKey)
+  @inline(always) func row(_ query: Int, sample: Int, keys: Range<Int>) -> VisibleRange {
+    VisibleRange(first: Int(first[query]) - keys.lowerBound, end: Int(end[query]) - keys.lowerBound)
   }
 }

@@ -45,7 +45,7 @@ public func cachedAttention(
   let d = c / heads
   let start = cache.count
   cache.append(qkv)
-  precondition(scratch.count >= cache.count, "scratch for \(scratch.count) of \(cache.count) positions")
+  precondition(scratch.count >= paddedCount(cache.count), "scratch for \(scratch.count) of \(cache.count) positions")
   let scale = 1 / Float(d).squareRoot()
   for row in 0..<qkv.rows {
     let visible = start + row + 1

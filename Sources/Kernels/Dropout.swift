@@ -55,7 +55,7 @@ let maskGroup = 32
 
 /// x[i] ← word(i) < rate·2³² ? 0 : x[i] / (1 - rate), where element 8·w + j of group n (32 elements) has word w of
 /// block 8·n + j.
-@inline(__always) func applyMask(
+@inline(always) func applyMask(
   _ x: UnsafeMutablePointer<Float>, _ count: Int, rate: Float, firstGroup: Int = 0, _ random: CounterGenerator
 ) {
   let threshold = UInt64(Double(rate) * 0x1p32)
@@ -73,7 +73,7 @@ let maskGroup = 32
   }
 }
 
-@inline(__always) private func maskEight(
+@inline(always) private func maskEight(
   _ x: UnsafeMutablePointer<Float>, _ start: Int, _ count: Int, _ words: SIMD8<UInt64>, _ threshold: UInt64,
   _ keep: Float
 ) {
@@ -91,7 +91,7 @@ let maskGroup = 32
 /// Blocks b ... b+7 of the generator, one a lane; the low 32 bits of result w hold word w.
 ///
 /// The products of 32-bit values in 64-bit lanes are single instructions, since the upper halves are known to be zero.
-@inline(__always) func philox8(
+@inline(always) func philox8(
   _ b: UInt64, _ random: CounterGenerator
 ) -> (SIMD8<UInt64>, SIMD8<UInt64>, SIMD8<UInt64>, SIMD8<UInt64>) {
   let mask = SIMD8<UInt64>(repeating: 0xFFFF_FFFF)

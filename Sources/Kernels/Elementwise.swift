@@ -41,6 +41,13 @@ public func add(_ x: TensorView, _ y: TensorView, into z: TensorView) {
   for i in stride(from: 0, to: n, by: 16) { store(load(x.base, i, n) + load(y.base, i, n), z.base, i, n) }
 }
 
+/// y ← y · x, elementwise.
+public func multiply(_ y: TensorView, by x: TensorView) {
+  precondition(x.count == y.count, "cannot multiply \(y.count) floats by \(x.count)")
+  let n = y.count
+  for i in stride(from: 0, to: n, by: 16) { store(load(y.base, i, n) * load(x.base, i, n), y.base, i, n) }
+}
+
 /// target ← decay · target + (1 - decay) · source: an exponential moving average.
 public func movingAverage(_ target: TensorView, toward source: TensorView, decay: Float) {
   precondition(target.count == source.count, "\(source.count) floats for an average of \(target.count)")

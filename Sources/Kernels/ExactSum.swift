@@ -34,18 +34,18 @@ public func accumulateExactly(_ gradient: TensorView, scale: Double, into sum: U
 /// The double nearest to an integer, by its two halves, each of which stands in the low bits of a double of known
 /// exponent (2⁸⁴ + 2⁶³ and 2⁵²; the constant takes both off again); vector instructions have no 64-bit conversion
 /// before AVX-512.
-@inline(__always) func double(_ value: Int64) -> Double {
+@inline(always) func double(_ value: Int64) -> Double {
   let bits = UInt64(bitPattern: value)
   let high = Double(bitPattern: (bits &>> 32) ^ 0x4530_0000_8000_0000) - 0x1.0000_0801p84
   return high + Double(bitPattern: (bits & 0xFFFF_FFFF) | 0x4330_0000_0000_0000)
 }
 
 /// float(sum · inverse) of eight neighbours.
-@inline(__always) func eightFloats(_ sum: UnsafePointer<Int64>, _ inverse: Double) -> SIMD8<Float> {
+@inline(always) func eightFloats(_ sum: UnsafePointer<Int64>, _ inverse: Double) -> SIMD8<Float> {
   eightFloats(UnsafeRawPointer(sum).loadUnaligned(as: SIMD8<UInt64>.self), inverse)
 }
 
-@inline(__always) func eightFloats(_ bits: SIMD8<UInt64>, _ inverse: Double) -> SIMD8<Float> {
+@inline(always) func eightFloats(_ bits: SIMD8<UInt64>, _ inverse: Double) -> SIMD8<Float> {
   let high = unsafeBitCast((bits &>> 32) ^ SIMD8(repeating: 0x4530_0000_8000_0000), to: SIMD8<Double>.self)
   let low = unsafeBitCast(
     (bits & SIMD8(repeating: 0xFFFF_FFFF)) | SIMD8(repeating: 0x4330_0000_0000_0000), to: SIMD8<Double>.self)
@@ -73,7 +73,7 @@ public func squaresOfFloats(_ sum: UnsafePointer<Float>, count: Int) -> (squares
   squares(count, eight: { UnsafeRawPointer(sum + $0).loadUnaligned(as: SIMD8<Float>.self) }, one: { sum[$0] })
 }
 
-@inline(__always) private func squares(_ count: Int, eight: (Int) -> SIMD8<Float>, one: (Int) -> Float) -> (
+@inline(always) private func squares(_ count: Int, eight: (Int) -> SIMD8<Float>, one: (Int) -> Float) -> (
   squares: Double, largest: Float
 ) {
   var squares = SIMD8<Double>.zero

@@ -9,13 +9,13 @@ public struct ReplicaHash: Sendable {
 
   @inlinable public init() {}
 
-  @inlinable @inline(__always) public mutating func add(_ values: SIMD8<Float>) {
+  @inlinable @inline(always) public mutating func add(_ values: SIMD8<Float>) {
     first &+= unsafeBitCast(values, to: SIMD8<UInt32>.self)
     second &+= first
   }
 
   /// A last group of fewer than eight: the rest counts as zeros.
-  @inlinable @inline(__always) public mutating func add(_ value: Float, lane: Int) {
+  @inlinable @inline(always) public mutating func add(_ value: Float, lane: Int) {
     first[lane] &+= value.bitPattern
     second[lane] &+= first[lane]
   }

@@ -36,7 +36,7 @@ struct SelectedRanges: VisibleKeys {
 
   func queries(of sample: Int) -> Range<Int> { selection.starts[sample]..<selection.starts[sample + 1] }
 
-  @inline(__always) func position(of query: Int, sample: Int) -> Int {
+  @inline(always) func position(of query: Int, sample: Int) -> Int {
     selection.rows[query] - sample * ranges.length
   }
 
@@ -50,8 +50,8 @@ struct SelectedRanges: VisibleKeys {
     return lowest - lowest % maskGroup..<highest
   }
 
-  @inline(__always) func row(_ query: Int, sample: Int, firstKey: Int) -> VisibleRange {
-    let row = selection.rows[query]
-    return VisibleRange(first: Int(ranges.first[row]) - firstKey, end: Int(ranges.end[row]) - firstKey)
+  @inline(always) func row(_ query: Int, sample: Int, keys: Range<Int>) -> VisibleRange {
+    let (row, start) = (selection.rows[query], keys.lowerBound)
+    return VisibleRange(first: Int(ranges.first[row]) - start, end: Int(ranges.end[row]) - start)
   }
 }

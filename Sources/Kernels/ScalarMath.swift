@@ -1,7 +1,7 @@
 import Glibc
 
 /// libm's logarithm. `exp` and friends of this module are vectors; the name keeps the two apart.
-@inline(__always) func naturalLogarithm(_ x: Double) -> Double { Glibc.log(x) }
+@inline(always) func naturalLogarithm(_ x: Double) -> Double { Glibc.log(x) }
 
 /// Denormal numbers count as zero on the calling thread, for as long as it lives. A saturated softmax otherwise slows
 /// products five-fold. Every thread that computes does this first; it is also part of what makes threads agree on bits.

@@ -19,8 +19,8 @@ protocol VisibleKeys {
   /// `maskGroup`, so that the groups of dropout start at its first key.
   func keys(of queries: Range<Int>, sample: Int) -> Range<Int>
 
-  /// The keys that one query of a sample sees, numbered from `firstKey`.
-  func row(_ query: Int, sample: Int, firstKey: Int) -> Row
+  /// The keys that one query of a sample sees, among `keys` and numbered from the first of these.
+  func row(_ query: Int, sample: Int, keys: Range<Int>) -> Row
 }
 
 /// The keys that one query sees.
@@ -32,7 +32,8 @@ protocol VisibleRow {
   var first: Int { get }
   var end: Int { get }
 
-  /// The scores of keys first + i ..< first + i + 16 with -∞ for hidden keys; i is a multiple of 16.
+  /// The scores of keys i ..< i + 16 with -∞ for hidden keys; i is a multiple of 16. Lanes past the last key hold
+  /// anything.
   func masked(_ scores: Lanes, _ i: Int) -> Lanes
 }
 
@@ -42,7 +43,11 @@ struct VisibleRange: VisibleRow {
   let first: Int
   let end: Int
 
-  @inline(__always) func masked(_ scores: Lanes, _ i: Int) -> Lanes { scores }
+  @inline(always) func masked(_ scores: Lanes, _ i: Int) -> Lanes {
+    guard i < first || end < i &+ 16 else { return scores }
+    let (first, end) = (SIMD16<Int32>(repeating: Int32(first &- i)), SIMD16<Int32>(repeating: Int32(end &- i)))
+    return scores.replacing(with: -.infinity, where: (laneIndices .< first) .| (laneIndices .>= end))
+  }
 }
 
 /// A query that sees key j of 0 ..< end if bit j mod 32 of word j / 32 is set.
@@ -52,10 +57,11 @@ struct VisibleBits: VisibleRow {
   let end: Int
   var first: Int { 0 }
 
-  @inline(__always) func masked(_ scores: Lanes, _ i: Int) -> Lanes {
+  @inline(always) func masked(_ scores: Lanes, _ i: Int) -> Lanes {
     let bits = Int32(truncatingIfNeeded: words[i &>> 5] &>> UInt32(truncatingIfNeeded: i & 31))
     return scores.replacing(with: -.infinity, where: (SIMD16<Int32>(repeating: bits) & laneBits) .== 0)
   }
 }
 
+private let laneIndices = SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 private let laneBits = SIMD16<Int32>(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768)

@@ -63,7 +63,7 @@ public struct ClassificationHead: Sendable {
       return scores
     }
     hidden.forward(x, pass, into: s.dense.first(n))
-    activate(activation, s.dense.first(n), into: s.active.first(n))
+    activate(activation, s.dense.first(n), into: s.active.first(n), keepingSlope: pass.sink != nil)
     drop(s.active.first(n), input, pass, Self.outputSite)
     output.forward(s.active.first(n), pass, into: scores)
     return scores
@@ -84,7 +84,7 @@ public struct ClassificationHead: Sendable {
     let (dense, active) = (s.dense.first(n), s.active.first(n))
     output.backward(x: active, dy: dScores, pass, in: group, into: active)
     drop(active, input, pass, Self.outputSite)
-    activateBackward(activation, x: dense, dy: active, into: dense)
+    multiply(dense, by: active)
     hidden.backward(x: x, dy: dense, pass, in: group, into: dx)
     pass.gradients.add(group)
     if kind == .dense { drop(dx, input, pass, Self.inputSite) }

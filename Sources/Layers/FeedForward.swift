@@ -28,7 +28,8 @@ public struct FeedForward: Sendable {
 
   /// What backward reads besides x, for up to `rows` rows.
   public struct Saved {
-    /// x·W_up + b_up [rows, F], or [rows, 2F] with the gate first.
+    /// x·W_up + b_up [rows, F], or [rows, 2F] with the gate first; after a forward pass with a sink the derivatives of
+    /// f there.
     let up: TensorView
     /// f(up) [rows, F].
     let inner: TensorView
@@ -39,25 +40,21 @@ public struct FeedForward: Sendable {
     }
   }
 
-  /// Gradients of what forward saves.
   public struct Scratch {
+    /// The gradient of f(up) [rows, F].
     let dinner: TensorView
-    let dup: TensorView
 
-    public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) {
-      dinner = arena.matrix(rows, c.intermediateSize)
-      // GELU's backward works in place.
-      dup = c.activation == .swiglu ? arena.matrix(rows, upWidth(c)) : dinner
-    }
+    public init(_ c: ModelConfiguration, rows: Int, _ arena: Arena) { dinner = arena.matrix(rows, c.intermediateSize) }
   }
 
   public func forward(_ x: TensorView, _ pass: Pass, _ s: Saved, into y: TensorView) {
     let (u, inner) = (s.up.first(x.rows), s.inner.first(x.rows))
     up.forward(x, pass, into: u)
+    let keepingSlope = pass.sink != nil
     switch activation {
-    case .geluTanh: activate(.geluTanh, u, into: inner)
-    case .gelu: activate(.gelu, u, into: inner)
-    case .swiglu: swiglu(u, into: inner)
+    case .geluTanh: activate(.geluTanh, u, into: inner, keepingSlope: keepingSlope)
+    case .gelu: activate(.gelu, u, into: inner, keepingSlope: keepingSlope)
+    case .swiglu: swiglu(u, into: inner, keepingSlope: keepingSlope)
     }
     down.forward(inner, pass, into: y)
   }
@@ -69,14 +66,14 @@ public struct FeedForward: Sendable {
     into dx: GradientTarget
   ) {
     let n = x.rows
-    let (u, inner, dup, dinner) = (s.up.first(n), s.inner.first(n), scratch.dup.first(n), scratch.dinner.first(n))
+    let (u, inner, dinner) = (s.up.first(n), s.inner.first(n), scratch.dinner.first(n))
     down.backward(x: inner, dy: dy, pass, in: group, into: dinner)
     switch activation {
-    case .geluTanh: activateBackward(.geluTanh, x: u, dy: dinner, into: dup)
-    case .gelu: activateBackward(.gelu, x: u, dy: dinner, into: dup)
-    case .swiglu: swigluBackward(x: u, dy: dinner, into: dup)
+    case .geluTanh, .gelu: multiply(u, by: dinner)
+    case .swiglu: swigluBackward(slopes: u, dy: dinner, into: u)
     }
-    up.backward(x: x, dy: dup, pass, in: group, into: dx.view, accumulate: dx.accumulate)
+    // The derivatives have become the gradient of what they were taken at.
+    up.backward(x: x, dy: u, pass, in: group, into: dx.view, accumulate: dx.accumulate)
   }
 }
 

@@ -55,7 +55,7 @@ public struct ReplacedTokenHead: Sendable {
     let m = rows.count
     gatherRows(hidden, at: rows, into: s.gathered.first(m))
     dense.forward(s.gathered.first(m), pass, into: s.dense.first(m))
-    activate(activation, s.dense.first(m), into: s.active.first(m))
+    activate(activation, s.dense.first(m), into: s.active.first(m), keepingSlope: pass.sink != nil)
     output.forward(s.active.first(m), pass, into: s.logits.first(m))
     return s.logits.first(m)
   }
@@ -77,7 +77,7 @@ public struct ReplacedTokenHead: Sendable {
     }
     // Each buffer is read for the weights' gradient first, and then overwritten by its own gradient.
     output.backward(x: s.active.first(m), dy: z, pass, in: group, into: s.active.first(m))
-    activateBackward(activation, x: s.dense.first(m), dy: s.active.first(m), into: s.dense.first(m))
+    multiply(s.dense.first(m), by: s.active.first(m))
     dense.backward(x: s.gathered.first(m), dy: s.dense.first(m), pass, in: group, into: s.gathered.first(m))
     pass.gradients.add(group)
     addRows(s.gathered.first(m), at: targets.rows, into: gradient)

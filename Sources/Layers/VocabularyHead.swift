@@ -101,7 +101,7 @@ public struct VocabularyHead: Sendable {
     gatherRows(hidden, at: rows, into: gathered)
     guard let transform, let norm else { return gathered }
     transform.forward(gathered, pass, into: s.dense.first(m))
-    activate(activation, s.dense.first(m), into: s.active.first(m))
+    activate(activation, s.dense.first(m), into: s.active.first(m), keepingSlope: pass.sink != nil)
     norm.forward(s.active.first(m), pass, into: s.normed.first(m), statistics: s.statistics)
     return s.normed.first(m)
   }
@@ -211,7 +211,7 @@ public struct VocabularyHead: Sendable {
     guard let transform, let norm else { return d }
     let m = d.rows
     norm.backward(x: s.active.first(m), dy: d, statistics: s.statistics, pass, in: transformGroup, into: d)
-    activateBackward(activation, x: s.dense.first(m), dy: d, into: d)
+    multiply(d, by: s.dense.first(m))
     // The gathered rows are read for the weights' gradient first, and then overwritten by their own gradient.
     transform.backward(x: s.gathered.first(m), dy: d, pass, in: transformGroup, into: s.gathered.first(m))
     pass.gradients.add(transformGroup)

@@ -28,18 +28,21 @@ import Testing
   @Test(arguments: [PointwiseActivation.gelu, .geluTanh, .tanh], lengths)
   func gelu(kind: PointwiseActivation, n: Int) {
     let m = Matrices(seed: UInt64(n) + 1)
-    let (x, dy, y, dx) = (m.normal(1, n, deviation: 3), m.normal(1, n), m.empty(1, n), m.empty(1, n))
-    activate(kind, x, into: y)
-    activateBackward(kind, x: x, dy: dy, into: dx)
+    let (x, dy, y, plain) = (m.normal(1, n, deviation: 3), m.normal(1, n), m.empty(1, n), m.empty(1, n))
+    let dx = m.with(x.array, 1, n)
+    activate(kind, x, into: plain)
+    activate(kind, dx, into: y, keepingSlope: true)
+    multiply(dx, by: dy)
+    #expect(y.array == plain.array)
     for i in 0..<n {
       let (value, slope) = exact(kind, Double(x[i]))
       #expect(abs(Double(y[i]) - value) <= 4 * Tolerance.ulp * max(1, abs(Double(x[i]))))
       #expect(
         abs(Double(dx[i]) - slope * Double(dy[i])) <= slopeUnits(kind) * Tolerance.ulp * max(1, abs(Double(dy[i]))))
     }
-    let inPlace = m.with(dy.array, 1, n)
-    activateBackward(kind, x: x, dy: inPlace, into: inPlace)
-    #expect(inPlace.array == dx.array)
+    let inPlace = m.with(x.array, 1, n)
+    activate(kind, inPlace, into: inPlace)
+    #expect(inPlace.array == y.array)
   }
 
   /// A fine grid over the whole range, and what lies far outside of it.
@@ -47,9 +50,8 @@ import Testing
   func grid(kind: PointwiseActivation) {
     let m = Matrices()
     let x = m.with((-6000...6000).map { Float($0) / 500 }, 1, 12_001)
-    let (y, one, dx) = (m.empty(1, 12_001), m.with([Float](repeating: 1, count: 12_001), 1, 12_001), m.empty(1, 12_001))
-    activate(kind, x, into: y)
-    activateBackward(kind, x: x, dy: one, into: dx)
+    let (y, dx) = (m.empty(1, 12_001), m.with(x.array, 1, 12_001))
+    activate(kind, dx, into: y, keepingSlope: true)
     var (worst, worstSlope) = (0.0, 0.0)
     for i in 0..<x.count {
       let (value, slope) = exact(kind, Double(x[i]))
@@ -66,9 +68,16 @@ import Testing
   @Test(arguments: lengths)
   func swiGLU(n: Int) {
     let m = Matrices(seed: UInt64(n) + 2)
-    let (x, dy, y, dx) = (m.normal(3, 2 * n, deviation: 2), m.normal(3, n), m.empty(3, n), m.empty(3, 2 * n))
-    swiglu(x, into: y)
-    swigluBackward(x: x, dy: dy, into: dx)
+    let (x, dy, y, plain) = (m.normal(3, 2 * n, deviation: 2), m.normal(3, n), m.empty(3, n), m.empty(3, n))
+    let dx = m.with(x.array, 3, 2 * n)
+    swiglu(x, into: plain)
+    swiglu(dx, into: y, keepingSlope: true)
+    #expect(y.array == plain.array)
+    let slopes = m.with(dx.array, 3, 2 * n)
+    swigluBackward(slopes: dx, dy: dy, into: dx)
+    let apart = m.empty(3, 2 * n)
+    swigluBackward(slopes: slopes, dy: dy, into: apart)
+    #expect(apart.array == dx.array)
     for row in 0..<3 {
       for i in 0..<n {
         let (g, u, d) = (Double(x[row, i]), Double(x[row, n + i]), Double(dy[row, i]))
