@@ -30,7 +30,8 @@ import Testing
     let dropped = Double(mask.count { $0 == 0 })
     let p = Double(rate)
     #expect(abs(dropped / 40_000 - p) < 6 * (p * (1 - p) / 40_000).squareRoot())
-    #expect(Set(mask) == [0, 1 / (1 - rate)])
+    let kept = 65_536 / (65_536 - (rate * 65_536).rounded())
+    #expect(Set(mask) == [0, kept] && abs(kept * (1 - rate) - 1) < 1e-4)
     #expect(self.mask([5], rows: 3, columns: 5, rate: 0).allSatisfy { $0 == 1 })
   }
 

@@ -78,14 +78,17 @@ public struct Scope {
   public func columnMaxima(_ x: Value) -> Value { x.taking(places: choices.next(x.placesOfColumnMaxima())) }
 
   /// The factor that dropout puts on element `index` of the sequence that starts at group `firstGroup`: 0 or 1 / (1 -
-  /// rate).
+  /// p), p the rate in units of 2⁻¹⁶.
   ///
-  /// Elements come in groups of 32. Element 8w + j of a group is decided by word w of block 8 · group + j.
+  /// Elements come in groups of 32. Element 8w + 2j + h of a group is decided by half h of word w of block 4 · group +
+  /// j.
   public static func dropoutFactor(rate: Float, firstGroup: Int = 0, _ index: Int, _ random: CounterGenerator) -> Double
   {
     let (group, inside) = (firstGroup + index / 32, index % 32)
-    let word = random.block(UInt32(truncatingIfNeeded: 8 * group + inside % 8))[inside / 8]
-    return Double(word) < Double(rate) * 0x1p32 ? 0 : Double(1 / (1 - rate))
+    let word = random.block(UInt32(truncatingIfNeeded: 4 * group + inside % 8 / 2))[inside / 8]
+    let half = Int(inside % 2 == 0 ? word & 0xFFFF : word >> 16)
+    let limit = Int((Double(rate) * 65_536).rounded())
+    return half < limit ? 0 : Double(65_536 / Float(65_536 - limit))
   }
 
   /// Dropout of rows that belong to samples.
