@@ -72,9 +72,9 @@ public struct VocabularyHead: Sendable {
     return VocabularyHead(tying: self, to: token)
   }
 
-  /// Rows of logits in memory at a time, about 8 MiB. They decide the order of sums, and depend on the vocabulary size
-  /// alone.
-  public var sliceRows: Int { max(16, min(512, (2 << 20) / max(vocabulary, 1) & ~15)) }
+  /// Rows of logits in memory at a time, about 32 MiB: the table is read and its gradient written once for each slice.
+  /// They decide the order of sums, and depend on the vocabulary size alone.
+  public var sliceRows: Int { max(16, min(512, (8 << 20) / max(vocabulary, 1) & ~15)) }
 
   public struct Saved {
     let gathered: TensorView, dense: TensorView, active: TensorView, normed: TensorView, statistics: TensorView
