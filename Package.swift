@@ -90,7 +90,7 @@ let package = Package(
     module("Models", ["Core", "Tensors", "Kernels", "Layers"]),
     module("Objectives", ["Core", "Tensors", "Kernels", "Layers", "Models"]),
     module("Optimizers", ["Tensors", "Kernels"]),
-    module("Collectives", ["Core", "Tensors", "Kernels", "CMPIShim", "CProcess"]),
+    module("Collectives", ["Core", "Tensors", "Kernels", "CMPIShim", "CProcess", "CLinux"]),
 
     // Data.
     module("Tokenizers", ["Core", "Storage"]),

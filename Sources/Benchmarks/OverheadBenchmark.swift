@@ -58,7 +58,7 @@ public struct OverheadBenchmark {
       var options = TrainerOptions(steps: warmup + pairs, sum: sum, divergence: divergence)
       options.schedule = LearningRateSchedule(type: .constant)
       options.optimizer.learningRate = 3e-4
-      let trainer = Trainer(
+      let trainer = try Trainer(
         try make(), length: model.maxPosition, plan: plan, options: options, communicator: communicator)
       trainer.parameters.initialize(seed: 1)
       return trainer

@@ -156,7 +156,7 @@ private struct Finetuning {
     (optimizer.learningRate, optimizer.beta2, optimizer.weightDecay) = (
       options.learningRate, 0.999, options.weightDecay
     )
-    trainer = Trainer(
+    trainer = try Trainer(
       objective, length: texts.tokens.reduce(1) { max($0, $1.count) },
       plan: BatchPlan(
         batch: options.batch, microBatch: context.microBatch, ranks: context.communicator.size,

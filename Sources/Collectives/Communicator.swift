@@ -68,6 +68,10 @@ public protocol Communicator: AnyObject {
   /// in the same order on all ranks among themselves, whatever else is started in between.
   func startAllGather(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) throws(CollectiveError) -> any Request
 
+  /// Memory that all ranks see, with a piece of at least `bytes` bytes for each; nil where they are not all on one
+  /// node, or the system does not let them share. Collective.
+  func shareMemory(bytes: Int) throws(CollectiveError) -> NodeMemory?
+
   /// Begins to wait for something that all ranks take part in. - Returns: the wait, to be handed to `idle`.
   func beginWait() -> Wait
   /// One turn of waiting: gives the processor away for a moment and, now and then, looks whether the job has stalled.

@@ -35,6 +35,8 @@ public final class GradientSum: @unchecked Sendable {
   /// Where the sum over several ranks arrives, rounded to floats. Never touched, and so never paid for, by a single
   /// rank.
   let rounded: ParameterStore
+  /// Where `memory` and `rounded` are when all ranks of a node see them; nil for memory of this process.
+  let node: NodeMemory?
   private let elements: Int
   private let locks: [Stripe]
   private var sinks: [Sink] = []
@@ -43,20 +45,32 @@ public final class GradientSum: @unchecked Sendable {
   /// Elements under one lock.
   static let stripe = 1 << 16
 
-  public init(_ layout: ParameterLayout, arithmetic: SumArithmetic = .exact) {
+  /// - Parameter node: memory of at least `nodeBytes` for each rank.
+  public init(_ layout: ParameterLayout, arithmetic: SumArithmetic = .exact, node: NodeMemory? = nil) {
     self.layout = layout
     self.arithmetic = arithmetic
     exponents = [Int](repeating: Self.firstExponent, count: layout.entries.count)
     provisional = arithmetic == .exact
     overflowed = [Bool](repeating: false, count: layout.entries.count)
     elements = layout.count + 2 * layout.entries.count
-    memory = allocate(Int64.self, count: elements)
-    memory.initialize(repeating: 0, count: elements)
-    rounded = ParameterStore(layout)
+    self.node = node
+    if let node {
+      memory = node.integers(of: node.rank)
+      rounded = ParameterStore(layout, in: node.floats(behind: elements), owner: node)
+    } else {
+      memory = allocate(Int64.self, count: elements)
+      memory.initialize(repeating: 0, count: elements)
+      rounded = ParameterStore(layout)
+    }
     locks = (0...(elements / Self.stripe)).map { _ in Stripe() }
   }
 
-  deinit { memory.deallocate() }
+  deinit { if node == nil { memory.deallocate() } }
+
+  /// Bytes of each rank's piece of a node's memory.
+  public static func nodeBytes(_ layout: ParameterLayout) -> Int {
+    NodeMemory.bytes(integers: layout.count + 2 * layout.entries.count, floats: layout.count)
+  }
 
   static let firstExponent = 40
   /// Where the largest gradient of a tensor is put.
@@ -68,6 +82,9 @@ public final class GradientSum: @unchecked Sendable {
   public var integers: UnsafeMutablePointer<Int64> { memory }
   /// The sum over ranks, for the optimiser of several.
   public var floatsOverRanks: UnsafePointer<Float> { UnsafePointer(rounded.memory) }
+
+  /// Whether the ranks sum in memory that all of them see.
+  public var isShared: Bool { node != nil }
 
   /// The floats of the control, in the same memory.
   public var floats: UnsafeMutablePointer<Float> {
@@ -82,7 +99,7 @@ public final class GradientSum: @unchecked Sendable {
   ///   - passes: how often a micro-batch runs backward through the trained networks, usually 1.
   public func makeSink(passes: Int = 1) -> Sink {
     self.passes = passes
-    let sink = Sink(self, passes: passes)
+    let sink = Sink(self, passes: passes, thread: sinks.count + 1)
     sinks.append(sink)
     return sink
   }
@@ -159,11 +176,14 @@ public final class GradientSum: @unchecked Sendable {
     private let published = Atomic<Int>(0)
     /// Bit patterns of the largest gradient of each tensor since `begin`.
     fileprivate private(set) var largest: [UInt32]
+    /// When the last gradient was handed over, for a trace.
+    private var handedOver: Int64 = 0
+    private let thread: Int
     /// Called after each layer when the computing thread is the one that talks to MPI.
     public var progress: (() -> Void)?
 
-    init(_ owner: GradientSum, passes: Int) {
-      self.owner = owner
+    init(_ owner: GradientSum, passes: Int, thread: Int) {
+      (self.owner, self.thread) = (owner, thread)
       let layout = owner.layout
       uses = layout.entries.map { $0.spec.uses * passes }
       remaining = uses
@@ -183,6 +203,7 @@ public final class GradientSum: @unchecked Sendable {
       remaining = uses
       next = 0
       self.isLast = isLast
+      handedOver = Trace.isOn ? Trace.now : 0
     }
 
     /// After each micro-batch. - Precondition: every parameter got all its gradients.
@@ -202,13 +223,18 @@ public final class GradientSum: @unchecked Sendable {
 
     public func add(_ group: Range<Int>) {
       let start = owner.layout.entries[group.lowerBound].offset
+      Trace.record(
+        "to the gradient of \(owner.layout.entries[group.lowerBound].name)", thread: thread, since: handedOver)
+      let begin = Trace.isOn ? Trace.now : 0
       for index in group {
         let entry = owner.layout.entries[index]
         let gradient = TensorView(base: base + (entry.offset - start), rows: 1, columns: entry.count)
         add(gradient, at: entry.offset, entry: index)
         used(index)
       }
+      Trace.record("exact sum", thread: thread, since: begin)
       advance()
+      handedOver = Trace.isOn ? Trace.now : 0
     }
 
     public func addRows(_ rows: [Int32], _ gradient: TensorView, of entry: Int) {

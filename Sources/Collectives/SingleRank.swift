@@ -32,6 +32,7 @@ public final class SingleRank: Communicator {
   }
 
   public func startAllGather(_ values: UnsafeMutablePointer<Float>, parts: [Range<Int>]) -> any Request { Done() }
+  public func shareMemory(bytes: Int) -> NodeMemory? { nil }
   public func beginWait() -> Wait { Wait(number: 0) }
   public func idle(_ wait: inout Wait) {}
   public func abort(_ code: ExitCode) -> Never { exit(code.rawValue) }

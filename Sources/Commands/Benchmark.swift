@@ -13,7 +13,9 @@ import Training
 struct Benchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures this machine and this build.",
-    subcommands: [StepCommand.self, OverheadsCommand.self, ProductsCommand.self])
+    subcommands: [
+      StepCommand.self, KernelsCommand.self, AllReduceCommand.self, OverheadsCommand.self, ProductsCommand.self,
+    ])
 
   /// The model and the batch that are measured.
   struct Case: ParsableArguments {
@@ -104,6 +106,10 @@ struct Benchmark: ParsableCommand {
 
     @OptionGroup var options: Case
     @Option(parsing: .unconditional, help: "How gradients are added: exact or float.") var sum = "exact"
+    @Option(
+      parsing: .unconditional,
+      help: "A file for the trace of one more step over all ranks, as Perfetto (ui.perfetto.dev) opens it.") var trace:
+      String?
     @Flag(help: "One JSON object instead of a table.") var json = false
 
     func run() throws {
@@ -125,9 +131,16 @@ struct Benchmark: ParsableCommand {
       }
       var benchmark = StepBenchmark()
       benchmark.steps = options.steps
-      return try benchmark.run(
+      benchmark.tracing = trace != nil
+      let result = try benchmark.run(
         objective, model: prepared.model, data: prepared.data, plan: prepared.plan, communicator: communicator,
         sum: arithmetic)
+      if let trace {
+        let host = ProcessInfo.processInfo.hostName
+        let file = try TraceFile.gather(benchmark.spans, host: host, communicator)
+        try Job.collectively(communicator) { if let file { try AtomicFile.write([UInt8](file), to: trace) } }
+      }
+      return result
     }
 
     private func show(_ r: StepBenchmarkResult) throws {

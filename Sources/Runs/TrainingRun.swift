@@ -133,7 +133,7 @@ public final class TrainingRun {
     model = objective.exported
     let plan = BatchPlan(
       batch: configuration.batch, microBatch: configuration.microBatch, ranks: communicator.size, threads: threads)
-    trainer = Trainer(
+    trainer = try Trainer(
       objective, length: model.maxPosition, plan: plan, options: Self.options(configuration, steps: steps),
       communicator: communicator)
     accounting = SampleAccounting(communicator, samplesPerEpoch: inputs.training.samplesPerEpoch)

@@ -3,22 +3,29 @@ import Glibc
 
 /// A flat array of floats under a layout: parameters, or a moment of the optimiser.
 ///
-/// Invariant: `memory` is one mapping of `layout.count` floats, freed in `deinit`. Between steps one
+/// Invariant: `memory` is one mapping of `layout.count` floats, which lives as long as the store. Between steps one
 /// thread writes; during forward and backward all threads only read.
 public final class ParameterStore: @unchecked Sendable {
   // Sendable: the trainer separates the phases in which threads read from those in which one range has one writer.
   public let layout: ParameterLayout
   public let memory: UnsafeMutablePointer<Float>
-  private let mapped: Int
+  /// Bytes of a mapping of this store's own; nil where `owner` has it.
+  private let mapped: Int?
+  private let owner: AnyObject?
 
   /// All zero.
   public init(_ layout: ParameterLayout) {
     self.layout = layout
-    mapped = max(layout.count, 16) * MemoryLayout<Float>.stride
-    memory = mapFloats(bytes: mapped)
+    let bytes = max(layout.count, 16) * MemoryLayout<Float>.stride
+    (mapped, owner, memory) = (bytes, nil, mapFloats(bytes: bytes))
   }
 
-  deinit { munmap(memory, mapped) }
+  /// The floats that are in `memory`, which lives as long as `owner`.
+  public init(_ layout: ParameterLayout, in memory: UnsafeMutablePointer<Float>, owner: AnyObject) {
+    (self.layout, self.memory, mapped, self.owner) = (layout, memory, nil, owner)
+  }
+
+  deinit { if let mapped { munmap(memory, mapped) } }
 
   /// A parameter as a matrix (a vector is one row).
   public func view(_ index: Int) -> TensorView {

@@ -79,10 +79,10 @@ public final class Trainer {
   public var skippedSteps = 0
   public var skippedInARow = 0
 
-  /// Takes all memory a run needs, before the first step.
+  /// Takes all memory a run needs, before the first step. Collective.
   public init(
     _ objective: any Objective, length: Int, plan: BatchPlan, options: TrainerOptions, communicator: any Communicator
-  ) {
+  ) throws(CollectiveError) {
     BLAS.useOneThread()
     self.objective = objective
     self.plan = plan
@@ -90,7 +90,9 @@ public final class Trainer {
     self.communicator = communicator
     parameters = ParameterSet(objective.networks)
     optimizer = AdamW(options.optimizer, objective.networks.trained)
-    let sum = GradientSum(objective.networks.trained, arithmetic: options.sum)
+    let layout = objective.networks.trained
+    let node = options.sum == .exact ? try communicator.shareMemory(bytes: GradientSum.nodeBytes(layout)) : nil
+    let sum = GradientSum(layout, arithmetic: options.sum, node: node)
     self.sum = sum
     reducer = GradientReducer(sum, communicator, bucketBytes: options.bucketBytes)
     statistics = GradientStatistics(objective.networks.trained)
@@ -216,7 +218,10 @@ public final class Trainer {
       let pass = ObjectivePass(parameters, sink: worker.sink, dropout: dropout)
       for index in share {
         worker.sink?.beginMicroBatch(isLast: index == share.upperBound - 1)
-        losses.set(first + index, objective.lossAndGradient(examples[index], pass, scales: scales, worker.workspace))
+        let sums = Trace.span("micro-batch \(first + index)", thread: thread + 1) {
+          objective.lossAndGradient(examples[index], pass, scales: scales, worker.workspace)
+        }
+        losses.set(first + index, sums)
         worker.sink?.endMicroBatch()
         worker.trained &+= examples[index].samples.trained(asMicroBatch: step * plan.microBatchCount + first + index)
       }

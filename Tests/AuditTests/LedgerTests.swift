@@ -91,7 +91,7 @@ import Testing
     model.vocabSize = RunFixture.vocabulary.size
     let objective = try Autoregressive(.init(), model: model, vocabulary: RunFixture.vocabulary)
     let plan = BatchPlan(batch: 6, microBatch: 2, ranks: 1, threads: 1)
-    let trainer = Trainer(
+    let trainer = try Trainer(
       objective, length: 8, plan: plan, options: TrainerOptions(steps: 4), communicator: SingleRank())
     trainer.parameters.initialize(seed: 1)
     func examples(_ step: Int) throws -> [TrainingExample] {

@@ -156,7 +156,7 @@ import Testing
   @Test func probeOfAWholeBatchHasTheNormOfTheStep() throws {
     for toy in try ToyRun.all() {
       let plan = BatchPlan(batch: 3, microBatch: 3, ranks: 1, threads: 1)
-      let trainer = Trainer(
+      let trainer = try Trainer(
         toy.objective, length: toy.model.maxPosition, plan: plan, options: TrainerOptions(seed: 2, steps: 3),
         communicator: SingleRank())
       trainer.parameters.initialize(seed: 2)

@@ -53,6 +53,7 @@ struct TenStepTests {
     let options = TrainerOptions(
       steps: steps.losses.count, optimizer: optimizer, schedule: LearningRateSchedule(type: .constant))
     let plan = BatchPlan(batch: golden.record.samples, microBatch: 1, ranks: 1, threads: 1)
-    return Trainer(objective, length: golden.record.length, plan: plan, options: options, communicator: SingleRank())
+    return try Trainer(
+      objective, length: golden.record.length, plan: plan, options: options, communicator: SingleRank())
   }
 }

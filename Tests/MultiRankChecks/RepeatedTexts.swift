@@ -24,7 +24,7 @@ let repeatedNames = FullyExploredMasks.Placement.allCases.map { "mlm-explored \(
     let source = RepeatedSource(
       Documents(vocabulary: 61, length: 24),
       RepeatedStream(FullyExploredMasks.requirements(options).repetition, batch: 36, microBatch: 3))
-    let trainer = Trainer(
+    let trainer = try Trainer(
       objective, length: 24, plan: plan, options: TrainerOptions(seed: 5, steps: 10, bucketBytes: 16 << 10),
       communicator: communicator)
     trainer.parameters.initialize(seed: 5)

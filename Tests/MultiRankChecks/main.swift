@@ -98,7 +98,7 @@ func documents(_ objective: any Objective) -> Documents {
   var options = TrainerOptions(seed: 5, steps: 50, sum: sum, bucketBytes: 16 << 10, divergence: divergence)
   options.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 5)
   let plan = BatchPlan(batch: 33, microBatch: 3, ranks: communicator.size, threads: threads)
-  let trainer = Trainer(objective, length: 24, plan: plan, options: options, communicator: communicator)
+  let trainer = try Trainer(objective, length: 24, plan: plan, options: options, communicator: communicator)
   trainer.parameters.initialize(seed: 5)
   var losses = SHA256()
   for step in steps {
@@ -133,8 +133,16 @@ if CommandLine.arguments.contains("--control") {
 
 var results: [String: RunHash] = [:]
 for name in walked {
-  let (hash, _) = try train(name, steps: 0..<50, threads: 1)
+  let (hash, trainer) = try train(name, steps: 0..<50, threads: 1)
   results[name] = hash
+  if communicator.size > 1, name == "ar" || name == "mlm" {
+    check(
+      trainer.sum.isShared == (communicator.localSize == communicator.size),
+      "\(name): the ranks of one node sum in memory that all of them see")
+    let (messages, other) = try train(
+      name, steps: 0..<50, threads: 1, over: Watched(communicator, sharesMemory: false))
+    check(messages == hash && !other.sum.isShared, "\(name): a sum by messages gives the same bits")
+  }
   check(try agree(hash), "\(name): all ranks hold the same weights after 50 steps")
   let (threaded, _) = try train(name, steps: 0..<50, threads: 2)
   check(threaded == hash, "\(name): two threads per rank give the same bits as one")
@@ -145,7 +153,7 @@ for name in walked {
 // Objectives with a teacher, with two terms and with dropped inputs need nothing of the trainer that it does not have.
 for toy in try ToyRun.all() {
   let plan = BatchPlan(batch: 15, microBatch: 3, ranks: communicator.size, threads: 1)
-  let trainer = Trainer(
+  let trainer = try Trainer(
     toy.objective, length: toy.model.maxPosition, plan: plan, options: TrainerOptions(seed: 2, steps: 10),
     communicator: communicator)
   trainer.parameters.initialize(seed: 2)

@@ -27,7 +27,7 @@ import Testing
     var options = TrainerOptions(seed: 3, steps: 8)
     options.optimizer.learningRate = 1e-2
     options.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 2)
-    let trainer = Trainer(
+    let trainer = try Trainer(
       objective, length: 16, plan: BatchPlan(batch: 6, microBatch: 2, ranks: 1, threads: 1), options: options,
       communicator: SingleRank())
     trainer.parameters.initialize(seed: 3)

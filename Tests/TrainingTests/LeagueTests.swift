@@ -60,7 +60,7 @@ private struct League: SampleSource {
     var settings = TrainerOptions(seed: 4, steps: steps)
     settings.optimizer.learningRate = 1e-2
     settings.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 20)
-    let trainer = Trainer(
+    let trainer = try Trainer(
       objective, length: 22, plan: BatchPlan(batch: 64, microBatch: 32, ranks: 1, threads: 1), options: settings,
       communicator: SingleRank())
     trainer.parameters.initialize(seed: 4)

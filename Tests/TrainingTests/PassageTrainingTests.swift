@@ -20,7 +20,7 @@ import Testing
     var settings = TrainerOptions(seed: 3, steps: 300)
     settings.optimizer.learningRate = 1e-2
     settings.schedule = LearningRateSchedule(type: .cosine, warmupSteps: 10)
-    let trainer = Trainer(
+    let trainer = try Trainer(
       objective, length: 16, plan: BatchPlan(batch: 12, microBatch: 12, ranks: 1, threads: 1), options: settings,
       communicator: SingleRank())
     trainer.parameters.initialize(seed: 3)

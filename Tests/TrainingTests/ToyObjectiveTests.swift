@@ -13,7 +13,7 @@ import Testing
     var options = TrainerOptions(seed: 9, steps: steps)
     options.schedule = LearningRateSchedule(type: .constant)
     options.optimizer.learningRate = 5e-3
-    let trainer = Trainer(
+    let trainer = try Trainer(
       toy.objective, length: toy.model.maxPosition,
       plan: BatchPlan(batch: 12, microBatch: 3, ranks: 1, threads: threads), options: options,
       communicator: SingleRank())

@@ -20,7 +20,7 @@ private func makeTrainer(
   var options = TrainerOptions(seed: 3, steps: steps, sum: sum)
   options.optimizer.learningRate = rate
   options.schedule = schedule
-  let trainer = Trainer(
+  let trainer = try Trainer(
     objective, length: 16, plan: BatchPlan(batch: 8, microBatch: microBatch, ranks: 1, threads: threads),
     options: options,
     communicator: SingleRank())
