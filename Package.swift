@@ -249,6 +249,7 @@ let package = Package(
         "Audit", "Runs", "Training", "Configuration", "Layers", "Objectives", "Collectives", "Safetensors",
         "Checkpoints", "Tokenizers", "Core", "Storage", "TestSupport", "RunSupport",
       ]),
+    suite("BenchmarksTests", ["Benchmarks", "Core"]),
     suite("DiagnosticsTests", ["Diagnostics", "Collectives"]),
     suite("GenerationTests", ["Generation", "Tokenizers", "Core"]),
     suite(

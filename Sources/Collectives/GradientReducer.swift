@@ -35,7 +35,8 @@ public final class GradientReducer {
     self.sum = sum
     self.communicator = communicator
     // The control has the same buckets, so that a comparison of times compares sums.
-    let buckets = Self.buckets(of: sum.layout, most: max(bucketBytes / 8, 1))
+    let layout = sum.layout
+    let buckets = Self.buckets(ends: layout.entries.indices.map { layout.end(of: $0) }, most: max(bucketBytes / 8, 1))
     self.buckets = buckets
     bucketSum =
       communicator.size == 1
@@ -43,13 +44,12 @@ public final class GradientReducer {
       : sum.node.map { NodeSum(sum, $0, buckets) } ?? MessageSum(sum, communicator, buckets)
   }
 
-  /// Ranges of at most about `most` elements, that together are the layout.
-  private static func buckets(of layout: ParameterLayout, most: Int) -> [Range<Int>] {
+  /// Ranges of about `most` elements that together are the layout whose tensors end at `ends`.
+  public static func buckets(ends: [Int], most: Int) -> [Range<Int>] {
     var buckets: [Range<Int>] = []
     var start = 0
-    for entry in layout.entries {
-      let end = layout.end(of: entry.index)
-      if end - start >= most || entry.index == layout.entries.count - 1 {
+    for (entry, end) in ends.enumerated() {
+      if end - start >= most || entry == ends.count - 1 {
         // A tensor larger than a bucket goes in pieces, so that the first can travel while the rest is added.
         for piece in stride(from: start, to: end, by: most) { buckets.append(piece..<min(piece + most, end)) }
         start = end

@@ -125,7 +125,7 @@ public final class GradientSum: @unchecked Sendable {
   }
 
   /// The first element that some thread may still add to: everything below is final on this rank.
-  var completed: Int { sinks.map(\.watermark).min() ?? 0 }
+  public var completed: Int { sinks.map(\.watermark).min() ?? 0 }
 
   /// Writes the counts of overflows and non-finite gradients behind the last element.
   func writeFlags() {

@@ -121,7 +121,3 @@ final class StallWatch {
     }
   }
 }
-
-extension Duration {
-  public var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
-}

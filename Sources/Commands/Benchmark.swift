@@ -14,7 +14,8 @@ struct Benchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures this machine and this build.",
     subcommands: [
-      StepCommand.self, KernelsCommand.self, AllReduceCommand.self, OverheadsCommand.self, ProductsCommand.self,
+      StepCommand.self, ScalingCommand.self, AllReduceCommand.self, KernelsCommand.self, OverheadsCommand.self,
+      ProductsCommand.self,
     ])
 
   /// The model and the batch that are measured.

@@ -22,7 +22,7 @@ public struct LockstepCommand: ParsableCommand {
       """,
     subcommands: [
       Prepare.self, Train.self, Evaluate.self, Compare.self, Generate.self, Fill.self, Embed.self, Inspect.self,
-      Replay.self, Export.self, Objectives.self, Benchmark.self,
+      Replay.self, Export.self, Objectives.self, Plan.self, Benchmark.self,
       Doctor.self,
     ])
 

@@ -1,7 +1,8 @@
 import Foundation
 import Kernels
 
-/// The threads of a rank that compute. They live as long as the pool; with one thread the caller computes itself.
+/// The threads of a rank that compute. They live as long as the pool; with one thread the caller computes itself,
+/// unless it has other work to do meanwhile.
 ///
 /// Invariant: `body` is set before the generation counter rises and cleared after every thread has reported, all under
 /// the condition's lock.
@@ -13,11 +14,14 @@ public final class WorkerPool: @unchecked Sendable {
   private var generation = 0
   private var running = 0
   private var stopped = false
+  /// Whether the pool has threads of its own.
+  private let isSeparate: Bool
 
-  public init(threads: Int) {
+  /// - Parameter separate: whether one thread, too, is another than the caller's.
+  public init(threads: Int, separate: Bool = false) {
     precondition(threads >= 1, "a pool of \(threads) threads")
-    self.threads = threads
-    guard threads > 1 else { return }
+    (self.threads, isSeparate) = (threads, separate || threads > 1)
+    guard isSeparate else { return }
     for index in 0..<threads {
       let thread = Thread { [self] in work(index) }
       thread.name = "lockstep worker \(index)"
@@ -36,10 +40,11 @@ public final class WorkerPool: @unchecked Sendable {
 
   /// Runs `body` once on every thread and returns when all have finished.
   ///
-  /// - Parameter whileWaiting: called by the caller's thread again and again until then; never with one thread. It says
-  ///   whether it wants to be called again soon: the sleeps between are 0.1 ms then, and otherwise 1 ms.
+  /// - Parameter whileWaiting: called by the caller's thread again and again until then; never where it computes
+  ///   itself. It says whether it wants to be called again soon: the sleeps between are 0.1 ms then, and otherwise 1
+  ///   ms.
   public func run(whileWaiting: (() -> Bool)? = nil, _ body: @escaping @Sendable (Int) -> Void) {
-    guard threads > 1 else { return withFlushedDenormals { body(0) } }
+    guard isSeparate else { return withFlushedDenormals { body(0) } }
     condition.lock()
     self.body = body
     running = threads

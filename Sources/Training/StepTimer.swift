@@ -23,8 +23,3 @@ struct StepTimer {
 
   var total: Double { (ContinuousClock.now - start).inSeconds }
 }
-
-extension Duration {
-  /// As a floating-point number of seconds.
-  public var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
-}

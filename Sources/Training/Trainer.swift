@@ -96,16 +96,21 @@ public final class Trainer {
     self.sum = sum
     reducer = GradientReducer(sum, communicator, bucketBytes: options.bucketBytes)
     statistics = GradientStatistics(objective.networks.trained)
-    pool = WorkerPool(threads: plan.threads)
+    // Messages move only inside calls of MPI: the main thread makes them while another one computes.
+    let sendsMessages = communicator.size > 1 && !sum.isShared
+    pool = WorkerPool(threads: plan.threads, separate: sendsMessages)
     workers = (0..<plan.threads).map { _ in Worker(objective, samples: plan.microBatch, length: length, sum: sum) }
     // Two rows more than micro-batches: how many ranks were asked to stop, and to save.
     counts = MicroBatchTable(rows: plan.microBatchCount + 2, columns: objective.terms.count)
     losses = MicroBatchTable(rows: plan.microBatchCount, columns: objective.terms.count)
     replicas = communicator.size > 1 && options.divergence != .off ? ReplicaCheck(parameters, optimizer) : nil
-    if plan.threads == 1 { workers[0].sink?.progress = { [reducer] in reducer.poll() } }
+    if plan.threads == 1, !sendsMessages { workers[0].sink?.progress = { [reducer] in reducer.poll() } }
   }
 
   deinit { pool.stop() }
+
+  /// Calls `body` whenever the thread of a trainer of one rank and one thread has handed over a gradient.
+  public func onProgress(_ body: @escaping () -> Void) { workers[0].sink?.progress = body }
 
   /// The examples of this rank for step `step`: a pure function, safe on another thread.
   public static func examples(

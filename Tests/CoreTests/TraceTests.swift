@@ -1,0 +1,20 @@
+import Core
+import Testing
+
+@Suite(.serialized) struct TraceTests {
+  @Test func recordsWhileItIsOn() throws {
+    #expect(Trace.span("before") { 1 } == 1)
+    Trace.begin()
+    let start = Trace.now
+    let value = Trace.span("outer", thread: 3) { Trace.span("inner") { 7 } }
+    struct Stop: Error {}
+    #expect(throws: Stop.self) { try Trace.span("failing") { throw Stop() } }
+    let spans = Trace.end()
+    Trace.record("after", thread: 0, since: start)
+    #expect(value == 7 && spans.map(\.name) == ["inner", "outer", "failing"])
+    #expect(spans[1].thread == 3 && spans[1].start <= spans[0].start && spans[0].end <= spans[1].end)
+    #expect(spans.allSatisfy { $0.start >= start && $0.end >= $0.start })
+    Trace.begin()
+    #expect(Trace.end().isEmpty)
+  }
+}
