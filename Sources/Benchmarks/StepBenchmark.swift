@@ -39,7 +39,9 @@ public struct StepBenchmarkResult: Codable, Sendable {
   public var bestSgemmGflops: Double
   /// Required flops over what the best kernels could do in the time.
   public var mfu: Double
-  /// Median seconds of a step in which a rank waited for the sum over ranks.
+  /// Median seconds of a step, as a mean over ranks, from the first bucket that was taken up to the last complete sum.
+  public var commS: Double
+  /// Median seconds of a step, as a mean over ranks, of the part of it after the backward pass.
   public var exposedCommS: Double
   /// Largest resident memory of any rank.
   public var peakRssBytes: Int
@@ -145,7 +147,8 @@ public struct StepBenchmark {
       stepSMax: times[times.count - 1],
       kernel: ComputeKernel.current.core, bestKernel: ComputeKernel.current.best, sgemmGflops: rate.running / 1e9,
       bestSgemmGflops: rate.best / 1e9, mfu: flops / median / rate.best,
-      exposedCommS: outcomes.map(\.exposedSeconds).sorted()[outcomes.count / 2],
+      commS: outcomes.map(\.waits.communication).sorted()[outcomes.count / 2],
+      exposedCommS: outcomes.map(\.waits.exposed).sorted()[outcomes.count / 2],
       peakRssBytes: resident, workspaceBytes: workspace,
       allowedRssBytes: (communicator.size == 1 ? 20 : trainer.sum.isShared ? 32 : 24) * parameters + workspace
         + 64_000_000, steps: outcomes.count,

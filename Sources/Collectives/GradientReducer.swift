@@ -19,6 +19,9 @@ public final class GradientReducer {
   private var failure: CollectiveError?
   /// Seconds the main thread spent waiting for sums after backward had ended, since the last `begin`.
   public private(set) var exposedSeconds = 0.0
+  /// Seconds from the first bucket that was taken up to the last complete sum, since the last `begin`.
+  public private(set) var communicationSeconds = 0.0
+  private var firstTaken: ContinuousClock.Instant?
 
   /// What the sum over ranks brought to light. The same on every rank.
   public enum Outcome: Equatable, Sendable {
@@ -63,8 +66,7 @@ public final class GradientReducer {
   /// Before backward.
   public func begin() {
     bucketSum?.begin()
-    exposedSeconds = 0
-    failure = nil
+    (exposedSeconds, communicationSeconds, firstTaken, failure) = (0, 0, nil, nil)
   }
 
   /// Takes up the buckets that are final on this rank, and moves those under way. Errors surface in `finish`.
@@ -77,6 +79,7 @@ public final class GradientReducer {
       let completed = sum.completed
       // The last bucket waits for `finish`: the flags travel behind it.
       let final = buckets.dropLast().firstIndex { $0.upperBound > completed } ?? buckets.count - 1
+      if final > 0, firstTaken == nil { firstTaken = .now }
       _ = try bucketSum.advance(final: final)
     } catch {
       failure = error
@@ -109,7 +112,9 @@ public final class GradientReducer {
         UnsafeMutableBufferPointer(start: sum.memory + sum.layout.count, count: 2 * sum.layout.entries.count))
       while !(try flags.test()) { if !whileWaiting() { try communicator.idle(&wait) } }
     }
-    exposedSeconds += (ContinuousClock.now - start).inSeconds
+    let end = ContinuousClock.now
+    exposedSeconds = (end - start).inSeconds
+    communicationSeconds = (end - (firstTaken ?? start)).inSeconds
     return outcome()
   }
 

@@ -85,7 +85,9 @@ public final class EventWriter {
       Named("training/epoch", record.epoch), Named("training/learning_rate", record.learningRate),
       Named("training/gradient_norm", record.gradNorm), Named("speed/tokens_per_second", record.tokensPerS),
       Named("speed/step_seconds", record.stepSeconds),
+      Named("speed/communication_seconds", record.communicationSeconds),
       Named("speed/exposed_communication_seconds", record.exposedCommunicationSeconds),
+      Named("speed/data_wait_seconds", record.dataWaitSeconds),
     ]
     if let mfu = record.mfu { values.append(Named("speed/mfu", mfu)) }
     return values + record.seconds.map { Named("seconds/" + $0.name, $0.value) }

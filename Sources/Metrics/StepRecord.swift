@@ -44,8 +44,12 @@ public struct StepRecord: Sendable, Equatable {
   public var stepSeconds: Double
   /// Seconds in each phase of the step, in order.
   public var seconds: [Named<Double>]
-  /// Seconds in which the rank waited for the network and computed nothing.
+  /// Mean over ranks of the seconds from the first sum over ranks that was started to the last one that was complete.
+  public var communicationSeconds: Double
+  /// Mean over ranks of the part of it in which nothing was computed.
   public var exposedCommunicationSeconds: Double
+  /// Mean over ranks of the seconds of waiting for the samples of the step.
+  public var dataWaitSeconds: Double
   /// Seconds since 1970.
   public var wallTime: Double
   /// No position of the batch had a target, and nothing was updated; losses are NaN.
@@ -57,7 +61,8 @@ public struct StepRecord: Sendable, Equatable {
     targetCounts: [Named<Double>] = [],
     repeats: Int = 0, tokensPerS: Double = 0, mfu: Double? = nil, stepSeconds: Double = 0,
     seconds: [Named<Double>] = [],
-    exposedCommunicationSeconds: Double = 0, wallTime: Double = 0, isSkipped: Bool = false
+    communicationSeconds: Double = 0, exposedCommunicationSeconds: Double = 0, dataWaitSeconds: Double = 0,
+    wallTime: Double = 0, isSkipped: Bool = false
   ) {
     self.step = step
     self.epoch = epoch
@@ -75,7 +80,9 @@ public struct StepRecord: Sendable, Equatable {
     self.mfu = mfu
     self.stepSeconds = stepSeconds
     self.seconds = seconds
+    self.communicationSeconds = communicationSeconds
     self.exposedCommunicationSeconds = exposedCommunicationSeconds
+    self.dataWaitSeconds = dataWaitSeconds
     self.wallTime = wallTime
     self.isSkipped = isSkipped
   }
@@ -104,7 +111,9 @@ extension StepRecord {
     members += [
       .init("step_seconds", .lossless(stepSeconds)),
       .init("seconds", .object(seconds.map { .init($0.name, .lossless($0.value)) })),
+      .init("communication_seconds", .lossless(communicationSeconds)),
       .init("exposed_communication_seconds", .lossless(exposedCommunicationSeconds)),
+      .init("data_wait_seconds", .lossless(dataWaitSeconds)),
       .init("wall_time", .lossless(wallTime)),
     ]
     if isSkipped { members.append(.init("skipped", .bool(true))) }
@@ -126,7 +135,9 @@ extension StepRecord {
       targetCounts: named("target_counts").map { Named($0.name, Self.double($0.value)) },
       repeats: json["repeats"]?.integer ?? 0, tokensPerS: number("tokens_per_s"), mfu: json["mfu"].map(Self.double),
       stepSeconds: number("step_seconds"), seconds: named("seconds").map { Named($0.name, Self.double($0.value)) },
-      exposedCommunicationSeconds: number("exposed_communication_seconds"), wallTime: number("wall_time"),
+      communicationSeconds: number("communication_seconds"),
+      exposedCommunicationSeconds: number("exposed_communication_seconds"),
+      dataWaitSeconds: number("data_wait_seconds"), wallTime: number("wall_time"),
       isSkipped: json["skipped"]?.bool ?? false)
   }
 

@@ -275,7 +275,9 @@ final class RunRecord {
       tokensPerS: interval.tokens / interval.seconds, mfu: sgemm > 0 ? interval.flops / interval.seconds / sgemm : nil,
       stepSeconds: outcome.stepSeconds,
       seconds: outcome.seconds.map { Named($0.phase, $0.seconds) } + (paused > 0 ? [Named("checkpoint", paused)] : []),
-      exposedCommunicationSeconds: outcome.exposedSeconds, wallTime: Date().timeIntervalSince1970,
+      communicationSeconds: outcome.waits.communication,
+      exposedCommunicationSeconds: outcome.waits.exposed, dataWaitSeconds: outcome.waits.data,
+      wallTime: Date().timeIntervalSince1970,
       isSkipped: outcome.isSkipped)
     if outcome.isSkipped { return tellSkipped(step) }
     show()

@@ -223,13 +223,16 @@ public final class TrainingRun {
     var outcome: StepOutcome
     repeat {
       communicator.phase = Phase(step: step, "data")
+      let asked = ContinuousClock.now
       let examples = try prefetcher.next()
+      let waited = (ContinuousClock.now - asked).inSeconds
       if let record, !examples.isEmpty {
         let positions = Double(examples.count * trainer.plan.microBatch * model.maxPosition)
         record.flopsPerToken = examples.reduce(0) { $0 + objective.trainingFlops($1) } / positions
       }
       outcome = try trainer.step(
-        step, examples, stopRequested: StopRequest.isPending, saveRequested: try saver.isDue(finishing: step + 1))
+        step, examples, stopRequested: StopRequest.isPending, saveRequested: try saver.isDue(finishing: step + 1),
+        dataSeconds: waited)
       step += 1
       accounting.add(outcome.samples)
       try afterStep(outcome, finished: step)

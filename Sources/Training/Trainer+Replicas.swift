@@ -2,17 +2,20 @@ import Collectives
 import Core
 
 extension Trainer {
-  /// The losses of all micro-batches, and whether all replicas are what the others are; both travel in one sum.
-  /// Faulty replicas are repaired from the majority. Collective.
+  /// The losses of all micro-batches, and whether all replicas are what the others are; both travel in one sum, with
+  /// the seconds of this rank's waits, which become their means over ranks. Faulty replicas are repaired from the
+  /// majority. Collective.
   ///
   /// - Returns: rows of losses, and what was repaired: the step's sum must then be dropped and computed again.
   /// - Throws: `ReplicaError` on every rank when they differ and cannot or shall not be repaired.
-  func compare(_ step: Int) throws -> ([[Double]], [ReplicaFault]) {
-    guard let replicas else { return (try losses.gather(communicator), []) }
-    var digests = [Double](repeating: 0, count: communicator.size)
-    digests[communicator.rank] = replicas.digest
-    let rows = try losses.gather(communicator, with: &digests)
-    guard digests.contains(where: { $0 != digests[0] }) else { return (rows, []) }
+  func compare(_ step: Int, _ waits: inout StepWaits) throws -> ([[Double]], [ReplicaFault]) {
+    let mine = waits.values.map { $0 / Double(communicator.size) }
+    var more = mine + [Double](repeating: 0, count: communicator.size)
+    if let replicas { more[mine.count + communicator.rank] = replicas.digest }
+    let rows = try losses.gather(communicator, with: &more)
+    waits = StepWaits(more.prefix(mine.count))
+    let digests = more.dropFirst(mine.count)
+    guard let replicas, digests.contains(where: { $0 != digests.first }) else { return (rows, []) }
     return (rows, try repairOrThrow(replicas, step))
   }
 

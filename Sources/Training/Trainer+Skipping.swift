@@ -32,7 +32,7 @@ extension Trainer {
       step: step, termLosses: [Double](repeating: .nan, count: totals.count), loss: .nan, counts: totals,
       microBatchLosses: [[Double]](repeating: nothing, count: plan.microBatchCount), gradNorm: 0, learningRate: rate,
       repeats: 0,
-      repaired: [], seconds: timer.seconds, stepSeconds: timer.total, exposedSeconds: 0, stopRequested: requests[0],
+      repaired: [], seconds: timer.seconds, stepSeconds: timer.total, waits: StepWaits(), stopRequested: requests[0],
       saveRequested: requests[1], samples: samples, isSkipped: true)
   }
 }

@@ -26,8 +26,7 @@ public struct StepOutcome: Sendable {
   public let repaired: [ReplicaFault]
   public let seconds: [(phase: String, seconds: Double)]
   public let stepSeconds: Double
-  /// Seconds of waiting for the sum over ranks that nothing hid.
-  public let exposedSeconds: Double
+  public let waits: StepWaits
   /// Some rank was asked to stop before this step began; all ranks learn it here.
   public let stopRequested: Bool
   /// Some rank asked for a checkpoint before this step began; all ranks learn it here.
@@ -133,9 +132,12 @@ public final class Trainer {
   /// - Throws: on every rank alike, `DataError` when no step has had a target for too long, `NumericsError` when a
   ///   gradient is not finite and `ReplicaError` when replicas differ and are not repaired; `CollectiveError` when MPI
   ///   fails or a rank has stalled. Parameters are then as before the step.
-  public func step(_ step: Int, _ examples: [TrainingExample], stopRequested: Bool = false, saveRequested: Bool = false)
-    throws -> StepOutcome
-  {
+  ///
+  /// - Parameter dataSeconds: how long this rank has waited for the examples, for the report.
+  public func step(
+    _ step: Int, _ examples: [TrainingExample], stopRequested: Bool = false, saveRequested: Bool = false,
+    dataSeconds: Double = 0
+  ) throws -> StepOutcome {
     var timer = StepTimer()
     enter("count", step)
     let mine = plan.microBatches(of: communicator.rank)
@@ -153,13 +155,15 @@ public final class Trainer {
       timer.mark("forward and backward")
       enter("sum over ranks", step)
       let outcome = try reducer.finish { replicas?.hashNextWeights() ?? false }
-      sums.exposedSeconds += reducer.exposedSeconds
+      sums.communication += reducer.communicationSeconds
+      sums.exposed += reducer.exposedSeconds
+      sums.waits = StepWaits([sums.communication, sums.exposed, dataSeconds])
       timer.mark("sum over ranks")
       enter("comparing replicas", step)
       summed = gradients
       measure(summed)
       let faults: [ReplicaFault]
-      (sums.losses, faults) = try compare(step)
+      (sums.losses, faults) = try compare(step, &sums.waits)
       sums.repaired += faults
       timer.mark("norm and replicas")
       if !faults.isEmpty { try checkRepairs(step, faults, &repairs) }
@@ -294,7 +298,7 @@ public final class Trainer {
       step: step, termLosses: terms, loss: loss, counts: totals, microBatchLosses: sums.losses,
       gradNorm: statistics.norm, learningRate: rate,
       repeats: sums.repeats, repaired: sums.repaired, seconds: timer.seconds, stepSeconds: timer.total,
-      exposedSeconds: sums.exposedSeconds,
+      waits: sums.waits,
       stopRequested: requests[0], saveRequested: requests[1],
       samples: workers.reduce(SampleDigest()) { $0 &+ $1.trained }, isSkipped: false)
   }
@@ -305,7 +309,10 @@ private struct StepSums {
   /// Of every micro-batch, by term.
   var losses: [[Double]] = []
   var repeats = 0
-  var exposedSeconds = 0.0
+  /// Of this rank.
+  var (communication, exposed) = (0.0, 0.0)
+  /// Of all ranks.
+  var waits = StepWaits()
   var repaired: [ReplicaFault] = []
 }
 

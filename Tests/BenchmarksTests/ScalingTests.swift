@@ -8,7 +8,7 @@ import Testing
     let text = """
       {"params":1,"ranks":\(layout.ranks),"threads":\(layout.threads),"objective":"ar","tokens_per_s":\(Double(batch) / seconds),
       "unit":"tokens","step_s_median":\(seconds),"step_s_min":1,"step_s_max":1,"kernel":"k","best_kernel":"k",
-      "sgemm_gflops":\(sgemm),"best_sgemm_gflops":1,"mfu":1,"exposed_comm_s":0.5,"peak_rss_bytes":1,"workspace_bytes":1,
+      "sgemm_gflops":\(sgemm),"best_sgemm_gflops":1,"mfu":1,"comm_s":0.6,"exposed_comm_s":0.5,"peak_rss_bytes":1,"workspace_bytes":1,
       "allowed_rss_bytes":1,"steps":1,"batch":\(batch),"micro_batch":4,"context":1,"phases":{}}
       """
     let decoder = JSONDecoder()

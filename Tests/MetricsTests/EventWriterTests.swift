@@ -85,7 +85,8 @@ import Testing
       EventWriter.scalars(of: record(1, validation: 0.5)).map(\.name) == [
         "loss/training", "loss/validation", "term/mlm", "term/alignment", "training/epoch", "training/learning_rate",
         "training/gradient_norm",
-        "speed/tokens_per_second", "speed/step_seconds", "speed/exposed_communication_seconds", "speed/mfu",
+        "speed/tokens_per_second", "speed/step_seconds", "speed/communication_seconds",
+        "speed/exposed_communication_seconds", "speed/data_wait_seconds", "speed/mfu",
         "seconds/data", "seconds/forward",
       ])
   }

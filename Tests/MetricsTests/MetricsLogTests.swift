@@ -26,15 +26,15 @@ func record(_ step: Int, validation: Double? = nil) -> StepRecord {
     loss: 0.1 + 0.2, validationLoss: validation,
     validationSamples: validation.map { _ in 512 }, learningRate: 3e-4, gradNorm: 1e-7,
     targetCounts: [Named("mlm", 153), Named("alignment", 16.2)], repeats: 1, tokensPerS: 12_345.5, mfu: 0.41,
-    stepSeconds: 0.25, seconds: [Named("data", 0.01), Named("forward", 0.1)], exposedCommunicationSeconds: 0.02,
-    wallTime: 1_700_000_000.5)
+    stepSeconds: 0.25, seconds: [Named("data", 0.01), Named("forward", 0.1)], communicationSeconds: 0.05,
+    exposedCommunicationSeconds: 0.02, dataWaitSeconds: 0.003, wallTime: 1_700_000_000.5)
 }
 
 @Suite struct MetricsLogTests {
   @Test func aRecordIsOneLineWithExactNumbers() {
     #expect(
       record(7).json.compact
-        == #"{"step":7,"epoch":0.1,"tokens":7168,"loss":0.30000000000000004,"losses":{"mlm":0.3333333333333333,"alignment":2.5},"learning_rate":0.0003,"grad_norm":1e-07,"target_counts":{"mlm":153,"alignment":16.2},"repeats":1,"tokens_per_s":12345.5,"mfu":0.41,"step_seconds":0.25,"seconds":{"data":0.01,"forward":0.1},"exposed_communication_seconds":0.02,"wall_time":1700000000.5}"#
+        == #"{"step":7,"epoch":0.1,"tokens":7168,"loss":0.30000000000000004,"losses":{"mlm":0.3333333333333333,"alignment":2.5},"learning_rate":0.0003,"grad_norm":1e-07,"target_counts":{"mlm":153,"alignment":16.2},"repeats":1,"tokens_per_s":12345.5,"mfu":0.41,"step_seconds":0.25,"seconds":{"data":0.01,"forward":0.1},"communication_seconds":0.05,"exposed_communication_seconds":0.02,"data_wait_seconds":0.003,"wall_time":1700000000.5}"#
     )
   }
 
