@@ -11,6 +11,7 @@ public struct NetworkModel: Codable, Sendable, Equatable {
   /// 1/β: bytes a second that a node sends while it receives as many.
   public var bandwidth: Double
 
+  /// A network of known properties.
   public init(name: String, latency: Double, bandwidth: Double) {
     (self.name, self.latency, self.bandwidth) = (name, latency, bandwidth)
   }
@@ -36,13 +37,16 @@ public struct NetworkModel: Codable, Sendable, Equatable {
 
 /// A job that is predicted.
 public struct PlannedJob: Codable, Sendable, Equatable {
+  /// Hosts.
   public var nodes: Int
   /// Ranks of each node.
   public var ranks: Int
   /// Threads of each rank.
   public var threads: Int
+  /// Size of a bucket of integers, in MiB.
   public var bucketMegabytes: Double
 
+  /// A job of this layout on every node.
   public init(nodes: Int, ranks: Int, threads: Int, bucketMegabytes: Double) {
     (self.nodes, self.ranks, self.threads) = (nodes, ranks, threads)
     self.bucketMegabytes = bucketMegabytes
@@ -51,6 +55,7 @@ public struct PlannedJob: Codable, Sendable, Equatable {
 
 /// What is predicted of it.
 public struct PlannedStep: Codable, Sendable {
+  /// The job.
   public var job: PlannedJob
   /// Seconds of a step.
   public var stepS: Double
@@ -74,15 +79,20 @@ public struct PlannedStep: Codable, Sendable {
 /// time. Not modelled: noise, reading data, checkpoints.
 /// Reference: Thakur, Rabenseifner, Gropp, "Optimization of collective communication operations in MPICH", 2005.
 public struct ClusterModel: Sendable {
+  /// What was measured on this machine.
   public var profile: StepProfile
   /// Micro-batches of a step.
   public var microBatches: Int
+  /// The network between nodes.
   public var network: NetworkModel
 
+  /// A model from what was measured.
   public init(_ profile: StepProfile, microBatches: Int, network: NetworkModel) {
     (self.profile, self.microBatches, self.network) = (profile, microBatches, network)
   }
 
+  /// The step of a job.
+  /// - Complexity: one turn per bucket.
   public func predict(_ job: PlannedJob) -> PlannedStep {
     let ranks = job.nodes * job.ranks
     let mine = BatchPlan.partition(microBatches, to: ranks, 0).count

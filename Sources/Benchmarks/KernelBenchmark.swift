@@ -29,12 +29,15 @@ public struct KernelBenchmark {
   public var rows: Int
   /// Positions of a sample.
   public var length: Int
+  /// C.
   public var hiddenSize: Int
+  /// Attention heads; they divide C.
   public var heads: Int
   public var vocabulary: Int
   /// Seconds to measure each kernel for.
   public var seconds = 0.2
 
+  /// Kernels of a model of this shape.
   public init(rows: Int, length: Int, hiddenSize: Int, heads: Int, vocabulary: Int) {
     (self.rows, self.length, self.hiddenSize) = (rows, length, hiddenSize)
     (self.heads, self.vocabulary) = (heads, vocabulary)

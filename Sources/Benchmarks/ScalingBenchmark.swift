@@ -9,8 +9,10 @@ public struct ScalingResult: Codable, Sendable {
   public var options: [String: String]
   /// Times each layout was measured, in turn.
   public var repeats: Int
+  /// Weak scaling, then strong, in the order of the layouts.
   public var rows: [ScalingRow]
 
+  /// A result with what it was measured on.
   public init(machine: [String: String], options: [String: String], repeats: Int, rows: [ScalingRow]) {
     (self.machine, self.options, self.repeats, self.rows) = (machine, options, repeats, rows)
   }
@@ -20,6 +22,7 @@ public struct ScalingResult: Codable, Sendable {
 public struct ScalingRow: Codable, Sendable {
   /// `strong`: the same batch on more workers; `weak`: as much of it for each.
   public var scaling: String
+  /// Ranks of the job.
   public var ranks: Int
   /// Computing threads of each rank.
   public var threads: Int
@@ -39,14 +42,18 @@ public struct ScalingRow: Codable, Sendable {
 
   /// Efficiency over what the machine allows.
   public var correctedEfficiency: Double { efficiency / machineEfficiency }
+  /// Threads that compute, over all ranks.
   public var workers: Int { ranks * threads }
 }
 
 /// A number of ranks and of threads of each.
 public struct JobLayout: Sendable, Hashable, CustomStringConvertible {
+  /// MPI ranks.
   public var ranks: Int
+  /// Computing threads of each rank.
   public var threads: Int
 
+  /// A layout of at least one rank and thread.
   public init(ranks: Int, threads: Int) { (self.ranks, self.threads) = (ranks, threads) }
 
   /// - Parameter text: such as `2x4`: ranks x threads.
@@ -56,17 +63,21 @@ public struct JobLayout: Sendable, Hashable, CustomStringConvertible {
     self.init(ranks: ranks, threads: threads)
   }
 
+  /// Threads that compute, over all ranks.
   public var workers: Int { ranks * threads }
   public var description: String { "\(ranks)x\(threads)" }
 }
 
 /// Times a step on several layouts of ranks and threads, in turn, so that a slow minute of the machine slows all alike.
 public struct ScalingBenchmark {
+  /// Layouts in the order in which they run; the first is the unit.
   public var layouts: [JobLayout]
+  /// Times each layout is measured.
   public var repeats = 5
   /// Samples of a micro-batch.
   public var microBatch: Int
 
+  /// A benchmark of these layouts.
   public init(_ layouts: [JobLayout], microBatch: Int) { (self.layouts, self.microBatch) = (layouts, microBatch) }
 
   /// - Parameters:

@@ -21,6 +21,7 @@ public struct StepProfile: Codable, Sendable {
   /// Seconds in which a core adds, rounds and clears one integer of one rank.
   public var addS: Double
 
+  /// A profile of known parts.
   public init(
     threads: Int, microBatchS: Double, updateS: Double, readiness: [Double], ends: [Int], addS: Double
   ) {

@@ -11,8 +11,10 @@ public enum Trace {
     public var thread: Int
     /// Nanoseconds since that instant.
     public var start: Int64
+    /// The same.
     public var end: Int64
 
+    /// A span of known times.
     public init(name: String, thread: Int, start: Int64, end: Int64) {
       (self.name, self.thread, self.start, self.end) = (name, thread, start, end)
     }
@@ -22,6 +24,7 @@ public enum Trace {
   private static let spans = Mutex<[Span]>([])
   private static let origin = ContinuousClock.now
 
+  /// Whether anything is recorded.
   public static var isOn: Bool { isRecording.load(ordering: .relaxed) }
 
   /// Drops what was recorded, and records from now on.

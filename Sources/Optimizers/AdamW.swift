@@ -108,7 +108,9 @@ public final class GradientStatistics: @unchecked Sendable {
 /// AdamW over flat ranges, reading the gradient sum and leaving it zero.
 public final class AdamW: Sendable {
   public let options: AdamWOptions
+  /// m.
   public let firstMoment: ParameterStore
+  /// v.
   public let secondMoment: ParameterStore
 
   public init(_ options: AdamWOptions, _ layout: ParameterLayout) {

@@ -2,6 +2,7 @@
 public struct TextTable {
   private var rows: [[String]]
 
+  /// A table without rows under these heads.
   public init(_ heads: [String]) { rows = [heads] }
 
   /// - Precondition: as many cells as heads.

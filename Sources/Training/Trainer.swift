@@ -26,6 +26,7 @@ public struct StepOutcome: Sendable {
   public let repaired: [ReplicaFault]
   public let seconds: [(phase: String, seconds: Double)]
   public let stepSeconds: Double
+  /// Seconds of waiting, as means over ranks.
   public let waits: StepWaits
   /// Some rank was asked to stop before this step began; all ranks learn it here.
   public let stopRequested: Bool
