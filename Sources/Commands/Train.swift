@@ -64,12 +64,16 @@ struct Train: ComputingCommand {
           "model from \(configuration.initFrom): \(configuration.takenFromInitial.joined(separator: ", "))\n")
       }
       if dryRun { return try DryRun(configuration, communicator, threads: threads).print() }
-      let run = try Job.collectively(communicator) {
+      let inputs = try Job.collectively(communicator) {
         // One rank per host reads all of the corpus once: a flipped bit would train on silently.
         let inputs = try CorpusInputs.open(configuration, verify: communicator.localRank == 0)
         try RunPlan(configuration, inputs, ranks: communicator.size, threads: threads).requireMemory(
           .current, ranksHere: communicator.localSize, savesHere: communicator.rank == 0)
-        return try TrainingRun(
+        return inputs
+      }
+      // All ranks come here or none: the trainer's memory is shared between them.
+      let run = try Job.collectively(communicator) {
+        try TrainingRun(
           configuration, inputs, communicator: communicator, threads: threads,
           .init(command: CommandLine.arguments, version: Version.number, acceptArithmetic: acceptArithmetic))
       }
