@@ -2,6 +2,7 @@ import Collectives
 import Core
 import Glibc
 import Kernels
+import Machine
 import Tensors
 
 /// What `lockstep benchmark kernels` measures of one kernel.
@@ -46,7 +47,7 @@ public struct KernelBenchmark {
   public func run() -> [KernelResult] {
     withFlushedDenormals {
       BLAS.useOneThread()
-      let sgemm = rate(of: product(768, 768, 768))
+      let sgemm = SGEMMBaseline.sgemm(WorkerPool(threads: 1))
       return (products + [attention(backward: false), attention(backward: true)] + elementwise).map {
         measure($0, sgemm: sgemm)
       }
@@ -96,11 +97,6 @@ public struct KernelBenchmark {
     return counted[counted.count / 2]
   }
 
-  private func rate(of one: Case) -> Double {
-    guard case .flops(let flops) = one.work else { return 0 }
-    return flops / time(one.call)
-  }
-
   /// Seconds in which memcpy reads half of `bytes` and writes the other half.
   private func copySeconds(_ bytes: Int) -> Double {
     let arena = Arena(floats: bytes / 4 + 64)
@@ -121,7 +117,7 @@ public struct KernelBenchmark {
     return (arena, matrices)
   }
 
-  private func product(_ m: Int, _ k: Int, _ n: Int, _ name: String = "product", transposeA: Bool = false) -> Case {
+  private func product(_ m: Int, _ k: Int, _ n: Int, _ name: String, transposeA: Bool = false) -> Case {
     let (arena, x) = operands(transposeA ? (k, m) : (m, k), (k, n), (m, n))
     return Case(
       kernel: name, shape: "[\(m), \(k)] · [\(k), \(n)]", work: .flops(2 * Double(m) * Double(k) * Double(n)),

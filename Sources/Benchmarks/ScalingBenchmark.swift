@@ -82,7 +82,7 @@ public struct ScalingBenchmark {
 
   /// - Parameters:
   ///   - measure: runs a job and returns what `benchmark step` measures for a batch.
-  ///   - note: is told of each job before it starts.
+  ///   - note: is called with the name of each job before it starts.
   public func run(
     note: (String) -> Void = { _ in }, _ measure: (JobLayout, _ batch: Int) throws -> StepBenchmarkResult
   ) throws -> [ScalingRow] {
