@@ -220,6 +220,7 @@ let package = Package(
     suite("DataTests", ["DataSupport", "Data", "Preparation", "Storage", "Core"]),
     suite("PreparationTests", ["DataSupport", "Preparation", "Data", "Storage", "Core"]),
     suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),
+    suite("CollectivesTests", ["Collectives", "Tensors", "Core"]),
     suite("SafetensorsTests", ["CheckpointSupport", "Safetensors", "Tensors", "Core"]),
     suite("HuggingFaceTests", ["CheckpointSupport", "HuggingFace", "Safetensors", "Storage", "Tensors", "Core"]),
     suite(

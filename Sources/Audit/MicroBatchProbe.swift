@@ -43,7 +43,7 @@ final class MicroBatchProbe {
     sum.restore(exponents: trainer.sum.exponents)
     var guesses = trainer.sum.provisional
     while true {
-      sum.clear()
+      sum.begin()
       let samples = SampleLosses(samples: trainer.plan.microBatch, terms: trainer.objective.terms.count)
       let losses = run(example, scales, samples)
       switch try reducer.finish() {

@@ -70,6 +70,7 @@ public struct AllReduceBenchmark {
     init(_ layout: ParameterLayout, node: NodeMemory?, _ communicator: MPICommunicator, _ bucketBytes: Int) {
       let sum = GradientSum(layout, node: node)
       sink = sum.makeSink()
+      sum.begin(willWork: false)
       reducer = GradientReducer(sum, communicator, bucketBytes: bucketBytes)
     }
 

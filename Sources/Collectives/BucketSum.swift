@@ -1,8 +1,7 @@
 import Kernels
 import Tensors
 
-/// Adds the buckets of a gradient sum over ranks: at the end every rank has the rounded floats of all of them, and its
-/// integers are zero.
+/// Adds the buckets of a gradient sum over ranks: at the end every rank has the rounded floats of all of them.
 ///
 /// Invariant: buckets are taken up in index order on every rank.
 protocol BucketSum: AnyObject {

@@ -123,17 +123,15 @@ public final class GradientReducer {
     let entries = sum.layout.entries.indices
     let notFinite = entries.filter { flags[2 * $0 + 1] > 0 }
     let overflow = entries.filter { flags[2 * $0] > 0 }
-    (sum.memory + sum.layout.count).update(repeating: 0, count: 2 * entries.count)
     if !notFinite.isEmpty { return .notFinite(Array(notFinite)) }
     return overflow.isEmpty ? .complete : .overflow(Array(overflow))
   }
 }
 
 extension GradientSum {
-  /// After an overflow: lower exponents for the tensors concerned, and a clear sum. The same on every rank.
+  /// After an overflow: lower exponents for the tensors concerned. The same on every rank.
   public func lowerExponents(of entries: [Int]) {
     for entry in entries { exponents[entry] -= 12 }
-    clear()
   }
 
   /// After a step: sets exponents by the largest summed gradient of each tensor. - Returns: whether the step must be

@@ -39,6 +39,11 @@ public final class GradientSum: @unchecked Sendable {
   let node: NodeMemory?
   private let elements: Int
   private let locks: [Stripe]
+  /// For each segment, the part of a tensor in a stripe, whether nothing has been added to it in this sum: what it
+  /// holds is of an earlier one. Under the lock of its stripe.
+  private let isUnused: UnsafeMutablePointer<Bool>
+  /// The first segment of each tensor, and one past the last.
+  private let segments: [Int]
   private var sinks: [Sink] = []
   private var passes = 1
 
@@ -63,9 +68,21 @@ public final class GradientSum: @unchecked Sendable {
       rounded = ParameterStore(layout)
     }
     locks = (0...(elements / Self.stripe)).map { _ in Stripe() }
+    segments = layout.entries.reduce(into: [0]) { starts, entry in
+      starts.append((starts.last ?? 0) + Self.stripes(of: entry).count)
+    }
+    isUnused = allocate(Bool.self, count: segments.last ?? 0)
+    isUnused.initialize(repeating: true, count: segments.last ?? 0)
   }
 
-  deinit { if node == nil { memory.deallocate() } }
+  private static func stripes(of entry: ParameterLayout.Entry) -> Range<Int> {
+    entry.offset / stripe..<(entry.offset + max(entry.count, 1) - 1) / stripe + 1
+  }
+
+  deinit {
+    if node == nil { memory.deallocate() }
+    isUnused.deallocate()
+  }
 
   /// Bytes of each rank's piece of a node's memory.
   public static func nodeBytes(_ layout: ParameterLayout) -> Int {
@@ -104,9 +121,12 @@ public final class GradientSum: @unchecked Sendable {
     return sink
   }
 
-  /// Clears the sum for another try. Between steps the optimiser leaves it cleared.
-  public func clear() {
-    memory.update(repeating: 0, count: elements)
+  /// Begins another sum, before any thread adds to it: the first gradient of a tensor overwrites what the last sum left.
+  /// - Parameter willWork: false where this rank adds nothing, so that its sum is zero.
+  public func begin(willWork: Bool = true) {
+    isUnused.update(repeating: willWork, count: segments.last ?? 0)
+    if !willWork { memory.update(repeating: 0, count: layout.count) }
+    (memory + layout.count).update(repeating: 0, count: elements - layout.count)
   }
 
   /// The exponents saved with a checkpoint.
@@ -121,7 +141,6 @@ public final class GradientSum: @unchecked Sendable {
   public func restart() {
     restore(exponents: [Int](repeating: Self.firstExponent, count: exponents.count))
     provisional = arithmetic == .exact
-    clear()
   }
 
   /// The first element that some thread may still add to: everything below is final on this rank.
@@ -144,23 +163,66 @@ public final class GradientSum: @unchecked Sendable {
     }
   }
 
-  func add(_ gradient: TensorView, at offset: Int, entry: Int) -> UInt32 {
-    var largest: UInt32 = 0
-    var start = 0
-    let scale = Double(sign: .plus, exponent: exponents[entry], significand: 1)
-    while start < gradient.count {
-      let stripe = (offset + start) / Self.stripe
-      let count = min(gradient.count - start, (stripe + 1) * Self.stripe - (offset + start))
-      let part = TensorView(base: gradient.base + start, rows: 1, columns: count)
-      let target = offset + start
-      let bits = locks[stripe].lock.withLock { _ in
-        arithmetic == .exact
-          ? accumulateExactly(part, scale: scale, into: memory + target) : accumulateFloats(part, into: floats + target)
-      }
+  /// Adds the gradient of a whole tensor. - Returns: the bit pattern of the largest magnitude.
+  fileprivate func add(_ gradient: TensorView, entry: Int) -> UInt32 {
+    forEachSegment(of: layout.entries[entry].range, entry) { part, segment in
+      defer { isUnused[segment] = false }
+      return accumulate(gradient, from: layout.entries[entry].offset, part, entry, overwriting: isUnused[segment])
+    }
+  }
+
+  /// Adds the gradient of some rows, which starts at element `offset` of the layout. - Returns: as `add`.
+  fileprivate func addRow(_ gradient: TensorView, at offset: Int, entry: Int) -> UInt32 {
+    forEachSegment(of: offset..<offset + gradient.count, entry) { part, segment in
+      clearUnused(segment, entry)
+      return accumulate(gradient, from: offset, part, entry, overwriting: false)
+    }
+  }
+
+  /// Makes the rest of a tensor zero, of which only some rows got gradients.
+  fileprivate func clearUnused(entry: Int) {
+    _ = forEachSegment(of: layout.entries[entry].range, entry) { _, segment in
+      clearUnused(segment, entry)
+      return 0
+    }
+  }
+
+  /// Runs `body` under the lock of each stripe of a range of a tensor, with the part of the range there and the segment.
+  private func forEachSegment(of range: Range<Int>, _ entry: Int, _ body: (Range<Int>, Int) -> UInt32) -> UInt32 {
+    let first = Self.stripes(of: layout.entries[entry]).lowerBound
+    var (largest, start): (UInt32, Int) = (0, range.lowerBound)
+    while start < range.upperBound {
+      let stripe = start / Self.stripe
+      let part = start..<min(range.upperBound, (stripe + 1) * Self.stripe)
+      let bits = locks[stripe].lock.withLock { _ in body(part, segments[entry] + stripe - first) }
       largest = max(largest, bits)
-      start += count
+      start = part.upperBound
     }
     return largest
+  }
+
+  private func clearUnused(_ segment: Int, _ entry: Int) {
+    guard isUnused[segment] else { return }
+    let e = layout.entries[entry]
+    let stripe = (Self.stripes(of: e).lowerBound + segment - segments[entry]) * Self.stripe
+    let range = max(e.offset, stripe)..<min(e.offset + e.count, stripe + Self.stripe)
+    if arithmetic == .exact {
+      (memory + range.lowerBound).update(repeating: 0, count: range.count)
+    } else {
+      (floats + range.lowerBound).update(repeating: 0, count: range.count)
+    }
+    isUnused[segment] = false
+  }
+
+  /// Adds elements `part` of a gradient that starts at element `offset` of the layout.
+  private func accumulate(
+    _ gradient: TensorView, from offset: Int, _ part: Range<Int>, _ entry: Int, overwriting: Bool
+  ) -> UInt32 {
+    let view = TensorView(base: gradient.base + (part.lowerBound - offset), rows: 1, columns: part.count)
+    let scale = Double(sign: .plus, exponent: exponents[entry], significand: 1)
+    return arithmetic == .exact
+      ? accumulateExactly(view, scale: scale, into: memory + part.lowerBound, overwriting: overwriting)
+      : accumulateFloats(view, into: floats + part.lowerBound, overwriting: overwriting)
   }
 
   /// One thread's gradients on their way into the sum.
@@ -229,7 +291,7 @@ public final class GradientSum: @unchecked Sendable {
       for index in group {
         let entry = owner.layout.entries[index]
         let gradient = TensorView(base: base + (entry.offset - start), rows: 1, columns: entry.count)
-        add(gradient, at: entry.offset, entry: index)
+        largest[index] = max(largest[index], owner.add(gradient, entry: index))
         used(index)
       }
       Trace.record("exact sum", thread: thread, since: begin)
@@ -242,14 +304,12 @@ public final class GradientSum: @unchecked Sendable {
       precondition(
         gradient.rows == rows.count && gradient.columns == e.columns, "one gradient row of \(e.columns) per row")
       for (i, row) in rows.enumerated() {
-        add(gradient.rows(i..<i + 1), at: e.offset + Int(row) * e.columns, entry: entry)
+        let bits = owner.addRow(gradient.rows(i..<i + 1), at: e.offset + Int(row) * e.columns, entry: entry)
+        largest[entry] = max(largest[entry], bits)
       }
+      owner.clearUnused(entry: entry)
       used(entry)
       advance()
-    }
-
-    private func add(_ gradient: TensorView, at offset: Int, entry: Int) {
-      largest[entry] = max(largest[entry], owner.add(gradient, at: offset, entry: entry))
     }
 
     private func used(_ entry: Int) {

@@ -3,14 +3,14 @@ import Synchronization
 import Tensors
 
 /// The sum over the ranks of one node, in memory that all of them see. Nothing is copied: the owner of a part reads all
-/// ranks' integers where they are, rounds the sum into floats that all ranks read, and clears the integers.
+/// ranks' integers where they are, and rounds the sum into floats that all ranks read.
 ///
 /// Ranks wait for each other by two numbers, which only grow: how many buckets of all steps are final on a rank, and
 /// how many it has rounded its part of.
 ///
-/// Invariant: a bucket's integers are written by their rank until it says that they are final, and by the owners of
-/// their parts from the time at which all ranks have said so. Floats of a step are not overwritten before all ranks
-/// have ended their update: only then is a bucket of the next step final everywhere.
+/// Invariant: a bucket's integers are written by their rank until it says that they are final, and again in the next
+/// step, which no rank begins before all floats of this one are complete. Floats of a step are not overwritten before
+/// all ranks have ended their update: only then is a bucket of the next step final everywhere.
 final class NodeSum: BucketSum {
   private let sum: GradientSum
   private let node: NodeMemory
@@ -57,19 +57,12 @@ final class NodeSum: BucketSum {
     (0..<node.ranks).reduce(.max) { min($0, node.read(counter, of: $1)) } - before
   }
 
-  /// Adds, rounds and clears this rank's part of a bucket, in pieces that stay in a core's cache.
+  /// Adds and rounds this rank's part of a bucket.
   private func round(_ bucket: Range<Int>) {
     let own = parts(of: bucket.count, ranks: node.ranks)[node.rank]
-    let stride = node.stride / 8
-    for start in Swift.stride(from: own.lowerBound, to: own.upperBound, by: Self.piece) {
-      let part = bucket.lowerBound + start..<bucket.lowerBound + min(start + Self.piece, own.upperBound)
-      let integers = node.integers(of: 0) + part.lowerBound
-      sum.round(part, of: integers, ranks: node.ranks, stride: stride)
-      for rank in 0..<node.ranks { (integers + rank * stride).update(repeating: 0, count: part.count) }
-    }
+    let part = bucket.lowerBound + own.lowerBound..<bucket.lowerBound + own.upperBound
+    sum.round(part, of: node.integers(of: 0) + part.lowerBound, ranks: node.ranks, stride: node.stride / 8)
   }
-
-  private static let piece = 1 << 13
 }
 
 /// A rank's piece: its two counters on a page of their own, its integers, and in rank 0's the floats of all.

@@ -78,7 +78,7 @@ public struct MomentHashes: Sendable, Equatable {
   public init(first: UInt64, second: UInt64) { (self.first, self.second) = (first, second) }
 }
 
-/// One AdamW step over a slice, which reads the gradient from the exact sum and sets the sum to zero:
+/// One AdamW step over a slice, which reads the gradient from the exact sum:
 ///
 /// g = float(sum · inverse) · factor, m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g²,
 /// p ← p - (lr·decay·p + lr · (m / c₁) / (√(v / c₂) + ε)).
@@ -87,13 +87,12 @@ public struct MomentHashes: Sendable, Equatable {
 ///
 /// - Parameter hashing: whether m and v are hashed in the same pass.
 /// - Returns: hashes of m and v as they were before; those of nothing without `hashing`.
-/// - Complexity: 40 bytes of traffic per element; memory bandwidth is the limit.
+/// - Complexity: 32 bytes of traffic per element; memory bandwidth is the limit.
 /// Reference: Loshchilov, Hutter, "Decoupled weight decay regularization", 2017, arXiv 1711.05101, algorithm 2.
 @discardableResult public func adamWUpdate(
-  _ slice: AdamWSlice, exactSum sum: UnsafeMutablePointer<Int64>, inverse: Double, hashing: Bool = true,
+  _ slice: AdamWSlice, exactSum sum: UnsafePointer<Int64>, inverse: Double, hashing: Bool = true,
   _ f: AdamWFactors
 ) -> MomentHashes {
-  defer { sum.update(repeating: 0, count: slice.count) }
   // Two copies of the loop, each with its own constant.
   return hashing
     ? update(

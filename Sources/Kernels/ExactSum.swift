@@ -9,24 +9,37 @@ import Tensors
 /// The largest magnitude of g · 2^e that rounds exactly.
 public let exactLimit = 0x1p51
 
-/// sum[i] += round(gradient[i] · scale).
+/// sum[i] += round(gradient[i] · scale), or = for the first contribution to a sum.
 ///
 /// - Parameters:
 ///   - scale: a power of two.
+///   - overwriting: whether what `sum` holds is dropped.
 /// - Returns: the bit pattern of the largest |gradient|; a NaN or an infinity gives at least that of infinity,
 ///   and then, or when |gradient|·scale reaches `exactLimit`, the sum means nothing and the caller must drop it.
-/// - Complexity: 20 bytes of traffic per element.
-public func accumulateExactly(_ gradient: TensorView, scale: Double, into sum: UnsafeMutablePointer<Int64>) -> UInt32 {
-  let g = gradient.base
-  let n = gradient.count
+/// - Complexity: 20 bytes of traffic per element, 12 when overwriting.
+public func accumulateExactly(
+  _ gradient: TensorView, scale: Double, into sum: UnsafeMutablePointer<Int64>, overwriting: Bool = false
+) -> UInt32 {
+  // Two copies of the loop, each with its own constant.
+  overwriting
+    ? accumulate(gradient) { sum[$0] = integer($1, scale) } : accumulate(gradient) { sum[$0] &+= integer($1, scale) }
+}
+
+/// round(value · scale) for |value · scale| below 2⁵¹.
+@inline(always) private func integer(_ value: Float, _ scale: Double) -> Int64 {
   let magic = 6_755_399_441_055_744.0
-  let magicBits = Int64(bitPattern: magic.bitPattern)
+  return Int64(bitPattern: (Double(value) * scale + magic).bitPattern) &- Int64(bitPattern: magic.bitPattern)
+}
+
+/// Runs `add` for each element. - Returns: the bit pattern of the largest magnitude.
+@inline(always) private func accumulate(_ gradient: TensorView, _ add: (Int, Float) -> Void) -> UInt32 {
+  let g = gradient.base
   var largest: UInt32 = 0
-  for i in 0..<n {
+  for i in 0..<gradient.count {
     let value = g[i]
     let magnitude = value.bitPattern & 0x7FFF_FFFF
     largest = magnitude > largest ? magnitude : largest
-    sum[i] &+= Int64(bitPattern: (Double(value) * scale + magic).bitPattern) &- magicBits
+    add(i, value)
   }
   return largest
 }
@@ -128,14 +141,9 @@ public func roundExactSum(
   }
 }
 
-/// sum[i] += gradient[i] in floats, for the control. - Returns: as `accumulateExactly`.
-public func accumulateFloats(_ gradient: TensorView, into sum: UnsafeMutablePointer<Float>) -> UInt32 {
-  let g = gradient.base
-  var largest: UInt32 = 0
-  for i in 0..<gradient.count {
-    let magnitude = g[i].bitPattern & 0x7FFF_FFFF
-    largest = magnitude > largest ? magnitude : largest
-    sum[i] += g[i]
-  }
-  return largest
+/// sum[i] += gradient[i] in floats, or =, for the control. - Returns: as `accumulateExactly`.
+public func accumulateFloats(
+  _ gradient: TensorView, into sum: UnsafeMutablePointer<Float>, overwriting: Bool = false
+) -> UInt32 {
+  overwriting ? accumulate(gradient) { sum[$0] = $1 } : accumulate(gradient) { sum[$0] += $1 }
 }

@@ -17,12 +17,12 @@ public struct AdamWOptions: Codable, Sendable, Equatable {
 
 /// Where the optimiser reads gradients from.
 public enum SummedGradients {
-  /// This rank's integers, with 2^-e of each tensor; the update clears them.
-  case exact(UnsafeMutablePointer<Int64>, inverseScales: [Double])
+  /// This rank's integers, with 2^-e of each tensor.
+  case exact(UnsafePointer<Int64>, inverseScales: [Double])
   /// The exact sum over ranks, rounded to floats: the same values as `exact` would give.
   case rounded(UnsafePointer<Float>)
-  /// The floats of the control; the update clears them.
-  case float(UnsafeMutablePointer<Float>)
+  /// The floats of the control.
+  case float(UnsafePointer<Float>)
 }
 
 /// A piece of one tensor that one thread works on; ends on block boundaries of the fixed-order reduction.
@@ -105,7 +105,7 @@ public final class GradientStatistics: @unchecked Sendable {
   }
 }
 
-/// AdamW over flat ranges, reading the gradient sum and leaving it zero.
+/// AdamW over flat ranges, reading the gradient sum.
 public final class AdamW: Sendable {
   public let options: AdamWOptions
   /// m.
@@ -150,26 +150,20 @@ public final class AdamW: Sendable {
     switch gradients {
     case .exact(let sum, let inverse):
       return adamWUpdate(tensors, exactSum: sum + start, inverse: inverse[slice.entry], hashing: hashing, factors)
-    case .rounded(let sum): return adamWUpdate(tensors, gradient: sum + start, hashing: hashing, factors)
-    case .float(let sum):
-      defer { (sum + start).update(repeating: 0, count: count) }
+    case .rounded(let sum), .float(let sum):
       return adamWUpdate(tensors, gradient: sum + start, hashing: hashing, factors)
     }
   }
 }
 
 extension AdamW {
-  /// The sums of a slice as floats, and zero in their place.
+  /// The sums of a slice as floats.
   private func take(_ slice: UpdateSlice, _ gradients: SummedGradients, into p: UnsafeMutablePointer<Float>) {
     let (start, count) = (slice.range.lowerBound, slice.range.count)
     switch gradients {
     case .exact(let sum, let inverse):
       roundExactSum(of: sum, ranks: 1, count: 0, range: slice.range, inverse: inverse[slice.entry], into: p)
-      (sum + start).update(repeating: 0, count: count)
-    case .rounded(let sum): p.update(from: sum + start, count: count)
-    case .float(let sum):
-      p.update(from: sum + start, count: count)
-      (sum + start).update(repeating: 0, count: count)
+    case .rounded(let sum), .float(let sum): p.update(from: sum + start, count: count)
     }
   }
 }

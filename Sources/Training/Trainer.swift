@@ -174,7 +174,6 @@ public final class Trainer {
       {
         break
       }
-      sum.clear()
       sums.repeats += 1
     }
     enter("optimizer", step)
@@ -212,6 +211,7 @@ public final class Trainer {
   }
 
   private func forwardAndBackward(_ step: Int, _ examples: [TrainingExample], first: Int, scales: [Float]) {
+    sum.begin(willWork: !examples.isEmpty)
     reducer.begin()
     losses.clear()
     let (plan, rank, workers, losses, objective, parameters) = (

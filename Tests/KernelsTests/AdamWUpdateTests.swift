@@ -24,12 +24,11 @@ import Testing
         gradientFactor: Float(clip))
       factors.learningRate = Float(rate)
       if exact {
-        var sums = g.array.map { Int64((Double($0) * 0x1p40).rounded()) }
-        sums.withUnsafeMutableBufferPointer { buffer in
+        let sums = g.array.map { Int64((Double($0) * 0x1p40).rounded()) }
+        sums.withUnsafeBufferPointer { buffer in
           guard let base = buffer.baseAddress else { return }
           adamWUpdate(slice, exactSum: base, inverse: 0x1p-40, factors)
         }
-        #expect(sums.allSatisfy { $0 == 0 })
       } else {
         let copy = m.with(g.array, 1, n)
         adamWUpdate(slice, gradient: copy.base, factors)
