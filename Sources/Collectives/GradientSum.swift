@@ -121,7 +121,8 @@ public final class GradientSum: @unchecked Sendable {
     return sink
   }
 
-  /// Begins another sum, before any thread adds to it: the first gradient of a tensor overwrites what the last sum left.
+  /// Begins another sum, before any thread adds to it: the first gradient of a tensor overwrites what the last sum
+  /// left.
   /// - Parameter willWork: false where this rank adds nothing, so that its sum is zero.
   public func begin(willWork: Bool = true) {
     isUnused.update(repeating: willWork, count: segments.last ?? 0)
@@ -187,7 +188,8 @@ public final class GradientSum: @unchecked Sendable {
     }
   }
 
-  /// Runs `body` under the lock of each stripe of a range of a tensor, with the part of the range there and the segment.
+  /// Runs `body` under the lock of each stripe of a range of a tensor, with the part of the range there and the
+  /// segment.
   private func forEachSegment(of range: Range<Int>, _ entry: Int, _ body: (Range<Int>, Int) -> UInt32) -> UInt32 {
     let first = Self.stripes(of: layout.entries[entry]).lowerBound
     var (largest, start): (UInt32, Int) = (0, range.lowerBound)

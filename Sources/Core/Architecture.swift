@@ -1,8 +1,8 @@
 /// A known assembly of a transformer whose settings a configuration takes as defaults: `model.architecture`.
 public enum Architecture: String, Codable, Sendable, CaseIterable {
   case gpt2, bert, llama
-  /// The encoder of a vision transformer: pre-norm, reads rows of numbers, no token types and no head of its own (arXiv
-  /// 2010.11929).
+  /// The encoder of a vision transformer: pre-norm, reads rows of numbers behind [CLS], no token types and no head of
+  /// its own (arXiv 2010.11929).
   case vit
 
   /// The model without sizes that the data decides (rows of the vocabulary, numbers of a row).
@@ -32,6 +32,7 @@ public enum Architecture: String, Codable, Sendable, CaseIterable {
         dropout: dropout)
       (model.normPlacement, model.normEps, model.typeVocabSize, model.headTransform) = (.pre, 1e-6, 0, false)
       (model.head, model.tieWordEmbeddings) = (.none, false)
+      (model.leadingRows, model.learnedRows, model.positionEmbedding) = (1, 1, .sinCos)
       return model
     }
   }

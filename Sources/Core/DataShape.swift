@@ -39,6 +39,7 @@ public struct DataShape: Codable, Sendable, Equatable {
     model.vocabSize = max(vocabulary.size, vocabulary.rows ?? 0)
     guard let grid else { return }
     (model.inputSize, model.maxPosition) = (grid.size, grid.positions)
+    model.positionGrid = grid.positionGrid
   }
 }
 
@@ -99,6 +100,8 @@ public struct GridShape: Codable, Sendable, Equatable {
   public var grid: [Int] { zip(extent, patch).map { $0 / $1 } }
   /// Positions of a sample.
   public var positions: Int { grid.reduce(1, *) * (separateChannels ? channels : 1) }
+  /// Positions along each axis; with separate channels these are the first axis.
+  public var positionGrid: [Int] { (separateChannels ? [channels] : []) + grid }
   /// Numbers of a position.
   public var size: Int { patch.reduce(1, *) * (separateChannels ? 1 : channels) }
   /// Numbers of a record.

@@ -11,7 +11,12 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     /// silu(x·W_gate) ⊙ (x·W_up) (Llama).
     case swiglu
   }
-  public enum PositionEmbedding: String, Codable, Sendable, CaseIterable { case learned, rotary, none }
+  public enum PositionEmbedding: String, Codable, Sendable, CaseIterable {
+    case learned
+    /// Sines and cosines of a position's place in `positionGrid`, a table that is not trained (MAE).
+    case sinCos = "sin-cos"
+    case rotary, none
+  }
   /// Which token a row of the vocabulary head predicts.
   public enum Prediction: String, Codable, Sendable, CaseIterable {
     /// The token behind the row's own (GPT-2).
@@ -63,6 +68,13 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   public var attentionDropout: Float
   /// Numbers per position of continuous inputs; 0 for token inputs.
   public var inputSize: Int
+  /// How many positions there are along each axis of a record of numbers, for `sinCos`; empty for one axis of
+  /// `maxPosition`.
+  public var positionGrid: [Int]
+  /// Rows that stand before the positions of each sample of numbers: 1 with [CLS], else 0.
+  public var leadingRows: Int
+  /// Rows of the table of vectors that stand in place of rows of numbers: [CLS], hidden positions.
+  public var learnedRows: Int
   /// Width of the embedding's tables and norm, 0 for `hiddenSize`. Where they differ, a linear map leads from the one
   /// to the other (ELECTRA).
   public var embeddingSize: Int
@@ -83,7 +95,8 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     positionEmbedding: PositionEmbedding = .learned, ropeTheta: Float = 10_000, tieWordEmbeddings: Bool = true,
     bias: Bool = true, typeVocabSize: Int = 0,
     headTransform: Bool = false, dropout: Float = 0, attentionDropout: Float = 0, inputSize: Int = 0,
-    embeddingSize: Int = 0, head: Head = .vocabulary, initializerRange: Float = 0.02, prediction: Prediction? = nil
+    embeddingSize: Int = 0, head: Head = .vocabulary, initializerRange: Float = 0.02, prediction: Prediction? = nil,
+    positionGrid: [Int] = [], leadingRows: Int = 0, learnedRows: Int = 0
   ) {
     self.attentionMask = attentionMask
     // A row that sees its own token has nothing to predict of it.
@@ -111,6 +124,7 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     self.embeddingSize = embeddingSize
     self.head = head
     self.initializerRange = initializerRange
+    (self.positionGrid, self.leadingRows, self.learnedRows) = (positionGrid, leadingRows, learnedRows)
   }
 
   /// Exactly GPT-2 (`GPT2LMHeadModel`).
@@ -194,6 +208,15 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
         headTransform, "embedding_size", embeddingSize,
         "without model.head_transform it must be 0 or model.hidden_size = \(hiddenSize).")
     }
+    require((0...1).contains(leadingRows), "leading_rows", leadingRows, "it must be 0 or 1.")
+    require((0...16).contains(learnedRows), "learned_rows", learnedRows, "it must lie in 0...16.")
+    let axes = max(positionGrid.count, 1)
+    require(
+      positionEmbedding != .sinCos || hiddenSize % (2 * axes) == 0, "hidden_size", hiddenSize,
+      "sines and cosines of \(axes == 1 ? "1 axis" : "\(axes) axes") need a multiple of \(2 * axes).")
+    require(
+      positionGrid.isEmpty || positionGrid.allSatisfy { $0 > 0 } && positionGrid.reduce(1, *) == maxPosition,
+      "max_position", maxPosition, "it must be the number of cells of the grid \(positionGrid).")
     if numHeads >= 1, hiddenSize % numHeads == 0, positionEmbedding == .rotary {
       require(
         headDim % 2 == 0, "position_embedding", "rotary", "hidden_size / num_heads = \(headDim) must then be even.")

@@ -55,7 +55,9 @@ public enum HuggingFaceConfiguration {
       .init("type_vocab_size", .integer(model.typeVocabSize)),
       .init("attention_mask", .string(model.attentionMask.rawValue)),
       .init("prediction", .string(model.prediction.rawValue)), .init("vocab_size", .integer(model.vocabSize)),
-      .init("hidden_size", .integer(model.hiddenSize)),
+      .init("hidden_size", .integer(model.hiddenSize)), .init("leading_rows", .integer(model.leadingRows)),
+      .init("learned_rows", .integer(model.learnedRows)),
+      .init("position_grid", .array(model.positionGrid.map { .integer($0) })),
     ]
   }
 }

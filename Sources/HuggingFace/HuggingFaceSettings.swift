@@ -135,7 +135,8 @@ public struct HuggingFaceSettings: Sendable {
       // What files of earlier versions do not say.
       let later: [JSONValue.Member] = [
         .init("embedding_size", .integer(0)), .init("head", .string(ModelConfiguration.Head.vocabulary.rawValue)),
-        .init("initializer_range", .number("0.02")),
+        .init("initializer_range", .number("0.02")), .init("position_grid", .array([])),
+        .init("leading_rows", .integer(0)), .init("learned_rows", .integer(0)),
       ]
       let members =
         (document.members ?? []).filter { $0.name != "model_type" } + later.filter { document[$0.name] == nil }

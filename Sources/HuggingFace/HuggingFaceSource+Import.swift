@@ -215,6 +215,9 @@ extension ModelConfiguration {
     compare("input_size", \.inputSize)
     compare("embedding_size", \.resolvedEmbeddingSize)
     compare("head", \.head)
+    compare("leading_rows", \.leadingRows)
+    compare("learned_rows", \.learnedRows)
+    compare("position_grid", \.positionGrid)
     return found
   }
 }

@@ -15,7 +15,7 @@ public enum RegressionLoss: String, Codable, Sendable, CaseIterable {
 }
 
 /// Targets of predicted rows.
-public struct RegressionTargets {
+public struct RegressionTargets: Sendable {
   /// [m, k].
   public var values: [Float]
   /// A loss weight per row.
@@ -26,6 +26,9 @@ public struct RegressionTargets {
   public init(values: [Float], weights: [Float], elementWeights: [Float] = []) {
     (self.values, self.weights, self.elementWeights) = (values, weights, elementWeights)
   }
+
+  /// No targets at all.
+  public static let none = RegressionTargets(values: [], weights: [])
 }
 
 /// The weighted regression loss of rows, in place: loss = Σᵢ wᵢ · Σⱼ eᵢⱼ · ℓ(yᵢⱼ, tᵢⱼ) with eᵢⱼ = 1/k unless given, or

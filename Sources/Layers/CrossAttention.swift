@@ -84,7 +84,7 @@ public struct CrossAttention: Sendable {
       self.dcontext = dcontext
       dq = arena.matrix(rows, c.hiddenSize)
       dkv = arena.matrix(rows, 2 * c.hiddenSize)
-      let size = attentionScratch(length: c.maxPosition)
+      let size = attentionScratch(length: c.leadingRows + c.maxPosition)
       kernel = arena.matrix(size.rows, size.columns)
     }
   }

@@ -15,8 +15,10 @@ public struct SequenceInput: Sendable {
   public var tokens: [Int32]
   /// [rows]: ids whose embeddings are added to those of the tokens, such as roles; empty for none.
   public var roleIDs: [Int32]
-  /// [rows, inputSize]; empty when the inputs are tokens.
+  /// [rows, inputSize]; empty when the inputs are tokens. Those of learned rows are not read.
   public var values: [Float]
+  /// [rows]: the learned row that stands in place of a row of numbers, -1 for none; empty where there are none at all.
+  public var learned: [Int32]
   /// [rows]: index into the position embedding, or the angle of rotary positions.
   public var positionIDs: [Int32]
   public var ranges: AttentionRanges
@@ -28,8 +30,9 @@ public struct SequenceInput: Sendable {
   public init(
     sampleIDs: [UInt64], length: Int, tokens: [Int32] = [], values: [Float] = [], positionIDs: [Int32]? = nil,
     ranges: AttentionRanges,
-    visible: AttentionBitmask? = nil, roleIDs: [Int32] = []
+    visible: AttentionBitmask? = nil, roleIDs: [Int32] = [], learned: [Int32] = []
   ) {
+    self.learned = learned
     self.sampleIDs = sampleIDs
     self.length = length
     self.tokens = tokens
@@ -39,11 +42,17 @@ public struct SequenceInput: Sendable {
     self.visible = visible
     self.roleIDs = roleIDs
     precondition(roleIDs.isEmpty || roleIDs.count == rows, "\(roleIDs.count) role ids for \(rows) rows")
+    precondition(learned.isEmpty || learned.count == rows, "\(learned.count) learned rows for \(rows) rows")
     precondition(tokens.isEmpty || tokens.count == rows, "\(tokens.count) tokens for \(rows) rows")
     precondition(self.positionIDs.count == rows, "\(self.positionIDs.count) position ids for \(rows) rows")
   }
 
   public var rows: Int { sampleIDs.count * length }
+
+  /// The rows that are not learned, in rising order; nil for all.
+  var givenRows: [Int]? { learned.isEmpty ? nil : learned.indices.filter { learned[$0] < 0 } }
+  /// The rows that are learned, in rising order.
+  var replacedRows: [Int] { learned.indices.filter { learned[$0] >= 0 } }
 
   /// This input with only these rows of the output computed: hidden states of all others are zero.
   ///

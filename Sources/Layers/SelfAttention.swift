@@ -61,7 +61,7 @@ public struct SelfAttention: Sendable {
       self.dcontext = dcontext
       dqkv = arena.matrix(rows, 3 * c.hiddenSize)
       selected = arena.matrix(rows, c.hiddenSize)
-      let size = attentionScratch(length: c.maxPosition)
+      let size = attentionScratch(length: c.leadingRows + c.maxPosition)
       kernel = arena.matrix(size.rows, size.columns)
     }
   }

@@ -155,7 +155,8 @@ public struct Transformer: Sendable {
     let n = input.rows
     precondition(n <= w.rows, "\(n) rows in a workspace for \(w.rows)")
     precondition(
-      input.length <= configuration.maxPosition, "\(input.length) positions, the model has \(configuration.maxPosition)"
+      input.length <= configuration.leadingRows + configuration.maxPosition,
+      "\(input.length) positions, the model has \(configuration.leadingRows + configuration.maxPosition)"
     )
     let (whole, m) = (input.selectingAll, input.selection?.count ?? n)
     let embedded = projection == nil ? w.stream[0].first(n) : w.embedded.first(n)
@@ -250,7 +251,9 @@ extension ModelConfiguration {
     let c = Double(hiddenSize)
     let inner = Double(intermediateSize) * (activation == .swiglu ? 3 : 2)
     let table = Double(resolvedEmbeddingSize)
-    let matrices = Double(numLayers) * (4 * c * c + inner * c) + (resolvedEmbeddingSize == hiddenSize ? 0 : table * c)
+    let matrices =
+      Double(numLayers) * (4 * c * c + inner * c) + (resolvedEmbeddingSize == hiddenSize ? 0 : table * c)
+      + Double(inputSize) * table
     let top =
       head == .replaced
       ? headFraction * (c * c + c) : headFraction * (Double(vocabSize) * table + (headTransform ? c * table : 0))

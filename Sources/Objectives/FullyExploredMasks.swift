@@ -65,13 +65,14 @@ public struct FullyExploredMasks: TokenObjective {
 
   public static func requirements(_ options: Options) -> ObjectiveRequirements {
     let share = 1 / Double(options.sets)
-    return .bidirectional(repetition: repetition(options), contextTargetPairs: .masked(share: share...share))
+    return .bidirectional(
+      repetition: repetition(sets: options.sets, options.placement), contextTargetPairs: .masked(share: share...share))
   }
 
-  private static func repetition(_ options: Options) -> SampleRepetition {
-    // Computed before the options are checked.
-    let times = min(max(options.sets, 1), mostSets)
-    return switch options.placement {
+  /// How often a step reads a sample. Computed before the options are checked.
+  static func repetition(sets: Int, _ placement: Placement) -> SampleRepetition {
+    let times = min(max(sets, 1), mostSets)
+    return switch placement {
     case .epochs: .none
     case .step: SampleRepetition(times: times, layout: .rows, key: "objective.sets")
     case .batch: SampleRepetition(times: times, layout: .microBatches, key: "objective.sets")
@@ -84,10 +85,10 @@ public struct FullyExploredMasks: TokenObjective {
   private let replacement: Replacement
   private let partition: MaskPartition
 
-  private static let mostSets = 100
+  static let mostSets = 100
 
   /// Sites of the divisions, which belong to a text and a cycle, not to a position of the stream; above all others.
-  private static let divisionSite: UInt32 = 1 << 16
+  static let divisionSite: UInt32 = 1 << 16
 
   public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     self.options = options

@@ -44,6 +44,9 @@ public protocol Objective: Sendable {
   /// Samples become examples. A pure function of the samples and the context: the same on any rank.
   func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample
 
+  /// Samples with nothing hidden, as the encoder reads them where its features are used.
+  func whole(_ clean: SampleBatch) -> SequenceInput
+
   /// Memory for one worker, taken once.
   func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace
 
@@ -76,6 +79,12 @@ extension Objective {
   }
 
   public func afterStep(_ parameters: ParameterStore, _ context: StepContext) {}
+
+  public func whole(_ clean: SampleBatch) -> SequenceInput {
+    let model = encoder.configuration
+    return clean.values.isEmpty
+      ? clean.input(attentionMask: model.attentionMask, documentMasking: false) : clean.patches(model)
+  }
 
   /// What the objective needs under its own options.
   public var requirements: ObjectiveRequirements { Self.requirements(options) }

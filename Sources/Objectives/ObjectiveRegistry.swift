@@ -76,6 +76,16 @@ public enum ObjectiveRegistry {
     ObjectiveEntry(RetroMAE.self),
     ObjectiveEntry(DupMAE.self),
     ObjectiveEntry(MaskedSetPrediction.self),
+    ObjectiveEntry(MAE.self),
+    ObjectiveEntry(SimMIM.self),
+    ObjectiveEntry(ColorMAE.self),
+    ObjectiveEntry(WholeHeart.self),
+    ObjectiveEntry(TiMAE.self),
+    ObjectiveEntry(NextValues.self),
+    ObjectiveEntry(DiverseValues.self),
+    ObjectiveEntry(VariableLengthPatches.self),
+    ObjectiveEntry(FullyExploredPatches.self),
+    ObjectiveEntry(TERA.self),
   ]
 
   /// Those that a model of this shape can be evaluated with, the most usual first.

@@ -82,9 +82,13 @@ public struct ObjectiveRequirements: Sendable, Equatable {
   }
 
   /// Of an encoder that reads rows of numbers.
-  public static func values(repetition: SampleRepetition = .none, followsProgress: Bool = false) -> Self {
+  public static func values(
+    attentionMask: ModelConfiguration.AttentionMask = .bidirectional, repetition: SampleRepetition = .none,
+    followsProgress: Bool = false
+  ) -> Self {
     Self(
-      attentionMask: .bidirectional, prediction: .same, input: .values, head: .none, samples: .any,
+      attentionMask: attentionMask, prediction: attentionMask == .causal ? .next : .same, input: .values, head: .none,
+      samples: .any,
       framesByDefault: false, architecture: .vit, lookahead: 0,
       repetition: repetition, followsProgress: followsProgress, contextTargetPairs: nil)
   }

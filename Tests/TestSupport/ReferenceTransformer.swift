@@ -40,8 +40,7 @@ extension Scope {
     if let embedded {
       sum = embedded
     } else if c.inputSize > 0 {
-      let values = rows ?? tape.leaf(input.rows, c.inputSize, input.values.map(Double.init))
-      sum = linear("\(name).values", values, inputMajor: false)
+      sum = numbers(name, input, c, rows: rows)
     } else {
       sum = parameter("\(name).token").taking(rows: input.tokens.map(Int.init))
       if !input.roleIDs.isEmpty { sum = sum + parameter("\(name).token").taking(rows: input.roleIDs.map(Int.init)) }
@@ -52,6 +51,21 @@ extension Scope {
     if let type = optional("\(name).type") { sum = sum + type.taking(rows: [0]) }
     if c.normPlacement == .post { sum = norm("\(name).norm", sum, c.norm, epsilon: c.normEps) }
     return dropped(sum, rate: c.dropout, positions: input.sampleIDs, site: 1)
+  }
+
+  /// Projected numbers, with learned rows between them.
+  private func numbers(_ name: String, _ input: SequenceInput, _ c: ModelConfiguration, rows: Value?) -> Value {
+    let given = input.learned.isEmpty ? Array(0..<input.rows) : input.learned.indices.filter { input.learned[$0] < 0 }
+    let values =
+      rows
+      ?? tape.leaf(
+        given.count, c.inputSize,
+        given.flatMap { input.values[$0 * c.inputSize..<($0 + 1) * c.inputSize].map(Double.init) })
+    let projected = linear("\(name).values", values, inputMajor: false)
+    guard !input.learned.isEmpty else { return projected }
+    var source = input.learned.map { given.count + Int($0) }
+    for (i, row) in given.enumerated() { source[row] = i }
+    return Value.stacked([projected, parameter("\(name).learned")]).taking(rows: source)
   }
 
   /// The hidden states of a whole transformer.

@@ -67,7 +67,9 @@ public struct Scope {
     let difference = y - target
     let losses =
       switch kind {
-      case .l1: difference.absolute()
+      // The side of a target that a prediction is on is held: at the target itself there is no derivative.
+      case .l1:
+        difference * tape.leaf(y.rows, k, choices.next(difference.data.map { $0 < 0 ? -1 : 1 }).map(Double.init))
       case .smoothL1: difference.smoothAbsolute(beta)
       case .l2, .cosine: difference * difference
       }

@@ -56,11 +56,11 @@ public struct ToyContrastive: ReferencedObjective {
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     let all = Array(0..<clean.length)
     let inputs = (0..<2).map { view -> SequenceInput in
-      MaskedAutoencoder.inputs(
-        clean,
-        visible: clean.sampleIDs.map {
+      clean.patches(
+        encoder.configuration,
+        shown: clean.sampleIDs.map {
           chosen(visibleCount(clean.length), of: all, context.random($0, site: UInt32(view)))
-        })[0]
+        })
     }
     let real = (0..<clean.count).filter { clean.documentIDs[$0 * clean.length] >= 0 }
     return TrainingExample(inputs: inputs, targets: [TermTargets(rows: real.map { $0 * clean.length })])

@@ -64,12 +64,13 @@ public struct ToyPatches: ReferencedObjective {
       }
     }
     return TrainingExample(
-      inputs: MaskedAutoencoder.inputs(clean, visible: visible), targets: [TermTargets(rows: rows, values: targets)])
+      inputs: MaskedAutoencoder.inputs(clean, visible: visible, encoder.configuration),
+      targets: [TermTargets(rows: rows, values: targets)])
   }
 
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {
-    let (length, visible) = (example.inputs[1].length, Set(MaskedAutoencoder.visibleRows(example)))
-    return (0..<example.inputs[1].rows).filter { !visible.contains($0) }.map { ($0 / length, $0 % length) }
+    let length = example.inputs[1].length
+    return MaskedAutoencoder.hiddenRows(example).map { ($0 / length, $0 % length) }
   }
 
   private typealias Parts = (networks: MaskedAutoencoder.Workspace, head: RegressionHead.Saved)
@@ -96,13 +97,10 @@ public struct ToyPatches: ReferencedObjective {
 
   public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
     let (input, whole) = (example.inputs[0], example.inputs[1])
-    let hidden = scope.hidden(input, encoder.configuration)
-    var source = [Int](repeating: input.rows, count: whole.rows)
-    for (i, row) in MaskedAutoencoder.visibleRows(example).enumerated() { source[row] = i }
-    let rows = Value.stacked([hidden, scope.parameter("mask_token")]).taking(rows: source)
     var above = scope
     above.siteOffset = 1 << 24
-    let decoded = above.hidden(prefix: "decoder.", whole, autoencoder.decoder.configuration, rows: rows)
+    let decoded = above.hidden(
+      prefix: "decoder.", whole, autoencoder.decoder.configuration, rows: scope.hidden(input, encoder.configuration))
     return [above.squaredError(above.linear("output", decoded, inputMajor: false), example.targets[0])]
   }
 }

@@ -12,7 +12,8 @@ public struct MaskedBatch: Sendable {
   public private(set) var input: SequenceInput
   /// How many samples have targets.
   public private(set) var samples = 0
-  private var (rows, ids, values, elementWeights, weights) = ([Int](), [Int32](), [Float](), [Float](), [Float]())
+  private var (rows, ids, weights) = ([Int](), [Int32](), [Float]())
+  private var numbers = ValueTargets()
 
   /// - Parameter input: the samples as they are.
   public init(_ input: SequenceInput) { self.input = input }
@@ -50,28 +51,22 @@ public struct MaskedBatch: Sendable {
   ///
   /// - Parameter clean: the samples, with their numbers [n·T, k] and which of them were measured.
   public mutating func hide(_ positions: [Int], of sample: Int, in clean: SampleBatch) {
-    let (size, before) = (clean.valueSize, rows.count)
+    let (size, before) = (clean.valueSize, numbers.count)
     for i in positions {
-      let numbers = (sample * input.length + i) * size..<(sample * input.length + i + 1) * size
-      input.values.replaceSubrange(numbers, with: repeatElement(0, count: size))
-      let measured = clean.observed.isEmpty ? size : clean.observed[numbers].count { $0 }
-      guard measured > 0 else { continue }
-      rows.append(sample * input.length + i)
-      values += clean.values[numbers]
-      if !clean.observed.isEmpty { elementWeights += clean.observed[numbers].map { $0 ? 1 / Float(size) : 0 } }
-      weights.append(Float(measured) / Float(size))
+      let first = (sample * input.length + i) * size
+      input.values.replaceSubrange(first..<first + size, with: repeatElement(0, count: size))
+      numbers.add(i, of: sample, in: clean)
     }
-    if rows.count > before { samples += 1 }
+    if numbers.count > before { samples += 1 }
   }
 
   /// Everything made a target until now.
   ///
   /// - Parameter count: what the term is divided by; Σ weights if nil.
   public func targets(count: Double? = nil) -> TermTargets {
-    var targets = TermTargets(
-      rows: rows, ids: ids, values: values, elementWeights: elementWeights, weights: weights, count: count)
-    // A number's weight is an element's; the row's would count it twice.
-    if !elementWeights.isEmpty { targets.weights = [Float](repeating: 1, count: rows.count) }
+    guard numbers.count > 0 else { return TermTargets(rows: rows, ids: ids, weights: weights, count: count) }
+    var targets = numbers.targets()
+    if let count { targets.count = count }
     return targets
   }
 

@@ -1,0 +1,152 @@
+import Core
+import Kernels
+import Layers
+import Models
+import Tensors
+
+/// What a masked autoencoder on numbers hides and is scored on.
+public struct ReconstructionOptions: ObjectiveOptions {
+  /// Share of the positions that the encoder does not see.
+  public var maskRatio = 0.75
+  /// Targets are normalised within each position.
+  public var normPixLoss = true
+  /// Which positions count in the loss.
+  public var lossOn = PatchReconstruction.Scope.hidden
+
+  public static let sentences = [
+    "mask_ratio": "Share of the positions that the encoder does not see, 0.01 … 0.99.",
+    "norm_pix_loss": "Targets are normalised by the mean and the deviation of each position's own numbers.",
+    "loss_on": "Which positions count in the loss: the hidden ones, or all.",
+  ]
+
+  public init() {}
+}
+
+/// A masked autoencoder with a linear head that regresses the numbers of positions: what `mae` and its relatives share.
+///
+/// *Concretely:* of L positions K = ⌊L · (1 - r)⌋ are visible. With ŷ the decoder's prediction [P] at a position and y
+/// its numbers, ℓ = mean over P of (ŷ - y)², and L = Σ m·ℓ / Σ m with m the hidden positions, or all.
+///
+/// Reference: He et al., "Masked autoencoders are scalable vision learners", 2021, arXiv 2111.06377.
+public struct PatchReconstruction: Sendable {
+  /// Which positions count in the loss.
+  public enum Scope: String, Codable, Sendable, CaseIterable { case hidden, all }
+
+  public let autoencoder: MaskedAutoencoder
+  public let head: RegressionHead
+  public let networks: NetworkSet
+  /// Positions along each axis.
+  public let grid: [Int]
+  /// Positions that the encoder sees.
+  public let kept: Int
+  private let target: ValueTarget
+  private let scope: Scope
+
+  /// - Parameters:
+  ///   - kept: positions that the encoder sees; nil for what the ratio says.
+  /// - Throws: `ConfigurationError` for options out of range, and for data without numbers.
+  public init(
+    _ options: ReconstructionOptions, _ decoder: DecoderOptions, model: ModelConfiguration, data: DataShape,
+    objective: String, kept: Int? = nil
+  ) throws(ConfigurationError) {
+    var problems = OptionProblems()
+    problems.require("mask_ratio", options.maskRatio, in: 0.01...0.99)
+    let shape = try data.requireGrid(objective)
+    problems.require(
+      !options.normPixLoss || shape.size >= 2, "norm_pix_loss",
+      "is true, but a position is one number, whose deviation is 0; set it to false.")
+    try problems.throwIfAny()
+    try model.requireValid()
+    let light = try decoder.shape(model)
+    (grid, self.kept) = (shape.positionGrid, kept ?? keptCount(options.maskRatio, of: shape.positions))
+    (target, scope) = (options.normPixLoss ? .normalized : .values, options.lossOn)
+    var layout = ParameterLayout()
+    head = RegressionHead("output", light, size: shape.size, into: &layout)
+    autoencoder = MaskedAutoencoder(model, decoder: light, into: &layout)
+    networks = NetworkSet(trained: layout)
+  }
+
+  /// Samples of which each shows `kept` positions, those that the mask leaves.
+  public func corrupt(_ clean: SampleBatch, _ context: StepContext, _ mask: some PositionMask) -> TrainingExample {
+    let visible = (0..<clean.count).map {
+      shownPositions(clean, $0, kept: kept, mask, grid: grid, context.random(clean.sampleIDs[$0]))
+    }
+    return example(clean, visible: visible)
+  }
+
+  /// Samples that show these positions.
+  public func example(_ clean: SampleBatch, visible: [[Int]]) -> TrainingExample {
+    var targets = ValueTargets(target)
+    for sample in 0..<clean.count {
+      let isVisible = Set(visible[sample])
+      for i in clean.realPositions(sample) where scope == .all || !isVisible.contains(i) {
+        targets.add(i, of: sample, in: clean)
+      }
+    }
+    return TrainingExample(
+      inputs: MaskedAutoencoder.inputs(clean, visible: visible, autoencoder.encoder.configuration),
+      targets: [targets.targets()])
+  }
+
+  /// The decoder's rows of rows [samples · length], which leave out [CLS].
+  public func decoderRows(_ rows: [Int], _ example: TrainingExample) -> [Int] {
+    let leading = autoencoder.encoder.configuration.leadingRows
+    let length = example.inputs[1].length - leading
+    return rows.map { $0 / length * (length + leading) + leading + $0 % length }
+  }
+
+  /// Memory of a worker.
+  public typealias Workspace = (networks: MaskedAutoencoder.Workspace, head: RegressionHead.Saved)
+
+  public func workspace(samples: Int, length: Int, _ arena: Arena) -> Workspace {
+    (
+      MaskedAutoencoder.Workspace(autoencoder, samples: samples, visible: kept, length: length, arena),
+      RegressionHead.Saved(head, rows: samples * length, arena)
+    )
+  }
+
+  /// The loss sum of the first term; backward where the pass has a sink.
+  public func lossAndGradient(_ example: TrainingExample, _ pass: ObjectivePass, scale: Float, _ w: Workspace)
+    -> Double
+  {
+    let (hidden, gradient, above) = autoencoder.forward(example, pass, w.networks)
+    let targets = example.targets[0]
+    let loss = head.loss(
+      .l2, hidden, rows: decoderRows(targets.rows, example), targets.numbers, scale: scale, above, w.head,
+      gradient: gradient)
+    autoencoder.backward(example, pass, w.networks)
+    return loss
+  }
+
+  public func trainingFlops(_ example: TrainingExample) -> Double {
+    let width = Double(autoencoder.decoder.configuration.hiddenSize)
+    return autoencoder.trainingFlops(example) + 6 * width * Double(head.size * example.targets[0].rows.count)
+  }
+}
+
+/// An objective that is `PatchReconstruction` behind masks of its own.
+public protocol ReconstructionObjective: Objective {
+  var reconstruction: PatchReconstruction { get }
+}
+
+extension ReconstructionObjective {
+  public var networks: NetworkSet { reconstruction.networks }
+  public var encoder: Transformer { reconstruction.autoencoder.encoder }
+  public var terms: [LossTerm] { [LossTerm("reconstruction")] }
+
+  /// The loss of zeros is the mean square of the targets: nothing that is known in advance.
+  public func trivialLoss(term: Int) -> Double? { nil }
+
+  public func trainingFlops(_ example: TrainingExample) -> Double { reconstruction.trainingFlops(example) }
+
+  public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
+    PartsWorkspace(reconstruction.workspace(samples: samples, length: length, arena))
+  }
+
+  public func lossAndGradient(
+    _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
+  ) -> [Double] {
+    let parts = PartsWorkspace<PatchReconstruction.Workspace>.parts(of: workspace)
+    return [reconstruction.lossAndGradient(example, pass, scale: scales[0], parts)]
+  }
+}
