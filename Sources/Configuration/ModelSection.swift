@@ -13,7 +13,7 @@ struct ModelSection {
     "architecture", "max_position", "hidden_size", "num_layers", "num_heads", "intermediate_size", "norm",
     "norm_placement", "norm_eps", "initializer_range", "activation",
     "position_embedding", "rope_theta", "tie_word_embeddings", "bias", "type_vocab_size", "head_transform",
-    "embedding_size", "dropout", "attention_dropout",
+    "embedding_size", "cls_token", "dropout", "attention_dropout",
   ]
 
   init(_ requirements: ObjectiveRequirements, from initial: InitialModel?, _ reader: ConfigurationReader) {
@@ -43,7 +43,7 @@ struct ModelSection {
       (model.attentionMask, model.prediction) = (requirements.attentionMask, requirements.prediction)
       (model.maxPosition, model.hiddenSize, model.numLayers, model.numHeads) = (context, width, layers, heads)
     }
-    switches(reader)
+    switches(requirements, reader)
     if let initial { compare(with: initial, preset, reader) }
     // The data says how many positions there are.
     var checked = model
@@ -51,7 +51,7 @@ struct ModelSection {
     for problem in checked.problems(prefix: "model") { reader.note(problem.key, problem.sentence) }
   }
 
-  private mutating func switches(_ reader: ConfigurationReader) {
+  private mutating func switches(_ requirements: ObjectiveRequirements, _ reader: ConfigurationReader) {
     model.intermediateSize = reader.integer(
       "model.intermediate_size", default: model.intermediateSize, in: 1...1_048_576,
       "Inner size of the feed-forward layer; by default 4 times hidden_size, for llama 8/3 of it rounded up to a multiple of 32."
@@ -74,7 +74,7 @@ struct ModelSection {
     )
     model.positionEmbedding = reader.choice(
       "model.position_embedding", default: model.positionEmbedding,
-      "Position embedding: a learned table, rotated queries and keys, or none.")
+      "Position embedding: a learned table, a fixed one of sines and cosines, rotated queries and keys, or none.")
     model.ropeTheta = Float(
       reader.number(
         "model.rope_theta", default: shortest(model.ropeTheta), rule: "above 1", "Base of the rotary frequencies."))
@@ -90,6 +90,7 @@ struct ModelSection {
     model.embeddingSize = reader.integer(
       "model.embedding_size", default: model.embeddingSize, in: 0...65_536,
       "Width of the embedding tables, as ELECTRA has it; 0 for the hidden size.")
+    clsToken(requirements, reader)
     model.dropout = Float(
       reader.number(
         "model.dropout", default: shortest(model.dropout), rule: "from 0, below 1",
@@ -99,6 +100,19 @@ struct ModelSection {
       reader.number(
         "model.attention_dropout", default: shortest(attention), rule: "from 0, below 1",
         "Probability of zeroing an attention weight; by default that of model.dropout."))
+  }
+
+  /// [CLS] before the rows of numbers; of token inputs it is a token, and data.frame puts it there.
+  private mutating func clsToken(_ requirements: ObjectiveRequirements, _ reader: ConfigurationReader) {
+    let has = reader.boolean(
+      "model.cls_token", default: model.leadingRows > 0,
+      "Of a model that reads numbers: a learned row [CLS] stands before the rows of each sample.")
+    if has, requirements.input == .tokens {
+      return reader.note(
+        "model.cls_token", "is true, but the objective reads tokens; data.frame puts [CLS] before them.")
+    }
+    // What is learned besides [CLS] is the objective's business.
+    (model.leadingRows, model.learnedRows) = has ? (1, 1) : (0, 0)
   }
 
   /// A float as the double with its shortest decimals: 1e-5 stays 1e-05 in the resolved file.
@@ -160,6 +174,7 @@ struct ModelSection {
     check("bias", \.bias)
     check("type_vocab_size", \.typeVocabSize) { $0 > 0 && $0 <= $1 || $0 == $1 }
     check("head_transform", \.headTransform)
+    check("cls_token", \.leadingRows) { $0 == $1 }
     check("embedding_size", \.embeddingSize) { [width = model.hiddenSize] in
       ($0 == 0 ? width : $0) == ($1 == 0 ? width : $1)
     }

@@ -39,7 +39,7 @@ public struct DataShape: Codable, Sendable, Equatable {
     model.vocabSize = max(vocabulary.size, vocabulary.rows ?? 0)
     guard let grid else { return }
     (model.inputSize, model.maxPosition) = (grid.size, grid.positions)
-    model.positionGrid = grid.positionGrid
+    (model.positionGrid, model.patch) = (grid.positionGrid, grid.patch)
   }
 }
 
@@ -106,6 +106,12 @@ public struct GridShape: Codable, Sendable, Equatable {
   public var size: Int { patch.reduce(1, *) * (separateChannels ? 1 : channels) }
   /// Numbers of a record.
   public var count: Int { positions * size }
+
+  /// The numbers of a position in the order (axes, channel): entry j is the number's place in (channel, axes).
+  public var channelLast: [Int] {
+    let (perChannel, channels) = (patch.reduce(1, *), separateChannels ? 1 : channels)
+    return (0..<size).map { $0 % channels * perChannel + $0 / channels }
+  }
 
   /// Where number `k` of position `position` stands in the record. - Complexity: O(axes).
   public func element(_ position: Int, _ k: Int) -> Int {

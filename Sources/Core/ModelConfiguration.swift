@@ -30,8 +30,10 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     case vocabulary
     /// One score per position: whether its token was replaced (ELECTRA's discriminator).
     case replaced
-    /// Nothing: heads are the objective's own, as those on rows of numbers.
+    /// Nothing: heads are the objective's own.
     case none
+    /// The numbers of a position, by a linear layer of the objective's that is named `output` (SimMIM).
+    case values
   }
 
   public var attentionMask: AttentionMask
@@ -71,6 +73,10 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   /// How many positions there are along each axis of a record of numbers, for `sinCos`; empty for one axis of
   /// `maxPosition`.
   public var positionGrid: [Int]
+  /// Sizes of a patch of a record of numbers, one per axis; empty for other inputs.
+  public var patch: [Int]
+  /// The light decoder of a masked autoencoder that is kept beside the encoder; nil for none.
+  public var decoder: DecoderShape?
   /// Rows that stand before the positions of each sample of numbers: 1 with [CLS], else 0.
   public var leadingRows: Int
   /// Rows of the table of vectors that stand in place of rows of numbers: [CLS], hidden positions.
@@ -125,6 +131,7 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     self.head = head
     self.initializerRange = initializerRange
     (self.positionGrid, self.leadingRows, self.learnedRows) = (positionGrid, leadingRows, learnedRows)
+    (patch, decoder) = ([], nil)
   }
 
   /// Exactly GPT-2 (`GPT2LMHeadModel`).
@@ -222,5 +229,33 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
         headDim % 2 == 0, "position_embedding", "rotary", "hidden_size / num_heads = \(headDim) must then be even.")
     }
     return problems
+  }
+}
+
+/// The decoder of a masked autoencoder, and what its loss is computed with.
+public struct DecoderShape: Codable, Sendable, Equatable {
+  public var hiddenSize: Int
+  public var numLayers: Int
+  public var numHeads: Int
+  /// Inner size of the feed-forward layers.
+  public var intermediateSize: Int
+  /// Share of the positions that the encoder does not see.
+  public var maskRatio: Double
+  /// Targets are normalised within each position.
+  public var normPixLoss: Bool
+
+  public init(
+    hiddenSize: Int, numLayers: Int, numHeads: Int, intermediateSize: Int, maskRatio: Double, normPixLoss: Bool
+  ) {
+    (self.hiddenSize, self.numLayers, self.numHeads) = (hiddenSize, numLayers, numHeads)
+    (self.intermediateSize, self.maskRatio, self.normPixLoss) = (intermediateSize, maskRatio, normPixLoss)
+  }
+
+  /// The decoder on top of an encoder.
+  public func shape(of encoder: ModelConfiguration) -> ModelConfiguration {
+    var shape = encoder
+    (shape.hiddenSize, shape.numLayers, shape.numHeads) = (hiddenSize, numLayers, numHeads)
+    (shape.intermediateSize, shape.embeddingSize, shape.decoder) = (intermediateSize, 0, nil)
+    return shape
   }
 }

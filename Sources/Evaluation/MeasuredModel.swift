@@ -73,7 +73,7 @@ public struct MeasuredModel: Sendable {
     var layout = ParameterLayout()
     let encoder = Transformer(configuration, into: &layout)
     let parameters = ParameterStore(layout)
-    _ = try source.load(into: parameters, as: configuration)
+    _ = try source.load(into: parameters, as: configuration, encoderOnly: true)
     self.init(path: path, encoder: encoder, parameters: parameters, data: shape, objective: named)
   }
 

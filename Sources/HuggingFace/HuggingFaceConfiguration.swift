@@ -16,10 +16,14 @@ public enum HuggingFaceConfiguration {
     if let family {
       members += [
         .init("architectures", .array([.string(family.architecture)])), .init("model_type", .string(family.modelType)),
+        .init("dtype", .string(format.torchName)), .init("torch_dtype", .string(format.torchName)),
+      ]
+    }
+    if let family, family.readsTokens {
+      members += [
         .init("vocab_size", .integer(model.vocabSize)), .init("tie_word_embeddings", .bool(model.tieWordEmbeddings)),
         .init("bos_token_id", special(vocabulary?.bos)), .init("eos_token_id", special(vocabulary?.endOfText(family))),
-        .init("pad_token_id", special(vocabulary?.pad)), .init("dtype", .string(format.torchName)),
-        .init("torch_dtype", .string(format.torchName)), .init("use_cache", .bool(true)),
+        .init("pad_token_id", special(vocabulary?.pad)), .init("use_cache", .bool(true)),
       ]
     }
     return Array(JSONValue.object(members.sorted { $0.name < $1.name }).pretty.utf8)
@@ -58,6 +62,22 @@ public enum HuggingFaceConfiguration {
       .init("hidden_size", .integer(model.hiddenSize)), .init("leading_rows", .integer(model.leadingRows)),
       .init("learned_rows", .integer(model.learnedRows)),
       .init("position_grid", .array(model.positionGrid.map { .integer($0) })),
+      .init("patch", .array(model.patch.map { .integer($0) })),
+    ] + (model.decoder.map(Self.decoder) ?? [])
+  }
+}
+
+extension HuggingFaceConfiguration {
+  private static func decoder(_ decoder: DecoderShape) -> [JSONValue.Member] {
+    [
+      .init(
+        "decoder",
+        .object([
+          .init("hidden_size", .integer(decoder.hiddenSize)),
+          .init("intermediate_size", .integer(decoder.intermediateSize)),
+          .init("mask_ratio", .number("\(decoder.maskRatio)")), .init("norm_pix_loss", .bool(decoder.normPixLoss)),
+          .init("num_heads", .integer(decoder.numHeads)), .init("num_layers", .integer(decoder.numLayers)),
+        ]))
     ]
   }
 }

@@ -136,6 +136,7 @@ public struct HuggingFaceSettings: Sendable {
       let later: [JSONValue.Member] = [
         .init("embedding_size", .integer(0)), .init("head", .string(ModelConfiguration.Head.vocabulary.rawValue)),
         .init("initializer_range", .number("0.02")), .init("position_grid", .array([])),
+        .init("patch", .array([])),
         .init("leading_rows", .integer(0)), .init("learned_rows", .integer(0)),
       ]
       let members =

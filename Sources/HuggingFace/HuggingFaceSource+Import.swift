@@ -33,11 +33,13 @@ extension HuggingFaceSource {
   ///
   /// The target's first ids must be the source's. A tied head, its bias and the embedding grow together.
   ///
-  /// - Parameter prefix: stands before the parameters' names in the store, of which those it does not have are then
-  ///   passed over: a exported network shares them with the main network.
+  /// - Parameters:
+  ///   - prefix: stands before the parameters' names in the store, of which those it does not have are then passed
+  ///     over: an exported network shares them with the main network.
+  ///   - encoderOnly: passes over what the store does not have, such as a decoder and a head.
   /// - Throws: `CheckpointError` that lists what does not fit, or the first tensors that are missing.
   public func load(
-    into store: ParameterStore, as target: ModelConfiguration, prefix: String = "",
+    into store: ParameterStore, as target: ModelConfiguration, prefix: String = "", encoderOnly: Bool = false,
     addedRows: RowInitializer = HuggingFaceSource.meanOfRows
   ) throws(CheckpointError) -> ImportReport {
     try checkFit(target)
@@ -48,7 +50,8 @@ extension HuggingFaceSource {
     guard !wanted.isEmpty else { return try loadOwnNames(into: store) }
     let found = try find(wanted)
     var report = ImportReport()
-    for (tensor, name) in zip(wanted, found) where prefix.isEmpty || tensor.view(in: store, prefix: prefix) != nil {
+    let isWhole = prefix.isEmpty && !encoderOnly
+    for (tensor, name) in zip(wanted, found) where isWhole || tensor.view(in: store, prefix: prefix) != nil {
       try copy(tensor, from: name, into: store, prefix: prefix, target, addedRows, &report)
     }
     let used = Set(found)
@@ -104,6 +107,10 @@ extension HuggingFaceSource {
   /// with the old names of a LayerNorm's parameters. The two biases of BERT's head are one and the same.
   static func spellings(of name: String) -> [String] {
     var spellings = [name]
+    // What version 5 of the library makes of a decoder's layers when it saves them.
+    if name.hasPrefix("decoder.decoder_layers.") {
+      spellings.append("decoder.decoder_encoder.layer." + name.dropFirst("decoder.decoder_layers.".count))
+    }
     for prefix in ["transformer.", "bert.", "electra.", "model."] where name.hasPrefix(prefix) {
       spellings.append(String(name.dropFirst(prefix.count)))
     }
@@ -142,7 +149,8 @@ extension HuggingFaceSource {
   private static func sourceRows(of internalName: String, _ source: ModelConfiguration) -> Int? {
     switch internalName {
     case "embedding.token", "head.weight", "head.bias": source.vocabSize
-    case "embedding.position": source.maxPosition
+    // Positions of a grid are those of its cells, of which none can be left out.
+    case "embedding.position": source.inputSize > 0 ? nil : source.maxPosition
     case "embedding.type": source.typeVocabSize
     default: nil
     }
@@ -191,9 +199,8 @@ extension ModelConfiguration {
   func differences(from other: ModelConfiguration) -> [String] {
     var found: [String] = []
     func compare<Value: Equatable>(_ key: String, _ path: KeyPath<Self, Value>) {
-      if self[keyPath: path] != other[keyPath: path] {
-        found.append("\(key) (\(self[keyPath: path]) against \(other[keyPath: path]))")
-      }
+      let (own, wanted) = (self[keyPath: path], other[keyPath: path])
+      if own != wanted { found.append("\(key) (\(own) against \(wanted))") }
     }
     compare("attention_mask", \.attentionMask)
     compare("vocab_size", \.vocabSize)
@@ -218,6 +225,11 @@ extension ModelConfiguration {
     compare("leading_rows", \.leadingRows)
     compare("learned_rows", \.learnedRows)
     compare("position_grid", \.positionGrid)
+    compare("patch", \.patch)
+    compare("decoder_hidden_size", \.decoder?.hiddenSize)
+    compare("decoder_num_layers", \.decoder?.numLayers)
+    compare("decoder_num_heads", \.decoder?.numHeads)
+    compare("decoder_intermediate_size", \.decoder?.intermediateSize)
     return found
   }
 }

@@ -17,6 +17,8 @@ public protocol ModelFamily: Sendable {
   static var pipeline: String { get }
   /// The class of the library that finds this one by `config.json`.
   static var autoClass: String { get }
+  /// It reads token ids, of a vocabulary.
+  static var readsTokens: Bool { get }
   /// It continues a text.
   static var generates: Bool { get }
   /// Value of `model.architecture` whose defaults are nearest.
@@ -41,6 +43,7 @@ public protocol ModelFamily: Sendable {
 
 extension ModelFamily {
   public static var generates: Bool { false }
+  public static var readsTokens: Bool { true }
   public static func isNamed(by settings: HuggingFaceSettings) -> Bool { true }
 }
 
@@ -53,6 +56,8 @@ public struct ClassifierLayout: Sendable {
     case pooler
     /// On [CLS]: dense, GELU, linear.
     case dense
+    /// On [CLS]: linear.
+    case linear
   }
 
   /// The class in `architectures`.
@@ -71,6 +76,7 @@ public enum ModelFamilies {
   /// Where several compute a model, the first is taken.
   public static let all: [any ModelFamily.Type] = [
     GPT2Family.self, BERTFamily.self, LlamaFamily.self, ElectraFamily.self, ElectraGeneratorFamily.self,
+    ViTMAEFamily.self, ViTMaskedImageFamily.self,
   ]
 
   public static func named(_ name: String) -> (any ModelFamily.Type)? { all.first { $0.name == name } }
@@ -100,6 +106,9 @@ extension ModelConfiguration {
 /// Collects settings that a class needs and a model does not have.
 struct Requirements {
   private(set) var missing: [String] = []
+
+  /// Nothing yet.
+  init() {}
 
   /// - Parameter head: what the class's head is, and how a sentence names it.
   init(_ model: ModelConfiguration, head: ModelConfiguration.Head, _ headName: String) {

@@ -12,6 +12,8 @@ public struct RegressionHead: Sendable {
   /// k.
   public let size: Int
   private let transform: Transform?
+  /// Whether V, c and a norm stand before W.
+  public var hasTransform: Bool { transform != nil }
   private let width: Int
   private let group: Range<Int>
 

@@ -35,7 +35,10 @@ public struct ObjectiveRequirements: Sendable, Equatable {
 
   /// Whether the objective can evaluate a model of this shape.
   public func fits(_ model: ModelConfiguration) -> Bool {
-    attentionMask == model.attentionMask && prediction == model.prediction && head == model.head
+    // A head of numbers is the objective's own, which the encoder does without.
+    let own = model.head == .values ? .none : model.head
+    return attentionMask == model.attentionMask && prediction == model.prediction && head == own
+      && (input == .values) == (model.inputSize > 0)
   }
 
   /// A model of the default architecture for this data.
@@ -53,6 +56,8 @@ public struct ObjectiveRequirements: Sendable, Equatable {
   public func apply(to model: inout ModelConfiguration) {
     (model.attentionMask, model.prediction) = (attentionMask, prediction)
     if let positionEmbedding { model.positionEmbedding = positionEmbedding }
+    // Of token inputs [CLS] is a token.
+    if input == .tokens { (model.leadingRows, model.learnedRows) = (0, 0) }
     if head == .none { (model.head, model.headTransform, model.tieWordEmbeddings) = (.none, false, false) }
   }
 

@@ -48,8 +48,18 @@ public enum CorpusInputs {
     return RunInputs(
       training: try ValueDataset(corpus, split: .train, shape: shape, order: .shuffled(seed: configuration.seed)),
       validation: hasValidation ? try ValueDataset(corpus, split: .validation, shape: shape, order: .sequential) : nil,
-      data: shape,
-      tokenizerFiles: [:], dataHash: corpus.manifest.contentHash)
+      data: shape, tokenizerFiles: preprocessor(corpus), dataHash: corpus.manifest.contentHash)
+  }
+
+  /// What tells an image processor of Hugging Face to feed the numbers that this corpus feeds; nothing for records that
+  /// are no images.
+  private static func preprocessor(_ corpus: Corpus) -> [String: [UInt8]] {
+    guard let records = corpus.manifest.values, records.extent.count == 2 else { return [:] }
+    return [
+      ImageProcessor.fileName: ImageProcessor(
+        height: records.extent[0], width: records.extent[1], mean: records.mean, deviation: records.deviation
+      ).json
+    ]
   }
 
   /// The shape of a corpus of numbers under a patch.

@@ -39,6 +39,10 @@ public struct PatchReconstruction: Sendable {
   public let grid: [Int]
   /// Positions that the encoder sees.
   public let kept: Int
+  /// The encoder and the decoder as checkpoints are written.
+  public let exported: ModelConfiguration
+  /// Where each number of a position stands among those predicted, which have the channel last as MAE's classes do.
+  private let order: [Int]
   private let target: ValueTarget
   private let scope: Scope
 
@@ -60,6 +64,12 @@ public struct PatchReconstruction: Sendable {
     let light = try decoder.shape(model)
     (grid, self.kept) = (shape.positionGrid, kept ?? keptCount(options.maskRatio, of: shape.positions))
     (target, scope) = (options.normPixLoss ? .normalized : .values, options.lossOn)
+    order = shape.channelLast
+    var kept = model
+    kept.decoder = DecoderShape(
+      hiddenSize: light.hiddenSize, numLayers: light.numLayers, numHeads: light.numHeads,
+      intermediateSize: light.intermediateSize, maskRatio: options.maskRatio, normPixLoss: options.normPixLoss)
+    exported = kept
     var layout = ParameterLayout()
     head = RegressionHead("output", light, size: shape.size, into: &layout)
     autoencoder = MaskedAutoencoder(model, decoder: light, into: &layout)
@@ -83,9 +93,15 @@ public struct PatchReconstruction: Sendable {
         targets.add(i, of: sample, in: clean)
       }
     }
+    var all = targets.targets()
+    (all.values, all.elementWeights) = (reordered(all.values), reordered(all.elementWeights))
     return TrainingExample(
-      inputs: MaskedAutoencoder.inputs(clean, visible: visible, autoencoder.encoder.configuration),
-      targets: [targets.targets()])
+      inputs: MaskedAutoencoder.inputs(clean, visible: visible, autoencoder.encoder.configuration), targets: [all])
+  }
+
+  /// The numbers of positions with the channel last.
+  private func reordered(_ numbers: [Float]) -> [Float] {
+    stride(from: 0, to: numbers.count, by: order.count).flatMap { start in order.map { numbers[start + $0] } }
   }
 
   /// The decoder's rows of rows [samples · length], which leave out [CLS].
@@ -132,6 +148,7 @@ public protocol ReconstructionObjective: Objective {
 extension ReconstructionObjective {
   public var networks: NetworkSet { reconstruction.networks }
   public var encoder: Transformer { reconstruction.autoencoder.encoder }
+  public var exported: ModelConfiguration { reconstruction.exported }
   public var terms: [LossTerm] { [LossTerm("reconstruction")] }
 
   /// The loss of zeros is the mean square of the targets: nothing that is known in advance.

@@ -13,6 +13,12 @@ public struct ValuePrediction: Sendable {
   public let heads: [RegressionHead]
   public let networks: NetworkSet
   public let loss: RegressionLoss
+  /// The encoder as checkpoints are written, with its one linear head if it has such a head.
+  public var exported: ModelConfiguration {
+    var model = encoder.configuration
+    if heads.count == 1, !heads[0].hasTransform { model.head = .values }
+    return model
+  }
   /// From a row of the samples' positions to the row that predicts it: 0, or the leading rows.
   private let shift: Int
 
@@ -102,6 +108,7 @@ public protocol ValueObjective: Objective {
 extension ValueObjective {
   public var networks: NetworkSet { prediction.networks }
   public var encoder: Transformer { prediction.encoder }
+  public var exported: ModelConfiguration { prediction.exported }
   public var terms: [LossTerm] { [LossTerm("loss")] }
 
   /// The loss of zeros depends on the data: nothing that is known in advance.

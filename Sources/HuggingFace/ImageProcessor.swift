@@ -1,0 +1,32 @@
+import Core
+import Storage
+
+/// `preprocessor_config.json` of images: an image's numbers as they are stored, less the mean and divided by the
+/// deviation of each channel.
+public struct ImageProcessor: Sendable {
+  public static let fileName = "preprocessor_config.json"
+
+  public var height: Int
+  public var width: Int
+  /// By channel, in the units of the stored numbers.
+  public var mean: [Double]
+  public var deviation: [Double]
+
+  public init(height: Int, width: Int, mean: [Double], deviation: [Double]) {
+    (self.height, self.width, self.mean, self.deviation) = (height, width, mean, deviation)
+  }
+
+  /// The file, for `ViTImageProcessor`. Images of another size are resized; numbers are not rescaled, for the means are
+  /// those of the numbers themselves.
+  public var json: [UInt8] {
+    let members: [JSONValue.Member] = [
+      .init("do_convert_rgb", .bool(mean.count == 3)), .init("do_normalize", .bool(true)),
+      .init("do_rescale", .bool(false)), .init("do_resize", .bool(true)),
+      .init("image_mean", .array(mean.map { .number("\($0)") })),
+      .init("image_processor_type", .string("ViTImageProcessor")),
+      .init("image_std", .array(deviation.map { .number("\($0)") })), .init("resample", .integer(2)),
+      .init("size", .object([.init("height", .integer(height)), .init("width", .integer(width))])),
+    ]
+    return Array(JSONValue.object(members).pretty.utf8)
+  }
+}
