@@ -224,7 +224,7 @@ let package = Package(
       ]),
     suite("TokenizersTests", ["Tokenizers", "Storage", "Core"]),
     suite("DataTests", ["DataSupport", "Data", "Preparation", "Storage", "Core"]),
-    suite("PreparationTests", ["DataSupport", "Preparation", "Data", "Storage", "Core"]),
+    suite("PreparationTests", ["DataSupport", "Preparation", "Data", "Safetensors", "Storage", "Core"]),
     suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),
     suite("CollectivesTests", ["Collectives", "Tensors", "Core"]),
     suite("SafetensorsTests", ["CheckpointSupport", "Safetensors", "Tensors", "Core"]),

@@ -103,7 +103,8 @@ struct IDXHeader {
     let needed = sizes.reduce(Double(element.size)) { $0 * Double($1) }
     guard sizes[0] > 0, !sizes.contains(0) else { throw DataError(file.path, "has the sizes \(sizes): no records.") }
     let record = sizes[0] > 0 ? needed / Double(sizes[0]) : 0
-    guard record <= Double(file.mostContent), file.compression != nil || needed <= Double(file.bytes) else {
+    guard record <= Double(file.mostContent), file.compression != nil || needed <= Double(file.bytes - source.offset)
+    else {
       throw DataError(
         file.path,
         "says it holds \(sizes) elements of \(counted(element.size, "byte")), more than its \(file.bytes) bytes can.",

@@ -10,11 +10,13 @@ struct NumberFile: Sendable {
   let name: String
   /// Bytes as stored, when it was looked at.
   let bytes: Int
-  /// By its first bytes.
+  /// By its first bytes; nil where any bytes may begin it.
   let compression: Compression?
 
+  /// - Parameter isRaw: whether its content may begin with the bytes of a compressed file, so that it is never
+  ///   inflated.
   /// - Throws: `FileError` for what cannot be read, `DataError` for an empty file.
-  init(_ location: SystemPath, path: String? = nil, name: String) throws {
+  init(_ location: SystemPath, path: String? = nil, name: String, isRaw: Bool = false) throws {
     let path = path ?? location.description
     let file = try SequentialFile(location, name: path)
     guard file.count > 0 else {
@@ -23,7 +25,7 @@ struct NumberFile: Sendable {
     var head = [UInt8](repeating: 0, count: 8)
     let got = try head.withUnsafeMutableBytes { try file.read(into: $0) }
     let known = head[..<got]
-    compression = Compression.allCases.first { known.starts(with: $0.magic) }
+    compression = isRaw ? nil : Compression.allCases.first { known.starts(with: $0.magic) }
     (self.location, self.path, self.name, bytes) = (location, path, name, file.count)
   }
 
@@ -46,7 +48,7 @@ struct NumberFile: Sendable {
     var result: [UInt8] = []
     while let piece = try source.piece(1 << 20) {
       result += piece
-      guard result.count <= max(most, mostContent) else {
+      guard result.count <= min(most, mostContent) else {
         throw DataError(path, "inflates to more than \(most) bytes.", remedy: "Leave it out.")
       }
     }

@@ -13,6 +13,9 @@ final class SeriesReader: NumberReader {
   /// Rows that one gap may add: more is a wrong time, or two series.
   static let longestGap = 100_000
 
+  /// Numbers that gaps may add to a series: so many, or so many for each that was measured.
+  private static let (mostFilled, mostGrowth) = (1 << 24, 64)
+
   private let file: NumberFile
   private var groups: [SeriesGroup]
   private let channels: Int
@@ -65,7 +68,14 @@ final class SeriesReader: NumberReader {
           "comes \(Int(steps)) steps of \(Double(step) / 1e6) s after the row before it; a gap may have \(Self.longestGap).",
           remedy: "Correct the time, or give the rows behind the gap another value of --group.")
       }
-      result += [Float](repeating: .nan, count: (Int(steps) - 1) * channels)
+      let missing = (Int(steps) - 1) * channels
+      guard result.count + missing <= max(Self.mostFilled, Self.mostGrowth * group.numbers.count) else {
+        throw DataError(
+          "\(file.path), line \(group.lines[row])",
+          "ends a gap with which the series has more than \(Self.mostGrowth) missing numbers for each one measured.",
+          remedy: "Correct the times, or give the rows behind the gap another value of --group.")
+      }
+      result += [Float](repeating: .nan, count: missing)
       result += group.numbers[row * channels..<(row + 1) * channels]
     }
     return result

@@ -3,7 +3,7 @@ enum TimeText {
   /// - Returns: nil for what is no time.
   static func microseconds(_ text: String) -> Int64? {
     let plain = text.trimmingSpaces()
-    if let number = Double(plain), number.magnitude < 9e12 { return Int64((number * 1e6).rounded()) }
+    if let number = Double(plain), number.magnitude < 4e12 { return Int64((number * 1e6).rounded()) }
     var scanner = Scanner(plain.utf8[...])
     guard let year = scanner.number(digits: 4), let dash = scanner.mark(["-", "/", "."]),
       let month = scanner.number(digits: 2), scanner.mark([dash]) != nil, let day = scanner.number(digits: 2),

@@ -56,7 +56,7 @@ struct WFDBHeader {
 
   private static func signal(_ line: Substring, _ refuse: (String, String) -> DataError) throws(DataError) -> Signal {
     let parts = line.split(separator: " ")
-    guard parts.count >= 2, !parts[0].contains("/"), !parts[0].hasPrefix(".") else {
+    guard parts.count >= 2, isPlainFileName(String(parts[0])) else {
       throw refuse(
         "has the line \"\(line.prefix(100))\" for a signal, without a file beside it and a format.", "Fetch it again.")
     }

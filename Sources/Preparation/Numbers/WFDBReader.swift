@@ -28,13 +28,14 @@ final class WFDBReader: NumberReader {
   private static func beside(_ file: NumberFile, _ name: String) throws -> NumberFile {
     let folder = file.path.contains("/") ? String(file.path.dropLast(lastName(file.path).count)) : ""
     let parent = file.name.contains("/") ? String(file.name.dropLast(lastName(file.name).count)) : ""
-    return try NumberFile(SystemPath(folder + name), path: folder + name, name: parent + name)
+    return try NumberFile(SystemPath(folder + name), path: folder + name, name: parent + name, isRaw: true)
   }
 
   func next() throws -> NumericRecord? {
     guard !isTaken else { return nil }
     isTaken = true
     let channels = header.signals.count
+    for (name, signals) in header.bySignalFile { try requireSize(name, signals) }
     var values = [Float](repeating: 0, count: header.samples * channels)
     for (name, signals) in header.bySignalFile { try read(name, signals, into: &values, channels: channels) }
     var record = try NumericRecord(
@@ -44,19 +45,32 @@ final class WFDBReader: NumberReader {
     return record
   }
 
-  /// Samples of a signal file, in which those of its signals take turns.
-  private func read(_ name: String, _ signals: [Int], into values: inout [Float], channels: Int) throws {
-    let source = try Self.beside(file, name)
-    let first = header.signals[signals[0]]
-    let bytes = try source.contents(atMost: 1 << 32)
+  private func signalFile(_ name: String) throws -> NumberFile {
+    do { return try Self.beside(file, name) } catch let error as FileError {
+      throw DataError(
+        file.path, "names the signals \(name), which cannot be read: \(error.reason).",
+        remedy: "Put the file beside the header.")
+    }
+  }
+
+  /// - Throws: `DataError` for a signal file that is shorter than the header says, before memory is taken for it.
+  private func requireSize(_ name: String, _ signals: [Int]) throws {
+    let (source, first) = (try signalFile(name), header.signals[signals[0]])
     let count = header.samples * signals.count
     let needed = first.offset + (first.format == 16 ? 2 * count : (3 * count + 1) / 2)
-    guard bytes.count >= needed else {
+    guard source.bytes >= needed else {
       throw DataError(
         source.path,
-        "has \(bytes.count) bytes, and \(header.samples) samples of \(counted(signals.count, "signal")) need \(needed).",
+        "has \(source.bytes) bytes, and \(header.samples) samples of \(counted(signals.count, "signal")) need \(needed).",
         remedy: "Fetch it again.")
     }
+  }
+
+  /// Samples of a signal file, in which those of its signals take turns.
+  private func read(_ name: String, _ signals: [Int], into values: inout [Float], channels: Int) throws {
+    let source = try signalFile(name)
+    let first = header.signals[signals[0]]
+    let bytes = try source.contents(atMost: 1 << 32)
     var sums = [Int16](repeating: 0, count: signals.count)
     for sample in 0..<header.samples {
       for (i, signal) in signals.enumerated() {
