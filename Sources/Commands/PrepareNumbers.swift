@@ -92,7 +92,9 @@ extension Prepare {
     if let named = NumberFormat(rawValue: format.rawValue) { return named }
     let isTable = numbers.time != nil || numbers.channels != nil || numbers.group != nil
     if isTable, format == .auto || format == .csv { return .series }
-    guard format == .auto, let first = input.first else { return nil }
+    // A tokeniser says that the inputs are text, whatever their endings.
+    let isText = vocabulary != nil || tokenizer != nil || words || addTokens || field != nil || !column.isEmpty
+    guard format == .auto, !isText, let first = input.first else { return nil }
     return NumberFormat(ofInput: first)
   }
 

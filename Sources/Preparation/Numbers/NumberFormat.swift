@@ -91,22 +91,26 @@ public enum NumberFormat: String, Sendable, CaseIterable {
     return found[0]
   }
 
-  /// The format of a file by its ending, or of a folder by that of all its files; nil where those say nothing.
+  /// The format of a file by its ending, or of a folder by that of its first file that has one; nil where those say
+  /// nothing. A folder that holds text as well is of text.
   public init?(ofInput path: String) {
     guard case .success(let status) = FileStatus.of(SystemPath(path)), status.kind == .folder else {
       self.init(ofFile: path)
       return
     }
+    let text = InputChoice.byEnding().extensions.map { "." + $0 }
     var found: NumberFormat?
     var folders = [SystemPath(path)]
-    // The first file that says anything decides: others are passed over when the folder is read.
-    while found == nil, let folder = folders.popLast() {
-      guard let names = try? Folder.names(folder) else { return nil }
+    while let folder = folders.popLast() {
+      // What cannot be listed is named when the folder is read.
+      guard let names = try? Folder.names(folder) else { continue }
       for name in names where name.first != UInt8(ascii: ".") {
         let entry = folder.appending(name)
         guard case .success(let status) = FileStatus.ofLink(entry) else { continue }
         if status.kind == .folder { folders.append(entry) }
-        if found == nil { found = NumberFormat(ofFile: readableName(name)) }
+        let plain = Compression.plainName(readableName(name))
+        if text.contains(where: plain.hasSuffix) { return nil }
+        if found == nil { found = NumberFormat(ofFile: plain) }
       }
     }
     guard let found else { return nil }
