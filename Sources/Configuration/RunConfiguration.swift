@@ -221,8 +221,10 @@ public struct RunConfiguration: Sendable {
   /// Everything that decides the bits but the data, which checkpoints name by content: the path of a corpus may change,
   /// and so may the name of the run. Values are hashed, not their spellings, and of paths what they lead to.
   private static func hash(_ reader: ConfigurationReader) -> String {
-    let hashed = reader.values.filter { key, _ in
-      !["name", "data.corpus"].contains(key) && !key.hasPrefix("machine.") && !key.hasPrefix("duration.")
+    let hashed = reader.values.filter { key, text in
+      // Younger than runs that may go on: where they do nothing they are left out.
+      if ["data.window", "data.stride"].contains(key), text == "0" { return false }
+      return !["name", "data.corpus"].contains(key) && !key.hasPrefix("machine.") && !key.hasPrefix("duration.")
     }
     let lines = hashed.map { key, text in
       guard key == "init.from", case .string(let path)? = reader.find(key), !path.isEmpty else {

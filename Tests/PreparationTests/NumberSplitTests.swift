@@ -3,6 +3,7 @@ import Data
 import DataSupport
 import Foundation
 @testable import Preparation
+import Storage
 import Testing
 
 /// Sides, windows and what happens when a preparation is run again.
@@ -137,6 +138,35 @@ import Testing
     let inspection = try CorpusInspection(corpus.folder, verify: true)
     #expect(inspection.problems.first?.contains("train-00001.safetensors") == true)
     #expect(inspection.lines.contains { $0.hasPrefix("sequences with rows of 1 number, steps") })
+  }
+
+  @Test func whatAnInputIsIsSaidByItsEnding() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("in/deep/1.wav", NumberFixtures.wav([1]))
+    #expect(NumberFormat(ofInput: folder.path + "/in") == .sound)
+    // A folder with text in it is text, as ever.
+    try folder.write("in/readme.txt", "a")
+    #expect(NumberFormat(ofInput: folder.path + "/in") == nil)
+    for (name, format) in [
+      ("a.npy.gz", .npy), ("t10k-images-idx3-ubyte", .idx), ("A.PNG", .images), ("a.csv", nil), ("a.tsv.gz", nil),
+    ] as [(String, NumberFormat?)] {
+      #expect(NumberFormat(ofInput: folder.path + "/" + name) == format, "\(name)")
+    }
+    #expect(throws: ConfigurationError.self) { try folder.prepareNumbers(["in/deep/1.wav", "a.npy"]) }
+    // Options of another format.
+    #expect(throws: ConfigurationError.self) { try folder.prepareNumbers(["in/deep/1.wav"]) { $0.reader.time = "t" } }
+    #expect(throws: ConfigurationError.self) { try folder.prepareNumbers(["in/deep/1.wav"]) { $0.labels = ["a.idx"] } }
+  }
+
+  /// Manifests of corpora that are older than sequences and names of classes.
+  @Test func olderEntriesOfAManifestAreOfRecords() throws {
+    let text = """
+      {"channels":1,"extent":[2],"unit":"steps","fields":[{"name":"label","length":1,"size":1,"classes":3}],\
+      "has_observed":false,"mean":[0],"deviation":[1]}
+      """
+    let records = try JSONDecoder.snakeCase().decode(ValueRecords.self, from: Foundation.Data(text.utf8))
+    #expect(records.form == .records && records.rowFields.isEmpty)
+    #expect(records.fields == [FieldShape("label", classes: 3)])
   }
 
   @Test func aStopLeavesNothing() throws {

@@ -87,6 +87,18 @@ import Testing
     #expect(found.contains(sentence), "\(found)")
   }
 
+  @Test func gapsAreSaid() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("a.csv", "t,x\n0,1\n5,1\n10,1\n30,1\n")
+    var options = NumberOptions()
+    (options.format, options.split, options.reader.time) = (.series, .tail(fraction: 0.5), "t")
+    let outcome = try NumberPreparation(
+      inputs: [folder.path + "/a.csv"], target: folder.path + "/corpus", options: options
+    ).run()
+    #expect(outcome.notes.contains { $0.hasSuffix("a.csv: a row every 5.0 s, gaps of 3 rows") })
+    #expect(outcome.manifest.train.tokens == 3 && outcome.manifest.validation.tokens == 4)
+  }
+
   @Test func timesOfAllKinds() {
     let day: Int64 = 86_400_000_000
     #expect(TimeText.microseconds("1970-01-02") == day)

@@ -11,11 +11,16 @@ protocol NumberReader: AnyObject {
   /// The next record. - Returns: nil after the last one.
   func next() throws -> NumericRecord?
 
+  /// A sentence for the user when all is read; nil for none.
+  var note: String? { get }
+
   /// Other files that are read with a file, such as the signals of a header: they are hashed with it.
   static func companions(of file: NumberFile) -> [NumberFile]
 }
 
 extension NumberReader {
+  var note: String? { nil }
+
   static func companions(of file: NumberFile) -> [NumberFile] { [] }
 }
 
@@ -80,8 +85,7 @@ public struct NameRule: Sendable, Equatable {
   public init(_ text: String, option: String) throws(ConfigurationError) {
     self.text = text
     guard text != "folder" else { return }
-    let regex: Regex<AnyRegexOutput>
-    do { regex = try Regex(text) } catch {
+    do { _ = try Regex(text) } catch {
       throw ConfigurationError(option, is: "\"\(text)\"", rule: "it must be folder, or a regular expression: \(error)")
     }
     // The match of an optional expression has the groups of this one.
@@ -91,7 +95,6 @@ public struct NameRule: Sendable, Equatable {
         option, is: "\"\(text)\"",
         rule: "it must have one pair of round brackets around what is wanted, as in ([0-9]+)_.*, not \(groups - 1).")
     }
-    _ = regex
   }
 
   /// What the rule finds in a path. - Throws: `DataError` for a name that does not match.

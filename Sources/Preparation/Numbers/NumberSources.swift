@@ -50,14 +50,15 @@ struct NumberSources {
   /// Reads all records. - Returns: sentences for the user.
   func stage(_ staged: StagedRecords, _ options: NumberOptions, _ meter: ProgressMeter) throws -> [String] {
     meter.begin(.reading)
+    var notes: [String] = []
     if format.isRecordPerFile {
       try stageFiles(staged, options, meter)
     } else {
-      try stageStreams(0..<validationStart, labels, staged, options, meter)
-      try stageStreams(validationStart..<files.count, validationLabels, staged, options, meter)
+      notes += try stageStreams(0..<validationStart, labels, staged, options, meter)
+      notes += try stageStreams(validationStart..<files.count, validationLabels, staged, options, meter)
     }
     try meter.end()
-    return []
+    return Array(notes.prefix(Self.mostNotes))
   }
 
   /// Files of few records each, several at once.
@@ -84,11 +85,15 @@ struct NumberSources {
     }
   }
 
-  /// Files of many records, one after the other.
+  /// Sentences that are shown of many files.
+  private static let mostNotes = 5
+
+  /// Files of many records, one after the other. - Returns: sentences for the user.
   private func stageStreams(
     _ range: Range<Int>, _ labels: [NumberFile], _ staged: StagedRecords, _ options: NumberOptions,
     _ meter: ProgressMeter
-  ) throws {
+  ) throws -> [String] {
+    var notes: [String] = []
     let labelled = try labels.map { try LabelFile($0) }
     let all = labelled.flatMap(\.labels)
     var taken = 0
@@ -104,11 +109,13 @@ struct NumberSources {
         meter.documents += 1
         try meter.wait()
       }
+      if let note = reader.note { notes.append(note) }
       try meter.advance(to: files[..<(index + 1)].reduce(0) { $0 + $1.bytes })
     }
     if !labelled.isEmpty, taken != all.count {
       throw Self.wrongCount(labelled, all.count, "\(files[range].map(\.path).joined(separator: ", ")) with \(taken)")
     }
+    return notes
   }
 
   private static func wrongCount(_ labels: [LabelFile], _ count: Int, _ records: String) -> DataError {

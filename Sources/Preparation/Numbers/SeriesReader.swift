@@ -23,6 +23,7 @@ final class SeriesReader: NumberReader {
   private let isNamed: Bool
   private let step: Int64
   private var taken = 0
+  private var gapRows = 0
 
   init(_ file: NumberFile, _ options: NumberReaderOptions) throws {
     self.file = file
@@ -57,6 +58,12 @@ final class SeriesReader: NumberReader {
     return record
   }
 
+  var note: String? {
+    guard hasTime else { return nil }
+    let gaps = gapRows == 0 ? "no gaps" : "gaps of \(counted(gapRows, "row"))"
+    return "\(file.path): a row every \(Double(step) / 1e6) s, \(gaps)"
+  }
+
   private func onGrid(_ group: SeriesGroup) throws(DataError) -> [Float] {
     var result = Array(group.numbers.prefix(channels))
     for row in 1..<max(group.times.count, 1) {
@@ -75,6 +82,7 @@ final class SeriesReader: NumberReader {
           "ends a gap with which the series has more than \(Self.mostGrowth) missing numbers for each one measured.",
           remedy: "Correct the times, or give the rows behind the gap another value of --group.")
       }
+      gapRows += Int(steps) - 1
       result += [Float](repeating: .nan, count: missing)
       result += group.numbers[row * channels..<(row + 1) * channels]
     }

@@ -22,7 +22,8 @@ final class TSReader: NumberReader {
       let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
       guard let key = words.first?.lowercased(), key.hasPrefix("@") else {
         throw DataError(
-          lines.place(number), "stands before @data and begins with neither @ nor #.", remedy: "Use a .ts file of series, or read it as --format text.")
+          lines.place(number), "stands before @data and begins with neither @ nor #.",
+          remedy: "Use a .ts file of series, or read it as --format text.")
       }
       switch key {
       case "@data": return
@@ -36,7 +37,8 @@ final class TSReader: NumberReader {
       default: break
       }
     }
-    throw DataError(lines.file.path, "has no line @data.", remedy: "Use a .ts file of series, or read it as --format text.")
+    throw DataError(
+      lines.file.path, "has no line @data.", remedy: "Use a .ts file of series, or read it as --format text.")
   }
 
   func next() throws -> NumericRecord? {
