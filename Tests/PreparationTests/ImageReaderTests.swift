@@ -56,6 +56,13 @@ import Testing
     #expect(try corpus.tensor("label").numbers == [0, 1])
   }
 
+  @Test func numbersAreThoseOfTheFileWhateverItsGamma() throws {
+    let folder = try TemporaryFolder()
+    let gamma: [UInt8] = [0, 1, 0x86, 0xA0]
+    try folder.write("a.png", Self.png(2, 1, colour: 0, rows: [[100, 200]], extra: [("gAMA", gamma)]))
+    #expect(try folder.prepareNumbers(["a.png"]).tensor("values").numbers == [100, 200])
+  }
+
   /// 8 × 8 pixels of grey 128: one coefficient per block, written by hand from the standard's tables.
   static func jpeg(marker: UInt8 = 0xC0, components: UInt8 = 1) -> [UInt8] {
     let quantisation: [UInt8] = [0xFF, 0xDB, 0, 67, 0] + [UInt8](repeating: 1, count: 64)

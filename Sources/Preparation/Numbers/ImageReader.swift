@@ -56,13 +56,15 @@ final class ImageReader: NumberReader {
   }
 }
 
-/// PNG over libpng's simplified interface, which returns its errors.
+/// PNG over libpng's simplified interface, which returns its errors. Numbers are those of the file, whatever its chunks
+/// on colours say of them.
 enum PNGImage {
   static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
   /// - Throws: `DataError` that says what is wrong with the file.
   static func decode(_ bytes: [UInt8], _ path: String) throws(DataError) -> NumericRecord {
-    guard !isAnimated(bytes) else {
+    let (file, isAnimated) = plain(bytes)
+    guard !isAnimated else {
       throw DataError(path, "is an animated PNG of several pictures.", remedy: "Save its pictures one by one.")
     }
     var image = png_image()
@@ -72,7 +74,7 @@ enum PNGImage {
     var (began, ended) = (false, false)
     var refusal: DataError?
     // libpng reads from the bytes until the image is finished.
-    bytes.withUnsafeBytes { source in
+    file.withUnsafeBytes { source in
       began = png_image_begin_read_from_memory(&image, source.baseAddress, source.count) != 0
       guard began else { return }
       do throws(DataError) { try requireReadable(image, path) } catch {
@@ -107,16 +109,22 @@ enum PNGImage {
     withUnsafeBytes(of: image.message) { bytes in String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) }
   }
 
-  /// Whether a chunk acTL stands before the first pixels.
-  private static func isAnimated(_ bytes: [UInt8]) -> Bool {
-    var place = signature.count
-    while place + 8 <= bytes.count {
+  /// Chunks that say what colours the numbers stand for: with them libpng would change the numbers to those of sRGB.
+  private static let colourChunks = ["gAMA", "cHRM", "iCCP", "sRGB"].map { Array($0.utf8) }
+
+  /// A PNG without its colour chunks, and whether a chunk acTL says that it is animated.
+  private static func plain(_ bytes: [UInt8]) -> (file: [UInt8], isAnimated: Bool) {
+    var (file, isAnimated, place) = (signature, false, signature.count)
+    while place + 12 <= bytes.count {
       let kind = bytes[place + 4..<place + 8]
-      if kind.elementsEqual("acTL".utf8) { return true }
-      if kind.elementsEqual("IDAT".utf8) { return false }
-      place += 12 + Int(UInt32(bigEndianBytes: bytes, place))
+      let end = place + 12 + Int(UInt32(bigEndianBytes: bytes, place))
+      // All that is left out stands before the pixels; what is damaged is left to libpng.
+      if kind.elementsEqual("IDAT".utf8) || end > bytes.count { break }
+      isAnimated = isAnimated || kind.elementsEqual("acTL".utf8)
+      if !colourChunks.contains(where: kind.elementsEqual) { file += bytes[place..<end] }
+      place = end
     }
-    return false
+    return (file + bytes[place...], isAnimated)
   }
 }
 
