@@ -76,6 +76,10 @@ let package = Package(
     .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
     .systemLibrary(name: "CLinux"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(name: "CSndFile", pkgConfig: "sndfile", providers: [.apt(["libsndfile1-dev"])]),
+    .systemLibrary(name: "CKissFFT", providers: [.apt(["libkissfft-dev"])]),
     .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
     .target(name: "CProcess"),
 
@@ -96,7 +100,9 @@ let package = Package(
     module("Tokenizers", ["Core", "Storage"]),
     module("Safetensors", ["Core", "Storage", "Tensors"]),
     module("Data", ["Core", "Storage", "Tokenizers", "Safetensors"]),
-    module("Preparation", ["Core", "Storage", "Tokenizers", "Data", "Safetensors"]),
+    module(
+      "Preparation",
+      ["Core", "Storage", "Tokenizers", "Data", "Safetensors", "CPNG", "CTurboJPEG", "CSndFile", "CKissFFT"]),
 
     // Files of a run.
     module("HuggingFace", ["Core", "Storage", "Tensors", "Safetensors"]),
@@ -218,7 +224,7 @@ let package = Package(
       ]),
     suite("TokenizersTests", ["Tokenizers", "Storage", "Core"]),
     suite("DataTests", ["DataSupport", "Data", "Preparation", "Storage", "Core"]),
-    suite("PreparationTests", ["DataSupport", "Preparation", "Data", "Storage", "Core"]),
+    suite("PreparationTests", ["DataSupport", "Preparation", "Data", "Safetensors", "Storage", "Core"]),
     suite("OptimizersTests", ["Optimizers", "Kernels", "Tensors", "Core"]),
     suite("CollectivesTests", ["Collectives", "Tensors", "Core"]),
     suite("SafetensorsTests", ["CheckpointSupport", "Safetensors", "Tensors", "Core"]),

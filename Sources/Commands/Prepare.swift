@@ -10,14 +10,18 @@ import Tokenizers
 
 struct Prepare: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Turns text into the shards that train reads.",
+    abstract: "Turns text, images, series or sound into the shards that train reads.",
     discussion: """
-      Inputs are files or folders of plain text, JSON lines, CSV or TSV, each also compressed by gzip, zstd or xz, or - for standard input.
+      Inputs are files or folders of plain text, JSON lines, CSV or TSV, each also compressed by gzip, zstd or xz, or - for standard input. Numbers are IDX, NumPy, CIFAR, PNG and JPEG, series in CSV, UCR, .ts and WFDB, and sound (docs/data.md).
 
       Examples: lockstep prepare --input book.txt --output corpora/book --validation-tail 0.1
         lockstep prepare --input news/ --column description --vocabulary 8192 --output corpora/news
         lockstep prepare --input letters.jsonl.gz --field text --tokenizer models/gpt2 --output corpora/letters
         zcat dump.gz | lockstep prepare --input - --documents lines --output corpora/dump
+        lockstep prepare --input train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz --output corpora/mnist
+        lockstep prepare --input photos/train --validation-input photos/test --output corpora/photos
+        lockstep prepare --format series --input load.csv --time date --validation-tail 0.2 --output corpora/load
+        lockstep prepare --input recordings/ --mel 40 --label-from '^([0-9])_' --output corpora/speech
       """)
 
   @Option(parsing: .unconditionalSingleValue, help: "A file, a folder, or - for standard input; may be repeated.")
@@ -53,7 +57,11 @@ struct Prepare: ParsableCommand {
   var addTokens = false
   @Flag(help: "Special tokens written in the texts, such as <|endoftext|>, are those tokens; without it they are text.")
   var specialTokens = false
-  @Option(parsing: .unconditional, help: "auto (by ending), text, jsonl, csv or tsv.") var format = Format.auto
+  @Option(
+    parsing: .unconditional,
+    help:
+      "auto (by ending); of text: text, jsonl, csv or tsv; of numbers: idx, cifar10, cifar100, npy, images, ucr, ts, series, sound or wfdb."
+  ) var format = Format.auto
   @Option(
     parsing: .unconditional,
     help:
@@ -79,7 +87,12 @@ struct Prepare: ParsableCommand {
     .processInfo.activeProcessorCount
   @Flag(help: "Replace a corpus that was made from other inputs or options.") var force = false
 
-  enum Format: String, ExpressibleByArgument, CaseIterable { case auto, text, jsonl, csv, tsv }
+  @OptionGroup(title: "Numbers") var numbers: NumberArguments
+
+  enum Format: String, ExpressibleByArgument, CaseIterable {
+    case auto, text, jsonl, csv, tsv
+    case idx, cifar10, cifar100, npy, images, ucr, ts, series, sound, wfdb
+  }
 
   func run() throws {
     if output.isEmpty || input.contains("") { throw ConfigurationError("--input and --output", "must not be empty.") }
@@ -92,30 +105,16 @@ struct Prepare: ParsableCommand {
     guard !input.isEmpty else {
       throw ConfigurationError("--input", "is missing; name a file or a folder of text, or numbers with --values.")
     }
+    if let format = numberFormat() { return try prepareNumbers(format) }
+    if let option = numbers.firstGiven {
+      throw ConfigurationError(option, "is for numbers, and the inputs are text; say what they are with --format.")
+    }
     let choice = try choice()
     var options = PreparationOptions(
       format: choice, split: try split(), shardTokens: shardTokens, threads: threads, force: force, exclude: exclude)
     options.readsSpecialTokens = specialTokens
     let preparation = CorpusPreparation(inputs: input, target: output, tokenizer: try plan(), options: options)
-    let meter = PreparationMeter()
-    Interruption.watch()
-    let outcome: PreparationOutcome
-    do {
-      outcome = try preparation.run { progress in
-        try Interruption.check()
-        meter.show(progress)
-      }
-    } catch {
-      Interruption.endIfReceived()
-      throw error
-    }
-    meter.finish()
-    if let vocabulary, outcome.manifest.vocabulary.size < vocabulary {
-      StandardError.write(
-        "the text gave \(outcome.manifest.vocabulary.size) ids, fewer than the \(vocabulary) requested\n")
-    }
-    for note in outcome.notes { StandardError.write("\(note)\n") }
-    for line in try CorpusInspection(output, verify: false).lines.dropLast() { try StandardOutput.line(line) }
+    try show { try preparation.run(progress: $0) }
   }
 
   private func prepareValues(_ path: String) throws {
@@ -195,6 +194,7 @@ struct Prepare: ParsableCommand {
       case .jsonl: .all(.jsonLines(field: field ?? "text"))
       case .csv: .all(.csv(table))
       case .tsv: .all(.tsv(table))
+      default: throw ConfigurationError("--format", is: format.rawValue, rule: "it is of numbers.")
       }
     try requireUse(of: choice)
     return choice

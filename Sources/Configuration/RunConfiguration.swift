@@ -24,6 +24,10 @@ public struct RunConfiguration: Sendable {
     public var patch: [Int]
     /// Every channel has positions of its own.
     public var separateChannels: Bool
+    /// Rows of a sample that is cut out of sequences, or of records of one axis; 0 for whole records.
+    public var window: Int
+    /// Rows from one window of a document to the next in training; 0 for `window`.
+    public var stride: Int
   }
 
   public struct Duration: Sendable, Equatable {
@@ -172,7 +176,17 @@ public struct RunConfiguration: Sendable {
         "data.patch", default: [], in: 1...1_048_576,
         "Of a corpus of numbers: sizes of a patch, one per axis of a record, such as [4, 4]; empty for single numbers."),
       separateChannels: reader.boolean(
-        "data.separate_channels", default: false, "Of a corpus of numbers: every channel has positions of its own."))
+        "data.separate_channels", default: false, "Of a corpus of numbers: every channel has positions of its own."),
+      window: reader.integer(
+        "data.window", default: 0, in: 0...1_048_576,
+        "Of a corpus of series: rows of a sample. Sequences of unequal length need it; 0 reads whole records."),
+      stride: reader.integer(
+        "data.stride", default: 0, in: 0...1_048_576,
+        "Rows from one window of a series to the next in training; 0 is data.window. Validation windows do not overlap."
+      ))
+    if data.stride > 0, data.window == 0 {
+      reader.note("data.stride", "is \(data.stride), and there are no windows; set data.window, or leave it out.")
+    }
     if data.corpus.isEmpty { reader.note("data.corpus", "is missing; it is the folder that lockstep prepare wrote.") }
     return data
   }
@@ -207,8 +221,10 @@ public struct RunConfiguration: Sendable {
   /// Everything that decides the bits but the data, which checkpoints name by content: the path of a corpus may change,
   /// and so may the name of the run. Values are hashed, not their spellings, and of paths what they lead to.
   private static func hash(_ reader: ConfigurationReader) -> String {
-    let hashed = reader.values.filter { key, _ in
-      !["name", "data.corpus"].contains(key) && !key.hasPrefix("machine.") && !key.hasPrefix("duration.")
+    let hashed = reader.values.filter { key, text in
+      // Younger than runs that may go on: where they do nothing they are left out.
+      if ["data.window", "data.stride"].contains(key), text == "0" { return false }
+      return !["name", "data.corpus"].contains(key) && !key.hasPrefix("machine.") && !key.hasPrefix("duration.")
     }
     let lines = hashed.map { key, text in
       guard key == "init.from", case .string(let path)? = reader.find(key), !path.isEmpty else {

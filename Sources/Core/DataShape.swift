@@ -52,9 +52,33 @@ public struct FieldShape: Codable, Sendable, Equatable {
   public var size: Int
   /// Of ids: how many there are, 0 ..< classes; 0 for numbers.
   public var classes: Int
+  /// Of ids: what each of them stands for, one name per class; empty where ids have no names.
+  public var names: [String]
 
-  public init(_ name: String, length: Int = 1, size: Int = 1, classes: Int = 0) {
-    (self.name, self.length, self.size, self.classes) = (name, length, size, classes)
+  public init(_ name: String, length: Int = 1, size: Int = 1, classes: Int = 0, names: [String] = []) {
+    (self.name, self.length, self.size, self.classes, self.names) = (name, length, size, classes, names)
+  }
+
+  private enum CodingKeys: String, CodingKey { case name, length, size, classes, names }
+
+  /// Reads a field; one without `names` has none.
+  public init(from decoder: any Decoder) throws {
+    let keyed = try decoder.container(keyedBy: CodingKeys.self)
+    name = try keyed.decode(String.self, forKey: .name)
+    length = try keyed.decode(Int.self, forKey: .length)
+    size = try keyed.decode(Int.self, forKey: .size)
+    classes = try keyed.decode(Int.self, forKey: .classes)
+    names = try keyed.decodeIfPresent([String].self, forKey: .names) ?? []
+  }
+
+  /// Writes a field; `names` only where there are any.
+  public func encode(to encoder: any Encoder) throws {
+    var keyed = encoder.container(keyedBy: CodingKeys.self)
+    try keyed.encode(name, forKey: .name)
+    try keyed.encode(length, forKey: .length)
+    try keyed.encode(size, forKey: .size)
+    try keyed.encode(classes, forKey: .classes)
+    if !names.isEmpty { try keyed.encode(names, forKey: .names) }
   }
 }
 

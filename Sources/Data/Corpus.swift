@@ -60,7 +60,10 @@ public struct Corpus: Sendable {
     return try manifest.shards(split).map { entry in
       let path = try path(of: entry)
       let shard = try ValueShard(path, records)
-      guard shard.count == entry.documents, try !verify || MappedFile(path).sha256() == entry.payloadSha256 else {
+      let rows = records.form == .sequences ? shard.rows : shard.count
+      guard shard.count == entry.documents, rows == entry.tokens,
+        try !verify || MappedFile(path).sha256() == entry.payloadSha256
+      else {
         throw DataError(
           path, "is not the shard that corpus.json lists under this name.",
           remedy: "Copy the whole corpus again, or run lockstep prepare again.")

@@ -127,17 +127,20 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
 
   private func numberLines(_ records: ValueRecords) -> [String] {
     let shape = ([records.channels] + records.extent).map(String.init).joined(separator: " × ")
-    var lines = [
-      "records of \(shape) numbers (channels first), \(records.unit.rawValue)\(records.hasObserved ? ", some not measured" : "")"
-    ]
-    for field in records.fields {
-      lines.append(
-        "field \(field.name): \(field.classes > 0 ? "ids below \(field.classes)" : "\(field.size) numbers") × \(field.length)"
-      )
-    }
+    let isSequences = records.form == .sequences
+    let what =
+      isSequences
+      ? "sequences with rows of \(counted(records.channels, "number"))"
+      : "records of \(shape) numbers (channels first)"
+    var lines = ["\(what), \(records.unit.rawValue)\(records.hasObserved ? ", some not measured" : "")"]
+    lines += records.fields.map { "field \($0.name): \(Self.text(of: $0)) × \($0.length)" }
+    lines += records.rowFields.map { "field \($0.name): \(Self.text(of: $0)) per row" }
+    if let split, split.rule != "files" { lines.append("split \(split.rule), validation share \(split.fraction)") }
     for (name, part) in parts.sorted(by: { $0.key < $1.key }) {
-      lines.append(
-        "\(name): \(counted(part.documents, "record")), \(part.shards) \(part.shards == 1 ? "shard" : "shards")")
+      let documents =
+        isSequences
+        ? "\(counted(part.documents, "sequence")) of \(counted(part.tokens, "row"))" : counted(part.documents, "record")
+      lines.append("\(name): \(documents), \(counted(part.shards, "shard"))")
     }
     if let contentHash { lines.append("content \(contentHash)") }
     lines += problems.map { "\(isUnread ? "not read" : "damaged"): \($0)" }
@@ -146,6 +149,14 @@ public struct CorpusInspection: Codable, Sendable, Equatable {
         verified ? "intact: every byte was checked" : "headers and sizes are sound; the contents were not read")
     }
     return lines
+  }
+
+  /// What the entries of a field are, with the first names of its classes.
+  private static func text(of field: FieldShape) -> String {
+    guard field.classes > 0 else { return counted(field.size, "number") }
+    guard !field.names.isEmpty else { return "ids below \(field.classes)" }
+    let shown = field.names.prefix(12).map { printableName($0, atMost: 40) }.joined(separator: ", ")
+    return "\(counted(field.classes, "class", "classes")) (\(shown)\(field.names.count > 12 ? ", …" : ""))"
   }
 
   private static func rounded(_ value: Double) -> Double { (value * 10_000).rounded() / 10_000 }

@@ -77,7 +77,7 @@ public struct TrainingDocuments {
 /// How far a preparation is.
 public struct PreparationProgress: Sendable, Equatable {
   public enum Phase: String, Sendable, CaseIterable {
-    case hashing, scanning, trainingTokenizer = "training tokeniser", encoding
+    case hashing, scanning, trainingTokenizer = "training tokeniser", encoding, reading, writing
   }
 
   public var phase: Phase

@@ -3,7 +3,7 @@ final class ProgressMeter {
   var documents = 0
   var tokens = 0
   private(set) var bytesDone = 0
-  private let total: Int
+  private var total: Int
   private let report: (PreparationProgress) throws -> Void
   private var phase = PreparationProgress.Phase.hashing
   private var started = ContinuousClock.now
@@ -15,8 +15,10 @@ final class ProgressMeter {
     (self.total, self.report) = (total, report)
   }
 
-  func begin(_ phase: PreparationProgress.Phase) {
+  /// - Parameter total: bytes of this phase and those after it; nil for as many as before.
+  func begin(_ phase: PreparationProgress.Phase, total: Int? = nil) {
     self.phase = phase
+    if let total { self.total = total }
     (documents, tokens, bytesDone) = (0, 0, 0)
     started = .now
     lastReport = started

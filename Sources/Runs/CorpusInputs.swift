@@ -46,7 +46,9 @@ public enum CorpusInputs {
     if verify { for split in CorpusSplit.allCases { _ = try corpus.valueShards(split, verify: true) } }
     let hasValidation = !corpus.manifest.shards(.validation).isEmpty
     return RunInputs(
-      training: try ValueDataset(corpus, split: .train, shape: shape, order: .shuffled(seed: configuration.seed)),
+      training: try ValueDataset(
+        corpus, split: .train, shape: shape, order: .shuffled(seed: configuration.seed),
+        stride: configuration.data.stride),
       validation: hasValidation ? try ValueDataset(corpus, split: .validation, shape: shape, order: .sequential) : nil,
       data: shape, tokenizerFiles: preprocessor(corpus), dataHash: corpus.manifest.contentHash)
   }
@@ -70,7 +72,7 @@ public enum CorpusInputs {
     guard let records = corpus.manifest.values else {
       throw ConfigurationError(
         "objective.name",
-        "is \(objective), which reads numbers, but \(corpus.folder) holds text; use a corpus that lockstep prepare --values made."
+        "is \(objective), which reads numbers, but \(corpus.folder) holds text; use a corpus of numbers."
       )
     }
     guard requirements.input == .values else {
@@ -78,7 +80,7 @@ public enum CorpusInputs {
         "objective.name", "is \(objective), which reads text, but \(corpus.folder) holds numbers; use a corpus of text."
       )
     }
-    return try records.shape(patch: data.patch, separateChannels: data.separateChannels)
+    return try records.shape(patch: data.patch, separateChannels: data.separateChannels, window: data.window)
   }
 
   /// The corpus's vocabulary, from its tokeniser where words begin, and from `init.from` how many rows there are:
@@ -116,7 +118,8 @@ public enum CorpusInputs {
     if corpus.manifest.values != nil {
       let shape = try shape(
         of: corpus, configuration.data, objective: configuration.objective, configuration.requirements)
-      return try ValueDataset(corpus, split: .train, shape: shape, order: order)
+      return try ValueDataset(
+        corpus, split: .train, shape: shape, order: order, stride: configuration.data.stride)
     }
     return try dataset(
       corpus, .train, configuration, try vocabulary(corpus, try TokenizerLoader.load(corpus.folder), configuration),

@@ -50,7 +50,7 @@ public struct FileReader: Sendable {
 
   /// Every reader of the project.
   public static let all: [FileReader] =
-    checkpointReaders + importReaders + corpusReaders + documentReaders + tokenizerReaders + runReaders
+    checkpointReaders + importReaders + corpusReaders + numberReaders + documentReaders + tokenizerReaders + runReaders
 }
 
 /// A reader did with its bytes what it must not do.

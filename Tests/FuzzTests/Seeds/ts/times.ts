@@ -1,0 +1,2 @@
+@timestamps true
+@data

@@ -1,0 +1,5 @@
+@problemName a
+@univariate false
+@classLabel true a b
+@data
+1,2:3:a
