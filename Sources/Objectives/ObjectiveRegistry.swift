@@ -86,6 +86,7 @@ public enum ObjectiveRegistry {
     ObjectiveEntry(VariableLengthPatches.self),
     ObjectiveEntry(FullyExploredPatches.self),
     ObjectiveEntry(TERA.self),
+    ObjectiveEntry(GlucoFM.self),
   ]
 
   /// Those that a model of this shape can be evaluated with, the most usual first.
