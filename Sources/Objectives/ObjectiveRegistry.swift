@@ -87,6 +87,7 @@ public enum ObjectiveRegistry {
     ObjectiveEntry(FullyExploredPatches.self),
     ObjectiveEntry(TERA.self),
     ObjectiveEntry(GlucoFM.self),
+    ObjectiveEntry(XMAE.self),
   ]
 
   /// Those that a model of this shape can be evaluated with, the most usual first.

@@ -70,6 +70,8 @@ extension ReferencedObjective {
     }
   }
 
+  public func isRead(_ position: Int) -> Bool { true }
+
   public func encoderRows(_ input: SequenceInput, _ parameters: ParameterStore) -> [Float]? { nil }
 
   public func leastLoss(_ example: TrainingExample) -> Double { 0 }
