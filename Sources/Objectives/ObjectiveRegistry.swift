@@ -88,6 +88,7 @@ public enum ObjectiveRegistry {
     ObjectiveEntry(TERA.self),
     ObjectiveEntry(GlucoFM.self),
     ObjectiveEntry(XMAE.self),
+    ObjectiveEntry(TrajectoryMAE.self),
   ]
 
   /// Those that a model of this shape can be evaluated with, the most usual first.
