@@ -24,6 +24,11 @@ struct TrajectoryMAETests {
     #expect(checkObjective(ObjectiveEntry(TrajectoryMAE.self), options: options, model: model) == [])
   }
 
+  @Test func theLossIsTheOption() throws {
+    #expect(try objective().reconstruction.loss == .smoothL1)
+    #expect(try objective { $0.loss = .l2 }.reconstruction.loss == .l2)
+  }
+
   /// Rows know their type, and each type hides its share.
   @Test func eachTypeHidesItsShare() throws {
     let objective = try objective { ($0.elementTypes, $0.maskRatio) = ("5,3", 0.4) }
