@@ -1,4 +1,5 @@
 import Core
+import Kernels
 import Layers
 import Objectives
 import TestSupport
