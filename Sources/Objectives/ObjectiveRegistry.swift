@@ -86,6 +86,9 @@ public enum ObjectiveRegistry {
     ObjectiveEntry(VariableLengthPatches.self),
     ObjectiveEntry(FullyExploredPatches.self),
     ObjectiveEntry(TERA.self),
+    ObjectiveEntry(GlucoFM.self),
+    ObjectiveEntry(XMAE.self),
+    ObjectiveEntry(TrajectoryMAE.self),
   ]
 
   /// Those that a model of this shape can be evaluated with, the most usual first.

@@ -206,8 +206,8 @@ extension ObjectiveCheck {
       }
     }
     let seen = (0..<batch.length).first { position in
-      batch.documentIDs[position] >= 0 && !hidden.contains { $0 == (0, position) }
-        && !clean.targets[0].rows.contains(position)
+      batch.documentIDs[position] >= 0 && run.objective.isRead(position)
+        && !hidden.contains { $0 == (0, position) } && !clean.targets[0].rows.contains(position)
     }
     if let seen, states == run.hidden(run.objective.corrupt(altered(batch, sample: 0, position: seen), context)) {
       faults.append("the value at visible position \(seen) moves nothing")

@@ -44,11 +44,19 @@ public final class ObjectiveRun {
   /// The hidden states of the main network, without dropout.
   func hidden(_ example: TrainingExample) -> [Float] {
     let (encoder, input) = (objective.encoder, example.inputs[0])
-    let (arena, workspace) = Arena.sized {
-      Transformer.Workspace(encoder, samples: input.sampleIDs.count, length: input.length, $0)
+    let given = objective.encoderRows(input, parameters.trained)
+    let width = max(encoder.configuration.inputSize, 1)
+    let (arena, parts) = Arena.sized { arena in
+      (
+        Transformer.Workspace(encoder, samples: input.sampleIDs.count, length: input.length, arena),
+        given.map { arena.matrix($0.count / width, width) }
+      )
     }
     arena.fill(.nan)
-    return withExtendedLifetime(arena) { encoder.forward(input, Pass(parameters.trained), workspace).array }
+    if let given { parts.1?.copy(from: given) }
+    return withExtendedLifetime(arena) {
+      encoder.forward(input, Pass(parameters.trained), rows: parts.1, parts.0).array
+    }
   }
 
   /// Losses and gradient by the reference.

@@ -22,6 +22,14 @@ public protocol ReferencedObjective: Objective {
   /// (sample, position) of every clean value that the main network must not see.
   func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)]
 
+  /// Whether the main network reads a position that is not hidden; false where another network of the objective reads
+  /// it instead, such as a second channel.
+  func isRead(_ position: Int) -> Bool
+
+  /// What the main network reads in place of its input's values, [rows without learned ones, input size]: made by
+  /// trained layers in front of it. Nil where there are none.
+  func encoderRows(_ input: SequenceInput, _ parameters: ParameterStore) -> [Float]?
+
   /// What a term is divided by; Σ w unless the objective says otherwise.
   func wantedCount(term: Int, _ targets: TermTargets, _ clean: SampleBatch) -> Double
 
@@ -61,6 +69,10 @@ extension ReferencedObjective {
       sum + Double(Float(targets.elementWeights[row * k..<(row + 1) * k].count { $0 > 0 }) / Float(k))
     }
   }
+
+  public func isRead(_ position: Int) -> Bool { true }
+
+  public func encoderRows(_ input: SequenceInput, _ parameters: ParameterStore) -> [Float]? { nil }
 
   public func leastLoss(_ example: TrainingExample) -> Double { 0 }
 

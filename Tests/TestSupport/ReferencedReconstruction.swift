@@ -29,7 +29,8 @@ extension ReferencedObjective where Self: ReconstructionObjective {
     let decoded = scope.decoded(example, reconstruction.autoencoder)
     let rows = reconstruction.decoderRows(targets.rows, example)
     return [
-      scope.regression(.l2, scope.linear("output", decoded.taking(rows: rows), inputMajor: false), targets.numbers)
+      scope.regression(
+        reconstruction.loss, scope.linear("output", decoded.taking(rows: rows), inputMajor: false), targets.numbers)
     ]
   }
 }

@@ -25,7 +25,7 @@ public struct ReconstructionOptions: ObjectiveOptions {
 /// A masked autoencoder with a linear head that regresses the numbers of positions: what `mae` and its relatives share.
 ///
 /// *Concretely:* of L positions K = ⌊L · (1 - r)⌋ are visible. With ŷ the decoder's prediction [P] at a position and y
-/// its numbers, ℓ = mean over P of (ŷ - y)², and L = Σ m·ℓ / Σ m with m the hidden positions, or all.
+/// its numbers, ℓ = mean over P of (ŷ - y)², or another loss, and L = Σ m·ℓ / Σ m with m the hidden positions, or all.
 ///
 /// Reference: He et al., "Masked autoencoders are scalable vision learners", 2021, arXiv 2111.06377.
 public struct PatchReconstruction: Sendable {
@@ -43,6 +43,7 @@ public struct PatchReconstruction: Sendable {
   public let exported: ModelConfiguration
   /// Where each number of a position stands among those predicted, which have the channel last as MAE's classes do.
   private let order: [Int]
+  public let loss: RegressionLoss
   private let target: ValueTarget
   private let scope: Scope
 
@@ -51,7 +52,7 @@ public struct PatchReconstruction: Sendable {
   /// - Throws: `ConfigurationError` for options out of range, and for data without numbers.
   public init(
     _ options: ReconstructionOptions, _ decoder: DecoderOptions, model: ModelConfiguration, data: DataShape,
-    objective: String, kept: Int? = nil
+    objective: String, kept: Int? = nil, loss: RegressionLoss = .l2
   ) throws(ConfigurationError) {
     var problems = OptionProblems()
     problems.require("mask_ratio", options.maskRatio, in: 0.01...0.99)
@@ -63,6 +64,7 @@ public struct PatchReconstruction: Sendable {
     try model.requireValid()
     let light = try decoder.shape(model)
     (grid, self.kept) = (shape.positionGrid, kept ?? keptCount(options.maskRatio, of: shape.positions))
+    self.loss = loss
     (target, scope) = (options.normPixLoss ? .normalized : .values, options.lossOn)
     order = shape.channelLast
     var kept = model
@@ -127,11 +129,11 @@ public struct PatchReconstruction: Sendable {
   {
     let (hidden, gradient, above) = autoencoder.forward(example, pass, w.networks)
     let targets = example.targets[0]
-    let loss = head.loss(
-      .l2, hidden, rows: decoderRows(targets.rows, example), targets.numbers, scale: scale, above, w.head,
+    let sum = head.loss(
+      loss, hidden, rows: decoderRows(targets.rows, example), targets.numbers, scale: scale, above, w.head,
       gradient: gradient)
     autoencoder.backward(example, pass, w.networks)
-    return loss
+    return sum
   }
 
   public func trainingFlops(_ example: TrainingExample) -> Double {
