@@ -23,6 +23,8 @@ class CIFARReader: NumberReader {
     (self.file, source, self.labels) = (file, try ByteSource(file), labels)
   }
 
+  var storedBytes: Int { source.storedBytes }
+
   func next() throws -> NumericRecord? {
     let size = labels.count + Self.pixels
     guard let bytes = try source.piece(size) else { return nil }

@@ -20,6 +20,8 @@ final class IDXReader: NumberReader {
     }
   }
 
+  var storedBytes: Int { source.storedBytes }
+
   func next() throws -> NumericRecord? {
     guard taken < header.sizes[0] else {
       try source.requireEnd("its \(header.sizes[0]) records")

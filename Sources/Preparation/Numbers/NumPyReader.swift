@@ -35,6 +35,8 @@ final class NumPyReader: NumberReader {
     }
   }
 
+  var storedBytes: Int { source.storedBytes }
+
   func next() throws -> NumericRecord? {
     guard taken < header.shape[0] else {
       try source.requireEnd("its \(counted(header.shape[0], "record"))")

@@ -29,10 +29,10 @@ struct NumberFile: Sendable {
     (self.location, self.path, self.name, bytes) = (location, path, name, file.count)
   }
 
-  /// The content from its beginning, inflated.
-  func open() throws(FileError) -> any ByteReader {
+  /// The content from its beginning, inflated, and the file it comes from.
+  func open() throws(FileError) -> (content: any ByteReader, file: SequentialFile) {
     let file = try SequentialFile(location, name: path, count: bytes)
-    return compression?.reader(file, name: path) ?? file
+    return (compression?.reader(file, name: path) ?? file, file)
   }
 
   /// Bytes that its content can have at most: its own, or of compressed data 256 times as many, so that a small file
@@ -44,7 +44,7 @@ struct NumberFile: Sendable {
     guard bytes <= most else {
       throw DataError(path, "has \(bytes) bytes; such a file may have \(most).", remedy: "Leave it out.")
     }
-    let source = ByteSource(self, try open())
+    let source = try ByteSource(self)
     var result: [UInt8] = []
     while let piece = try source.piece(1 << 20) {
       result += piece
@@ -73,12 +73,17 @@ struct NumberFile: Sendable {
 final class ByteSource {
   private let file: NumberFile
   private let reader: any ByteReader
+  private let stored: SequentialFile
   /// Bytes taken so far.
   private(set) var offset = 0
 
-  init(_ file: NumberFile, _ reader: any ByteReader) { (self.file, self.reader) = (file, reader) }
+  init(_ file: NumberFile) throws {
+    self.file = file
+    (reader, stored) = try file.open()
+  }
 
-  convenience init(_ file: NumberFile) throws { self.init(file, try file.open()) }
+  /// Bytes of the file read so far, as they are stored.
+  var storedBytes: Int { stored.offset }
 
   /// The next `count` bytes, fewer at the end alone; nil after it.
   /// - Throws: what reading throws.

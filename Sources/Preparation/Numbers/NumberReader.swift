@@ -11,6 +11,9 @@ protocol NumberReader: AnyObject {
   /// The next record. - Returns: nil after the last one.
   func next() throws -> NumericRecord?
 
+  /// Bytes of the file read so far, as they are stored; 0 where that is not known.
+  var storedBytes: Int { get }
+
   /// A sentence for the user when all is read; nil for none.
   var note: String? { get }
 
@@ -19,6 +22,7 @@ protocol NumberReader: AnyObject {
 }
 
 extension NumberReader {
+  var storedBytes: Int { 0 }
   var note: String? { nil }
 
   static func companions(of file: NumberFile) -> [NumberFile] { [] }

@@ -99,6 +99,7 @@ struct NumberSources {
     var taken = 0
     for index in range {
       let reader = try format.reader.init(files[index], options.reader)
+      let before = files[..<index].reduce(0) { $0 + $1.bytes }
       while var record = try reader.next() {
         if !labelled.isEmpty {
           guard taken < all.count else { throw Self.wrongCount(labelled, all.count, files[index].path) }
@@ -107,10 +108,10 @@ struct NumberSources {
         taken += 1
         try staged.append(record, file: index, isValidation: index >= validationStart)
         meter.documents += 1
-        try meter.wait()
+        try meter.advance(to: before + reader.storedBytes)
       }
       if let note = reader.note { notes.append(note) }
-      try meter.advance(to: files[..<(index + 1)].reduce(0) { $0 + $1.bytes })
+      try meter.advance(to: before + files[index].bytes)
     }
     if !labelled.isEmpty, taken != all.count {
       throw Self.wrongCount(labelled, all.count, "\(files[range].map(\.path).joined(separator: ", ")) with \(taken)")

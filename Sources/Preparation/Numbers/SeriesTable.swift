@@ -21,7 +21,7 @@ final class SeriesTable {
     (self.file, self.options) = (file, options)
     let format = InputFormat.table(TableLayout(columns: [.number(1)]), options.separator)
     var rows = try RecordReader(
-      try file.open(), format: format, path: file.path, mostBytes: min(64 << 20, file.mostContent))
+      try file.open().content, format: format, path: file.path, mostBytes: min(64 << 20, file.mostContent))
     guard let header = try rows.next(into: &text) else {
       throw DataError(file.path, "has no header row.", remedy: "Begin it with the names of the columns.")
     }

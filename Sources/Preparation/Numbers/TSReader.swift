@@ -41,6 +41,8 @@ final class TSReader: NumberReader {
       lines.file.path, "has no line @data.", remedy: "Use a .ts file of series, or read it as --format text.")
   }
 
+  var storedBytes: Int { lines.storedBytes }
+
   func next() throws -> NumericRecord? {
     while let (text, number) = try lines.next() {
       let line = text.trimmingSpaces()

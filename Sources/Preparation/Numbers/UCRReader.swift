@@ -8,6 +8,8 @@ final class UCRReader: NumberReader {
 
   init(_ file: NumberFile, _ options: NumberReaderOptions) throws { lines = try NumberLines(file) }
 
+  var storedBytes: Int { lines.storedBytes }
+
   func next() throws -> NumericRecord? {
     while let (text, number) = try lines.next() {
       if text.allSatisfy(\.isWhitespace) { continue }

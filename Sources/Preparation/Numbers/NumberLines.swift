@@ -6,14 +6,20 @@ import Storage
 final class NumberLines {
   let file: NumberFile
   private let window: TextWindow
+  private let stored: SequentialFile
 
   /// Bytes that a line may have: long series of many digits.
   private static let longestLine = 256 << 20
 
   init(_ file: NumberFile) throws {
     self.file = file
-    window = try TextWindow(try file.open(), path: file.path, mostBytes: min(Self.longestLine, file.mostContent))
+    let (content, stored) = try file.open()
+    self.stored = stored
+    window = try TextWindow(content, path: file.path, mostBytes: min(Self.longestLine, file.mostContent))
   }
+
+  /// Bytes of the file read so far, as they are stored.
+  var storedBytes: Int { stored.offset }
 
   /// The next line without its end, and its number from 1. - Returns: nil after the last.
   func next() throws -> (text: String, number: Int)? {
