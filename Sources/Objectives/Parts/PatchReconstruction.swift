@@ -39,6 +39,7 @@ public struct PatchReconstruction: Sendable {
   public let grid: [Int]
   /// Positions that the encoder sees.
   public let kept: Int
+  /// How a number is scored.
   public let loss: RegressionLoss
   private let target: ValueTarget
   private let scope: Scope
