@@ -63,7 +63,7 @@ public struct MeasuredModel: Sendable {
     let named = try Self.objective(of: run, fitting: configuration, path)
     let shape = try CorpusInputs.shape(
       of: try corpus ?? Corpus(run.data.corpus), run.data, objective: named.name, run.requirements)
-    guard shape.grid?.size == configuration.inputSize, shape.grid?.positions == configuration.maxPosition else {
+    guard try Self.reads(shape, configuration, named) else {
       throw DataError(
         corpus?.folder ?? run.data.corpus,
         "has samples of \(shape.grid?.positions ?? 0) rows of \(shape.grid?.size ?? 0) numbers, and the model reads \(configuration.maxPosition) of \(configuration.inputSize).",
@@ -75,6 +75,19 @@ public struct MeasuredModel: Sendable {
     let parameters = ParameterStore(layout)
     _ = try source.load(into: parameters, as: configuration, encoderOnly: true)
     self.init(path: path, encoder: encoder, parameters: parameters, data: shape, objective: named)
+  }
+
+  /// Whether the encoder that the objective makes for these records has the model's sizes. An encoder behind other
+  /// layers reads what they make of a record, and not its numbers.
+  private static func reads(
+    _ shape: DataShape, _ configuration: ModelConfiguration, _ objective: (name: String, options: any ObjectiveOptions)
+  ) throws -> Bool {
+    var wanted = configuration
+    shape.fill(&wanted)
+    guard wanted.maxPosition == configuration.maxPosition else { return false }
+    guard wanted.inputSize != configuration.inputSize else { return true }
+    let made = try ObjectiveRegistry.entry(named: objective.name)?.make(objective.options, wanted, shape)
+    return made?.exported.inputSize == configuration.inputSize
   }
 
   private static func objective(
@@ -129,8 +142,11 @@ public struct MeasuredModel: Sendable {
     let parameters = ParameterSet(made.networks)
     let source = try HuggingFaceSource(path)
     _ = try source.load(into: parameters.trained, as: made.exported)
-    let missing = try source.loadRest(
+    var missing = try source.loadRest(
       into: parameters.trained, as: made.exported, exportedNetworks: made.exportedNetworks)
+    for auxiliary in made.networks.auxiliaries {
+      missing += try source.loadAuxiliary(auxiliary.name, into: parameters.auxiliary(auxiliary.name))
+    }
     if let first = missing.first {
       throw DataError(
         path, "does not have \(counted(missing.count, "parameter")) of \(wanted) such as \(first).",

@@ -167,6 +167,7 @@ public struct GlucoFM: Objective {
 }
 
 extension GlucoFM {
+  /// What is hidden, how the series is smoothed, and how the teacher follows.
   public struct Options: ObjectiveOptions {
     /// Least share of the patches that is hidden …
     public var minMaskRatio = 0.5

@@ -22,10 +22,13 @@ import Tensors
 public struct TrajectoryMAE: ReconstructionObjective {
   /// How a number is scored.
   public enum Loss: String, Codable, Sendable, CaseIterable {
+    /// (ŷ - y)².
     case l2
+    /// ½(ŷ - y)² where |ŷ - y| < 1, else |ŷ - y| - ½.
     case smoothL1 = "smooth-l1"
   }
 
+  /// Types, what is hidden of each, and the loss.
   public struct OwnOptions: ObjectiveOptions {
     /// How many elements each type has, in the order of the record, as `"24,8"`; empty for one type.
     public var elementTypes = ""
@@ -44,6 +47,7 @@ public struct TrajectoryMAE: ReconstructionObjective {
     public init() {}
   }
 
+  /// Its own options and those of the decoder.
   public typealias Options = CombinedOptions<OwnOptions, DecoderOptions>
 
   public static let name = "traj-mae"
@@ -53,6 +57,7 @@ public struct TrajectoryMAE: ReconstructionObjective {
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .values() }
 
   public let options: Options
+  /// The networks, and the loss of hidden elements.
   public let reconstruction: PatchReconstruction
   /// The elements of each type, and how many of them are visible.
   private let types: [Range<Int>]

@@ -28,8 +28,14 @@ import Tensors
 /// 2026, arXiv 2605.00973.
 public struct XMAE: Objective {
   /// Whose context the queries of a sample read.
-  public enum Partner: String, Codable, Sendable, CaseIterable { case own, shuffled }
+  public enum Partner: String, Codable, Sendable, CaseIterable {
+    /// The sample's own.
+    case own
+    /// That of the next sample of the micro-batch; the first sample is the last one's next.
+    case shuffled
+  }
 
+  /// Which channels there are, and what is hidden of the target.
   public struct Options: ObjectiveOptions {
     /// The channel that is fully visible.
     public var contextChannel = 0

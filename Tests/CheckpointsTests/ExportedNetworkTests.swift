@@ -46,6 +46,31 @@ import Testing
     return (try run.checkpoint(step: 1), parameters)
   }
 
+  /// A teacher's weights are read from a checkpoint bit by bit, and missing in an export.
+  @Test func auxiliaryNetworks() throws {
+    let scratch = try Scratch()
+    var small = ParameterLayout()
+    small.append(ParameterSpec("a", [2, 3], decay: false, .zeros))
+    let (parameters, teacher) = (store(layout, seed: 2), store(small, seed: 3))
+    let run = RunFolder(scratch.path + "/run")
+    try run.prepare()
+    try run.commit(
+      CheckpointContents(
+        model: main, parameters: parameters, moments: [:], auxiliary: ["teacher": teacher],
+        files: ["config.json": HuggingFaceConfiguration.json(for: main, vocabulary: Vocabulary(size: 19))],
+        state: trainingState(step: 1)))
+    let source = try HuggingFaceSource(try run.checkpoint(step: 1).path)
+    let read = ParameterStore(small)
+    #expect(try source.loadAuxiliary("teacher", into: read) == [])
+    #expect(read.all.array == teacher.all.array)
+    #expect(try source.loadAuxiliary("other", into: read) == ["other.a"])
+    let export = try HuggingFaceSource(goldenFolder + "/electra")
+    #expect(try export.loadAuxiliary("teacher", into: read) == ["teacher.a"])
+    var other = ParameterLayout()
+    other.append(ParameterSpec("a", [3, 3], decay: false, .zeros))
+    #expect(throws: CheckpointError.self) { try source.loadAuxiliary("teacher", into: ParameterStore(other)) }
+  }
+
   @Test func anExportHoldsBothNetworks() throws {
     let scratch = try Scratch()
     let (checkpoint, parameters) = try checkpoint(in: scratch)

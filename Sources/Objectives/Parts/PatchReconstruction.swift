@@ -43,6 +43,7 @@ public struct PatchReconstruction: Sendable {
   public let exported: ModelConfiguration
   /// Where each number of a position stands among those predicted, which have the channel last as MAE's classes do.
   private let order: [Int]
+  /// How a number is scored.
   public let loss: RegressionLoss
   private let target: ValueTarget
   private let scope: Scope
