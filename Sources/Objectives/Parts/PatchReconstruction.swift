@@ -39,7 +39,7 @@ public struct PatchReconstruction: Sendable {
   public let grid: [Int]
   /// Positions that the encoder sees.
   public let kept: Int
-  private let target: ValueTarget
+  let target: ValueTarget
   private let scope: Scope
 
   /// - Parameters:
@@ -141,6 +141,12 @@ extension ReconstructionObjective {
 
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
     PartsWorkspace(reconstruction.workspace(samples: samples, length: length, arena))
+  }
+
+  public func predictions(
+    _ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace
+  ) -> ValuePredictions? {
+    reconstruction.predictions(example, pass, PartsWorkspace<PatchReconstruction.Workspace>.parts(of: workspace))
   }
 
   public func lossAndGradient(
