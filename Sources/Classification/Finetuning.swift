@@ -72,7 +72,8 @@ struct Finetuning {
     for step in 0..<steps {
       meter?.advance(by: step > 0 ? 1 : 0)
       let batch = try Trainer.examples(
-        step: step, rank: context.communicator.rank, plan: trainer.plan, objective: objective, source: examples.training,
+        step: step, rank: context.communicator.rank, plan: trainer.plan, objective: objective,
+        source: examples.training,
         context: trainer.context(step))
       sum += try trainer.step(step, batch).loss
       since += 1

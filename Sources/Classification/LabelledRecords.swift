@@ -4,11 +4,11 @@ import Evaluation
 import Kernels
 import Objectives
 
-/// Records of a corpus of numbers with the class that a field of theirs holds: those of the training split for training,
-/// those of the validation split for testing.
+/// Records of a corpus of numbers with the class that a field of theirs holds: those of the training split for
+/// training, those of the validation split for testing.
 ///
-/// A record whose label is negative has none and is left out. Numbers of records are read where they are needed, and not
-/// kept.
+/// A record whose label is negative has none and is left out. Numbers of records are read where they are needed, and
+/// not kept.
 struct LabelledRecords: LabelledExamples {
   let classes: [String]
   let trainLabels: [Int]
@@ -29,7 +29,8 @@ struct LabelledRecords: LabelledExamples {
     let corpus = try context.requireCorpus(measure)
     let count = try Self.classes(of: field, context.model.data, measure)
     let (seed, model) = (context.seed, context.model)
-    let training = try Labels(try model.samples(corpus, .train), field, count, most: train, seed, draw: 1, corpus.folder)
+    let training = try Labels(
+      try model.samples(corpus, .train), field, count, most: train, seed, draw: 1, corpus.folder)
     let tested = try Labels(
       try model.samples(corpus, .validation), field, count, most: test, seed, draw: 2, corpus.folder)
     // Classes that no training record has cannot be predicted, but their records count.
@@ -43,17 +44,22 @@ struct LabelledRecords: LabelledExamples {
     classes = present.map(String.init)
     trainLabels = training.labels.compactMap { index[$0] }
     testLabels = tested.labels.compactMap { index[$0] }
-    notes = training.unlabelled + tested.unlabelled == 0 ? [] : [
-      "\(training.unlabelled) training records and \(tested.unlabelled) test records have no label and were left out."
-    ]
+    notes =
+      training.unlabelled + tested.unlabelled == 0
+      ? []
+      : [
+        "\(training.unlabelled) training records and \(tested.unlabelled) test records have no label and were left out."
+      ]
     (self.train, self.test, testPlaces) = (training.records, tested.records, tested.places)
   }
 
   /// How many classes the field may hold.
-  private static func classes(of field: String, _ data: DataShape, _ measure: String) throws(ConfigurationError) -> Int {
+  private static func classes(of field: String, _ data: DataShape, _ measure: String) throws(ConfigurationError) -> Int
+  {
     let key = "measures.\(measure).labels"
     let labels = data.fields.filter { $0.classes > 0 && $0.length == 1 }.map(\.name)
-    let known = labels.isEmpty ? "the corpus has no field with labels" : "those with labels are \(labels.joined(separator: ", "))"
+    let known =
+      labels.isEmpty ? "the corpus has no field with labels" : "those with labels are \(labels.joined(separator: ", "))"
     guard let shape = data.field(field), labels.contains(field) else {
       throw ConfigurationError(key, is: field, rule: "it must be a field with one id per record; \(known).")
     }
@@ -126,7 +132,8 @@ struct LabelledRecords: LabelledExamples {
   /// them.
   func rawInput(_ context: MeasureContext) throws -> RawInput? {
     let numbers = context.model.data.grid?.count ?? 0
-    let sketch = numbers > Self.mostNumbers
+    let sketch =
+      numbers > Self.mostNumbers
       ? SignSketch(elements: numbers, dimensions: Self.mostNumbers, seed: context.seed) : nil
     let columns = min(numbers, Self.mostNumbers)
     let rows = try [train, test].flatMap { source in

@@ -59,7 +59,8 @@ extension LabelledTextOptions {
     func require(_ holds: Bool, _ key: String, _ sentence: String) {
       if !holds { problems.append(.init(key: "measures.\(measure).\(key)", sentence: sentence)) }
     }
-    require(!needsTable || !train.isEmpty, "train", "is missing; name a TSV or CSV file with one text and one label per row.")
+    require(
+      !needsTable || !train.isEmpty, "train", "is missing; name a TSV or CSV file with one text and one label per row.")
     require(
       separator.isEmpty || tableSeparator != nil, "separator",
       "is \"\(separator)\"; it must be \(TableSeparator.choices).")

@@ -75,7 +75,8 @@ public struct ProbeMeasure: LabelledTextMeasure {
   public typealias Options = CombinedOptions<LabelledTextOptions, OwnOptions>
 
   public static let name = "probe"
-  public static let summary = "Linear probe on labelled texts or records: accuracy of logistic regression on frozen features."
+  public static let summary =
+    "Linear probe on labelled texts or records: accuracy of logistic regression on frozen features."
 
   public let options: Options
 
@@ -90,7 +91,8 @@ public struct ProbeMeasure: LabelledTextMeasure {
       data, try data.features(options.own, Self.name, context), place: options.place(context), context)
   }
 
-  static func measure(_ data: some LabelledExamples, _ frozen: FrozenFeatures, place: String, _ context: MeasureContext) throws
+  static func measure(_ data: some LabelledExamples, _ frozen: FrozenFeatures, place: String, _ context: MeasureContext)
+    throws
     -> MeasureResult
   {
     let split = try data.validationSplit(seed: context.seed, place: place)

@@ -24,7 +24,8 @@ public struct NearestNeighboursMeasure: LabelledTextMeasure {
   public typealias Options = CombinedOptions<LabelledTextOptions, OwnOptions>
 
   public static let name = "knn"
-  public static let summary = "k nearest neighbours on labelled texts or records: accuracy of a vote by cosine of frozen features."
+  public static let summary =
+    "k nearest neighbours on labelled texts or records: accuracy of a vote by cosine of frozen features."
 
   public let options: Options
 

@@ -59,7 +59,9 @@ struct FoundResults {
         names.append(value)
       }
       // A baseline is no value of an arm.
-      return names.filter { $0.baselineOf == nil && !$0.name.hasSuffix(Baseline.majority) && !$0.name.hasSuffix(Baseline.raw) }.flatMap { value in
+      return names.filter {
+        $0.baselineOf == nil && !$0.name.hasSuffix(Baseline.majority) && !$0.name.hasSuffix(Baseline.raw)
+      }.flatMap { value in
         found.compactMap { summary(file.measures[measure].entry.name, value.name, $0.arm, $0.results) }
       }
     }

@@ -37,7 +37,9 @@ enum ValueNames {
     var found = name.split(separator: ".").map(String.init)
     if found.count > 1, prefixes.contains(found[0]) { found.removeFirst() }
     // What was measured first, then of what.
-    let isQuantityLast = ["accuracy", "macro_f1", "strength", "effective_rank", "largest_share", "rows", "normalized_std"].contains(
+    let isQuantityLast = [
+      "accuracy", "macro_f1", "strength", "effective_rank", "largest_share", "rows", "normalized_std",
+    ].contains(
       found.last ?? "")
     return (isQuantityLast ? found.reversed() : found).map(part).joined(separator: ", ")
   }

@@ -6,8 +6,8 @@ import Layers
 import Models
 import Tensors
 
-/// `features`: how many directions the features of texts or records of numbers use: the singular spectrum of the centred feature matrix, and
-/// its effective rank.
+/// `features`: how many directions the features of texts or records of numbers use: the singular spectrum of the
+/// centred feature matrix, and its effective rank.
 ///
 /// *Concretely:* the last hidden states of each window give three kinds of features: `mean` over its ordinary tokens,
 /// the `last` ordinary token, and single positions (`all`). See `FeatureSpectrum` for σ and exp(H(σ / Σσ)), and
@@ -150,7 +150,8 @@ extension FeatureMeasure.Options {
     [
       "windows": "At most so many windows of context − 2 tokens, evenly spread over the split; 0 for all.",
       "records": "At most so many records of numbers, evenly spread over the split; 0 for all.",
-      "positions": "At most so many positions of a window or record, evenly spread, are features of `all`; 0 for every one.",
+      "positions":
+        "At most so many positions of a window or record, evenly spread, are features of `all`; 0 for every one.",
     ]
   }
 }

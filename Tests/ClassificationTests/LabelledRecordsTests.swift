@@ -82,7 +82,8 @@ import Testing
   /// The features of a record are the means of the states that the encoder gives its whole input.
   @Test(arguments: [true, false])
   func featuresAreThoseOfTheWholeRecord(causal: Bool) throws {
-    let context = try context(try corpus(), causal: causal, microBatch: 5)
+    let made = try corpus()
+    let context = try context(made, causal: causal, microBatch: 5)
     let data = try LabelledRecords(context, "probe", field: "label", train: 0, test: 0)
     var options = ProbeMeasure.OwnOptions()
     options.features = "all"
@@ -119,7 +120,8 @@ import Testing
 
   /// Numbers of a record without the network: as they are, in their places.
   @Test func rawInputIsTheRecord() throws {
-    let context = try context(try corpus())
+    let made = try corpus()
+    let context = try context(made)
     let data = try LabelledRecords(context, "probe", field: "label", train: 0, test: 0)
     let raw = try #require(try data.rawInput(context)).examples
     #expect(raw.rows == 84 && raw.columns == 16)

@@ -5,11 +5,11 @@ import Objectives
 
 /// `forecast`: how well a linear regression on the encoder's features of the beginning of a series predicts its end.
 ///
-/// *Concretely:* with H the largest horizon, the encoder reads the positions of a record that lie wholly before its last
-/// H steps: the window. A ridge regression on the mean and the last state of the window predicts all channels of the
-/// next h steps, for each horizon h. It is fitted on records of the training split and tested on those of the validation
-/// split, in standardised units. Baselines on the same records: the last value of the window, the value one period
-/// earlier, and the same regression on the numbers of the window.
+/// *Concretely:* with H the largest horizon, the encoder reads the positions of a record that lie wholly before its
+/// last H steps: the window. A ridge regression on the mean and the last state of the window predicts all channels of
+/// the next h steps, for each horizon h. It is fitted on records of the training split and tested on those of the
+/// validation split, in standardised units. Baselines on the same records: the last value of the window, the value one
+/// period earlier, and the same regression on the numbers of the window.
 /// - Complexity: a forward pass per record; columns³ for each regression.
 public struct ForecastMeasure: Measure {
   public struct Options: MeasureOptions {

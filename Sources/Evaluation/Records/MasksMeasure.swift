@@ -5,9 +5,9 @@ import Objectives
 /// `masks`: what an objective on numbers hides: how much, how evenly, and in how large pieces.
 ///
 /// *Concretely:* over S records with the masks of evaluation, hₚ of which hide position p of L, and the s-th of which
-/// hides the share r_s: `rate` is the mean of r_s; `chi2` is Σₚ (hₚ - Σ r_s)² / (Σ r_s·(1 - r_s) · L/(L - 1)), which for
-/// uniform masks of any sizes has the mean L - 1, as χ² with L - 1 degrees of freedom; `chi2_z` is (chi2 - (L - 1)) /
-/// √(2·(L - 1)). `cluster_size` is the mean number of positions in the sets of hidden ones that are joined by steps
+/// hides the share r_s: `rate` is the mean of r_s; `chi2` is Σₚ (hₚ - Σ r_s)² / (Σ r_s·(1 - r_s) · L/(L - 1)), which
+/// for uniform masks of any sizes has the mean L - 1, as χ² with L - 1 degrees of freedom; `chi2_z` is (chi2 - (L - 1))
+/// / √(2·(L - 1)). `cluster_size` is the mean number of positions in the sets of hidden ones that are joined by steps
 /// along an axis. Weights are not used.
 /// - Complexity: O(L²) per record.
 public struct MasksMeasure: Measure {
@@ -51,7 +51,8 @@ public struct MasksMeasure: Measure {
       let clusters = grid.clusters(hidden)
       return (0..<length).map { isHidden.contains($0) ? 1 : 0 } + [Double(clusters.count), Double(hidden.count)]
     }
-    return Self.result(rows.map { Array($0.prefix(length)) }, clusters: rows.reduce(0) { $0 + $1[length] }, grid: length)
+    return Self.result(
+      rows.map { Array($0.prefix(length)) }, clusters: rows.reduce(0) { $0 + $1[length] }, grid: length)
   }
 
   /// - Parameters:

@@ -8,11 +8,12 @@ import Tensors
 /// `reconstruct`: how well an objective on numbers predicts what it hides.
 ///
 /// *Concretely:* records of the split are hidden as for evaluation. Over all scored numbers x of hidden positions (a
-/// causal model's: of every position it predicts), with x̂ the prediction, `mse` is the mean of (x̂ - x)² in standardised
-/// units, and `psnr` is 10 · log₁₀(R² / MSE) with the MSE in the data's units and R the largest number of the measured
-/// records minus the smallest. Where the objective normalises its targets within a position, predictions are brought
-/// back with mean and deviation of the true numbers, which the model is then given. Baselines on the same numbers: the
-/// mean of the training split (0 when standardised), and per channel the mean of the nearest visible positions.
+/// causal model's: of every position it predicts), with x̂ the prediction, `mse` is the mean of (x̂ - x)² in
+/// standardised units, and `psnr` is 10 · log₁₀(R² / MSE) with the MSE in the data's units and R the largest number of
+/// the measured records minus the smallest. Where the objective normalises its targets within a position, predictions
+/// are brought back with mean and deviation of the true numbers, which the model is then given. Baselines on the same
+/// numbers: the mean of the training split (0 when standardised), and per channel the mean of the nearest visible
+/// positions.
 /// - Complexity: a forward pass per record, O(positions²) per record for the neighbours.
 public struct ReconstructMeasure: Measure {
   public struct Options: MeasureOptions {

@@ -32,8 +32,8 @@ public struct RecordStates {
 extension MeasureContext {
   /// Numbers made of the states of each record of a source.
   ///
-  /// `microBatch` records are computed together, the last group filled up with its first record: the shapes of products,
-  /// and so the bits, depend neither on the number of records nor on ranks and threads. Collective.
+  /// `microBatch` records are computed together, the last group filled up with its first record: the shapes of
+  /// products, and so the bits, depend neither on the number of records nor on ranks and threads. Collective.
   /// - Parameters:
   ///   - columns: how many numbers `row` gives.
   ///   - parameters: in place of the model's.
