@@ -150,7 +150,7 @@ let package = Package(
     module(
       "Evaluation",
       [
-        "Core", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Collectives", "Tokenizers", "Data",
+        "Core", "Storage", "Tensors", "Kernels", "Layers", "Models", "Objectives", "Collectives", "Tokenizers", "Data",
         "HuggingFace", "Checkpoints", "Metrics", "Machine", "Configuration", "Training", "Runs", "Generation",
       ]),
     module(
@@ -262,13 +262,13 @@ let package = Package(
     suite(
       "EvaluationTests",
       [
-        "Evaluation", "Measures", "Models", "Layers", "Objectives", "Data",
+        "Evaluation", "Measures", "Models", "Layers", "Objectives", "Data", "DataSupport",
         "Tokenizers", "Collectives", "Tensors", "Kernels", "Storage", "Core", "TestSupport",
       ]),
     suite(
       "ClassificationTests",
       [
-        "Classification", "Evaluation", "Models", "Layers", "Objectives",
+        "Classification", "Evaluation", "Models", "Layers", "Objectives", "Data", "DataSupport",
         "Tokenizers", "Collectives", "Safetensors", "Tensors", "Kernels", "Storage", "Core",
         "TestSupport",
       ]),

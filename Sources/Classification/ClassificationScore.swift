@@ -39,21 +39,3 @@ struct ClassificationScore {
     ]
   }
 }
-
-extension LabelledText {
-  var trainLabels: [Int] { train.map(\.label) }
-  var testLabels: [Int] { test.map(\.label) }
-
-  /// The accuracy of always guessing the most frequent class of training.
-  var majorityAccuracy: Double {
-    var counts = [Double](repeating: 0, count: classes.count)
-    for example in train { counts[example.label] += 1 }
-    let guess = indexOfLargest(counts)
-    return ClassificationScore(predictions: test.map { _ in guess }, labels: testLabels, classes: classes.count)
-      .accuracy
-  }
-
-  func score(_ predictions: [Int]) -> ClassificationScore {
-    ClassificationScore(predictions: predictions, labels: testLabels, classes: classes.count)
-  }
-}

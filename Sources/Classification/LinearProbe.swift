@@ -21,7 +21,7 @@ struct LinearProbe {
   ///   - prepare: what is fitted on the rows that a fit may see, such as a standardisation, and applied to all.
   /// Collective: strengths are partitioned over ranks and threads.
   init<Matrix: ExampleMatrix>(
-    _ x: Matrix, _ data: LabelledText, split: (fit: [Int], validation: [Int]), _ context: MeasureContext,
+    _ x: Matrix, _ data: some LabelledExamples, split: (fit: [Int], validation: [Int]), _ context: MeasureContext,
     prepare: (Matrix, [Int]) -> Matrix = { x, _ in x }
   ) throws {
     let (labels, classes) = (data.trainLabels, data.classes.count)
@@ -34,9 +34,9 @@ struct LinearProbe {
     let best = tried.indices.reduce(0) { tried[$1][0] >= tried[$0][0] ? $1 : $0 }
     let strength = Self.strengths[best]
     self.strength = strength
-    let whole = prepare(x, Array(data.train.indices))
+    let whole = prepare(x, Array(labels.indices))
     // One fit on one worker: the others wait for its predictions.
-    let (trainCount, testCount) = (data.train.count, data.test.count)
+    let (trainCount, testCount) = (labels.count, data.testLabels.count)
     let row = try context.rows(1, columns: testCount + 2, workspace: {}) { _, _ in
       let model = LogisticRegression(
         whole, rows: Array(0..<trainCount), labels: labels, classes: classes, strength: strength / Double(trainCount))
@@ -56,7 +56,7 @@ struct LinearProbe {
 
 /// `probe`: how much of the labels a linear classifier reads off the frozen network.
 ///
-/// *Concretely:* each text's feature (the state of [CLS], the mean over its positions, or its last position),
+/// *Concretely:* each example's feature (the state of [CLS], the mean over its positions, or its last position),
 /// standardised with mean and deviation of the training examples, goes into `LinearProbe`. The network is not changed.
 /// Reference: Alain, Bengio, "Understanding intermediate layers using linear classifier probes", 2016, arXiv
 /// 1610.01644.
@@ -66,6 +66,8 @@ public struct ProbeMeasure: LabelledTextMeasure {
     public var features = "mean"
     /// Random weights in place of the model's: the accuracy of the architecture alone.
     public var untrained = false
+    /// The field of a corpus of numbers that holds the labels.
+    public var labels = "label"
 
     public init() {}
   }
@@ -73,7 +75,8 @@ public struct ProbeMeasure: LabelledTextMeasure {
   public typealias Options = CombinedOptions<LabelledTextOptions, OwnOptions>
 
   public static let name = "probe"
-  public static let summary = "Linear probe on labelled text: accuracy of logistic regression on frozen features."
+  public static let summary =
+    "Linear probe on labelled texts or records: accuracy of logistic regression on frozen features."
 
   public let options: Options
 
@@ -82,15 +85,14 @@ public struct ProbeMeasure: LabelledTextMeasure {
     self.options = options
   }
 
-  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.textUnsupportedReason }
-
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    let data = try LabelledText.read(options.shared, seed: context.seed, context.communicator)
+    let data = try options.examples(Self.name, context)
     return try Self.measure(
-      data, try FrozenFeatures(data, options.own, Self.name, context), place: options.train, context)
+      data, try data.features(options.own, Self.name, context), place: options.place(context), context)
   }
 
-  static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, place: String, _ context: MeasureContext) throws
+  static func measure(_ data: some LabelledExamples, _ frozen: FrozenFeatures, place: String, _ context: MeasureContext)
+    throws
     -> MeasureResult
   {
     let split = try data.validationSplit(seed: context.seed, place: place)
@@ -103,6 +105,12 @@ public struct ProbeMeasure: LabelledTextMeasure {
       notes += probe.notes.map { "\(feature.rawValue): \($0)" }
     }
     values.append(MeasuredValue("probe.majority_accuracy", data.majorityAccuracy, least: 0, most: 1))
+    if let raw = try data.rawInput(context) {
+      let probe = try LinearProbe(raw.examples, data, split: split, context) { Standardization($0, rows: $1)($0) }
+      values.append(MeasuredValue("probe.raw_accuracy", data.score(probe.predictions).accuracy, least: 0, most: 1))
+      said.append(Predictions("probe.raw", probe.predictions, data))
+      notes += [raw.note] + probe.notes.map { "raw: \($0)" }
+    }
     return MeasureResult(values, notes: notes, predictions: said)
   }
 }

@@ -1,7 +1,7 @@
 import Core
 import Evaluation
 
-/// `knn`: the class that most of a text's nearest neighbours have, under the frozen network.
+/// `knn`: the class that most of an example's nearest neighbours have, under the frozen network.
 ///
 /// *Concretely:* the `neighbours` training examples whose features have the highest cosine with the text's, one vote
 /// each; of classes with as many votes the one with the larger sum of cosines, then the first. Of equal cosines the
@@ -15,6 +15,8 @@ public struct NearestNeighboursMeasure: LabelledTextMeasure {
     public var untrained = false
     /// Neighbours that vote.
     public var neighbours = 20
+    /// The field of a corpus of numbers that holds the labels.
+    public var labels = "label"
 
     public init() {}
   }
@@ -22,7 +24,8 @@ public struct NearestNeighboursMeasure: LabelledTextMeasure {
   public typealias Options = CombinedOptions<LabelledTextOptions, OwnOptions>
 
   public static let name = "knn"
-  public static let summary = "k nearest neighbours on labelled text: accuracy of a vote by cosine of frozen features."
+  public static let summary =
+    "k nearest neighbours on labelled texts or records: accuracy of a vote by cosine of frozen features."
 
   public let options: Options
 
@@ -35,32 +38,38 @@ public struct NearestNeighboursMeasure: LabelledTextMeasure {
     self.options = options
   }
 
-  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.textUnsupportedReason }
-
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    let data = try LabelledText.read(options.shared, seed: context.seed, context.communicator)
+    let data = try options.examples(Self.name, context)
     return try Self.measure(
-      data, try FrozenFeatures(data, options.own, Self.name, context), neighbours: options.neighbours, context)
+      data, try data.features(options.own, Self.name, context), neighbours: options.neighbours, context)
   }
 
-  static func measure(_ data: LabelledText, _ frozen: FrozenFeatures, neighbours: Int, _ context: MeasureContext) throws
-    -> MeasureResult
-  {
+  static func measure(
+    _ data: some LabelledExamples, _ frozen: FrozenFeatures, neighbours: Int, _ context: MeasureContext
+  ) throws -> MeasureResult {
     var (values, notes, said) = ([MeasuredValue](), data.remarks + frozen.notes, [Predictions]())
-    if neighbours > data.train.count {
-      notes.append("All \(data.train.count) training examples vote: there are no \(neighbours).")
+    let labels = data.trainLabels
+    if neighbours > labels.count {
+      notes.append("All \(labels.count) training examples vote: there are no \(neighbours).")
     }
-    let (labels, classes, trainCount) = (data.trainLabels, data.classes.count, data.train.count)
+    func predictions(_ x: DenseExamples) throws -> [Int] {
+      let (unit, classes) = (Self.unit(x), data.classes.count)
+      return try context.rows(data.testLabels.count, columns: 1, workspace: {}) { index, _ in
+        [Double(Self.vote(unit, labels.count + index, labels: labels, classes: classes, neighbours: neighbours))]
+      }.map { Int($0[0]) }
+    }
     for (feature, x) in zip(frozen.features, frozen.examples) {
-      let unit = Self.unit(x)
-      let votes = try context.rows(data.test.count, columns: 1, workspace: {}) { index, _ in
-        [Double(Self.vote(unit, trainCount + index, labels: labels, classes: classes, neighbours: neighbours))]
-      }
-      let predictions = votes.map { Int($0[0]) }
+      let predictions = try predictions(x)
       values += data.score(predictions).values("knn.\(feature.rawValue)")
       said.append(Predictions("knn.\(feature.rawValue)", predictions, data))
     }
     values.append(MeasuredValue("knn.majority_accuracy", data.majorityAccuracy, least: 0, most: 1))
+    if let raw = try data.rawInput(context) {
+      let predictions = try predictions(raw.examples)
+      values.append(MeasuredValue("knn.raw_accuracy", data.score(predictions).accuracy, least: 0, most: 1))
+      said.append(Predictions("knn.raw", predictions, data))
+      notes.append(raw.note)
+    }
     return MeasureResult(values, notes: notes, predictions: said)
   }
 

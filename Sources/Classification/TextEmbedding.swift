@@ -22,7 +22,7 @@ public struct TextEmbedding: Sendable {
   ///   - feature: which states of the last layer are averaged.
   /// - Throws: `DataError` naming the file or the text; `ConfigurationError` for a feature that the model does not
   ///   have.
-  public init(ofTextsIn file: String, _ choice: InputChoice, feature: TextFeature, _ context: MeasureContext) throws {
+  public init(ofTextsIn file: String, _ choice: InputChoice, feature: Pooling, _ context: MeasureContext) throws {
     let (texts, odd) = try Self.texts(in: file, choice, context.communicator)
     let tokenizer = try TokenizerLoader.load(context.model.path)
     let encoded = try EncodedTexts(texts, tokenizer, context.model)

@@ -9,47 +9,6 @@ import Models
 import Tensors
 import Tokenizers
 
-/// Which hidden states of the last layer stand for a text: their mean over a range of positions.
-public enum TextFeature: String, Sendable, CaseIterable {
-  /// The position of [CLS].
-  case cls
-  /// All positions of the text, without [CLS] and [SEP].
-  case mean
-  /// The last position of the text.
-  case last
-
-  /// - Parameters:
-  ///   - count: positions of the text as the model reads it, frame included.
-  ///   - framed: [CLS] stands first and [SEP] last.
-  func rows(of count: Int, framed: Bool) -> Range<Int> {
-    let (start, end) = framed ? (1, count - 1) : (0, count)
-    return switch self {
-    case .cls: 0..<1
-    case .mean: start..<end
-    case .last: end - 1..<end
-    }
-  }
-
-  /// The features that an option asks for; `all` leaves [CLS] out where there is none.
-  /// - Throws: `ConfigurationError` for [CLS] of a model that was trained without.
-  static func chosen(_ option: String, framed: Bool, measure: String) throws(ConfigurationError) -> [TextFeature] {
-    guard let one = TextFeature(rawValue: option) else { return framed ? [.cls, .mean, .last] : [.mean, .last] }
-    guard one != .cls || framed else {
-      throw ConfigurationError(
-        "measures.\(measure).features", is: option,
-        rule: "but this model was trained on samples without [CLS]; use mean or last.")
-    }
-    return [one]
-  }
-
-  /// What is wrong with an option that takes a feature, or `all` where `several`.
-  static func problems(_ option: String, key: String, several: Bool) -> [ConfigurationError.Problem] {
-    let allowed = allCases.map(\.rawValue) + (several ? ["all"] : [])
-    return allowed.contains(option)
-      ? [] : [.init(key: key, sentence: "is \(option); it must be one of \(allowed.joined(separator: ", ")).")]
-  }
-}
-
 /// Texts as the model reads them: cut at the context, framed as in training.
 struct EncodedTexts: Sendable {
   let tokens: [[Int32]]
@@ -123,21 +82,13 @@ struct TextGroups: Sendable {
   }
 }
 
-extension SequenceInput {
-  /// Positions of a sample that are no padding.
-  func realRows(of sample: Int) -> Int {
-    // Padding sees padding only, and so nothing at the start of its sample.
-    (0..<length).first { ranges.first[sample * length + $0] > 0 } ?? length
-  }
-}
-
 extension MeasureContext {
   /// The features of texts under the frozen network: one matrix [texts, width] a feature.
   ///
   /// `microBatch` texts of neighbouring lengths are computed together; such a group is the item that is partitioned
   /// over ranks and threads.
   /// - Parameter parameters: in place of the model's.
-  func features(_ features: [TextFeature], _ texts: EncodedTexts, parameters: ParameterStore? = nil) throws
+  func features(_ features: [Pooling], _ texts: EncodedTexts, parameters: ParameterStore? = nil) throws
     -> [DenseExamples]
   {
     let (encoder, parameters, microBatch) = (model.encoder, parameters ?? model.parameters, microBatch)
@@ -173,14 +124,5 @@ extension MeasureContext {
       }
     }
     return result
-  }
-}
-
-extension Range<Int> {
-  /// The mean of these rows of a matrix, counted from `start`.
-  fileprivate func mean(of x: TensorView, from start: Int) -> [Double] {
-    var sums = [Double](repeating: 0, count: x.columns)
-    for row in self { for j in 0..<x.columns { sums[j] += Double(x[start + row, j]) } }
-    return sums.map { $0 / Double(count) }
   }
 }

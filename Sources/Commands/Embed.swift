@@ -26,7 +26,7 @@ struct Embed: ComputingCommand {
   @Option(parsing: .unconditional, help: "The file with the texts.") var input: String
   @Option(parsing: .unconditional, help: "The new file to write, ending in .npy or .safetensors.") var output: String
   @Option(parsing: .unconditional, help: "mean (over the positions of the text), cls or last.") var feature =
-    TextFeature.mean
+    Pooling.mean
   @Option(parsing: .unconditional, help: "The text's field in JSON lines, or column in CSV and TSV.") var field = "text"
   @Option(
     parsing: .unconditional,
@@ -79,4 +79,4 @@ struct Embed: ComputingCommand {
   }
 }
 
-extension TextFeature: ExpressibleByArgument {}
+extension Pooling: ExpressibleByArgument {}

@@ -51,6 +51,9 @@ struct Evaluate: ComputingCommand {
     help:
       "A new file for the predictions of probe, knn, finetune and bag-of-words for each test example: a table with tabs."
   ) var predictions: String?
+  @Option(
+    parsing: .unconditional, help: "A folder for the pictures that measures make, such as those of reconstruct."
+  ) var pictures: String?
   @Flag(help: "One JSON object instead of a table.") var json = false
   @Flag(help: "List the measures with their options, and stop.") var list = false
 
@@ -91,6 +94,12 @@ struct Evaluate: ComputingCommand {
         try AtomicFile.write(
           Predictions.table(chosen.flatMap { report.measures[$0.name]?.predictions ?? [] }), to: predictions)
       }
+      if let pictures {
+        try PictureFile.write(
+          chosen.compactMap { name, _ in report.measures[name].map { (name, $0) } }, to: pictures)
+      }
+      // They are files, or nothing.
+      for name in report.measures.keys { report.measures[name]?.pictures = [] }
       try show(report, order: chosen.map(\.name))
     }
   }

@@ -2,6 +2,7 @@ import Configuration
 import Core
 import Evaluation
 import Measures
+import Objectives
 import Runs
 
 /// What a comparison is to find out: arms, seeds, a budget, and what is measured.
@@ -265,12 +266,19 @@ extension ComparisonFile {
   /// - Throws: `ConfigurationError` with the mistakes of all measures.
   public func checkFiles() throws(ConfigurationError) {
     var problems: [ConfigurationError.Problem] = []
-    var contexts: [Int] = []
-    for arm in arms { contexts.append(try arm.configuration(seeds[0], 1).model.maxPosition) }
+    var (contexts, inputs) = ([Int](), [ObjectiveRequirements.Input]())
+    for arm in arms {
+      let configuration = try arm.configuration(seeds[0], 1)
+      contexts.append(configuration.model.maxPosition)
+      inputs.append(configuration.requirements.input)
+    }
     for measure in measures {
       do throws(ConfigurationError) { try measure.measure.checkFiles() } catch { problems += error.problems }
       // What only shorter arms do not support is listed as not measured for them.
       problems += measure.measure.problems(microBatch: microBatch, context: contexts.max() ?? 0)
+      // What only some arms do not support is listed as not measured for them.
+      let unsupported = inputs.map { measure.measure.problems(input: $0) }
+      if unsupported.allSatisfy({ !$0.isEmpty }) { problems += unsupported.first ?? [] }
     }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
   }

@@ -77,6 +77,8 @@ public struct ComparisonResults: Codable, Sendable {
   public var overlays: [Overlay]
   /// What could not be measured, and runs with non-finite values.
   public var gaps: [Gap]
+  /// Of the first seed of each arm.
+  public var pictures: [ArmPictures]
   public var notes: [Note]
   public var file: String
   public var version: String
@@ -108,6 +110,7 @@ extension ComparisonResults {
     baselines = found.baselines()
     gaps = found.gaps()
     notes = found.notes()
+    pictures = found.pictures()
     overlays = found.overlays()
     differences = []
     let tokenizers = Dictionary(plans.map { ($0.arm, $0.tokenizer) }) { $1 }

@@ -245,7 +245,7 @@ public final class ComparisonRunner {
     let (entry, _, options) = file.measures[task.measure]
     let tables = try options.files.map { try MappedFile($0).sha256() }
     // The number changes with what a stored result says of its values.
-    let own = tables + [entry.name, options.text, file.split, "\(file.microBatch)", version, "2"]
+    let own = tables + [entry.name, options.text, file.split, "\(file.microBatch)", version, "3"]
     guard task.readsModel else { return SHA256.of(own.joined(separator: " ")) }
     let weights = try Checkpoint(opening: task.item.checkpointPath).files[CheckpointFile.model]?.sha256 ?? ""
     let corpus = try Corpus(task.item.configuration.data.corpus).manifest.contentHash

@@ -59,7 +59,9 @@ struct FoundResults {
         names.append(value)
       }
       // A baseline is no value of an arm.
-      return names.filter { !$0.name.hasSuffix(Baseline.majority) }.flatMap { value in
+      return names.filter {
+        $0.baselineOf == nil && !$0.name.hasSuffix(Baseline.majority) && !$0.name.hasSuffix(Baseline.raw)
+      }.flatMap { value in
         found.compactMap { summary(file.measures[measure].entry.name, value.name, $0.arm, $0.results) }
       }
     }
@@ -82,13 +84,13 @@ struct FoundResults {
 
   func baselines() -> [Baseline] {
     file.measures.indices.flatMap { measure -> [Baseline] in
-      guard let examples = file.measures[measure].measure.labelledData, file.measures[measure].entry.readsModel else {
-        return []
-      }
+      let name = file.measures[measure].entry.name
+      guard file.measures[measure].entry.readsModel else { return [] }
       let values = arms.lazy.compactMap { results($0, measure).first?.result.values }.first ?? []
+      guard let examples = file.measures[measure].measure.labelledData else { return Baseline.of(name, values) }
       let words = zip(file.measures, alone).first { !$0.0.entry.readsModel && $0.0.measure.labelledData == examples }?
         .1?.result?.values
-      return Baseline.of(file.measures[measure].entry.name, values, words: words)
+      return Baseline.of(name, values, words: words)
     }
   }
 
@@ -135,6 +137,17 @@ struct FoundResults {
       }
     }
     return notes
+  }
+
+  /// What each measure drew of the first seed of each arm.
+  func pictures() -> [ArmPictures] {
+    file.measures.indices.flatMap { measure in
+      arms.compactMap { arm -> ArmPictures? in
+        guard let first = results(arm, measure).first, !first.result.pictures.isEmpty else { return nil }
+        return ArmPictures(
+          arm: arm, seed: first.item.seed, measure: file.measures[measure].entry.name, pictures: first.result.pictures)
+      }
+    }
   }
 
   func overlays() -> [ComparisonResults.Overlay] {

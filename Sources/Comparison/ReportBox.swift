@@ -9,6 +9,14 @@ extension ReportText {
   }
 
   private func corpus(_ facts: CorpusFacts) -> [(name: String, text: String)] {
+    // Records of numbers have no ids.
+    if facts.vocabulary == 0 {
+      func records(_ part: CorpusFacts.Part) -> String { "\(number(Double(part.documents))) records" }
+      return [
+        ("corpus", "\(facts.folder), SHA-256 \(facts.contentHash.prefix(16))…"),
+        ("splits", "train: \(records(facts.train)); validation: \(records(facts.validation))"),
+      ]
+    }
     func part(_ part: CorpusFacts.Part) -> String {
       let documents = "\(number(Double(part.documents))) \(part.documents == 1 ? "document" : "documents")"
       return "\(documents), \(number(Double(part.tokens))) tokens, \(number(Double(part.textBytes))) bytes of text"

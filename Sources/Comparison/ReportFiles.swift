@@ -6,6 +6,8 @@ import Storage
 /// The files of a report, and how they are written.
 enum ReportFiles {
   static let figures = "figures"
+  /// What names of measures' pictures begin with.
+  static let picture = "picture"
   static let tables = ["values.csv", "summary.csv", "differences.csv"]
   static let names = ["report.html", "report.md", "report.json", "starts.json"] + tables
 
@@ -20,8 +22,12 @@ enum ReportFiles {
     }
   }
 
-  /// Whether a name is one that `named` gives.
+  /// Whether a name is one that `named` or `ArmPictures` gives.
   static func isFigure(_ name: String) -> Bool {
+    if name.hasPrefix(picture) {
+      let number = name.dropFirst(picture.count).prefix(while: { $0 != "-" })
+      return !number.isEmpty && number.allSatisfy(\.isWholeNumber) && (name.hasSuffix(".png") || name.hasSuffix(".svg"))
+    }
     guard name.hasSuffix(".svg") || name.hasSuffix(".csv"), let dash = name.firstIndex(of: "-") else { return false }
     return name[..<dash].count >= 2 && name[..<dash].allSatisfy(\.isWholeNumber)
   }
@@ -75,7 +81,8 @@ extension ComparisonResults {
       }
   }
 
-  /// The report in `folder`: report.html, report.md, report.json, tables as CSV, and each figure as SVG and CSV.
+  /// The report in `folder`: report.html, report.md, report.json, tables as CSV, each figure as SVG and CSV, and
+  /// pictures of measures.
   /// - Throws: `FileError`.
   public func write(to folder: String, starts: [ComparisonStart]) throws {
     try makeFolders(folder + "/" + ReportFiles.figures)
@@ -88,6 +95,10 @@ extension ComparisonResults {
         try AtomicFile.write(content, to: "\(folder)/\(ReportFiles.figures)/\(name).\(ending)")
         written.insert("\(name).\(ending)")
       }
+    }
+    for (file, _) in pictures.enumerated().flatMap({ $1.files($0) }) {
+      try AtomicFile.write(file.bytes, to: "\(folder)/\(ReportFiles.figures)/\(file.name)")
+      written.insert(file.name)
     }
     try removeFigures(in: folder + "/" + ReportFiles.figures, except: written)
     for (name, rows) in zip(ReportFiles.tables, [valuesCSV, summaryCSV, differencesCSV]) {

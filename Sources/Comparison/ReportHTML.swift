@@ -20,7 +20,7 @@ struct ReportHTML {
     var body = ["<h1>\(escaped(results.name))</h1>", "<p class=\"lead\">\(escaped(text.subtitle))</p>"]
     if let warning = text.seedWarning { body.append("<p class=\"warning\">\(escaped(warning))</p>") }
     body += outcome + verdicts + notMeasured
-    body += section("Figures", grid(figures.prefix(mainFigures), from: 1)) + box + details
+    body += section("Figures", grid(figures.prefix(mainFigures), from: 1)) + pictures + box + details
     return """
       <!DOCTYPE html>
       <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -70,6 +70,18 @@ struct ReportHTML {
         "<figure>\(svg)<figcaption>Figure \(first + index). \(escaped(entry.figure.caption)) \(links)</figcaption></figure>"
     }
     return drawn.isEmpty ? [] : ["<div class=\"figures\">"] + drawn + ["</div>"]
+  }
+
+  /// What measures drew of each arm, its first seed.
+  private var pictures: [String] {
+    let drawn = results.pictures.enumerated().flatMap { place, own in
+      own.files(place).map { file, caption in
+        let title = "\(own.arm), seed \(own.seed), \(ValueNames.measure(own.measure)): "
+        let link = "<a href=\"\(ReportFiles.figures)/\(file.name)\">file</a>"
+        return "<figure>\(file.element)<figcaption>\(escaped(title + caption)) \(link)</figcaption></figure>"
+      }
+    }
+    return section("Pictures", drawn.isEmpty ? [] : ["<div class=\"figures\">"] + drawn + ["</div>"])
   }
 
   /// One row per line, so that what differs between two starts can be left out of a comparison of two reports.

@@ -19,7 +19,7 @@ enum ReportStyle {
     ul{padding-left:20px;margin:6px 0}li{margin:3px 0}
     .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:18px;align-items:start}
     figure{margin:0;border:1px solid var(--line);border-radius:4px;padding:10px 10px 6px;break-inside:avoid}
-    figcaption{font-size:12.5px;margin-top:4px}figcaption a{color:inherit}svg{display:block;width:100%;height:auto;max-height:420px}
+    figcaption{font-size:12.5px;margin-top:4px}figcaption a{color:inherit}img{max-width:100%;image-rendering:pixelated}svg{display:block;width:100%;height:auto;max-height:420px}
     .box{border:1px solid var(--line);border-radius:4px;background:var(--field);padding:4px 16px 8px;break-inside:avoid}
     .box table{margin:4px 0}.box th,.box td{border:0;padding:2px 16px 2px 0;vertical-align:top;overflow-wrap:anywhere}.box th{color:var(--soft);white-space:nowrap}
     details{border-top:1px solid var(--line);padding:6px 0}details:last-of-type{border-bottom:1px solid var(--line)}

@@ -7,13 +7,13 @@ enum ValueNames {
     "pseudo-perplexity": "Pseudo-perplexity",
     "probe": "Linear probe", "knn": "Nearest neighbours", "bag-of-words": "Bag of words", "finetune": "Fine-tuning",
     "mask-variance": "Variance over masks", "features": "Features", "cooccurrence": "Co-occurrence",
-    "retrieval": "Retrieval",
+    "retrieval": "Retrieval", "reconstruct": "Reconstruction", "forecast": "Forecast", "masks": "Masks",
   ]
 
   /// First parts of values that repeat the measure.
   private static let prefixes: Set = [
     "left_to_right", "any_order", "pseudo", "probe", "knn", "bag_of_words", "finetune", "mask_variance", "features",
-    "cooccurrence", "retrieval",
+    "cooccurrence", "retrieval", "reconstruct", "forecast", "masks",
   ]
 
   /// Parts whose words are others than those of the key.
@@ -22,6 +22,10 @@ enum ValueNames {
     "sigma2": "σ₂",
     "squared_sum": "Σσ²", "exact": "exactly retrieved", "best_of_offered": "best of those offered",
     "strength": "penalty chosen",
+    "mse": "MSE", "mae": "MAE", "psnr": "PSNR", "mean_mse": "MSE of the training mean",
+    "neighbour_mse": "MSE of the visible neighbours", "mean_psnr": "PSNR of the training mean",
+    "neighbour_psnr": "PSNR of the visible neighbours", "chi2": "χ²",
+    "normalized_std": "standard deviation of normalised features",
     "largest_share": "share of the largest singular value", "majority_accuracy": "accuracy of the most frequent class",
     "singular_value": "singular value", "standard_error": "standard error", "i": "rank of the singular value",
   ]
@@ -33,7 +37,9 @@ enum ValueNames {
     var found = name.split(separator: ".").map(String.init)
     if found.count > 1, prefixes.contains(found[0]) { found.removeFirst() }
     // What was measured first, then of what.
-    let isQuantityLast = ["accuracy", "macro_f1", "strength", "effective_rank", "largest_share", "rows"].contains(
+    let isQuantityLast = [
+      "accuracy", "macro_f1", "strength", "effective_rank", "largest_share", "rows", "normalized_std",
+    ].contains(
       found.last ?? "")
     return (isQuantityLast ? found.reversed() : found).map(part).joined(separator: ", ")
   }

@@ -43,7 +43,7 @@ public struct SpreadSource: SampleSource {
 
 extension SampleBatch {
   /// Adds the samples of another batch of the same shape.
-  mutating func append(_ other: SampleBatch) {
+  public mutating func append(_ other: SampleBatch) {
     precondition(
       length == other.length && lookahead == other.lookahead && valueSize == other.valueSize,
       "samples of two shapes in one batch")

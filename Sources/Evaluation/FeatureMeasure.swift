@@ -6,16 +6,20 @@ import Layers
 import Models
 import Tensors
 
-/// `features`: how many directions the features of text use: the singular spectrum of the centred feature matrix, and
-/// its effective rank.
+/// `features`: how many directions the features of texts or records of numbers use: the singular spectrum of the
+/// centred feature matrix, and its effective rank.
 ///
 /// *Concretely:* the last hidden states of each window give three kinds of features: `mean` over its ordinary tokens,
-/// the `last` ordinary token, and single positions (`all`). See `FeatureSpectrum` for σ and exp(H(σ / Σσ)).
+/// the `last` ordinary token, and single positions (`all`). See `FeatureSpectrum` for σ and exp(H(σ / Σσ)), and
+/// `RecordFeatures` for records of numbers. `normalized_std` is √D times the mean over dimensions of the standard
+/// deviation of f / ‖f‖ over rows f: 0 where all features point one way, about 1 where they point everywhere.
 /// - Complexity: one forward pass per window, and rows · width² for each spectrum.
 public struct FeatureMeasure: Measure {
   public struct Options: MeasureOptions {
     /// At most so many windows of context − 2 tokens, evenly spread over the split; 0 for all.
     public var windows = 512
+    /// The same for records of numbers.
+    public var records = 512
     /// At most so many positions of a window, evenly spread, are features of `all`; 0 for every one.
     public var positions = 16
 
@@ -29,17 +33,24 @@ public struct FeatureMeasure: Measure {
 
   public init(_ options: Options) throws(ConfigurationError) {
     var problems: [ConfigurationError.Problem] = []
-    for (key, value) in [("windows", options.windows), ("positions", options.positions)] where value < 0 {
+    for (key, value) in [
+      ("windows", options.windows), ("records", options.records), ("positions", options.positions),
+    ] where value < 0 {
       problems.append(.init(key: "measures.\(Self.name).\(key)", sentence: "is \(value); it must be 0 (all) or more."))
     }
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     self.options = options
   }
 
-  public func unsupportedReason(_ model: MeasuredModel) -> String? { model.textUnsupportedReason }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? { nil }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
-    try measure(try TextWindows(context, count: options.windows, measure: Self.name), context)
+    guard context.model.data.grid != nil else {
+      return try measure(try TextWindows(context, count: options.windows, measure: Self.name), context)
+    }
+    let features = try RecordFeatures(
+      context, records: options.records, positions: options.positions, measure: Self.name)
+    return Self.result(features.kinds, width: context.model.configuration.hiddenSize, more: "records")
   }
 
   public func measure(_ windows: TextWindows, _ context: MeasureContext) throws -> MeasureResult {
@@ -80,15 +91,39 @@ public struct FeatureMeasure: Measure {
       ("mean", features { $0[1..<1 + width] }), ("last", features { $0[(1 + width)..<1 + 2 * width] }),
       ("all", features { $0[(1 + 2 * width)..<1 + (2 + Int($0[0])) * width] }),
     ]
+    return Self.result(kinds, width: width, more: "windows")
+  }
+
+  /// - Parameter more: the option that gives more rows.
+  private static func result(_ kinds: [(String, [Float])], width: Int, more: String) -> MeasureResult {
     var result = MeasureResult([])
     for (kind, values) in kinds {
-      Self.add(FeatureSpectrum(values, rows: values.count / width, columns: width), kind, to: &result)
+      add(FeatureSpectrum(values, rows: values.count / width, columns: width), kind, more: more, to: &result)
+      let spread = normalizedDeviation(values, width: width)
+      result.values.append(MeasuredValue("features.\(kind).normalized_std", spread, least: 0))
     }
     return result
   }
 
+  /// √D times the mean over dimensions of the standard deviation of f / ‖f‖ over rows f; a row of zeros stays.
+  ///
+  /// Reference: Chen, He, "Exploring simple Siamese representation learning", 2020, arXiv 2011.10566, figure 2.
+  static func normalizedDeviation(_ features: [Float], width: Int) -> Double {
+    let rows = stride(from: 0, to: features.count, by: width).map { start -> [Double] in
+      let row = features[start..<start + width].map(Double.init)
+      let length = row.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      return length > 0 ? row.map { $0 / length } : row
+    }
+    let n = Double(rows.count)
+    let deviations = (0..<width).map { k -> Double in
+      let mean = rows.reduce(0) { $0 + $1[k] } / n
+      return (rows.reduce(0) { $0 + ($1[k] - mean) * ($1[k] - mean) } / n).squareRoot()
+    }
+    return deviations.reduce(0, +) / Double(width).squareRoot()
+  }
+
   /// The values, the table and the note of one kind of feature.
-  private static func add(_ spectrum: FeatureSpectrum, _ kind: String, to result: inout MeasureResult) {
+  private static func add(_ spectrum: FeatureSpectrum, _ kind: String, more: String, to result: inout MeasureResult) {
     let width = spectrum.columns
     let total = spectrum.singularValues.reduce(0, +)
     let shares = spectrum.singularValues.map { total > 0 ? $0 / total : 0 }
@@ -104,7 +139,7 @@ public struct FeatureMeasure: Measure {
       shares.indices.map { [Double($0 + 1), spectrum.singularValues[$0], shares[$0]] })
     if spectrum.rows <= width {
       result.notes.append(
-        "features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; set more windows."
+        "features.\(kind) has \(counted(spectrum.rows, "row")) for \(width) dimensions: its rank is limited by the rows; set more \(more)."
       )
     }
   }
@@ -114,7 +149,9 @@ extension FeatureMeasure.Options {
   public static var sentences: [String: String] {
     [
       "windows": "At most so many windows of context − 2 tokens, evenly spread over the split; 0 for all.",
-      "positions": "At most so many positions of a window, evenly spread, are features of `all`; 0 for every one.",
+      "records": "At most so many records of numbers, evenly spread over the split; 0 for all.",
+      "positions":
+        "At most so many positions of a window or record, evenly spread, are features of `all`; 0 for every one.",
     ]
   }
 }

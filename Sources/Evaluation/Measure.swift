@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import Objectives
 
 /// Something that is measured on a trained model: a perplexity, an accuracy, a spectrum.
 ///
@@ -32,6 +33,9 @@ public protocol Measure: Sendable {
   /// training.
   func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem]
 
+  /// What cannot be measured on models that read such input, known before training.
+  func problems(input: ObjectiveRequirements.Input) -> [ConfigurationError.Problem]
+
   /// Why this model cannot be measured so, as the end of a sentence that begins with the model; nil when it can.
   func unsupportedReason(_ model: MeasuredModel) -> String?
 
@@ -44,6 +48,7 @@ extension Measure {
   public var labelledData: String? { nil }
   public func checkFiles() throws(ConfigurationError) {}
   public func problems(microBatch: Int, context: Int) -> [ConfigurationError.Problem] { [] }
+  public func problems(input: ObjectiveRequirements.Input) -> [ConfigurationError.Problem] { [] }
 }
 
 /// Options of a measure: Codable, with a default for everything.
@@ -58,16 +63,35 @@ public struct MeasureResult: Codable, Sendable, Equatable {
   public var tables: [String: MeasuredTable]
   /// What a reader must know, such as that a number is no probability of the text.
   public var notes: [String]
+  /// Pictures of what was measured.
+  public var pictures: [MeasuredPicture] = []
   /// What classifiers said of each example. No part of reports: `lockstep evaluate --predictions` writes it.
   public var predictions: [Predictions] = []
 
-  private enum CodingKeys: String, CodingKey { case values, tables, notes }
+  private enum CodingKeys: String, CodingKey { case values, tables, notes, pictures }
 
   public init(
     _ values: [MeasuredValue], tables: [String: MeasuredTable] = [:], notes: [String] = [],
-    predictions: [Predictions] = []
+    predictions: [Predictions] = [], pictures: [MeasuredPicture] = []
   ) {
+    self.pictures = pictures
     (self.values, self.tables, self.notes, self.predictions) = (values, tables, notes, predictions)
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    values = try container.decode([MeasuredValue].self, forKey: .values)
+    tables = try container.decode([String: MeasuredTable].self, forKey: .tables)
+    notes = try container.decode([String].self, forKey: .notes)
+    pictures = try container.decodeIfPresent([MeasuredPicture].self, forKey: .pictures) ?? []
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(values, forKey: .values)
+    try container.encode(tables, forKey: .tables)
+    try container.encode(notes, forKey: .notes)
+    if !pictures.isEmpty { try container.encode(pictures, forKey: .pictures) }
   }
 
   public subscript(_ name: String) -> Double? { values.first { $0.name == name }?.value }
@@ -87,6 +111,8 @@ public struct MeasuredValue: Codable, Sendable, Equatable {
   /// The smallest and the largest number it can be, where there are such: an interval is cut there.
   public var least: Double?
   public var most: Double?
+  /// The name of the value of the same result that it is a baseline of, where it depends on the data alone.
+  public var baselineOf: String?
   /// The name of another value of the same result that says the same in another form, as bits per byte do for a
   /// perplexity.
   public var restates: String?
@@ -104,11 +130,11 @@ public struct MeasuredValue: Codable, Sendable, Equatable {
   public init(
     _ name: String, _ value: Double, unit: String = "", better: Better = .neither, standardError: Double? = nil,
     least: Double? = nil,
-    most: Double? = nil, restates: String? = nil, items: Items? = nil
+    most: Double? = nil, restates: String? = nil, baselineOf: String? = nil, items: Items? = nil
   ) {
     (self.name, self.value, self.unit, self.better) = (name, value, unit, better)
     (self.standardError, self.items) = (standardError, items)
-    (self.least, self.most, self.restates) = (least, most, restates)
+    (self.least, self.most, self.restates, self.baselineOf) = (least, most, restates, baselineOf)
   }
 }
 

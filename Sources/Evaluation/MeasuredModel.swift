@@ -126,6 +126,11 @@ public struct MeasuredModel: Sendable {
     return try RunConfiguration(toml: text, place: place)
   }
 
+  /// The model's own objective, without weights: how it reads samples.
+  public func makeObjective() throws -> any Objective {
+    try entry(nil).make(objective.options, configuration, data)
+  }
+
   /// The objective itself, with networks of its own, and a parameter set that holds the checkpoint's weights.
   /// - Parameter name: another objective of the same attention; nil for the model's own.
   public func objectiveAndParameters(_ name: String? = nil) throws -> (any Objective, ParameterSet) {

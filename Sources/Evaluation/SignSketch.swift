@@ -9,14 +9,14 @@ import Kernels
 /// Reference: Charikar, Chen, Farach-Colton, "Finding frequent items in data streams", ICALP 2002; Weinberger et al.,
 /// "Feature hashing for large scale multitask learning", 2009, arXiv 0902.2206.
 /// - Complexity: one addition per element, 2 bytes per element of memory.
-struct SignSketch: Sendable {
-  static let mostDimensions = 1 << 15
+public struct SignSketch: Sendable {
+  public static let mostDimensions = 1 << 15
 
-  let dimensions: Int
+  public let dimensions: Int
   /// b(i) · 2 + (1 where s(i) = -1).
   private let codes: [UInt16]
 
-  init(elements: Int, dimensions: Int, seed: UInt64) {
+  public init(elements: Int, dimensions: Int, seed: UInt64) {
     precondition((1...Self.mostDimensions).contains(dimensions), "a sketch of \(dimensions) dimensions")
     let random = CounterGenerator(seed: seed, purpose: .evaluation, site: 0x5163_7463)
     self.dimensions = dimensions
@@ -28,7 +28,7 @@ struct SignSketch: Sendable {
   }
 
   /// Adds the element at `index` of a vector to its sketch.
-  func add(_ value: Double, at index: Int, to sums: inout [Double]) {
+  public func add(_ value: Double, at index: Int, to sums: inout [Double]) {
     let code = codes[index]
     sums[Int(code >> 1)] += code & 1 == 0 ? value : -value
   }

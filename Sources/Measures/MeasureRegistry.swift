@@ -68,6 +68,9 @@ public enum MeasureRegistry {
     MeasureEntry(FinetuneMeasure.self),
     MeasureEntry(MaskVarianceMeasure.self),
     MeasureEntry(FeatureMeasure.self),
+    MeasureEntry(ReconstructMeasure.self),
+    MeasureEntry(ForecastMeasure.self),
+    MeasureEntry(MasksMeasure.self),
     MeasureEntry(CooccurrenceMeasure.self),
     MeasureEntry(RetrievalMeasure.self),
   ]

@@ -51,7 +51,8 @@ public struct DiverseValues: ValueObjective {
     try model.requireValid()
     self.options = options
     prediction = ValuePrediction(
-      model, size: grid.size, heads: options.offsets, loss: .l2, rowsAreShifted: false)
+      model, size: grid.size, heads: options.offsets, loss: .l2, rowsAreShifted: false,
+      target: options.normPixLoss ? .normalized : .values)
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {

@@ -38,7 +38,8 @@ public struct NextValues: ValueObjective {
     let size = try data.requireGrid(Self.name).size
     try requireSpread(options.normPixLoss, size)
     try model.requireValid()
-    prediction = ValuePrediction(model, size: size, loss: .l2, rowsAreShifted: false)
+    prediction = ValuePrediction(
+      model, size: size, loss: .l2, rowsAreShifted: false, target: options.normPixLoss ? .normalized : .values)
   }
 
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {

@@ -59,6 +59,11 @@ public protocol Objective: Sendable {
     _ example: TrainingExample, _ pass: ObjectivePass, scales: [Float], _ workspace: ObjectiveWorkspace
   ) -> [Double]
 
+  /// The numbers that the objective predicts for positions of an example, in a pass without a sink; nil where it
+  /// predicts none, such as for tokens.
+  func predictions(_ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace)
+    -> ValuePredictions?
+
   /// What the objective does after an optimiser step, before moving averages: reads statistics and writes states among
   /// the trained parameters. A function of the parameters and the context, so every rank does the same. Nothing, unless
   /// the objective says otherwise.
@@ -79,6 +84,10 @@ extension Objective {
   }
 
   public func afterStep(_ parameters: ParameterStore, _ context: StepContext) {}
+
+  public func predictions(_ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace)
+    -> ValuePredictions?
+  { nil }
 
   public func whole(_ clean: SampleBatch) -> SequenceInput {
     let model = encoder.configuration

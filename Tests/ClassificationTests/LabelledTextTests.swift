@@ -165,7 +165,8 @@ import Testing
         return []
       } catch { return error.problems.map(\.key) }
     }
-    #expect(keys { () throws(ConfigurationError) in try ProbeMeasure(.init()) } == ["measures.probe.train"])
+    #expect(keys { () throws(ConfigurationError) in try BagOfWordsMeasure(.init()) } == ["measures.bag-of-words.train"])
+    #expect(keys { () throws(ConfigurationError) in try ProbeMeasure(.init()) }.isEmpty)
     var probe = ProbeMeasure.Options()
     (probe.train, probe.test, probe.features, probe.trainExamples) = ("a.txt", "b.tsv.gz", "first", -1)
     #expect(

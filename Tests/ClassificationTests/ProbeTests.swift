@@ -52,18 +52,18 @@ import Tokenizers
   // MARK: - Features
 
   @Test func featuresAreRowsOfTheText() {
-    #expect(TextFeature.cls.rows(of: 6, framed: true) == 0..<1)
-    #expect(TextFeature.mean.rows(of: 6, framed: true) == 1..<5)
-    #expect(TextFeature.last.rows(of: 6, framed: true) == 4..<5)
-    #expect(TextFeature.mean.rows(of: 6, framed: false) == 0..<6)
-    #expect(TextFeature.last.rows(of: 6, framed: false) == 5..<6)
+    #expect(Pooling.cls.rows(of: 6, framed: true) == 0..<1)
+    #expect(Pooling.mean.rows(of: 6, framed: true) == 1..<5)
+    #expect(Pooling.last.rows(of: 6, framed: true) == 4..<5)
+    #expect(Pooling.mean.rows(of: 6, framed: false) == 0..<6)
+    #expect(Pooling.last.rows(of: 6, framed: false) == 5..<6)
   }
 
   @Test func clsNeedsAFrame() throws {
-    #expect(try TextFeature.chosen("all", framed: true, measure: "probe") == [.cls, .mean, .last])
-    #expect(try TextFeature.chosen("all", framed: false, measure: "probe") == [.mean, .last])
+    #expect(try Pooling.chosen("all", framed: true, measure: "probe") == [.cls, .mean, .last])
+    #expect(try Pooling.chosen("all", framed: false, measure: "probe") == [.mean, .last])
     let error = try #require(throws: ConfigurationError.self) {
-      try TextFeature.chosen("cls", framed: false, measure: "probe")
+      try Pooling.chosen("cls", framed: false, measure: "probe")
     }
     #expect(error.problems.map(\.key) == ["measures.probe.features"])
   }
@@ -243,8 +243,9 @@ import Tokenizers
     (options.train, options.epochs, options.learningRate, options.batch, options.dropout) = ("x.tsv", 8, 5e-3, 8, 0)
     change(&options)
     let framed = causal ? texts : texts.map { [2] + $0 + [3] }
-    return try FinetuneMeasure(options).measure(
-      data, EncodedTexts(framed, framed: !causal), context(causal: causal, threads: threads))
+    let context = context(causal: causal, threads: threads)
+    let examples = TuningTexts(data, EncodedTexts(framed, framed: !causal), context)
+    return try FinetuneMeasure(options).measure(data, examples, context)
   }
 
   @Test(arguments: [true, false])

@@ -1,5 +1,6 @@
 @testable import Classification
 import Core
+import Evaluation
 @testable import Kernels
 import Layers
 import Models
@@ -9,7 +10,7 @@ import Tensors
 import TestSupport
 import Testing
 
-extension TextClassification: ReferencedObjective {
+extension ExampleClassification: ReferencedObjective {
   public static func checkSource(_ model: ModelConfiguration) -> any SampleSource { LabelledSamples.check }
 
   public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
@@ -22,7 +23,7 @@ extension TextClassification: ReferencedObjective {
         options.feature == "cls"
         ? [0]
         : options.feature == "last"
-          ? [real - (options.framed ? 2 : 1)] : Array(options.framed ? 1..<real - 1 : 0..<real)
+          ? [real - (options.trailing + 1)] : Array(options.leading..<real - options.trailing)
       let sum = rows.map { hidden.taking(rows: [sample * input.length + $0]) }
       return sum.dropFirst().reduce(sum[0]) { $0 + $1 } * (1 / Double(rows.count))
     }
@@ -53,16 +54,17 @@ extension LabelledSamples {
 /// The objective of fine-tuning against the double-precision reference, and what its samples are.
 @Suite struct TextClassificationTests {
   private func objective(_ feature: String, _ head: ClassificationHead.Kind = .linear, causal: Bool, dropout: Float)
-    throws -> TextClassification
+    throws -> ExampleClassification
   {
-    var options = TextClassification.Options()
-    (options.classes, options.feature, options.framed, options.head) = (3, feature, true, head)
+    var options = ExampleClassification.Options()
+    (options.classes, options.feature, options.head) = (3, feature, head)
+    (options.leading, options.trailing) = (1, 1)
     var shape: ModelConfiguration =
       causal
       ? .gpt2(vocabSize: 23, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
       : .bert(vocabSize: 23, maxPosition: 11, hiddenSize: 6, numLayers: 2, numHeads: 3)
     (shape.intermediateSize, shape.dropout, shape.attentionDropout) = (7, dropout, dropout)
-    return try TextClassification(options, model: shape, vocabulary: ToyTokens.vocabulary)
+    return try ExampleClassification(options, model: shape, vocabulary: ToyTokens.vocabulary)
   }
 
   @Test(arguments: ["cls", "mean", "last"], [true, false])
@@ -75,7 +77,7 @@ extension LabelledSamples {
     try check(try objective(feature, head, causal: head == .score, dropout: 0.125))
   }
 
-  private func check(_ objective: TextClassification) throws {
+  private func check(_ objective: ExampleClassification) throws {
     let context = StepContext(seed: 1, step: 3, steps: 10)
     let batch = LabelledSamples.check.samples(at: 7..<10)
     let example = objective.corrupt(batch, context)

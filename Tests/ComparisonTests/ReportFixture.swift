@@ -45,7 +45,7 @@ struct ReportFixture {
       name: name, budgetUnit: "steps", budgetAmount: 100, seeds: Array(1...seeds), plans: places.map(plan), corpora: [],
       split: "validation",
       summaries: summaries, baselines: [baseline], withoutModel: [], differences: [], curves: curves, overlays: [],
-      gaps: [],
+      gaps: [], pictures: [],
       notes: [.init(arms: [arms[1]], measure: "probe", text: "Cut at the context.")], file: "name = \"\(name)\"",
       version: "0")
     results.differences = places.dropFirst().map { difference(results, $0, against: 0) }

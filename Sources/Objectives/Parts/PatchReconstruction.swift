@@ -42,10 +42,10 @@ public struct PatchReconstruction: Sendable {
   /// The encoder and the decoder as checkpoints are written.
   public let exported: ModelConfiguration
   /// Where each number of a position stands among those predicted, which have the channel last as MAE's classes do.
-  private let order: [Int]
+  let order: [Int]
   /// How a number is scored.
   public let loss: RegressionLoss
-  private let target: ValueTarget
+  let target: ValueTarget
   private let scope: Scope
 
   /// - Parameters:
@@ -161,6 +161,12 @@ extension ReconstructionObjective {
 
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
     PartsWorkspace(reconstruction.workspace(samples: samples, length: length, arena))
+  }
+
+  public func predictions(
+    _ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace
+  ) -> ValuePredictions? {
+    reconstruction.predictions(example, pass, PartsWorkspace<PatchReconstruction.Workspace>.parts(of: workspace))
   }
 
   public func lossAndGradient(

@@ -21,14 +21,19 @@ public struct ValuePrediction: Sendable {
   }
   /// From a row of the samples' positions to the row that predicts it: 0, or the leading rows.
   private let shift: Int
+  /// From a row with a target one position ahead to that position: 0, or 1 without [CLS].
+  let ahead: Int
+  /// What predictions are compared with.
+  let target: ValueTarget
 
   /// - Parameters:
   ///   - rowsAreShifted: row i of a sample's targets is the network's row behind the leading ones; false where rows are
   ///     those of the network, as for predictions ahead.
+  ///   - target: what predictions are compared with.
   ///   - transform: of the heads; see `RegressionHead`.
   public init(
     _ model: ModelConfiguration, size: Int, heads count: Int = 1, loss: RegressionLoss, rowsAreShifted: Bool = true,
-    transform: Bool = false
+    target: ValueTarget = .values, transform: Bool = false
   ) {
     var layout = ParameterLayout()
     heads = (1...count).map {
@@ -37,6 +42,7 @@ public struct ValuePrediction: Sendable {
     }
     encoder = Transformer(model, head: false, into: &layout)
     (networks, self.loss, shift) = (NetworkSet(trained: layout), loss, rowsAreShifted ? model.leadingRows : 0)
+    (ahead, self.target) = (rowsAreShifted ? 0 : 1 - model.leadingRows, target)
   }
 
   /// Memory of a worker.
@@ -118,6 +124,12 @@ extension ValueObjective {
 
   public func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace {
     PartsWorkspace(prediction.workspace(samples: samples, length: length, arena))
+  }
+
+  public func predictions(
+    _ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace
+  ) -> ValuePredictions? {
+    prediction.predictions(example, pass, PartsWorkspace<ValuePrediction.Workspace>.parts(of: workspace))
   }
 
   public func lossAndGradient(

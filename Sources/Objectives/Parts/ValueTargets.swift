@@ -45,10 +45,15 @@ public struct ValueTargets: Sendable {
 
   /// In double precision; of one number alone the variance is 0.
   private static func normalized(_ numbers: ArraySlice<Float>, _ measured: [Bool]?) -> [Float] {
+    let (mean, deviation) = statistics(numbers, measured)
+    return numbers.map { Float((Double($0) - mean) / deviation) }
+  }
+
+  /// What the numbers of a position are normalised by: the mean, and √(variance + 10⁻⁶), of those that were measured.
+  static func statistics(_ numbers: ArraySlice<Float>, _ measured: [Bool]?) -> (mean: Double, deviation: Double) {
     let own = measured.map { zip(numbers, $0).filter(\.1).map { Double($0.0) } } ?? numbers.map(Double.init)
     let mean = own.reduce(0, +) / Double(own.count)
     let variance = own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(own.count - 1, 1))
-    let deviation = (variance + 1e-6).squareRoot()
-    return numbers.map { Float((Double($0) - mean) / deviation) }
+    return (mean, (variance + 1e-6).squareRoot())
   }
 }

@@ -1,5 +1,4 @@
 import Core
-import Data
 import Evaluation
 import Kernels
 import Layers
@@ -7,26 +6,27 @@ import Models
 import Objectives
 import Tensors
 
-/// Classification of texts, all weights trained: what `finetune` gives to the trainer.
+/// Classification of texts or records of numbers, all weights trained: what `finetune` gives to the trainer.
 ///
-/// *Concretely:* the mean h of the last layer's states over the rows of a `TextFeature` goes through a
+/// *Concretely:* the mean h of the last layer's states over the rows of a `Pooling` goes through a
 /// `ClassificationHead` to one score a class; loss = Σ w·CE / Σ w over the batch, w = 1 for every sample with a label.
 /// The label of a sample is its field `label`. Nothing is hidden: `corrupt` draws nothing.
 ///
-/// Not in the registry: a corpus has no labels.
-struct TextClassification: Objective {
+/// Not in the registry: its classes are those of the examples that `finetune` reads.
+struct ExampleClassification: Objective {
   struct Options: ObjectiveOptions {
     static let sentences: [String: String] = [:]
     var classes = 2
-    var feature = TextFeature.mean.rawValue
-    /// [CLS] and [SEP] stand around each text.
-    var framed = false
+    var feature = Pooling.mean.rawValue
+    /// Rows before an example and behind it that are no part of it: 1 for [CLS], 1 for [SEP].
+    var leading = 0
+    var trailing = 0
     /// The layers between the mean state and the scores.
     var head = ClassificationHead.Kind.linear
   }
 
-  static let name = "text-classification"
-  static let summary = "Classification of labelled text with all weights."
+  static let name = "classification"
+  static let summary = "Classification of labelled examples with all weights."
   static let paper = "Devlin et al. 2018, BERT, arXiv 1810.04805"
 
   /// The model's own attention is used, whichever it is.
@@ -36,17 +36,17 @@ struct TextClassification: Objective {
   let networks: NetworkSet
   let encoder: Transformer
   let terms = [LossTerm("loss")]
-  private let feature: TextFeature
+  private let feature: Pooling
   private let classifier: ClassificationHead
 
   init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {
     guard options.classes >= 2 else {
       throw ConfigurationError("objective.classes", is: options.classes, rule: "it must be 2 or more.")
     }
-    let problems = TextFeature.problems(options.feature, key: "objective.feature", several: false)
+    let problems = Pooling.problems(options.feature, key: "objective.feature", several: false)
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     self.options = options
-    feature = TextFeature(rawValue: options.feature) ?? .mean
+    feature = Pooling(rawValue: options.feature) ?? .mean
     var layout = ParameterLayout()
     classifier = ClassificationHead("classifier", options.head, classes: options.classes, model, into: &layout)
     encoder = Transformer(model, head: false, into: &layout)
@@ -56,13 +56,12 @@ struct TextClassification: Objective {
   func trivialLoss(term: Int) -> Double? { naturalLogarithm(Double(options.classes)) }
 
   func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
-    guard let labels = clean.field(LabelledSamples.label)?.ids else {
+    guard let labels = clean.field(TuningField.label)?.ids else {
       preconditionFailure("classification needs samples with labels")
     }
-    let input = clean.input(attentionMask: encoder.configuration.attentionMask, documentMasking: false)
     let labelled = (0..<clean.count).filter { labels[$0] >= 0 }
     let ids = labelled.map { labels[$0] }
-    return TrainingExample(inputs: [input], targets: [TermTargets(rows: labelled, ids: ids)])
+    return TrainingExample(inputs: [whole(clean)], targets: [TermTargets(rows: labelled, ids: ids)])
   }
 
   // MARK: - Forward and backward
@@ -74,7 +73,8 @@ struct TextClassification: Objective {
     let head: ClassificationHead.Saved
 
     init(_ model: Transformer, classes: Int, samples: Int, length: Int, forBackward: Bool, _ arena: Arena) {
-      transformer = Transformer.Workspace(model, samples: samples, length: length, forBackward: forBackward, arena)
+      transformer = Transformer.Workspace(
+        model, samples: samples, length: model.configuration.leadingRows + length, forBackward: forBackward, arena)
       pooled = arena.matrix(samples, model.configuration.hiddenSize)
       gradient = arena.matrix(samples, model.configuration.hiddenSize)
       head = ClassificationHead.Saved(model.configuration, classes: classes, samples: samples, arena)
@@ -133,42 +133,8 @@ struct TextClassification: Objective {
   func rows(of sample: Int, _ input: SequenceInput) -> Range<Int> {
     let start = sample * input.length
     // A sample of nothing but padding has no label; any row will do.
-    let rows = feature.rows(of: input.realRows(of: sample), framed: options.framed)
+    let rows = feature.rows(
+      of: input.realRows(of: sample), leading: options.leading, trailing: options.trailing)
     return rows.isEmpty ? start..<start + 1 : start + rows.lowerBound..<start + rows.upperBound
   }
-}
-
-/// Labelled texts as samples: each as long as the longest of those requested together, with its label as a field.
-struct LabelledSamples: SampleSource {
-  /// Name of the field with a sample's class.
-  static let label = "label"
-
-  let texts: [[Int32]]
-  let labels: [Int]
-  let padding: Int32
-  let seed: UInt64
-
-  var samplesPerEpoch: Int { texts.count }
-
-  /// Every epoch in an order of its own.
-  func samples(at positions: Range<UInt64>) -> SampleBatch {
-    let chosen = positions.map { position in
-      let (epoch, place) = position.quotientAndRemainder(dividingBy: UInt64(texts.count))
-      return KeyedPermutation(count: texts.count, seed: seed, epoch: Self.firstEpoch + epoch)[Int(place)]
-    }
-    let length = chosen.reduce(1) { max($0, texts[$1].count) }
-    var (tokens, documentIDs) = ([Int32](), [Int32]())
-    for index in chosen {
-      let (text, gap) = (texts[index], length - texts[index].count)
-      tokens += text + [Int32](repeating: padding, count: gap)
-      documentIDs += [Int32](repeating: 0, count: text.count) + [Int32](repeating: -1, count: gap)
-    }
-    return SampleBatch(
-      sampleIDs: Array(positions), indices: chosen.map(UInt64.init), length: length, lookahead: 0, tokens: tokens,
-      documentIDs: documentIDs,
-      fields: [SampleField(Self.label, ids: chosen.map { Int32(labels[$0]) })])
-  }
-
-  /// The permutations before it draw examples and splits.
-  private static let firstEpoch: UInt64 = 16
 }

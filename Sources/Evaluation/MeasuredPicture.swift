@@ -1,0 +1,44 @@
+import Foundation
+
+/// A picture that a measure made, for a person to look at: pixels, or lines that the report draws.
+public struct MeasuredPicture: Codable, Sendable, Equatable {
+  /// Small letters, digits and dashes: the name of its file.
+  public var name: String
+  /// What it shows.
+  public var caption: String
+  /// A whole PNG file; nil for lines.
+  public var png: Data?
+  /// nil for pixels.
+  public var lines: Lines?
+
+  /// Curves over a common axis.
+  public struct Lines: Codable, Sendable, Equatable {
+    public var xLabel: String
+    public var yLabel: String
+    public var curves: [Curve]
+
+    public init(xLabel: String, yLabel: String, curves: [Curve]) {
+      (self.xLabel, self.yLabel, self.curves) = (xLabel, yLabel, curves)
+    }
+  }
+
+  public struct Curve: Codable, Sendable, Equatable {
+    public var name: String
+    /// x and y of each point.
+    public var points: [[Double]]
+    /// A line, or single points.
+    public var isLine: Bool
+
+    public init(_ name: String, _ points: [[Double]], isLine: Bool) {
+      (self.name, self.points, self.isLine) = (name, points, isLine)
+    }
+  }
+
+  public init(_ name: String, caption: String, png: Data) {
+    (self.name, self.caption, self.png) = (name, caption, png)
+  }
+
+  public init(_ name: String, caption: String, lines: Lines) {
+    (self.name, self.caption, self.lines) = (name, caption, lines)
+  }
+}
