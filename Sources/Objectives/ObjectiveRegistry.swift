@@ -86,6 +86,8 @@ public enum ObjectiveRegistry {
     ObjectiveEntry(VariableLengthPatches.self),
     ObjectiveEntry(FullyExploredPatches.self),
     ObjectiveEntry(TERA.self),
+    ObjectiveEntry(HPM.self),
+    ObjectiveEntry(LUT.self),
   ]
 
   /// Those that a model of this shape can be evaluated with, the most usual first.
