@@ -3,6 +3,7 @@ import Kernels
 import Layers
 import Models
 @testable import Objectives
+import Tensors
 import TestSupport
 import Testing
 
@@ -60,6 +61,23 @@ import Testing
     // The other two are those of a random order, as everywhere.
     #expect(settled.inputs[0].positionIDs != example.inputs[0].positionIDs)
     #expect(run.settled(hpm.corrupt(clean, context)).inputs[0].positionIDs == settled.inputs[0].positionIDs)
+  }
+
+  /// The ranking of patches becomes better than knowing nothing while both terms are trained.
+  @Test func theRankingIsLearned() throws {
+    let hpm = try objective(options())
+    let run = ObjectiveRun(hpm, samples: 3, length: clean.length, seed: 2, deviation: 0.15)
+    let example = run.settled(hpm.corrupt(clean, context))
+    let scales = example.counts.map { Float(1 / $0) }
+    var mean = 1.0
+    for _ in 0..<150 {
+      let (losses, sink) = run.run(example, scales: scales)
+      mean = losses[1] / example.counts[1]
+      let norm = sink.gradients.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      let (values, rate) = (run.parameters.trained.all, 0.2 / max(1, norm))
+      for i in sink.gradients.indices { values[i] -= rate * sink.gradients[i] }
+    }
+    #expect(mean < 0.5)
   }
 
   @Test func evaluationHidesRandomPatches() throws {

@@ -18,6 +18,9 @@ extension HPM: ReferencedObjective {
         ? hidden.reduce(0, +) : (0..<clean.count).reduce(0) { $0 + clean.realPositions($1).count })
   }
 
+  /// The labels of the ranking are those of losses that go to zero.
+  public func canOverfit(term: Int) -> Bool { term == 0 }
+
   public func referenceLosses(_ example: TrainingExample, _ scope: Scope, auxiliaries: [String: Scope]) -> [Value] {
     let (all, ranked, autoencoder) = (example.targets[0], example.targets[1], reconstruction.autoencoder)
     let decoded = scope.decoded(example, autoencoder)
