@@ -87,6 +87,16 @@ import Testing
     #expect(late?.chosen == [0, 0, 0])
   }
 
+  /// Samples of padding, with which the last micro-batch of an evaluation is filled, add nothing.
+  @Test func paddingAddsNothing() throws {
+    let own = try objective(options())
+    let run = ObjectiveRun(own, samples: 3, length: clean.length, seed: 2)
+    let example = own.corrupt(clean.padded(to: 6).taking([3, 4, 5]), context)
+    #expect(example.counts == [0, 0])
+    let result = run.run(example, scales: [1, 1])
+    #expect(result.losses == [0, 0] && result.sink.gradients.allSatisfy { $0 == 0 })
+  }
+
   @Test func tiesAreDecidedByPosition() {
     let random = CounterGenerator(seed: 1, purpose: .corruption)
     #expect(HardestPositions([1, 2, 2, .nan, 2], hardest: 2).hidden(2, of: [5], random) == [1, 2])

@@ -34,6 +34,16 @@ import Testing
     #expect(faults == [])
   }
 
+  /// Samples of padding, with which the last micro-batch of an evaluation is filled, add nothing.
+  @Test func paddingAddsNothing() throws {
+    let own = try objective()
+    let run = ObjectiveRun(own, samples: 3, length: clean.length, seed: 2)
+    let example = own.corrupt(clean.padded(to: 6).taking([3, 4, 5]), context)
+    #expect(example.counts == [0, 0])
+    let result = run.run(example, scales: [1, 1])
+    #expect(result.losses == [0, 0] && result.sink.gradients.allSatisfy { $0 == 0 })
+  }
+
   @Test func viewsShowDifferentPositions() throws {
     let example = try objective { $0.maskRatio = 0.5 }.corrupt(clean, context)
     let (first, second) = (example.inputs[0], example.inputs[2])
