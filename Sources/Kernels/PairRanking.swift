@@ -14,7 +14,7 @@ import Tensors
 /// - Returns: the sum over pairs, unscaled, added in order in double precision.
 /// - Complexity: O(n²) for a group of n.
 ///
-/// Reference: Wang et al., "Hard patches mining for masked image modeling", 2023, arXiv 2304.05919, equation 5.
+/// Reference: Wang et al., "Hard patches mining for masked image modeling", 2023, arXiv 2304.05919.
 public func pairRankingLoss(
   scores: TensorView, values: [Double], groups: [Range<Int>], scale: Float, scratch: TensorView, gradient: Bool = true,
   rowLosses: UnsafeMutablePointer<Double>? = nil
