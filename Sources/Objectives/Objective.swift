@@ -50,6 +50,10 @@ public protocol Objective: Sendable {
   /// Memory for one worker, taken once.
   func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace
 
+  /// The example with nothing left to choose: where the networks choose what is hidden (`example.late`), their choice;
+  /// else the example itself. `lossAndGradient` begins with it. Counts of targets stay as `corrupt` stated them.
+  func settled(_ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace) -> TrainingExample
+
   /// Forward, loss and, where the pass has a sink, backward of one micro-batch.
   ///
   /// - Parameters:
@@ -88,6 +92,10 @@ extension Objective {
   public func predictions(_ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace)
     -> ValuePredictions?
   { nil }
+
+  public func settled(_ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace)
+    -> TrainingExample
+  { example }
 
   public func whole(_ clean: SampleBatch) -> SequenceInput {
     let model = encoder.configuration
@@ -178,6 +186,8 @@ public struct TrainingExample: Sendable {
   /// For draws that depend on the networks, made in `lossAndGradient`: the seed and the purpose; position and site are
   /// the draw's.
   public var random: CounterGenerator?
+  /// What the networks still choose; nil where nothing is left to choose.
+  public var late: LateMask?
   /// Which samples it was made of; written by the trainer.
   public var samples = SampleDigest()
 

@@ -89,6 +89,8 @@ public enum ObjectiveRegistry {
     ObjectiveEntry(GlucoFM.self),
     ObjectiveEntry(XMAE.self),
     ObjectiveEntry(TrajectoryMAE.self),
+    ObjectiveEntry(HPM.self),
+    ObjectiveEntry(LUT.self),
   ]
 
   /// Those that a model of this shape can be evaluated with, the most usual first.

@@ -2,6 +2,7 @@ import Core
 import Kernels
 import Layers
 import Objectives
+import Tensors
 
 // Corruption: a pure function of samples and context, which shows nothing of what it hides.
 extension ObjectiveCheck {
@@ -165,7 +166,11 @@ extension ObjectiveCheck {
   func leakFaults() throws -> [String] {
     let batch = try samples(3)
     let run = try run(3)
-    let clean = run.objective.corrupt(batch, context)
+    // Networks that choose what is hidden see the samples: auxiliary networks of zeros choose the same for any.
+    if run.objective.corrupt(batch, context).late != nil {
+      for auxiliary in run.objective.networks.auxiliaries { run.parameters.auxiliary(auxiliary.name).all.fill(0) }
+    }
+    let clean = run.settled(run.objective.corrupt(batch, context))
     let states = run.hidden(clean)
     return entry.defaultRequirements.attentionMask == .causal
       ? causalLeaks(run, batch, clean, states) : hiddenLeaks(run, batch, clean, states)
@@ -177,7 +182,7 @@ extension ObjectiveCheck {
     let (length, width) = (batch.length, model.hiddenSize)
     let hidden = Set(run.objective.hiddenPositions(clean, vocabulary).map { $0.sample * length + $0.position })
     return (0..<length).flatMap { j -> [String] in
-      let changed = run.hidden(run.objective.corrupt(altered(batch, sample: 1, position: j), context))
+      let changed = run.hidden(run.settled(run.objective.corrupt(altered(batch, sample: 1, position: j), context)))
       let moved = (0..<batch.count * length).filter { row in
         (0..<width).contains { states[row * width + $0] != changed[row * width + $0] }
       }
@@ -199,8 +204,8 @@ extension ObjectiveCheck {
     let hidden = run.objective.hiddenPositions(clean, vocabulary)
     var faults = hidden.isEmpty ? ["nothing is hidden in three samples"] : []
     for place in hidden {
-      let changed = run.hidden(
-        run.objective.corrupt(altered(batch, sample: place.sample, position: place.position), context))
+      let other = altered(batch, sample: place.sample, position: place.position)
+      let changed = run.hidden(run.settled(run.objective.corrupt(other, context)))
       if states != changed {
         faults.append("the value at hidden position \(place.position) of sample \(place.sample) leaks")
       }
@@ -209,7 +214,8 @@ extension ObjectiveCheck {
       batch.documentIDs[position] >= 0 && run.objective.isRead(position)
         && !hidden.contains { $0 == (0, position) } && !clean.targets[0].rows.contains(position)
     }
-    if let seen, states == run.hidden(run.objective.corrupt(altered(batch, sample: 0, position: seen), context)) {
+    let other = seen.map { altered(batch, sample: 0, position: $0) }
+    if let seen, let other, states == run.hidden(run.settled(run.objective.corrupt(other, context))) {
       faults.append("the value at visible position \(seen) moves nothing")
     }
     return faults

@@ -11,7 +11,7 @@ extension ObjectiveCheck {
     var model = model
     (model.dropout, model.attentionDropout) = (0.125, 0.125)
     let run = try run(2, model)
-    let example = run.objective.corrupt(try samples(2), context)
+    let example = run.settled(run.objective.corrupt(try samples(2), context))
     // Scales that no cancelled factor could hide behind.
     let scales = example.counts.indices.map { Float(0.37) / Float($0 + 1) }
     let choices = Choices()
@@ -64,10 +64,32 @@ extension ObjectiveCheck {
     return faults
   }
 
+  /// What networks choose keeps the counts and shapes that were stated before, leaves nothing to choose, and is what
+  /// the loss is computed from.
+  func lateFaults() throws -> [String] {
+    let run = try run(3)
+    let example = run.objective.corrupt(try samples(3), context)
+    let settled = run.settled(example)
+    var faults: [String] = []
+    if settled.counts != example.counts {
+      faults.append("counts are \(settled.counts) after the networks' choice, \(example.counts) were stated")
+    }
+    if settled.inputs.map(\.length) != example.inputs.map(\.length) {
+      faults.append("lengths of inputs depend on the networks' choice")
+    }
+    if settled.late != nil { faults.append("a settled example leaves something to choose") }
+    let scales = run.scales(example)
+    let (late, early) = (run.run(example, scales: scales), run.run(settled, scales: scales))
+    if late.losses != early.losses || late.sink.gradients != early.sink.gradients {
+      faults.append("the loss is not that of the settled example")
+    }
+    return faults
+  }
+
   /// A target of weight zero changes nothing, to the bit; one of weight one does.
   func weightFaults() throws -> [String] {
     let run = try run(2)
-    let example = run.objective.corrupt(try samples(2), context)
+    let example = run.settled(run.objective.corrupt(try samples(2), context))
     return example.targets.indices.flatMap { term -> [String] in
       guard !example.targets[term].ids.isEmpty || !example.targets[term].values.isEmpty else { return [] }
       var (silent, scales) = (example, run.scales(example))
@@ -115,16 +137,17 @@ extension ObjectiveCheck {
     }
   }
 
-  /// Plain gradient descent on one batch brings the loss far below the trivial one, or where none is stated, the first
-  /// one.
+  /// Plain gradient descent on one batch brings the loss of the terms that it can overfit far below the trivial one, or
+  /// where none is stated, the first one.
   func overfitFaults() throws -> [String] {
     var model = model
     (model.hiddenSize, model.intermediateSize) = (24, 48)
     let run = ObjectiveRun(try make(model), samples: 2, length: model.maxPosition, seed: seed, deviation: 0.15)
     let example = run.objective.corrupt(try samples(2), context)
-    let scales = run.scales(example)
+    let counted = example.targets.indices.filter { run.objective.canOverfit(term: $0) }
+    let scales = run.scales(example).enumerated().map { counted.contains($0.offset) ? $0.element : 0 }
     func loss(_ sums: [Double]) -> Double { zip(sums, scales).reduce(0) { $0 + $1.0 * Double($1.1) } }
-    let start = (0..<scales.count).reduce(0.0) { total, term in
+    let start = counted.reduce(0.0) { total, term in
       let first = run.run(example, scales: scales, gradient: false).losses[term] / example.counts[term]
       return total + run.objective.terms[term].weight * (run.objective.trivialLoss(term: term) ?? first)
     }

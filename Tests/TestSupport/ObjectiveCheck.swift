@@ -53,6 +53,7 @@ struct ObjectiveCheck {
     faults += try countFaults()
     faults += try specialFaults()
     faults += try leakFaults()
+    faults += try lateFaults()
     faults += try weightFaults()
     faults += try gradientFaults()
     faults += try trivialFaults()

@@ -36,6 +36,15 @@ public final class ObjectiveRun {
     return withExtendedLifetime(arena) { (objective.lossAndGradient(example, pass, scales: scales, workspace), sink) }
   }
 
+  /// The example after the networks' own choice.
+  public func settled(_ example: TrainingExample) -> TrainingExample {
+    let (arena, workspace) = Arena.sized { objective.workspace(samples: samples, length: length, $0) }
+    arena.fill(.nan)
+    return withExtendedLifetime(arena) {
+      objective.settled(example, ObjectivePass(parameters, sink: nil, dropout: nil), workspace)
+    }
+  }
+
   /// λ / count, with the counts of this example as those of the whole batch.
   func scales(_ example: TrainingExample) -> [Float] {
     zip(objective.terms, example.counts).map { Float($0.weight / max($1, 1)) }

@@ -36,6 +36,10 @@ public protocol ReferencedObjective: Objective {
   /// Rate of the plain gradient descent that overfits one batch.
   static var overfitRate: Float { get }
 
+  /// Whether gradient descent on one batch must bring a term near its least loss: not where its targets move with the
+  /// networks that are trained. True unless the objective says otherwise.
+  func canOverfit(term: Int) -> Bool
+
   /// The loss that no predictor can go below on an example, as a mean over its targets: 0 where every target has one
   /// value.
   func leastLoss(_ example: TrainingExample) -> Double
@@ -75,6 +79,8 @@ extension ReferencedObjective {
   public func encoderRows(_ input: SequenceInput, _ parameters: ParameterStore) -> [Float]? { nil }
 
   public func leastLoss(_ example: TrainingExample) -> Double { 0 }
+
+  public func canOverfit(term: Int) -> Bool { true }
 
   /// Positions shown as [MASK]; of numbers those that the first term predicts.
   public func hiddenPositions(_ example: TrainingExample, _ vocabulary: Vocabulary) -> [(sample: Int, position: Int)] {

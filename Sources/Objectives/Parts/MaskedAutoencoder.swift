@@ -15,6 +15,8 @@ import Tensors
 public struct MaskedAutoencoder: Sendable {
   public let encoder: Transformer
   public let decoder: Transformer
+  /// The encoder's parameters in the layout.
+  public let encoderEntries: Range<Int>
   /// Dropout of the two networks differs by these indices.
   private static let (encoderPass, decoderPass): (UInt32, UInt32) = (0, 1)
 
@@ -23,12 +25,20 @@ public struct MaskedAutoencoder: Sendable {
   ///
   /// - Parameter decoder: the shape of the decoder; what it reads is as wide as the encoder's outputs.
   public init(_ model: ModelConfiguration, decoder shape: ModelConfiguration, into layout: inout ParameterLayout) {
+    decoder = Transformer(Self.decoderShape(shape, of: model), prefix: "decoder.", head: false, into: &layout)
+    let start = layout.entries.count
+    encoder = Transformer(model, head: false, into: &layout)
+    encoderEntries = start..<layout.entries.count
+  }
+
+  /// The shape of a decoder that reads the outputs of an encoder `model`, with a vector of its own for hidden
+  /// positions.
+  static func decoderShape(_ shape: ModelConfiguration, of model: ModelConfiguration) -> ModelConfiguration {
     var light = shape
     (light.inputSize, light.vocabSize) = (model.hiddenSize, 0)
     (light.maxPosition, light.positionGrid) = (model.maxPosition, model.positionGrid)
     (light.leadingRows, light.learnedRows) = (model.leadingRows, 1)
-    decoder = Transformer(light, prefix: "decoder.", head: false, into: &layout)
-    encoder = Transformer(model, head: false, into: &layout)
+    return light
   }
 
   /// What encoder and decoder read when sample i shows the positions `visible[i]`.
@@ -80,13 +90,25 @@ public struct MaskedAutoencoder: Sendable {
     return (hidden, decoder.beginGradient(whole, above, w.decoder), above)
   }
 
+  /// The encoder's outputs [n·(K + V), C] after a forward pass.
+  public func encoded(_ example: TrainingExample, _ w: Workspace) -> TensorView {
+    w.encoder.hidden.first(example.inputs[0].rows)
+  }
+
   /// The gradients of both networks and of the vector of hidden positions, from what heads added.
-  public func backward(_ example: TrainingExample, _ pass: ObjectivePass, _ w: Workspace) {
+  ///
+  /// - Parameter more: adds to the gradient of the encoder's outputs what other readers than the decoder contribute.
+  public func backward(
+    _ example: TrainingExample, _ pass: ObjectivePass, _ w: Workspace, adding more: (TensorView) -> Void = { _ in }
+  ) {
     guard pass.sink != nil else { return }
     let (input, below) = (example.inputs[0], pass.trained(Self.encoderPass))
     let rows = w.rows.first(input.rows)
     decoder.backward(example.inputs[1], pass.trained(Self.decoderPass), w.decoder, drows: rows)
-    if let encoded = encoder.beginGradient(input, below, w.encoder) { encoded.copy(from: rows) }
+    if let encoded = encoder.beginGradient(input, below, w.encoder) {
+      encoded.copy(from: rows)
+      more(encoded)
+    }
     encoder.backward(input, below, w.encoder)
   }
 

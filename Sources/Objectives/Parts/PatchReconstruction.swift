@@ -46,7 +46,7 @@ public struct PatchReconstruction: Sendable {
   /// How a number is scored.
   public let loss: RegressionLoss
   let target: ValueTarget
-  private let scope: Scope
+  let scope: Scope
 
   /// - Parameters:
   ///   - kept: positions that the encoder sees; nil for what the ratio says.
@@ -54,6 +54,16 @@ public struct PatchReconstruction: Sendable {
   public init(
     _ options: ReconstructionOptions, _ decoder: DecoderOptions, model: ModelConfiguration, data: DataShape,
     objective: String, kept: Int? = nil, loss: RegressionLoss = .l2
+  ) throws(ConfigurationError) {
+    var layout = ParameterLayout()
+    try self.init(
+      options, decoder, model: model, data: data, objective: objective, kept: kept, loss: loss, into: &layout)
+  }
+
+  /// The same behind parameters that `layout` already has: those of networks whose backward pass ends before.
+  public init(
+    _ options: ReconstructionOptions, _ decoder: DecoderOptions, model: ModelConfiguration, data: DataShape,
+    objective: String, kept: Int? = nil, loss: RegressionLoss = .l2, into layout: inout ParameterLayout
   ) throws(ConfigurationError) {
     var problems = OptionProblems()
     problems.require("mask_ratio", options.maskRatio, in: 0.01...0.99)
@@ -68,12 +78,11 @@ public struct PatchReconstruction: Sendable {
     self.loss = loss
     (target, scope) = (options.normPixLoss ? .normalized : .values, options.lossOn)
     order = shape.channelLast
-    var kept = model
-    kept.decoder = DecoderShape(
+    var whole = model
+    whole.decoder = DecoderShape(
       hiddenSize: light.hiddenSize, numLayers: light.numLayers, numHeads: light.numHeads,
       intermediateSize: light.intermediateSize, maskRatio: options.maskRatio, normPixLoss: options.normPixLoss)
-    exported = kept
-    var layout = ParameterLayout()
+    exported = whole
     head = RegressionHead("output", light, size: shape.size, into: &layout)
     autoencoder = MaskedAutoencoder(model, decoder: light, into: &layout)
     networks = NetworkSet(trained: layout)
@@ -128,13 +137,30 @@ public struct PatchReconstruction: Sendable {
   public func lossAndGradient(_ example: TrainingExample, _ pass: ObjectivePass, scale: Float, _ w: Workspace)
     -> Double
   {
-    let (hidden, gradient, above) = autoencoder.forward(example, pass, w.networks)
-    let targets = example.targets[0]
-    let sum = head.loss(
-      loss, hidden, rows: decoderRows(targets.rows, example), targets.numbers, scale: scale, above, w.head,
-      gradient: gradient)
+    let sum = score(example, pass, scale: scale, w).loss
     autoencoder.backward(example, pass, w.networks)
     return sum
+  }
+
+  /// Forward and loss: the loss sum of the first term, and the weighted loss of each of its rows. With a sink, the
+  /// decoder's hidden states have their gradient, and `autoencoder.backward` must follow.
+  public func score(_ example: TrainingExample, _ pass: ObjectivePass, scale: Float, _ w: Workspace) -> (
+    loss: Double, rowLosses: [Double]
+  ) {
+    let (hidden, gradient, above) = autoencoder.forward(example, pass, w.networks)
+    let targets = example.targets[0]
+    var rowLosses = [Double](repeating: 0, count: targets.rows.count)
+    let loss = head.loss(
+      hidden, rows: decoderRows(targets.rows, example), weights: targets.weights, above, w.head, gradient: gradient
+    ) { predicted, isTraining, noted in
+      let sum = rowLosses.withUnsafeMutableBufferPointer {
+        regressionLoss(
+          self.loss, predicted, targets.numbers, scale: scale, gradient: isTraining, rowLosses: $0.baseAddress)
+      }
+      if let noted { for (i, value) in rowLosses.enumerated() { noted[i] = value } }
+      return sum
+    }
+    return (loss, rowLosses)
   }
 
   public func trainingFlops(_ example: TrainingExample) -> Double {
