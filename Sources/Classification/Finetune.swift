@@ -22,6 +22,7 @@ import Training
 /// are those of the `…ForSequenceClassification` class that opens it.
 /// Reference: Devlin et al., "BERT", 2018, arXiv 1810.04805, section 4.1.
 public struct FinetuneMeasure: LabelledTextMeasure {
+  /// What fine-tuning adds to the options of labelled examples.
   public struct OwnOptions: LabelOptions {
     /// cls, mean or last.
     public var feature = "mean"

@@ -22,6 +22,7 @@ public struct LabelledTextOptions: MeasureOptions {
   public var separator = ""
   /// At most so many examples, drawn by the seed; 0 for all.
   public var trainExamples = 0
+  /// At most so many test examples; 0 for all.
   public var testExamples = 0
 
   public init() {}
@@ -41,6 +42,7 @@ public struct LabelledTextOptions: MeasureOptions {
 
 /// A measure on labelled examples: it predicts a class for each.
 public protocol LabelledTextMeasure: Measure where Options == CombinedOptions<LabelledTextOptions, OwnOptions> {
+  /// The options of the measure itself.
   associatedtype OwnOptions: MeasureOptions
   var options: Options { get }
 }

@@ -7,6 +7,7 @@ import Storage
 public struct PictureFile {
   /// With its ending, .png or .svg.
   public let name: String
+  /// What the file holds.
   public let bytes: [UInt8]
   /// The same as an element of a page.
   let element: String
@@ -50,9 +51,13 @@ extension Chart {
 
 /// The pictures that a measure made of one arm.
 public struct ArmPictures: Codable, Sendable, Equatable {
+  /// The arm whose model was measured.
   public var arm: String
+  /// The seed of the run.
   public var seed: Int
+  /// The measure that made the pictures.
   public var measure: String
+  /// In the order of the measure.
   public var pictures: [MeasuredPicture]
 
   /// As files of a report, the first part of whose names is the place among all.

@@ -55,6 +55,7 @@ public struct FieldShape: Codable, Sendable, Equatable {
   /// Of ids: what each of them stands for, one name per class; empty where ids have no names.
   public var names: [String]
 
+  /// A field of numbers, or with `classes` above 0 one of ids.
   public init(_ name: String, length: Int = 1, size: Int = 1, classes: Int = 0, names: [String] = []) {
     (self.name, self.length, self.size, self.classes, self.names) = (name, length, size, classes, names)
   }

@@ -10,12 +10,15 @@ import Kernels
 /// "Feature hashing for large scale multitask learning", 2009, arXiv 0902.2206.
 /// - Complexity: one addition per element, 2 bytes per element of memory.
 public struct SignSketch: Sendable {
+  /// The most sums of a sketch.
   public static let mostDimensions = 1 << 15
 
+  /// Sums of the sketch.
   public let dimensions: Int
   /// b(i) · 2 + (1 where s(i) = -1).
   private let codes: [UInt16]
 
+  /// Draws for each of `elements` numbers the sum that it goes to, and its sign.
   public init(elements: Int, dimensions: Int, seed: UInt64) {
     precondition((1...Self.mostDimensions).contains(dimensions), "a sketch of \(dimensions) dimensions")
     let random = CounterGenerator(seed: seed, purpose: .evaluation, site: 0x5163_7463)

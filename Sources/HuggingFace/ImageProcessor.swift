@@ -4,14 +4,19 @@ import Storage
 /// `preprocessor_config.json` of images: an image's numbers as they are stored, less the mean and divided by the
 /// deviation of each channel.
 public struct ImageProcessor: Sendable {
+  /// The name that the library looks for.
   public static let fileName = "preprocessor_config.json"
 
+  /// Rows of an image.
   public var height: Int
+  /// Pixels of a row.
   public var width: Int
   /// By channel, in the units of the stored numbers.
   public var mean: [Double]
+  /// By channel, above 0.
   public var deviation: [Double]
 
+  /// - Precondition: one mean and one deviation per channel.
   public init(height: Int, width: Int, mean: [Double], deviation: [Double]) {
     (self.height, self.width, self.mean, self.deviation) = (height, width, mean, deviation)
   }

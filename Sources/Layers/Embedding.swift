@@ -11,6 +11,7 @@ import Tensors
 public struct InputEmbedding: Sendable {
   public let token: Int?
   public let values: Linear?
+  /// The table of learned rows that stand in place of numbers.
   public let learned: Int?
   public let position: Int?
   public let type: Int?

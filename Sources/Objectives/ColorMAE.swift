@@ -13,6 +13,7 @@ import Tensors
 /// Reference: Hinojosa et al., "ColorMAE: exploring data-independent masking strategies in masked autoencoders", 2024,
 /// arXiv 2407.13036.
 public struct ColorMAE: ReconstructionObjective {
+  /// The keys of `[objective]` beside the name.
   public struct NoiseOptions: ObjectiveOptions {
     /// Which frequencies the noise has.
     public var noiseColor = NoiseMask.Color.green
@@ -31,6 +32,7 @@ public struct ColorMAE: ReconstructionObjective {
     public init() {}
   }
 
+  /// The keys of `[objective]` beside the name.
   public typealias Options = CombinedOptions<CombinedOptions<ReconstructionOptions, DecoderOptions>, NoiseOptions>
 
   public static let name = "colormae"
@@ -40,6 +42,7 @@ public struct ColorMAE: ReconstructionObjective {
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .values() }
 
   public let options: Options
+  /// The networks and their loss.
   public let reconstruction: PatchReconstruction
   private let mask: NoiseMask
 

@@ -13,6 +13,7 @@ import Tensors
 /// Reference: Zhang et al., "Look ahead or look around?", 2024, arXiv 2407.00935, whose objective on tokens this
 /// carries over to numbers.
 public struct DiverseValues: ValueObjective {
+  /// The keys of `[objective]` beside the name.
   public struct Options: ObjectiveOptions {
     /// m: the largest distance.
     public var offsets = 4
@@ -37,6 +38,7 @@ public struct DiverseValues: ValueObjective {
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .values(attentionMask: .causal) }
 
   public let options: Options
+  /// The network and its loss.
   public let prediction: ValuePrediction
 
   public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {

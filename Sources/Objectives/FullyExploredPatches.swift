@@ -14,6 +14,7 @@ import Tensors
 /// Reference: Zheng et al., "Improving self-supervised pre-training via a fully-explored masked language model", 2020,
 /// arXiv 2010.06040, whose objective on tokens this carries over to numbers.
 public struct FullyExploredPatches: ValueObjective {
+  /// The keys of `[objective]` beside the name.
   public struct Options: ObjectiveOptions {
     /// K: 1/K of the positions is hidden at a time.
     public var sets = 2
@@ -41,6 +42,7 @@ public struct FullyExploredPatches: ValueObjective {
   }
 
   public let options: Options
+  /// The network and its loss.
   public let prediction: ValuePrediction
   private let partition: MaskPartition
 

@@ -10,6 +10,7 @@ import Tensors
 ///
 /// Reference: He et al., "Masked autoencoders are scalable vision learners", 2021, arXiv 2111.06377.
 public struct MAE: ReconstructionObjective {
+  /// The keys of `[objective]` beside the name.
   public struct MaskOptions: ObjectiveOptions {
     /// Which positions are hidden.
     public var maskPattern = GridMask.Pattern.random
@@ -22,6 +23,7 @@ public struct MAE: ReconstructionObjective {
     public init() {}
   }
 
+  /// The keys of `[objective]` beside the name.
   public typealias Options = CombinedOptions<CombinedOptions<ReconstructionOptions, DecoderOptions>, MaskOptions>
 
   public static let name = "mae"
@@ -31,6 +33,7 @@ public struct MAE: ReconstructionObjective {
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .values() }
 
   public let options: Options
+  /// The networks and their loss.
   public let reconstruction: PatchReconstruction
   private let mask: GridMask
 

@@ -12,6 +12,7 @@ import Tensors
 ///
 /// Reference: El-Nouby et al., "Scalable pre-training of large autoregressive image models", 2024, arXiv 2401.08541.
 public struct NextValues: ValueObjective {
+  /// The keys of `[objective]` beside the name.
   public struct Options: ObjectiveOptions {
     /// Targets are normalised within each position.
     public var normPixLoss = false
@@ -31,6 +32,7 @@ public struct NextValues: ValueObjective {
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .values(attentionMask: .causal) }
 
   public let options: Options
+  /// The network and its loss.
   public let prediction: ValuePrediction
 
   public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {

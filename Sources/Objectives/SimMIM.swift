@@ -12,6 +12,7 @@ import Tensors
 ///
 /// Reference: Xie et al., "SimMIM: a simple framework for masked image modeling", 2021, arXiv 2111.09886.
 public struct SimMIM: ValueObjective {
+  /// The keys of `[objective]` beside the name.
   public struct Options: ObjectiveOptions {
     /// Share of the cells that are hidden.
     public var maskRatio = 0.6
@@ -36,6 +37,7 @@ public struct SimMIM: ValueObjective {
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .values() }
 
   public let options: Options
+  /// The network and its loss.
   public let prediction: ValuePrediction
   private let mask: CellMask
   private let grid: [Int]

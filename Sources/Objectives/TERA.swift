@@ -18,6 +18,7 @@ import Tensors
 /// Reference: Liu et al., "TERA: self-supervised learning of transformer encoder representation for speech", 2020,
 /// arXiv 2007.06028.
 public struct TERA: ValueObjective {
+  /// The keys of `[objective]` beside the name.
   public struct Options: ObjectiveOptions {
     /// Share of the frames in altered spans.
     public var timeRatio = 0.15
@@ -48,6 +49,7 @@ public struct TERA: ValueObjective {
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .values() }
 
   public let options: Options
+  /// The network and its loss.
   public let prediction: ValuePrediction
 
   /// Sites of a sample's generator: where spans are, sizes and dice, replacing frames, noise.

@@ -13,6 +13,7 @@ import Tensors
 ///
 /// Reference: Li et al., "Ti-MAE: self-supervised masked time series autoencoders", 2023, arXiv 2301.08871.
 public struct TiMAE: ReconstructionObjective {
+  /// The keys of `[objective]` beside the name.
   public struct OwnOptions: ObjectiveOptions {
     /// Share of the steps that the encoder does not see.
     public var maskRatio = 0.75
@@ -27,6 +28,7 @@ public struct TiMAE: ReconstructionObjective {
     public init() {}
   }
 
+  /// The keys of `[objective]` beside the name.
   public typealias Options = CombinedOptions<OwnOptions, DecoderOptions>
 
   public static let name = "ti-mae"
@@ -36,6 +38,7 @@ public struct TiMAE: ReconstructionObjective {
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .values() }
 
   public let options: Options
+  /// The networks and their loss.
   public let reconstruction: PatchReconstruction
   private let mask: GridMask
 

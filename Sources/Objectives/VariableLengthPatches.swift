@@ -13,11 +13,13 @@ import Tensors
 /// Reference: Zhang et al., "Look ahead or look around?", 2024, arXiv 2407.00935, whose objective on tokens this
 /// carries over to numbers.
 public struct VariableLengthPatches: ValueObjective {
+  /// The keys of `[objective]` beside the name.
   public struct Options: ObjectiveOptions {
     /// How many are hidden.
     public var maskCountDistribution = MaskCount.Distribution.uniformCount
     /// Bounds of the share under `uniform-ratio` …
     public var lowRatio = 0.15
+    /// The largest share under `uniform-ratio`.
     public var highRatio = 1.0
     /// … and the share under `fixed`.
     public var fixedRatio = 0.6
@@ -43,6 +45,7 @@ public struct VariableLengthPatches: ValueObjective {
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .values() }
 
   public let options: Options
+  /// The network and its loss.
   public let prediction: ValuePrediction
   private let count: MaskCount
 

@@ -15,6 +15,7 @@ import Tensors
 /// Reference: Zhang et al., "Whole heart 3D+T representation learning through sparse 2D cardiac MR images", 2024, arXiv
 /// 2406.00329.
 public struct WholeHeart: ReconstructionObjective {
+  /// The keys of `[objective]` beside the name.
   public struct OwnOptions: ObjectiveOptions {
     /// Share of the cells that the encoder does not see.
     public var maskRatio = 0.7
@@ -29,6 +30,7 @@ public struct WholeHeart: ReconstructionObjective {
     public init() {}
   }
 
+  /// The keys of `[objective]` beside the name.
   public typealias Options = CombinedOptions<OwnOptions, DecoderOptions>
 
   public static let name = "wholeheart"
@@ -38,6 +40,7 @@ public struct WholeHeart: ReconstructionObjective {
   public static func requirements(_ options: Options) -> ObjectiveRequirements { .values() }
 
   public let options: Options
+  /// The networks and their loss.
   public let reconstruction: PatchReconstruction
 
   public init(_ options: Options, model: ModelConfiguration, data: DataShape) throws(ConfigurationError) {

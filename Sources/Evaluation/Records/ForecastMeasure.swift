@@ -12,6 +12,7 @@ import Objectives
 /// period earlier, and the same regression on the numbers of the window.
 /// - Complexity: a forward pass per record; columns³ for each regression.
 public struct ForecastMeasure: Measure {
+  /// The keys of `measures.forecast`.
   public struct Options: MeasureOptions {
     /// Steps ahead, separated by commas.
     public var horizons = "24"
@@ -19,6 +20,7 @@ public struct ForecastMeasure: Measure {
     public var period = 24
     /// At most so many records, evenly spread over their split; 0 for all.
     public var trainRecords = 2000
+    /// At most so many records of the split; 0 for all.
     public var testRecords = 0
 
     public init() {}

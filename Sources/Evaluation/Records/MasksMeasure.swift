@@ -11,6 +11,7 @@ import Objectives
 /// along an axis. Weights are not used.
 /// - Complexity: O(L²) per record.
 public struct MasksMeasure: Measure {
+  /// The keys of `measures.masks`.
   public struct Options: MeasureOptions {
     /// At most so many records, evenly spread over the split; 0 for all.
     public var records = 1000

@@ -16,6 +16,7 @@ import Tensors
 /// positions.
 /// - Complexity: a forward pass per record, O(positions²) per record for the neighbours.
 public struct ReconstructMeasure: Measure {
+  /// The keys of `measures.reconstruct`.
   public struct Options: MeasureOptions {
     /// At most so many records, evenly spread over the split; 0 for all.
     public var records = 1000

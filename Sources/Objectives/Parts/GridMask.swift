@@ -17,6 +17,7 @@ public protocol PositionMask: Sendable {
 /// Reference: He et al., "Masked autoencoders are scalable vision learners", 2021, arXiv 2111.06377, table 1f; Bao et
 /// al., "BEiT", 2021, arXiv 2106.08254, algorithm 1; "Ti-MAE", 2023, arXiv 2301.08871, table 6.
 public struct GridMask: PositionMask {
+  /// Which positions are hidden.
   public enum Pattern: String, Codable, Sendable, CaseIterable {
     /// Any positions, evenly.
     case random
@@ -33,6 +34,7 @@ public struct GridMask: PositionMask {
     case tubes
   }
 
+  /// Which positions are hidden.
   public let pattern: Pattern
 
   /// Sites of the generator of a sample: 0 for single positions, 1 for boxes.

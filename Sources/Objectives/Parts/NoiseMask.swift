@@ -10,8 +10,10 @@ import Glibc
 ///
 /// Reference: Hinojosa et al., "ColorMAE", 2024, arXiv 2407.13036.
 public struct NoiseMask: PositionMask {
+  /// Which frequencies noise has.
   public enum Color: String, Codable, Sendable, CaseIterable { case white, red, green, blue, purple }
 
+  /// Which frequencies the noise has.
   public let color: Color
   /// σ, and τ of the band, in positions.
   public let sigma: Double, wideSigma: Double
@@ -19,6 +21,7 @@ public struct NoiseMask: PositionMask {
   /// The site of a sample's noise.
   private static let site: UInt32 = 1
 
+  /// - Precondition: 0 < sigma < wideSigma.
   public init(_ color: Color, sigma: Double, wideSigma: Double) {
     (self.color, self.sigma, self.wideSigma) = (color, sigma, wideSigma)
   }

@@ -32,7 +32,9 @@ public struct PatchReconstruction: Sendable {
   /// Which positions count in the loss.
   public enum Scope: String, Codable, Sendable, CaseIterable { case hidden, all }
 
+  /// Encoder and decoder.
   public let autoencoder: MaskedAutoencoder
+  /// Gives the numbers of a position from the decoder.
   public let head: RegressionHead
   public let networks: NetworkSet
   /// Positions along each axis.
@@ -171,6 +173,7 @@ public struct PatchReconstruction: Sendable {
 
 /// An objective that is `PatchReconstruction` behind masks of its own.
 public protocol ReconstructionObjective: Objective {
+  /// The networks with their loss.
   var reconstruction: PatchReconstruction { get }
 }
 

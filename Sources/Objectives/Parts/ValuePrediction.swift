@@ -10,8 +10,10 @@ import Tensors
 /// *Concretely:* L = Σ w·ℓ(h·W + b, y) / Σ w over the rows with a target.
 public struct ValuePrediction: Sendable {
   public let encoder: Transformer
+  /// One for each offset; one alone where there are none.
   public let heads: [RegressionHead]
   public let networks: NetworkSet
+  /// How a prediction is scored.
   public let loss: RegressionLoss
   /// The encoder as checkpoints are written, with its one linear head if it has such a head.
   public var exported: ModelConfiguration {
@@ -108,6 +110,7 @@ extension TermTargets {
 
 /// An objective that is `ValuePrediction` behind a corruption of its own.
 public protocol ValueObjective: Objective {
+  /// The network with its heads.
   var prediction: ValuePrediction { get }
 }
 

@@ -15,6 +15,7 @@ public struct ValuePredictions: Sendable, Equatable {
   /// What the values are compared with.
   public var target: ValueTarget
 
+  /// - Precondition: equally many values for each place.
   public init(places: [Int], values: [Float], isScored: [Bool] = [], target: ValueTarget) {
     (self.places, self.values, self.isScored, self.target) = (places, values, isScored, target)
   }
