@@ -38,7 +38,7 @@ struct DryRun {
     try row("objective", configuration.objective)
     try row(
       "model",
-      "\(counted(plan.model.numLayers, "layer")), width \(plan.model.hiddenSize), \(counted(plan.model.numHeads, "head")), context \(plan.model.maxPosition), vocabulary \(plan.model.vocabSize)"
+      "\(counted(plan.model.numLayers, "layer")), width \(plan.model.hiddenSize), \(counted(plan.model.numHeads, "head")), \(plan.model.inputSize > 0 ? "\(plan.model.maxPosition) positions of \(counted(plan.model.inputSize, "number"))" : "context \(plan.model.maxPosition), vocabulary \(plan.model.vocabSize)")"
     )
     try row("opens as", plan.model.huggingFaceFamily?.architecture ?? "no Hugging Face class")
     if let reason = plan.model.unsupportedByHuggingFace { try row("", reason) }
@@ -46,7 +46,7 @@ struct DryRun {
     try row("samples per epoch", grouped(inputs.training.samplesPerEpoch))
     try row(
       "steps",
-      "\(grouped(plan.steps)) of \(counted(configuration.batch, "sample")) (\(grouped(plan.steps * configuration.batch * plan.model.maxPosition)) tokens)"
+      "\(grouped(plan.steps)) of \(counted(configuration.batch, "sample")) (\(grouped(plan.steps * configuration.batch * plan.model.maxPosition)) \(inputs.data.unit.rawValue))"
     )
     try row(
       "micro-batches",

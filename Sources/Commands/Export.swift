@@ -32,7 +32,7 @@ struct Export: SerialCommand {
     }
     let state = checkpoint.state
     let run = try MeasuredModel.run(of: checkpoint.path)
-    var measures = [("training steps", "\(state.step)"), ("tokens seen", "\(state.tokensSeen)")]
+    var measures = [("training steps", "\(state.step)"), ("\(unit(run)) seen", "\(state.tokensSeen)")]
     if let best = state.bestValidationLoss {
       measures.append(("best validation loss (nats)", String(format: "%.4f", best)))
     }
@@ -50,7 +50,7 @@ struct Export: SerialCommand {
 
   /// The corpus by its name, its size and what it was made from, where it is still at hand.
   private func data(_ state: TrainingState, _ run: RunConfiguration?) -> String {
-    let seen = "The model has seen \(state.tokensSeen) tokens"
+    let seen = "The model has seen \(state.tokensSeen) \(unit(run))"
     guard let folder = run?.data.corpus else { return "\(seen) of a corpus that is not recorded here." }
     let name = "`\(URL(fileURLWithPath: folder).lastPathComponent)`"
     let content = state.dataHash.isEmpty ? "" : " (content \(state.dataHash.prefix(12)))"
@@ -61,10 +61,23 @@ struct Export: SerialCommand {
     let sources =
       files.prefix(5).map { "`\($0.name)`" }.joined(separator: ", ")
       + (files.count > 5 ? " and \(files.count - 5) more files" : "")
+    if let records = corpus.manifest.values {
+      let of = ([records.channels] + records.extent).map(String.init).joined(separator: " × ")
+      return """
+        \(seen) of the corpus \(name)\(content), whose training split has \(train.reduce(0) { $0 + $1.documents }) records of \
+        \(of) numbers, made from \(sources).
+        """
+    }
     return """
       \(seen) of the corpus \(name)\(content), whose training split has \(train.reduce(0) { $0 + $1.documents }) documents and \
       \(train.reduce(0) { $0 + $1.tokens }) tokens of a vocabulary of \(corpus.vocabulary.size), made from \(sources).
       """
+  }
+
+  /// What a position of the run's samples is called.
+  private func unit(_ run: RunConfiguration?) -> String {
+    let corpus = run.flatMap { try? Corpus($0.data.corpus) }
+    return (corpus?.manifest.values?.unit ?? .tokens).rawValue
   }
 
   /// The resolved configuration without `[machine]`, which decides nothing that the model is.

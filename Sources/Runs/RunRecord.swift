@@ -127,7 +127,7 @@ final class RunRecord {
     if configuration.machine.progress != .none, plan.microBatch * model.maxPosition < 1000, plan.batch > plan.microBatch
     {
       warn(
-        "a micro-batch has \(plan.microBatch * model.maxPosition) tokens; from about 1,000 on, products run at full speed. Raise batch.micro_batch if the batch allows it."
+        "a micro-batch has \(plan.microBatch * model.maxPosition) positions; from about 1,000 on, products run at full speed. Raise batch.micro_batch if the batch allows it."
       )
     }
   }
