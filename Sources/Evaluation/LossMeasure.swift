@@ -48,7 +48,9 @@ public struct LossMeasure: Measure {
       microBatch: context.microBatch, pool: context.pool, seed: context.seed,
       communicator: context.communicator)
     let samples = SpreadSource.count(options.samples, of: data)
-    let isText = objective.requirements.prediction == .next && objective.terms.count == 1
+    // Only the loss of next tokens is a probability of the text.
+    let needs = objective.requirements
+    let isText = needs.input == .tokens && needs.prediction == .next && objective.terms.count == 1
     let found = try evaluator.sumsAndCounts(
       data, samples: samples, worth: isText ? try TextBytes(corpus, context.split).ofIds : [], meters: context.meters,
       label: context.activity)

@@ -35,6 +35,9 @@ public struct ToyContrastive: ReferencedObjective {
     try requireOption("view_ratio", options.viewRatio, in: 0.1...1)
     try requireOption("temperature", options.temperature, in: 0.01...10)
     self.options = options
+    // The mean is over positions alone.
+    var model = model
+    (model.leadingRows, model.learnedRows) = (0, 0)
     var layout = ParameterLayout()
     projection = Linear(
       "projection", inputs: model.hiddenSize, outputs: Self.size, bias: false, inputMajor: false, deviation: 0.2,
