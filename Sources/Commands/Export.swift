@@ -34,7 +34,8 @@ struct Export: SerialCommand {
     let run = try MeasuredModel.run(of: checkpoint.path)
     var measures = [("training steps", "\(state.step)"), ("\(unit(run)) seen", "\(state.tokensSeen)")]
     if let best = state.bestValidationLoss {
-      measures.append(("best validation loss (nats)", String(format: "%.4f", best)))
+      let isText = configuration.inputSize == 0
+      measures.append((isText ? "best validation loss (nats)" : "best validation loss", String(format: "%.4f", best)))
     }
     let layers = configuration.numLayers == 1 ? "1 layer" : "\(configuration.numLayers) layers"
     let card = ModelCard(

@@ -1,4 +1,5 @@
 import Evaluation
+import Objectives
 
 /// Which figures a report has. Those of what was found stand in the page; the others fold away.
 struct ReportFigures {
@@ -95,8 +96,14 @@ struct ReportFigures {
           ? "One seed."
           : "Means over \(seeds) seeds; bands are \(hasIntervals ? "95 % intervals" : "the span of the two").")
           + (losses.count > 1 ? " Losses of other figures are of other objectives and do not compare." : ""),
-        xLabel: "optimiser step", yLabel: "nats per target (← lower is better)", series: series)
+        xLabel: "optimiser step", yLabel: "\(lossUnit(objective)) (← lower is better)", series: series)
     }
+  }
+
+  /// Of an objective on tokens the loss is a cross-entropy.
+  private func lossUnit(_ objective: String) -> String {
+    ObjectiveRegistry.entry(named: objective)?.defaultRequirements.input == .values
+      ? "loss per target" : "nats per target"
   }
 
   /// The mean over seeds at every step that all seeds of the arm have; nil without a point.
