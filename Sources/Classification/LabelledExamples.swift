@@ -3,9 +3,8 @@ import Data
 import Evaluation
 import Objectives
 
-/// Examples with a class each, for training and for testing, and how a frozen network reads them: rows of a table of
-/// texts, or records of a corpus of numbers.
-protocol LabelledExamples: Sendable {
+/// Classes of examples for training and for testing.
+protocol ClassLabels: Sendable {
   /// Labels as they stand in the source, in rising order.
   var classes: [String] { get }
   /// Index into `classes` of each training example, and of each test example.
@@ -13,7 +12,11 @@ protocol LabelledExamples: Sendable {
   var testLabels: [Int] { get }
   /// Sentences about what was odd in the source.
   var notes: [String] { get }
+}
 
+/// Examples with a class each, for training and for testing, and how a frozen network reads them: rows of a table of
+/// texts, or records of a corpus of numbers.
+protocol LabelledExamples: ClassLabels {
   /// Where a test example stands in its source, from 1, and its text if it has one.
   func shown(test index: Int) -> (line: Int, text: [UInt8])
 
@@ -54,7 +57,9 @@ extension LabelledExamples {
     }
     return (labels.indices.filter { !validation.contains($0) }, validation.sorted())
   }
+}
 
+extension ClassLabels {
   /// How often each class occurs among the training examples.
   private var counts: [Int] {
     trainLabels.reduce(into: [Int](repeating: 0, count: classes.count)) { $0[$1] += 1 }

@@ -21,7 +21,7 @@ struct LinearProbe {
   ///   - prepare: what is fitted on the rows that a fit may see, such as a standardisation, and applied to all.
   /// Collective: strengths are partitioned over ranks and threads.
   init<Matrix: ExampleMatrix>(
-    _ x: Matrix, _ data: some LabelledExamples, split: (fit: [Int], validation: [Int]), _ context: MeasureContext,
+    _ x: Matrix, _ data: some ClassLabels, split: (fit: [Int], validation: [Int]), _ context: MeasureContext,
     prepare: (Matrix, [Int]) -> Matrix = { x, _ in x }
   ) throws {
     let (labels, classes) = (data.trainLabels, data.classes.count)

@@ -26,6 +26,8 @@ public struct MeasuredModel: Sendable {
   public let frame: RunConfiguration.Data.Frame
   /// Name and options of the objective: the run's own, or the plainest that fits the attention.
   public let objective: (name: String, options: any ObjectiveOptions)
+  /// The objective with its weights, of a model in memory.
+  private var held: (any Objective, ParameterSet)?
 
   /// - Parameters:
   ///   - path: a checkpoint, a run folder or a folder saved by Hugging Face.
@@ -110,8 +112,9 @@ public struct MeasuredModel: Sendable {
   init(
     path: String, encoder: Transformer, parameters: ParameterStore, data: DataShape,
     frame: RunConfiguration.Data.Frame = .auto,
-    objective: (name: String, options: any ObjectiveOptions)
+    objective: (name: String, options: any ObjectiveOptions), held: (any Objective, ParameterSet)? = nil
   ) {
+    self.held = held
     (self.path, configuration, self.encoder) = (path, encoder.configuration, encoder)
     (self.parameters, self.data, self.frame, self.objective) = (parameters, data, frame, objective)
   }
@@ -134,6 +137,7 @@ public struct MeasuredModel: Sendable {
   /// The objective itself, with networks of its own, and a parameter set that holds the checkpoint's weights.
   /// - Parameter name: another objective of the same attention; nil for the model's own.
   public func objectiveAndParameters(_ name: String? = nil) throws -> (any Objective, ParameterSet) {
+    if name == nil, let held { return held }
     let wanted = name ?? objective.name
     let fitting = ObjectiveRegistry.entries(fitting: configuration)
     guard let entry = fitting.first(where: { $0.name == wanted }) else {

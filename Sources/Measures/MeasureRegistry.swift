@@ -67,6 +67,7 @@ public enum MeasureRegistry {
     MeasureEntry(BagOfWordsMeasure.self),
     MeasureEntry(FinetuneMeasure.self),
     MeasureEntry(MaskVarianceMeasure.self),
+    MeasureEntry(FramesMeasure.self),
     MeasureEntry(FeatureMeasure.self),
     MeasureEntry(ReconstructMeasure.self),
     MeasureEntry(ForecastMeasure.self),

@@ -68,6 +68,10 @@ public protocol Objective: Sendable {
   func predictions(_ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace)
     -> ValuePredictions?
 
+  /// Predicts the same positions of every sample from all others, with the networks of this objective; nil where they
+  /// cannot.
+  func predictor(hiding positions: [Int]) -> PositionPredictor?
+
   /// What the objective does after an optimiser step, before moving averages: reads statistics and writes states among
   /// the trained parameters. A function of the parameters and the context, so every rank does the same. Nothing, unless
   /// the objective says otherwise.
@@ -92,6 +96,8 @@ extension Objective {
   public func predictions(_ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace)
     -> ValuePredictions?
   { nil }
+
+  public func predictor(hiding positions: [Int]) -> PositionPredictor? { nil }
 
   public func settled(_ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace)
     -> TrainingExample

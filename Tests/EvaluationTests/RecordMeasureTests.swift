@@ -47,7 +47,8 @@ import Testing
     let own = ParameterStore(layout)
     own.initialize(seed: 4)
     let measured = MeasuredModel(
-      path: "memory", encoder: encoder, parameters: own, data: data, objective: (name, chosen))
+      path: "memory", encoder: encoder, parameters: own, data: data, objective: (name, chosen),
+      held: (objective, parameters))
     return Made(
       files: files,
       context: MeasureContext(
@@ -224,6 +225,46 @@ import Testing
     #expect(RidgeRegression(x, noise).strength >= 0.1)
   }
 
+  /// What an objective predicts for given positions: numbers that do not depend on what stood there, and that it
+  /// predicts again where its own predictions are read.
+  @Test(arguments: ["ti-mae", "mae", "simmim", "ar-values", "ar-diverse-values", "simmim-varlen"])
+  func completionOfGivenPositions(name: String) throws {
+    var options = MAE.Options()
+    options.normPixLoss = false
+    let made = try make(name, name == "mae" ? options : nil, [2, 12], patch: [2])
+    let clean = try made.context.model.samples(made.files.corpus, .validation).samples(at: 0..<3)
+    let hidden = [1, 4, 5]
+    let predictor = try #require(made.objective.predictor(hiding: hidden))
+    let pass = ObjectivePass(made.parameters, sink: nil, dropout: nil)
+    let memory = SizedWorkspace { predictor.workspace(3, 6, $0) }
+    let completed = predictor.completed(clean, pass, memory.workspace)
+    var changed = clean
+    for place in clean.values.indices {
+      let isHidden = hidden.contains(place / 4 % 6)
+      #expect((completed.values[place] == clean.values[place]) != isHidden)
+      if isHidden { changed.values[place] += 5 }
+    }
+    #expect(predictor.completed(changed, pass, memory.workspace).values == completed.values)
+    // Threads and groups: a sample by itself.
+    let alone = SizedWorkspace { predictor.workspace(1, 6, $0) }
+    let second = predictor.completed(clean.taking([1]), pass, alone.workspace).values
+    for (a, b) in zip(second, completed.values[24..<48]) { #expect(abs(a - b) < 1e-5) }
+    guard made.objective.encoder.configuration.attentionMask == .causal else { return }
+    let again = SizedWorkspace { made.objective.workspace(samples: 3, length: 6, $0) }
+    let context = StepContext(seed: 1, step: 0, steps: 0, purpose: .evaluation)
+    let found = try #require(
+      made.objective.predictions(made.objective.corrupt(completed, context), pass, again.workspace))
+    for (index, place) in found.places.enumerated() where hidden.contains(place % 6) {
+      for k in 0..<4 { #expect(found.values[4 * index + k] == completed.values[4 * place + k]) }
+    }
+  }
+
+  /// Targets that are normalised by their own numbers, and networks that read everything: there is no forecast.
+  @Test func objectivesThatCannotComplete() throws {
+    #expect(try make("mae").objective.predictor(hiding: [3]) == nil)
+    #expect(try make("tera", nil, [2, 12], patch: [2]).objective.predictor(hiding: [3]) == nil)
+  }
+
   /// Series of two channels: t mod 4, and a constant of the record.
   @Test func forecastsOfAPeriodicSeries() throws {
     func series(_ count: Int) -> ([Float], [UInt8]) {
@@ -252,6 +293,8 @@ import Testing
     let expected = lasts.reduce(0, +) / 20
     #expect(abs(try #require(result["forecast.1.last_value_mse"]) - expected) < 1e-4 * expected)
     #expect(try #require(result["forecast.1.mse"]).isFinite)
+    #expect(try #require(result["forecast.4.decoder_mse"]).isFinite)
+    #expect(result.values.first { $0.name == "forecast.4.decoder_mse" }?.better == .lower)
     #expect(result.values.first { $0.name == "forecast.1.raw_mae" }?.baselineOf == "forecast.1.mae")
     options.horizons = "12"
     #expect(throws: ConfigurationError.self) { try ForecastMeasure(options)(context) }

@@ -3,14 +3,17 @@ import Data
 import Foundation
 import Objectives
 
-/// `forecast`: how well a linear regression on the encoder's features of the beginning of a series predicts its end.
+/// `forecast`: how well a model predicts the end of a series from its beginning: with the objective's own decoder, and
+/// by a linear regression on the encoder's features.
 ///
 /// *Concretely:* with H the largest horizon, the encoder reads the positions of a record that lie wholly before its
 /// last H steps: the window. A ridge regression on the mean and the last state of the window predicts all channels of
 /// the next h steps, for each horizon h. It is fitted on records of the training split and tested on those of the
-/// validation split, in standardised units. Baselines on the same records: the last value of the window, the value one
-/// period earlier, and the same regression on the numbers of the window.
-/// - Complexity: a forward pass per record; columns³ for each regression.
+/// validation split, in standardised units. `decoder` is what the objective predicts when all behind the window is
+/// hidden: a masked model at once, a causal model step by step from its own predictions. Baselines on the same records:
+/// the last value of the window, the value one period earlier, and the same regression on the numbers of the window.
+/// - Complexity: a forward pass per record, and for a causal model's decoder one for each hidden position; columns³ for
+///   each regression.
 public struct ForecastMeasure: Measure {
   /// The keys of `measures.forecast`.
   public struct Options: MeasureOptions {
@@ -27,7 +30,8 @@ public struct ForecastMeasure: Measure {
   }
 
   public static let name = "forecast"
-  public static let summary = "Error of ridge regression on features of a series' beginning, and three baselines."
+  public static let summary =
+    "Error of forecasts by the model's decoder and by ridge regression on its features, and three baselines."
 
   private let options: Options
   private let horizons: [Int]
@@ -77,11 +81,14 @@ public struct ForecastMeasure: Measure {
         remedy: "Prepare a corpus with more records, such as shorter windows of the series.")
     }
     let (fitted, tested) = (try Series(train, window, context), try Series(test, window, context))
+    let decoded = try DecoderForecast(test, window, context)
     var result = MeasureResult([])
     for horizon in horizons {
-      let forecasts = Forecasts(fitted, tested, window, horizon: horizon, period: options.period)
+      let forecasts = Forecasts(
+        fitted, tested, window, horizon: horizon, period: options.period, decoded: decoded.series)
       result.values += forecasts.values
     }
+    result.notes += decoded.notes
     result.notes.append(
       "The encoder reads the first \(window.steps) of \(grid.extent[0]) steps; fitted on \(fitted.features.count) records, tested on \(tested.features.count)."
     )
@@ -113,6 +120,11 @@ struct SeriesWindow: Sendable {
     let shown = max(0, (grid.extent[0] - horizon) / patch)
     (self.grid, steps) = (grid, shown * patch)
     positions = (0..<grid.positions).filter { $0 % cells < shown }
+  }
+
+  /// Some steps of all channels of a series [channels · steps].
+  func slice(_ series: [Double], _ steps: Range<Int>) -> [Double] {
+    (0..<grid.channels).flatMap { channel in steps.map { series[channel * grid.extent[0] + $0] } }
   }
 
   /// A sample [positions, k] as [channels, steps].
@@ -148,8 +160,38 @@ private struct Series {
   }
 
   func slice(_ record: Int, _ steps: Range<Int>, of window: SeriesWindow) -> [Double] {
-    let length = window.grid.extent[0]
-    return (0..<window.grid.channels).flatMap { channel in steps.map { numbers[record][channel * length + $0] } }
+    window.slice(numbers[record], steps)
+  }
+}
+
+/// What the objective's own networks predict behind the window.
+private struct DecoderForecast {
+  /// [channels · steps] of each record, standardised; nil where the objective predicts nothing so.
+  let series: [[Double]]?
+  let notes: [String]
+
+  /// Collective.
+  init(_ source: any SampleSource, _ window: SeriesWindow, _ context: MeasureContext) throws {
+    let (grid, size) = (window.grid, context.microBatch)
+    let isShown = Set(window.positions)
+    let hidden = (0..<grid.positions).filter { !isShown.contains($0) }
+    let (objective, parameters) = try context.model.objectiveAndParameters()
+    guard let predictor = objective.predictor(hiding: hidden) else {
+      (series, notes) = (nil, ["\(context.model.objective.name) predicts no numbers of hidden steps alone: no decoder_mse."])
+      return
+    }
+    let (count, numbers) = (source.samplesPerEpoch, grid.positions * grid.size)
+    let rows = try context.rows(
+      (count + size - 1) / size, columns: size * numbers,
+      workspace: { SizedWorkspace { predictor.workspace(size, grid.positions, $0) } }
+    ) { index, memory in
+      let completed = predictor.completed(
+        try source.group(index, of: size), ObjectivePass(parameters, sink: nil, dropout: nil), memory.workspace)
+      return completed.values.map(Double.init)
+    }
+    let records = rows.flatMap { row in (0..<size).map { row[$0 * numbers..<($0 + 1) * numbers] } }
+    series = records.prefix(count).map { window.series($0, zero: 0) }
+    notes = []
   }
 }
 
@@ -157,17 +199,20 @@ private struct Series {
 private struct Forecasts {
   let values: [MeasuredValue]
 
-  init(_ train: Series, _ test: Series, _ window: SeriesWindow, horizon: Int, period: Int) {
+  /// - Parameter decoded: the series as the objective's networks complete them, where they do.
+  init(
+    _ train: Series, _ test: Series, _ window: SeriesWindow, horizon: Int, period: Int, decoded: [[Double]]?
+  ) {
     let (seen, ahead) = (0..<window.steps, window.steps..<window.steps + horizon)
     let targets = train.numbers.indices.map { train.slice($0, ahead, of: window) }
     let model = RidgeRegression(train.features, targets)
     let raw = RidgeRegression(train.numbers.indices.map { train.slice($0, seen, of: window) }, targets)
     // Whole periods back from a step to the window.
     let seasonal = ahead.map { max($0 - ($0 - window.steps) / period * period - period, 0) }
-    let forecasters: [(name: String, (Int) -> [Double])] = [
-      ("", { model(test.features[$0]) }),
+    var forecasters: [(name: String, isBaseline: Bool, (Int) -> [Double])] = [
+      ("", false, { model(test.features[$0]) }),
       (
-        "last_value_",
+        "last_value_", true,
         { record in
           (0..<window.grid.channels).flatMap { channel in
             [Double](
@@ -176,23 +221,26 @@ private struct Forecasts {
         }
       ),
       (
-        "seasonal_",
+        "seasonal_", true,
         { record in
           (0..<window.grid.channels).flatMap { channel in
             seasonal.map { test.numbers[record][channel * window.grid.extent[0] + $0] }
           }
         }
       ),
-      ("raw_", { raw(test.slice($0, seen, of: window)) }),
+      ("raw_", true, { raw(test.slice($0, seen, of: window)) }),
     ]
-    values = forecasters.flatMap { name, forecast in
-      Self.errors(forecast, name, test, window, ahead, horizon)
+    if let decoded {
+      forecasters.append(("decoder_", false, { record in window.slice(decoded[record], ahead) }))
+    }
+    values = forecasters.flatMap { name, isBaseline, forecast in
+      Self.errors(forecast, name, isBaseline: isBaseline, test, window, ahead, horizon)
     }
   }
 
   private static func errors(
-    _ forecast: (Int) -> [Double], _ name: String, _ test: Series, _ window: SeriesWindow, _ ahead: Range<Int>,
-    _ horizon: Int
+    _ forecast: (Int) -> [Double], _ name: String, isBaseline: Bool, _ test: Series, _ window: SeriesWindow,
+    _ ahead: Range<Int>, _ horizon: Int
   ) -> [MeasuredValue] {
     var (squares, sizes, counts) = ([Double](), [Double](), [Double]())
     for record in test.numbers.indices {
@@ -215,8 +263,8 @@ private struct Forecasts {
       let own = "forecast.\(horizon).\(quantity)"
       return MeasuredValue(
         "forecast.\(horizon).\(name)\(quantity)", sums.reduce(0, +) / total, unit: "of standardised numbers",
-        better: name.isEmpty ? .lower : .neither, standardError: ratioError(items), least: 0,
-        baselineOf: name.isEmpty ? nil : own, items: items)
+        better: isBaseline ? .neither : .lower, standardError: ratioError(items), least: 0,
+        baselineOf: isBaseline ? own : nil, items: items)
     }
   }
 }

@@ -20,6 +20,15 @@ struct PredictedRecord {
   let visible: [[Int]]
 }
 
+/// Memory of a thread for the passes of an objective.
+final class SizedWorkspace {
+  let workspace: ObjectiveWorkspace
+  private let arena: Arena
+
+  /// - Parameter build: takes its matrices from the arena, without touching them.
+  init(_ build: (Arena) -> ObjectiveWorkspace) { (arena, workspace) = Arena.sized(build) }
+}
+
 /// Hides records as an objective does for evaluation, and predicts them.
 struct RecordPredictor: Sendable {
   let grid: GridShape
@@ -57,7 +66,7 @@ struct RecordPredictor: Sendable {
     (leading, isCausal) = (model.configuration.leadingRows, model.configuration.attentionMask == .causal)
     self.context = StepContext(seed: context.seed, step: 0, steps: 0, purpose: .evaluation)
     let batch = try model.samples(corpus, context.split).group(0, of: 1)
-    let memory = Memory(objective, samples: 1, length: length)
+    let memory = SizedWorkspace { [length] in objective.workspace(samples: 1, length: length, $0) }
     guard
       let found = objective.predictions(
         objective.corrupt(batch, self.context), ObjectivePass(parameters, sink: nil, dropout: nil), memory.workspace)
@@ -68,20 +77,12 @@ struct RecordPredictor: Sendable {
     target = found.target
   }
 
-  /// Memory of a thread.
-  final class Memory {
-    fileprivate let workspace: ObjectiveWorkspace
-    private let arena: Arena
-
-    fileprivate init(_ objective: any Objective, samples: Int, length: Int) {
-      (arena, workspace) = Arena.sized { objective.workspace(samples: samples, length: length, $0) }
-    }
+  func memory(_ samples: Int) -> SizedWorkspace {
+    SizedWorkspace { objective.workspace(samples: samples, length: length, $0) }
   }
 
-  func memory(_ samples: Int) -> Memory { Memory(objective, samples: samples, length: length) }
-
   /// A record per sample.
-  func predict(_ clean: SampleBatch, _ memory: Memory) throws -> [PredictedRecord] {
+  func predict(_ clean: SampleBatch, _ memory: SizedWorkspace) throws -> [PredictedRecord] {
     let example = objective.corrupt(clean, context)
     let hidden = HiddenPositions.of(example, clean, leading: leading)
     guard

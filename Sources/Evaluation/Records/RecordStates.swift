@@ -23,10 +23,10 @@ public struct RecordStates {
   }
 
   /// Positions with states, without [CLS].
-  var positions: Int { count - leading }
+  public var positions: Int { count - leading }
 
   /// The state at one of them.
-  func position(_ i: Int) -> [Double] { (0..<hidden.columns).map { Double(hidden[start + leading + i, $0]) } }
+  public func position(_ i: Int) -> [Double] { (0..<hidden.columns).map { Double(hidden[start + leading + i, $0]) } }
 }
 
 extension MeasureContext {

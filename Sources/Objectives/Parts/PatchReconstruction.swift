@@ -40,7 +40,7 @@ public struct PatchReconstruction: Sendable {
   /// Positions along each axis.
   public let grid: [Int]
   /// Positions that the encoder sees.
-  public let kept: Int
+  public internal(set) var kept: Int
   /// The encoder and the decoder as checkpoints are written.
   public let exported: ModelConfiguration
   /// Where each number of a position stands among those predicted, which have the channel last as MAE's classes do.
