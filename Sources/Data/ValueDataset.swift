@@ -5,7 +5,8 @@ import Core
 ///
 /// A sample is a pure function of (corpus, grid, order, position): the same on every rank, after every restart. Numbers
 /// that were not measured, and those behind the end of a document, are 0, the mean; positions that lie behind it wholly
-/// belong to document -1.
+/// belong to document -1. Where channels have positions of their own these are not the last of a sample, and belong to
+/// the document like positions of which nothing was measured.
 public struct ValueDataset: SampleSource {
   /// What the samples are.
   public let shape: DataShape
@@ -97,9 +98,10 @@ public struct ValueDataset: SampleSource {
     let measured = records.hasObserved ? try numbers(place) { try $0.copyObserved($1, into: $2) } : []
     let perChannel = grid.count / grid.channels
     let rows = hasRows ? place.rows.count : perChannel
+    let endsSamples = hasRows && (grid.channels == 1 || !grid.separateChannels)
     for position in 0..<grid.positions {
       let first = places[position * grid.size] % perChannel
-      documentIDs.append(hasRows && first >= rows ? -1 : 0)
+      documentIDs.append(endsSamples && first >= rows ? -1 : 0)
       for k in position * grid.size..<(position + 1) * grid.size {
         let (channel, row) = places[k].quotientAndRemainder(dividingBy: perChannel)
         let isThere = row < rows && (measured.isEmpty || measured[places[k]] != 0)

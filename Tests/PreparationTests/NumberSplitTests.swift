@@ -61,6 +61,20 @@ import Testing
     for i in 0..<expected { #expect(batch.documentIDs[i * window] == 0) }
   }
 
+  /// Padding must be last in a sample: channels with positions of their own end in positions that nothing measured.
+  @Test func channelsApartEndInUnmeasuredPositions() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("a.csv", "x,y\n" + (0..<6).map { "\($0),\(10 + $0)\n" }.joined())
+    let corpus = try folder.prepareNumbers(["a.csv"], .series)
+    let records = try #require(corpus.manifest.values)
+    for (separate, documents) in [(true, [0, 0, 0, 0]), (false, [0, -1])] {
+      let shape = try records.shape(patch: [2], separateChannels: separate, window: 4)
+      let batch = try ValueDataset(corpus, split: .train, shape: shape, order: .sequential).samples(at: 1..<2)
+      #expect(batch.documentIDs.map(Int.init) == documents)
+      #expect(batch.observed.count { $0 } == 4 && batch.values.count == 8)
+    }
+  }
+
   @Test func longRecordsAreCutAsWell() throws {
     let folder = try TemporaryFolder()
     try folder.write("a.tsv", "1\t1\t2\t3\t4\t5\n2\t6\t7\t8\t9\t10\n")

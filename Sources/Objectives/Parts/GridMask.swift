@@ -124,6 +124,7 @@ public func shownPositions(
 ) -> [Int] {
   let real = clean.realPositions(sample)
   guard !real.isEmpty else { return Array(0..<kept) }
+  precondition(real.last == real.count - 1, "padding in front of positions of a sample")
   let isWhole = real.count == clean.length
   let wanted = isWhole ? kept : max(1, real.count * kept / clean.length)
   let hidden = Set(mask.hidden(real.count - wanted, of: isWhole ? grid : [real.count], random))
