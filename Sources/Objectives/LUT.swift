@@ -77,10 +77,8 @@ public struct LUT: ReconstructionObjective {
     let heads = ViewAgreement.Heads(model, inner: inner, size: size, into: &layout)
     reconstruction = try PatchReconstruction(
       options.shared.shared, options.shared.own, model: model, data: data, objective: Self.name, into: &layout)
-    // The encoder reads both views; a fixed position table has no gradient.
-    for entry in reconstruction.autoencoder.encoderEntries where layout.entries[entry].spec.role != .state {
-      layout.addUses(of: entry..<entry + 1)
-    }
+    // The encoder reads both views.
+    layout.addUses(of: reconstruction.autoencoder.encoderEntries)
     agreement = ViewAgreement(
       heads, encoder: reconstruction.autoencoder.encoder, inner: inner, size: size, following: &following)
     networks = NetworkSet(

@@ -128,15 +128,10 @@ public struct TERA: ValueObjective {
         var value = clean.values[place(i) + k]
         if a.frames.contains(i) { value = a.sources.map { clean.values[place($0[i] ?? i) + k] } ?? 0 }
         if a.numbers.contains(k) { value = 0 }
-        if let noise = a.noise { value += Float(options.noiseDeviation) * Self.normal(noise, i * size + k) }
+        if let noise = a.noise { value += Float(options.noiseDeviation * noise.almostNormal(i * size + k)) }
         altered.values[place(i) + k] = value
       }
     }
-  }
-
-  /// A sum of four uniform numbers with variance 1: near enough to normal, and the same on every machine.
-  private static func normal(_ random: CounterGenerator, _ index: Int) -> Float {
-    (0..<4).reduce(-2) { $0 + random.uniform(4 * index + $1) } * 1.732_050_8
   }
 
   /// Adds a frame with the numbers that M marks. - Returns: their share.

@@ -103,9 +103,9 @@ public struct ParameterLayout: Sendable, Equatable {
   }
 
   /// Declares that one backward pass hands over a gradient of each of these entries `count` times more: their layer is
-  /// used again.
+  /// used again. A state has no gradient, however often it is used.
   public mutating func addUses(_ count: Int = 1, of range: Range<Int>) {
-    for index in range { entries[index].spec.uses += count }
+    for index in range where entries[index].spec.role != .state { entries[index].spec.uses += count }
   }
 
   public func entry(named name: String) -> Entry? { byName[name].map { entries[$0] } }

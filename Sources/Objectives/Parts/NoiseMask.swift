@@ -38,10 +38,7 @@ public struct NoiseMask: PositionMask {
   public func field(_ grid: [Int], _ random: CounterGenerator) -> [Double] {
     let torus = grid.map { 2 * $0 }
     let stream = random.at(position: random.position, site: Self.site)
-    // Sums of four uniform numbers: near enough to normal, and the same on every machine.
-    let white = (0..<torus.reduce(1, *)).map { i in
-      (0..<4).reduce(-2.0) { $0 + stream.uniformDouble(4 * i + $1) }
-    }
+    let white = (0..<torus.reduce(1, *)).map(stream.almostNormal)
     func combined(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 - $1 } }
     let smooth = blurred(white, torus, sigma)
     let filtered: [Double] =
