@@ -5,6 +5,7 @@ import Comparison
 import Configuration
 import Core
 import Data
+import Evaluation
 import Foundation
 import Runs
 import Safetensors
@@ -20,8 +21,12 @@ struct Inspect: SerialCommand {
       With --batch it shows a micro-batch of a step as the networks see it: every row's token, position and the rows it sees, what is \
       predicted there, and with what weight. The step need not have been run yet.
 
+      With --pictures it draws a few records of a corpus of numbers: a contact sheet of images, volumes or spectrograms, or curves of \
+      series.
+
       Examples: lockstep inspect runs/quickstart
         lockstep inspect runs/quickstart --batch 68 --micro-batch 1
+        lockstep inspect corpora/fashion-mnist --quick --pictures pictures
       """)
 
   @Argument(help: "The folder or file.") var path: String
@@ -34,6 +39,9 @@ struct Inspect: SerialCommand {
   @Option(parsing: .unconditional, help: "Which micro-batch of the step, from 0; by default the first.") var microBatch:
     Int?
   @OptionGroup var choice: CheckpointOption
+  @Option(parsing: .unconditional, help: "Of a corpus of numbers: a folder for pictures of a few records.")
+  var pictures: String?
+  @Option(parsing: .unconditional, help: "How many records are drawn.") var records = 24
   @Flag(help: "JSON instead of lines.") var json = false
 
   private var lastName: String { URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent }
@@ -70,7 +78,21 @@ struct Inspect: SerialCommand {
       try show(lines, lines: lines, intact: true)
     } else {
       let inspection = try CorpusInspection(path, verify: !quick)
+      if let pictures, inspection.isIntact { try draw(to: pictures) }
       try show(inspection, lines: inspection.lines, intact: inspection.isIntact, unread: inspection.isUnread)
+    }
+  }
+
+  /// Pictures of records of the corpus, and where they are.
+  private func draw(to folder: String) throws {
+    guard (1...400).contains(records) else {
+      throw ConfigurationError("--records", is: records, rule: "it must lie in 1...400.")
+    }
+    let drawn = try CorpusPictures(Corpus(path), records: records)
+    try PictureFile.write([("corpus", MeasureResult([], pictures: drawn.pictures))], to: folder)
+    StandardError.write("drew \(counted(drawn.pictures.count, "picture")) in \(folder)\n")
+    if !drawn.labels.isEmpty {
+      StandardError.write("labels in reading order: \(drawn.labels.joined(separator: " "))\n")
     }
   }
 

@@ -177,7 +177,9 @@ private struct DecoderForecast {
     let hidden = (0..<grid.positions).filter { !isShown.contains($0) }
     let (objective, parameters) = try context.model.objectiveAndParameters()
     guard let predictor = objective.predictor(hiding: hidden) else {
-      (series, notes) = (nil, ["\(context.model.objective.name) predicts no numbers of hidden steps alone: no decoder_mse."])
+      (series, notes) = (
+        nil, ["\(context.model.objective.name) predicts no numbers of hidden steps alone: no decoder_mse."]
+      )
       return
     }
     let (count, numbers) = (source.samplesPerEpoch, grid.positions * grid.size)

@@ -11,9 +11,6 @@ struct RecordPictures {
 
   init(_ predictor: RecordPredictor) { self.predictor = predictor }
 
-  /// Three channels are red, green and blue; of any other number the first is shown in grey.
-  private var channels: Int { grid.channels == 3 ? 3 : 1 }
-
   func pictures(_ records: [PredictedRecord]) -> [MeasuredPicture] {
     switch grid.extent.count {
     case 2, 3: records.isEmpty ? [] : [image(records)]
@@ -49,19 +46,18 @@ struct RecordPictures {
     let (height, width) = (grid.extent[grid.extent.count - 2], grid.extent[grid.extent.count - 1])
     let scale = max(1, 96 / max(height, width))
     let gap = 4
-    var canvas = Canvas(
-      width: 3 * width * scale + 2 * gap, height: records.count * (height * scale + gap) - gap, channels: channels)
+    var canvas = PixelCanvas(
+      width: 3 * width * scale + 2 * gap, height: records.count * (height * scale + gap) - gap, channels: grid.colors)
     for (row, record) in records.enumerated() {
       let (truth, output, isHidden) = output(record)
       let (low, high) = (truth.min() ?? 0, truth.max() ?? 0)
       for panel in 0..<3 {
         for y in 0..<height {
           for x in 0..<width {
-            for c in 0..<channels {
-              let place = element(c, y, x, height, width)
+            for c in 0..<grid.colors {
+              let place = grid.pixel(channel: c, y, x)
               let value = panel == 2 ? output[place] : truth[place]
-              let level = high > low ? (value - low) / (high - low) : 0.5
-              let shade = panel == 1 && isHidden[place] ? 128 : UInt8(max(0, min(255, (level * 255).rounded())))
+              let shade = panel == 1 && isHidden[place] ? 128 : PixelCanvas.shade(value, low, high)
               canvas.fill(
                 (panel * (width * scale + gap) + x * scale, row * (height * scale + gap) + y * scale), size: scale,
                 channel: c, shade)
@@ -76,34 +72,6 @@ struct RecordPictures {
       caption:
         "Records of the split, a row each: the input, the input with hidden positions in grey, and the input with predictions in their places\(more).",
       png: Data(canvas.png))
-  }
-
-  /// The place of a pixel in the record, in the middle plane where there are three axes.
-  private func element(_ channel: Int, _ y: Int, _ x: Int, _ height: Int, _ width: Int) -> Int {
-    let planes = grid.extent.count == 3 ? grid.extent[0] : 1
-    return ((channel * planes + planes / 2) * height + y) * width + x
-  }
-
-  /// White pixels that are painted over.
-  private struct Canvas {
-    let width: Int
-    let height: Int
-    let channels: Int
-    private var pixels: [UInt8]
-
-    init(width: Int, height: Int, channels: Int) {
-      (self.width, self.height, self.channels) = (width, height, channels)
-      pixels = [UInt8](repeating: 255, count: width * height * channels)
-    }
-
-    /// A square of one shade.
-    mutating func fill(_ corner: (x: Int, y: Int), size: Int, channel: Int, _ shade: UInt8) {
-      for y in corner.y..<corner.y + size {
-        for x in corner.x..<corner.x + size { pixels[(y * width + x) * channels + channel] = shade }
-      }
-    }
-
-    var png: [UInt8] { PNG.encode(pixels, width: width, height: height, channels: channels) }
   }
 
   // MARK: - Curves
