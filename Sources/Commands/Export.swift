@@ -12,8 +12,13 @@ import Storage
 
 struct Export: SerialCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Writes a folder for Hugging Face tools from a checkpoint, with a model card.",
-    discussion: "Example: lockstep export runs/quickstart exported/quickstart --dtype bf16")
+    abstract: "Writes a folder for Hugging Face tools, or for timm, from a checkpoint.",
+    discussion: """
+      Examples: lockstep export runs/quickstart exported/quickstart --dtype bf16
+        lockstep export runs/images-quickstart exported/vit --format timm
+      """)
+
+  enum Library: String, ExpressibleByArgument, CaseIterable { case transformers, timm }
 
   enum Precision: String, ExpressibleByArgument, CaseIterable { case f32, bf16 }
 
@@ -21,11 +26,19 @@ struct Export: SerialCommand {
   @Argument(help: "The folder to write; it must not exist.") var target: String
   @OptionGroup var choice: CheckpointOption
   @Option(parsing: .unconditional, help: "f32 keeps every bit, bf16 halves the size.") var dtype = Precision.f32
+  @Option(
+    parsing: .unconditional,
+    help: "transformers: the whole model with a card; timm: the encoder of a vision transformer, without a head.")
+  var format = Library.transformers
   @Option(parsing: .unconditional, help: "Name on the model card.") var title: String?
 
   func run() throws {
     try NewFolder.check(target, "export to")
     let checkpoint = try Checkpoint(verifying: try LoadedModel.resolve(model, checkpoint: choice.checkpoint))
+    if format == .timm {
+      try TimmFolder.write(checkpoint, to: target, format: dtype == .bf16 ? .bfloat16 : .float32)
+      return try StandardOutput.line("wrote \(printableName(target))")
+    }
     let configuration = try ModelConfiguration(huggingFace: checkpoint.path)
     guard let family = configuration.huggingFaceFamily else {
       throw DataError(checkpoint.path, configuration.unsupportedByHuggingFace ?? "has no Hugging Face class.")

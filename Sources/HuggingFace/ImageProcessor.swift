@@ -21,6 +21,14 @@ public struct ImageProcessor: Sendable {
     (self.height, self.width, self.mean, self.deviation) = (height, width, mean, deviation)
   }
 
+  /// Mean and deviation by channel as a file says; nil where it says neither.
+  public static func statistics(_ bytes: [UInt8]) -> (mean: [Double], deviation: [Double])? {
+    guard let json = try? JSONValue.parse(bytes) else { return nil }
+    func numbers(_ key: String) -> [Double] { json[key]?.array?.compactMap(\.double) ?? [] }
+    let (mean, deviation) = (numbers("image_mean"), numbers("image_std"))
+    return mean.isEmpty || mean.count != deviation.count ? nil : (mean, deviation)
+  }
+
   /// The file, for `ViTImageProcessor`. Images of another size are resized; numbers are not rescaled, for the means are
   /// those of the numbers themselves.
   public var json: [UInt8] {

@@ -130,7 +130,8 @@ private func visionUsage(_ autoClass: String) -> String {
   """
 }
 
-private func visionRequirements(_ model: ModelConfiguration) -> Requirements {
+/// What the vision transformers of other libraries need of a model.
+func visionRequirements(_ model: ModelConfiguration) -> Requirements {
   var needs = Requirements(images: model)
   needs.need(model.attentionMask == .bidirectional, "attention_mask = bidirectional")
   needs.need(model.norm == .layer && model.normPlacement == .pre, "norm = layer before each branch")
