@@ -95,7 +95,7 @@ struct Compare: ComputingCommand {
       }
       StandardError.write("  \(padded.joined(separator: " "))\n")
     }
-    line(["arm", "objective", "steps", "tokens", "predictions", "flops", "parameters", "epochs"])
+    line(["arm", "objective", "steps", plans.first?.unit ?? "tokens", "predictions", "flops", "parameters", "epochs"])
     for plan in plans {
       line(
         [plan.arm, plan.objective, "\(plan.steps)"]

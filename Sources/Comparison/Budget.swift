@@ -13,6 +13,8 @@ public struct ArmPlan: Codable, Sendable, Equatable {
   public var steps: Int
   /// Over the whole run, expected from the first steps.
   public var tokens: Double
+  /// Of records of numbers, positions and what they are; nil for text.
+  public var unit: String?
   public var predictions: Double
   public var flops: Double
   public var parameters: Int
@@ -45,8 +47,9 @@ extension ComparisonFile {
     let run = try RunPlan(probe, inputs, ranks: 1, threads: 1)
     let sampled = 8
     let (rows, flops, epochs) = try RunPlan.work(probe, inputs, steps: sampled)
+    let positions = inputs.data.grid?.positions ?? probe.model.maxPosition
     let perStep = (
-      tokens: Double(probe.batch * probe.model.maxPosition), predictions: rows / Double(sampled),
+      tokens: Double(probe.batch * positions), predictions: rows / Double(sampled),
       flops: flops / Double(sampled)
     )
     let exact =
@@ -60,12 +63,13 @@ extension ComparisonFile {
       throw ConfigurationError(
         "budget.\(budget.unit.rawValue)", is: budget.amount,
         rule:
-          "for arm \(arm.name) that makes \(exact < 1 ? "less than one step" : "more than 100,000,000 steps") of \(perStep.tokens) tokens, \(perStep.predictions) predictions and \(perStep.flops) flops."
+          "for arm \(arm.name) that makes \(exact < 1 ? "less than one step" : "more than 100,000,000 steps") of \(perStep.tokens) \(inputs.data.unit.rawValue), \(perStep.predictions) predictions and \(perStep.flops) flops."
       )
     }
     let steps = Int(exact.rounded())
     return ArmPlan(
       arm: arm.name, objective: probe.objective, steps: steps, tokens: Double(steps) * perStep.tokens,
+      unit: inputs.data.grid == nil ? nil : inputs.data.unit.rawValue,
       predictions: Double(steps) * perStep.predictions, flops: Double(steps) * perStep.flops,
       parameters: run.parameters,
       epochs: epochs * Double(steps) / Double(sampled), lossIdentity: try lossIdentity(probe, inputs.dataHash),

@@ -11,7 +11,9 @@ extension ReportText {
   private func corpus(_ facts: CorpusFacts) -> [(name: String, text: String)] {
     // Records of numbers have no ids.
     if facts.vocabulary == 0 {
-      func records(_ part: CorpusFacts.Part) -> String { "\(number(Double(part.documents))) records" }
+      func records(_ part: CorpusFacts.Part) -> String {
+        "\(number(Double(part.documents))) \(part.documents == 1 ? "record" : "records")"
+      }
       return [
         ("corpus", "\(facts.folder), SHA-256 \(facts.contentHash.prefix(16))…"),
         ("splits", "train: \(records(facts.train)); validation: \(records(facts.validation))"),

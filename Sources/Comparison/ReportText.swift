@@ -191,7 +191,11 @@ struct ReportText {
 
   var plans: Table {
     Table(
-      "Arms and budget", ["arm", "objective", "steps", "tokens read", "predictions", "flops", "parameters", "epochs"],
+      "Arms and budget",
+      [
+        "arm", "objective", "steps", "\(results.plans.first?.unit ?? "tokens") read", "predictions", "flops",
+        "parameters", "epochs",
+      ],
       results.plans.map {
         [$0.arm, $0.objective, String($0.steps)]
           + [$0.tokens, $0.predictions, $0.flops, Double($0.parameters)].map { number($0) }
