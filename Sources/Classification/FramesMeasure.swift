@@ -200,7 +200,8 @@ private struct Frames {
   /// The first label among the rows of a position; -1 for none.
   private static func label(_ labels: [Int32], _ position: Int, _ grid: GridShape) -> Int32 {
     let (cells, patch) = (grid.grid[0], grid.patch[0])
-    let first = (grid.separateChannels || grid.grid.count == 1 ? position % cells : position / (grid.positions / cells))
+    let first =
+      (grid.separateChannels || grid.grid.count == 1 ? position % cells : position / (grid.positions / cells))
       * patch
     guard first + patch <= labels.count else { return -1 }
     return labels[first..<first + patch].first { $0 >= 0 } ?? -1

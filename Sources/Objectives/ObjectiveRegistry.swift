@@ -78,6 +78,8 @@ public enum ObjectiveRegistry {
     ObjectiveEntry(MaskedSetPrediction.self),
     ObjectiveEntry(MAE.self),
     ObjectiveEntry(SimMIM.self),
+    ObjectiveEntry(MTO.self),
+    ObjectiveEntry(HybridDistill.self),
     ObjectiveEntry(ColorMAE.self),
     ObjectiveEntry(WholeHeart.self),
     ObjectiveEntry(TiMAE.self),

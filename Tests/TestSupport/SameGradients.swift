@@ -45,4 +45,20 @@ extension ObjectiveRun {
     }
     return scope.linear("difficulty.output", hidden.taking(rows: rows), inputMajor: false).data
   }
+
+  /// The final states of an auxiliary network of the main network's shape.
+  public func auxiliaryHidden(_ name: String, _ input: SequenceInput) -> [Double] {
+    let store = parameters.auxiliary(name)
+    let scope = Scope(Tape(recording: false), store.layout, store.all.array.map(Double.init))
+    return scope.hidden(input, objective.encoder.configuration).data
+  }
+
+  /// Gives an auxiliary network the values of the trained parameters of the same names.
+  public func copyTrained(to name: String) {
+    let store = parameters.auxiliary(name)
+    for entry in store.layout.entries {
+      guard let own = parameters.trained.layout.entry(named: entry.name) else { continue }
+      store.view(entry.index).copy(from: parameters.trained.view(own.index))
+    }
+  }
 }

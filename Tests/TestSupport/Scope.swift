@@ -70,10 +70,20 @@ public struct Scope {
       // The side of a target that a prediction is on is held: at the target itself there is no derivative.
       case .l1:
         difference * tape.leaf(y.rows, k, choices.next(difference.data.map { $0 < 0 ? -1 : 1 }).map(Double.init))
-      case .smoothL1: difference.smoothAbsolute(beta)
+      case .smoothL1: smoothAbsolute(difference, beta)
       case .l2, .cosine: difference * difference
       }
     return (losses * tape.leaf(y.rows, k, weights)).total()
+  }
+
+  /// ½x²/β where |x| < β, else |x| - ½β. The branch is held: at |x| = β there is no second derivative.
+  private func smoothAbsolute(_ x: Value, _ beta: Double) -> Value {
+    let sides = choices.next(x.data.map { abs($0) < beta ? 0 : $0 < 0 ? -1 : 1 }).map(Double.init)
+    let (outer, inner) = (
+      tape.leaf(x.rows, x.columns, sides), tape.leaf(x.rows, x.columns, sides.map { $0 == 0 ? 1 : 0 })
+    )
+    let offsets = tape.leaf(x.rows, x.columns, sides.map { $0 == 0 ? 0 : 0.5 * beta })
+    return inner * x * x * (0.5 / beta) + outer * x - offsets
   }
 
   /// The largest element of each column, [1, columns]; of equal ones the first has the gradient.
