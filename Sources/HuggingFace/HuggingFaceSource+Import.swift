@@ -61,6 +61,17 @@ extension HuggingFaceSource {
   }
 
   /// Refuses a target that the weights are not for, naming every difference.
+  /// Refuses a folder whose encoder is not that of `target`; what stands on it, and rows that its input learned beyond
+  /// those of `target`, do not matter.
+  public func requireEncoder(_ target: ModelConfiguration) throws(CheckpointError) {
+    var wanted = target
+    (wanted.decoder, wanted.head, wanted.headTransform) = (
+      configuration.decoder, configuration.head, configuration.headTransform
+    )
+    wanted.learnedRows = max(configuration.learnedRows, target.learnedRows)
+    try checkFit(wanted)
+  }
+
   private func checkFit(_ target: ModelConfiguration) throws(CheckpointError) {
     if target.positionEmbedding == .learned, configuration.maxPosition < target.maxPosition {
       throw CheckpointError(
@@ -202,6 +213,11 @@ extension ModelConfiguration {
       let (own, wanted) = (self[keyPath: path], other[keyPath: path])
       if own != wanted { found.append("\(key) (\(own) against \(wanted))") }
     }
+    func compareDecoders(_ key: String, _ path: KeyPath<DecoderShape, Int>) {
+      let (own, wanted) = (decoder?[keyPath: path], other.decoder?[keyPath: path])
+      func text(_ number: Int?) -> String { number.map(String.init) ?? "none" }
+      if own != wanted { found.append("\(key) (\(text(own)) against \(text(wanted)))") }
+    }
     compare("attention_mask", \.attentionMask)
     compare("vocab_size", \.vocabSize)
     compare("max_position", \.maxPosition)
@@ -226,10 +242,10 @@ extension ModelConfiguration {
     compare("learned_rows", \.learnedRows)
     compare("position_grid", \.positionGrid)
     compare("patch", \.patch)
-    compare("decoder_hidden_size", \.decoder?.hiddenSize)
-    compare("decoder_num_layers", \.decoder?.numLayers)
-    compare("decoder_num_heads", \.decoder?.numHeads)
-    compare("decoder_intermediate_size", \.decoder?.intermediateSize)
+    compareDecoders("decoder_hidden_size", \.hiddenSize)
+    compareDecoders("decoder_num_layers", \.numLayers)
+    compareDecoders("decoder_num_heads", \.numHeads)
+    compareDecoders("decoder_intermediate_size", \.intermediateSize)
     return found
   }
 }

@@ -2,6 +2,7 @@ import Checkpoints
 import Core
 import Foundation
 import HuggingFace
+import Models
 import Objectives
 import Storage
 import Tensors
@@ -24,8 +25,19 @@ extension TrainingRun {
 
   private func load(_ frozen: NetworkSet.FrozenSource, into store: ParameterStore) throws {
     let source = try HuggingFaceSource(ModelFolder.resolve(frozen.path) { record?.warn($0) })
-    let report = try source.load(into: store, as: frozen.configuration)
+    try source.requireEncoder(frozen.configuration)
+    // The folder's own network may have learned more rows, such as the vector of hidden patches.
+    var layout = ParameterLayout()
+    _ = Transformer(source.configuration, head: false, into: &layout)
+    let whole = ParameterStore(layout)
+    let report = try source.load(into: whole, as: source.configuration, encoderOnly: true)
     for warning in report.warnings { record?.warn(warning) }
+    for entry in store.layout.entries {
+      guard let own = layout.entry(named: entry.name), own.count >= entry.count else {
+        preconditionFailure("an encoder of the same shape has no \(entry.name)")
+      }
+      store.view(entry.index).copy(from: whole.view(own.index).first(store.view(entry.index).rows))
+    }
   }
 
   /// SHA-256 of the weights of each frozen network that came from a folder, by its name; nil for none.
