@@ -6,12 +6,13 @@ import Objectives
 /// `frames`: what the state at a single position says about the label there, and how clusters of such states agree
 /// with labels.
 ///
-/// *Concretely:* `positions` evenly spread positions of each record give a state of the last layer each, standardised
-/// by the training records. The class of a position is the id of a field with one id per row, or, of a field with one
-/// id per record, the pair of that id and the part of the record, of `bins` equal ones, that the position lies in.
-/// `accuracy` is that of `LinearProbe`, fitted on training records and tested on validation records. `nmi` and `purity`
-/// compare the classes of validation positions with the clusters of a k-means that was fitted on training positions;
-/// `perplexity` tells how evenly the clusters are used. The baselines `raw` read the position's own numbers.
+/// *Concretely:* `positions` positions of each record, spread over all its axes, give a state of the last layer each,
+/// standardised by the training records. The class of a position is the id of a field with one id per row, or, of a
+/// field with one id per record, the pair of that id and the part of the record, of `bins` equal ones, that the
+/// position lies in. `accuracy` is that of `LinearProbe`, fitted on training records and tested on validation records.
+/// `nmi` and `purity` compare the classes of validation positions with the clusters of a k-means that was fitted on
+/// training positions; `cluster_perplexity` tells how evenly the clusters are used. The baselines `raw` read the
+/// position's own numbers.
 ///
 /// References: Alain, Bengio, 2016, arXiv 1610.01644; Hsu et al., "HuBERT", 2021, arXiv 2106.07447, section IV.D.
 public struct FramesMeasure: Measure {
@@ -23,7 +24,7 @@ public struct FramesMeasure: Measure {
     public var bins = 3
     /// Clusters.
     public var clusters = 50
-    /// Positions of a record, evenly spread.
+    /// Positions of a record, spread over all its axes.
     public var positions = 8
     /// At most so many records, evenly spread over their split; 0 for all.
     public var trainRecords = 500
@@ -116,7 +117,7 @@ public struct FramesMeasure: Measure {
     (accuracy.standardError, accuracy.items) = (ratioError(items), items)
     return [
       accuracy, value("macro_f1", score.macroF1), value("nmi", agreement.normalizedInformation),
-      value("purity", agreement.purity), value("perplexity", agreement.perplexity, most: nil, isJudged: false),
+      value("purity", agreement.purity), value("cluster_perplexity", agreement.perplexity, most: nil, isJudged: false),
     ]
   }
 }
@@ -127,7 +128,7 @@ extension FramesMeasure.Options {
       "labels": "The field of the corpus that holds the labels: one id per record, or one per row.",
       "bins": "Equal parts of a record that are told apart where a record has one label, 1 … 100.",
       "clusters": "Clusters of the k-means, 2 … 1000.",
-      "positions": "Positions of each record, evenly spread, 1 … 1000.",
+      "positions": "Positions of each record, spread over all its axes, 1 … 1000.",
       "train_records": "At most so many training records, evenly spread over the split; 0 for all.",
       "test_records": "At most so many validation records, evenly spread over the split; 0 for all.",
     ]
@@ -157,26 +158,31 @@ private struct Frames {
     }
     classesAreBinned = try Self.hasOneLabel(options.labels, model.data, grid)
     let source = SpreadSource(try model.samples(corpus, split), count: most)
-    let (width, wanted) = (model.configuration.hiddenSize, options.positions)
-    let rows = try context.recordRows(source, columns: 1 + wanted * width) { states in
-      let count = min(wanted, states.positions)
-      let chosen = (0..<count).flatMap { states.position($0 * states.positions / count) }
-      return [Double(states.positions)] + chosen + [Double](repeating: 0, count: (wanted - count) * width)
+    let (width, wanted) = (model.configuration.hiddenSize, min(options.positions, grid.positions))
+    // How many positions the record has, and the place and the state of each of those chosen.
+    let rows = try context.recordRows(source, columns: 1 + wanted * (1 + width)) { states in
+      let chosen = spreadPositions(min(wanted, states.positions), of: states.positions)
+      return [Double(states.positions)] + chosen.flatMap { [Double(states.places[$0])] + states.position($0) }
+        + [Double](repeating: 0, count: (wanted - chosen.count) * (1 + width))
     }
     var record = 0
     for (index, row) in rows.enumerated() {
       let (shown, before) = (Int(row[0]), states.count)
+      // Along the first axis; only samples of one axis end in padding.
+      let cells = grid.separateChannels || grid.grid.count > 1 ? grid.grid[0] : shown
       let batch = try source.samples(at: UInt64(index)..<UInt64(index) + 1)
       let labels = batch.field(options.labels)?.ids ?? []
       let count = min(wanted, shown)
       for i in 0..<count {
-        let position = i * shown / count
-        let id = classesAreBinned ? labels.first ?? -1 : Self.label(labels, position, grid)
+        let start = 1 + i * (1 + width)
+        let position = Int(row[start])
+        let cell = position % grid.grid.reduce(1, *) / (grid.grid.reduce(1, *) / grid.grid[0])
+        let id = classesAreBinned ? labels.first ?? -1 : Self.label(labels, cell, patch: grid.patch[0])
         guard id >= 0 else { continue }
-        states.append(Array(row[1 + i * width..<1 + (i + 1) * width]))
+        states.append(Array(row[start + 1..<start + 1 + width]))
         numbers.append(batch.values[position * grid.size..<(position + 1) * grid.size].map(Double.init))
         ids.append(Int(id))
-        bins.append(position * options.bins / shown)
+        bins.append(min(cell * options.bins / cells, options.bins - 1))
         records.append(record)
       }
       if states.count > before { record += 1 }
@@ -186,7 +192,7 @@ private struct Frames {
   private static func hasOneLabel(_ field: String, _ data: DataShape, _ grid: GridShape) throws(ConfigurationError)
     -> Bool
   {
-    let known = data.fields.filter { $0.classes > 0 && ($0.length == 1 || $0.length == grid.extent[0]) }
+    let known = data.fields.filter { $0.classes > 0 && ($0.length == 1 || $0.length == grid.extent.first) }
     guard let shape = known.first(where: { $0.name == field }) else {
       throw ConfigurationError(
         "measures.frames.labels", is: field,
@@ -194,17 +200,18 @@ private struct Frames {
           ? "it must be a field with one id per record or per row, and the corpus has none."
           : "it must be one of \(known.map(\.name).joined(separator: ", ")).")
     }
+    guard shape.classes <= LabelledText.mostClasses else {
+      throw ConfigurationError(
+        "measures.frames.labels",
+        "is \(field), whose ids reach \(shape.classes - 1); there can be \(LabelledText.mostClasses) classes.")
+    }
     return shape.length == 1
   }
 
-  /// The first label among the rows of a position; -1 for none.
-  private static func label(_ labels: [Int32], _ position: Int, _ grid: GridShape) -> Int32 {
-    let (cells, patch) = (grid.grid[0], grid.patch[0])
-    let first =
-      (grid.separateChannels || grid.grid.count == 1 ? position % cells : position / (grid.positions / cells))
-      * patch
-    guard first + patch <= labels.count else { return -1 }
-    return labels[first..<first + patch].first { $0 >= 0 } ?? -1
+  /// The first label among the rows of a cell of the first axis; -1 for none.
+  private static func label(_ labels: [Int32], _ cell: Int, patch: Int) -> Int32 {
+    guard (cell + 1) * patch <= labels.count else { return -1 }
+    return labels[cell * patch..<(cell + 1) * patch].first { $0 >= 0 } ?? -1
   }
 
   /// Positions of a fifth of the records, drawn by the seed, and all others.
@@ -231,6 +238,16 @@ private struct Frames {
     }
     return items
   }
+}
+
+/// `count` different numbers below `all`, in rising order: multiples of a step near the golden section of `all` that
+/// has no divisor in common with it, so that they spread over rows and columns of any grid.
+func spreadPositions(_ count: Int, of all: Int) -> [Int] {
+  func divisor(_ a: Int, _ b: Int) -> Int { b == 0 ? a : divisor(b, a % b) }
+  guard count < all else { return Array(0..<all) }
+  let middle = Int(Double(all) * 0.618_033_988_749_894_9)
+  let step = (max(middle, 1)..<all).first { divisor($0, all) == 1 } ?? 1
+  return (0..<count).map { $0 * step % all }.sorted()
 }
 
 /// The classes of positions: training positions, then those for testing.

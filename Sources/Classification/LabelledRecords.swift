@@ -111,6 +111,11 @@ struct LabelledRecords: LabelledExamples {
     -> FrozenFeatures
   {
     let model = context.model
+    if options.untrained, try model.makeObjective().encoderInput == .layers {
+      throw ConfigurationError(
+        "measures.\(measure).untrained",
+        "is true, but \(model.objective.name) has trained layers in front of its encoder.")
+    }
     let poolings = try Pooling.chosen(
       options.features, framed: model.configuration.leadingRows > 0, measure: measure)
     let width = model.configuration.hiddenSize

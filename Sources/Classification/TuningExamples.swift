@@ -105,6 +105,11 @@ struct TuningRecords: TuningExamples {
     let model = context.model
     (length, leading) = (model.configuration.maxPosition, model.configuration.leadingRows)
     (test, size, objective) = (data.test, context.microBatch, try model.makeObjective())
+    guard objective.encoderInput != .layers else {
+      throw ConfigurationError(
+        "--measure", is: "finetune",
+        rule: "but \(model.objective.name) has layers in front of its encoder, and finetune trains an encoder alone.")
+    }
     training = ShuffledRecords(source: data.train, labels: data.trainLabels, seed: context.seed)
     let count = data.testLabels.count
     testGroups = stride(from: 0, to: count, by: size).map { [size] in Array($0..<min($0 + size, count)) }

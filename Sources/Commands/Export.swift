@@ -36,6 +36,9 @@ struct Export: SerialCommand {
     try NewFolder.check(target, "export to")
     let checkpoint = try Checkpoint(verifying: try LoadedModel.resolve(model, checkpoint: choice.checkpoint))
     if format == .timm {
+      guard title == nil else {
+        throw ConfigurationError("--title", "is for the model card, which --format timm does not write.")
+      }
       try TimmFolder.write(checkpoint, to: target, format: dtype == .bf16 ? .bfloat16 : .float32)
       return try StandardOutput.line("wrote \(printableName(target))")
     }

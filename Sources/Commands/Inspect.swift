@@ -50,6 +50,9 @@ struct Inspect: SerialCommand {
     guard FileManager.default.fileExists(atPath: path) else {
       throw DataError(path, "does not exist.", remedy: "Check the path.")
     }
+    guard pictures == nil || FileManager.default.fileExists(atPath: path + "/corpus.json") else {
+      throw ConfigurationError("--pictures", "is for a corpus of numbers, and \(printableName(path)) is no corpus.")
+    }
     func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path + "/" + name) }
     if batch != nil || microBatch != nil {
       try showBatch()
@@ -78,7 +81,13 @@ struct Inspect: SerialCommand {
       try show(lines, lines: lines, intact: true)
     } else {
       let inspection = try CorpusInspection(path, verify: !quick)
-      if let pictures, inspection.isIntact { try draw(to: pictures) }
+      if let pictures {
+        if inspection.isIntact {
+          try draw(to: pictures)
+        } else {
+          StandardError.write("no pictures of a damaged corpus\n")
+        }
+      }
       try show(inspection, lines: inspection.lines, intact: inspection.isIntact, unread: inspection.isUnread)
     }
   }

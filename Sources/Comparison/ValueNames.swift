@@ -8,12 +8,13 @@ enum ValueNames {
     "probe": "Linear probe", "knn": "Nearest neighbours", "bag-of-words": "Bag of words", "finetune": "Fine-tuning",
     "mask-variance": "Variance over masks", "features": "Features", "cooccurrence": "Co-occurrence",
     "retrieval": "Retrieval", "reconstruct": "Reconstruction", "forecast": "Forecast", "masks": "Masks",
+    "frames": "Single frames",
   ]
 
   /// First parts of values that repeat the measure.
   private static let prefixes: Set = [
     "left_to_right", "any_order", "pseudo", "probe", "knn", "bag_of_words", "finetune", "mask_variance", "features",
-    "cooccurrence", "retrieval", "reconstruct", "forecast", "masks",
+    "cooccurrence", "retrieval", "reconstruct", "forecast", "masks", "frames",
   ]
 
   /// Parts whose words are others than those of the key.
@@ -22,6 +23,9 @@ enum ValueNames {
     "sigma2": "σ₂",
     "squared_sum": "Σσ²", "exact": "exactly retrieved", "best_of_offered": "best of those offered",
     "strength": "penalty chosen",
+    "nmi": "normalised mutual information of clusters", "purity": "purity of clusters",
+    "cluster_perplexity": "clusters in use",
+    "raw": "the numbers themselves", "decoder_mse": "MSE of its decoder", "decoder_mae": "MAE of its decoder",
     "mse": "MSE", "mae": "MAE", "psnr": "PSNR", "mean_mse": "MSE of the training mean",
     "neighbour_mse": "MSE of the visible neighbours", "mean_psnr": "PSNR of the training mean",
     "neighbour_psnr": "PSNR of the visible neighbours", "chi2": "χ²",

@@ -69,9 +69,9 @@ public enum RandomPurpose: UInt32, Sendable {
   @inlinable public func uniformDouble(_ element: Int) -> Double { Double(bits64(element) >> 11) * 0x1p-53 }
 
   /// A sum of four uniform numbers with mean 0 and variance 1: near enough to normal for noise, and the same on every
-  /// machine. Numbers 4·element … 4·element + 3 of `uniformDouble`.
-  public func almostNormal(_ element: Int) -> Double {
-    (0..<4).reduce(-2.0) { $0 + uniformDouble(4 * element + $1) } * 1.732_050_807_568_877_2
+  /// machine. Numbers 4·element … 4·element + 3 of `uniform`.
+  public func almostNormal(_ element: Int) -> Float {
+    (0..<4).reduce(-2) { $0 + uniform(4 * element + $1) } * 1.732_050_8
   }
 
   /// Uniform in 0 ..< bound by the high half of a 128-bit product; the bias is below bound · 2⁻⁶⁴.

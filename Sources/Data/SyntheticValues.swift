@@ -23,7 +23,7 @@ public struct SyntheticValues: SampleSource {
     var fields = shape.fields.map { (shape: $0, ids: [Int32](), numbers: [Float]()) }
     for position in positions {
       let stream = generator.at(position: position, site: Self.site)
-      values += (0..<grid.count).map { Float(stream.almostNormal($0)) }
+      values += (0..<grid.count).map(stream.almostNormal)
       for i in fields.indices {
         let size = fields[i].shape.length * fields[i].shape.size
         if fields[i].shape.classes > 0 {

@@ -44,7 +44,7 @@ public final class MeasureContext {
 
   /// The corpus, for measures that need one. - Throws: `ConfigurationError` when none was named.
   public func requireCorpus(_ measure: String) throws(ConfigurationError) -> Corpus {
-    guard let corpus else { throw ConfigurationError("--corpus", "is missing; \(measure) is measured on text.") }
+    guard let corpus else { throw ConfigurationError("--corpus", "is missing; \(measure) is measured on a corpus.") }
     return corpus
   }
 

@@ -60,7 +60,6 @@ extension HuggingFaceSource {
     return report
   }
 
-  /// Refuses a target that the weights are not for, naming every difference.
   /// Refuses a folder whose encoder is not that of `target`; what stands on it, and rows that its input learned beyond
   /// those of `target`, do not matter.
   public func requireEncoder(_ target: ModelConfiguration) throws(CheckpointError) {
@@ -72,6 +71,7 @@ extension HuggingFaceSource {
     try checkFit(wanted)
   }
 
+  /// Refuses a target that the weights are not for, naming every difference.
   private func checkFit(_ target: ModelConfiguration) throws(CheckpointError) {
     if target.positionEmbedding == .learned, configuration.maxPosition < target.maxPosition {
       throw CheckpointError(

@@ -42,6 +42,12 @@ public enum TimmVisionTransformer {
     [model.hiddenSize, model.inputSize / (patch * patch), patch, patch]
   }
 
+  /// A ratio whose product with `width`, rounded down as the library does, is `inner` again.
+  static func ratio(_ inner: Int, to width: Int) -> Double {
+    let ratio = Double(inner) / Double(width)
+    return Int(Double(width) * ratio) == inner ? ratio : ratio.nextUp
+  }
+
   /// `config.json`, from which `timm.create_model("local-dir:FOLDER", pretrained=True)` makes the model.
   ///
   /// - Parameters:
@@ -53,7 +59,7 @@ public enum TimmVisionTransformer {
       .init("class_token", .bool(true)), .init("depth", .integer(model.numLayers)),
       .init("embed_dim", .integer(model.hiddenSize)), .init("global_pool", .string("token")),
       .init("img_size", .integer(size)), .init("in_chans", .integer(channels)),
-      .init("mlp_ratio", .number("\(Double(model.intermediateSize) / Double(model.hiddenSize))")),
+      .init("mlp_ratio", .number("\(ratio(model.intermediateSize, to: model.hiddenSize))")),
       .init("num_classes", .integer(0)), .init("num_heads", .integer(model.numHeads)),
       .init("patch_size", .integer(patch)),
     ]

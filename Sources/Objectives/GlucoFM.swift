@@ -146,6 +146,12 @@ public struct GlucoFM: Objective {
     return [contextLoss, dynamicsLoss]
   }
 
+  public var encoderInput: EncoderInput { .layers }
+
+  public func encoderRows(_ input: SequenceInput, _ parameters: ParameterStore) -> [Float]? {
+    tokens(input, parameters)
+  }
+
   /// What the encoder reads of an input, state and event token side by side, [rows without [CLS], 2S].
   public func tokens(_ input: SequenceInput, _ parameters: ParameterStore) -> [Float] {
     let length = input.length - encoder.configuration.leadingRows

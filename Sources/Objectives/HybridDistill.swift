@@ -48,7 +48,7 @@ public struct HybridDistill: Objective {
       "relation_weight": "Weight of the relations, 0 … 1000.",
       "mask_start": "Share of the positions that is hidden at the start of the run, 0 … 0.9.",
       "mask_end": "Share of the positions that is hidden at the end of the run, 0 … 0.9.",
-      "temperature": "Temperature of the softmax of cosines, 0.01 … 10.",
+      "temperature": "Temperature of the softmax of cosines, 0.05 … 10.",
     ]
 
     public init() {}
@@ -80,7 +80,11 @@ public struct HybridDistill: Objective {
     problems.require("relation_weight", options.relationWeight, in: 0...1000)
     problems.require("mask_start", options.maskStart, in: 0...0.9)
     problems.require("mask_end", options.maskEnd, in: 0...0.9)
-    problems.require("temperature", options.temperature, in: 0.01...10)
+    problems.require("temperature", options.temperature, in: 0.05...10)
+    let hidden = Int(max(options.maskStart, options.maskEnd) * Double(shape.positions) + 1e-9)
+    problems.require(
+      shape.positions - hidden >= 2, options.maskStart > options.maskEnd ? "mask_start" : "mask_end",
+      "hides \(hidden) of \(shape.positions) positions; relations need two visible ones.")
     try problems.throwIfAny()
     try model.requireValid()
     (self.options, grid) = (options, shape.positionGrid)

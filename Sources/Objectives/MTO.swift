@@ -33,7 +33,7 @@ public struct MTO: ValueObjective {
       "early_weight": "Weight of the flatness of similarities to visible patches after the first block, 0 … 100.",
       "late_weight": "Weight of their entropy after the last block, 0 … 100.",
       "consistency_weight": "Weight of the mean square deviation of hidden patches after the first block, 0 … 100.",
-      "temperature": "Temperature of the softmax of cosines, 0.01 … 10.",
+      "temperature": "Temperature of the softmax of cosines, 0.05 … 10.",
     ]
 
     public init() {}
@@ -61,10 +61,16 @@ public struct MTO: ValueObjective {
     problems.require("early_weight", options.earlyWeight, in: 0...100)
     problems.require("late_weight", options.lateWeight, in: 0...100)
     problems.require("consistency_weight", options.consistencyWeight, in: 0...100)
-    problems.require("temperature", options.temperature, in: 0.01...10)
+    problems.require("temperature", options.temperature, in: 0.05...10)
     try problems.throwIfAny()
     self.options = options
     base = try SimMIM(options.shared, model: model, data: data)
+    let visible = base.visiblePositions
+    guard visible >= 2 else {
+      throw ConfigurationError(
+        "objective.mask_ratio",
+        "is \(options.maskRatio), which leaves \(visible) visible; \(Self.name) compares with two at least.")
+    }
     similarity = HiddenStateSimilarity(temperature: Float(options.temperature))
     terms = [
       LossTerm("loss"), LossTerm("early", weight: options.earlyWeight), LossTerm("late", weight: options.lateWeight),

@@ -69,7 +69,10 @@ public final class ParameterSet: Sendable {
   /// First values: drawn by each parameter's initialiser; moving averages start as copies.
   public func initialize(seed: UInt64) {
     trained.initialize(seed: seed)
-    for auxiliary in networks.auxiliaries { self.auxiliary(auxiliary.name).initialize(seed: seed) }
+    // A frozen network of the trained one's shape must not be its copy.
+    for auxiliary in networks.auxiliaries {
+      self.auxiliary(auxiliary.name).initialize(seed: seed ^ ParameterStore.key(of: auxiliary.name))
+    }
     resetMovingAverages()
   }
 

@@ -47,6 +47,13 @@ public protocol Objective: Sendable {
   /// Samples with nothing hidden, as the encoder reads them where its features are used.
   func whole(_ clean: SampleBatch) -> SequenceInput
 
+  /// What the rows of the encoder are, beside [CLS], where samples are records of numbers.
+  var encoderInput: EncoderInput { get }
+
+  /// What the encoder reads in place of an input's values, [rows without learned ones, input size], where layers of the
+  /// objective stand in front of it (`EncoderInput.layers`); nil where it reads the values themselves.
+  func encoderRows(_ input: SequenceInput, _ parameters: ParameterStore) -> [Float]?
+
   /// Memory for one worker, taken once.
   func workspace(samples: Int, length: Int, _ arena: Arena) -> ObjectiveWorkspace
 
@@ -68,9 +75,8 @@ public protocol Objective: Sendable {
   func predictions(_ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace)
     -> ValuePredictions?
 
-  /// Predicts the same positions of every sample from all others, with the networks of this objective; nil where they
-  /// cannot.
-  func predictor(hiding positions: [Int]) -> PositionPredictor?
+  /// Predicts the same positions of every sample from all others, with the networks of this objective.
+  func predictor(hiding positions: [Int]) -> PositionPrediction
 
   /// What the objective does after an optimiser step, before moving averages: reads statistics and writes states among
   /// the trained parameters. A function of the parameters and the context, so every rank does the same. Nothing, unless
@@ -97,7 +103,13 @@ extension Objective {
     -> ValuePredictions?
   { nil }
 
-  public func predictor(hiding positions: [Int]) -> PositionPredictor? { nil }
+  public func predictor(hiding positions: [Int]) -> PositionPrediction {
+    .unsupported("\(Self.name) predicts no numbers of hidden positions")
+  }
+
+  public var encoderInput: EncoderInput { .positions }
+
+  public func encoderRows(_ input: SequenceInput, _ parameters: ParameterStore) -> [Float]? { nil }
 
   public func settled(_ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace)
     -> TrainingExample
@@ -130,6 +142,18 @@ extension ModelConfiguration {
         length: input.length, headFraction: Double(logits) / max(rows, 1),
         outputFraction: input.selection.map { Double($0.count) / rows } ?? 1)
   }
+}
+
+/// What the rows of an encoder of numbers are.
+public enum EncoderInput: String, Sendable, CaseIterable {
+  /// The positions of a record.
+  case positions
+  /// Some of them, such as those of one channel.
+  case someChannels
+  /// The elements of a record, whose position ids say their type and not their place.
+  case elements
+  /// What layers of the objective make of the positions.
+  case layers
 }
 
 /// What an objective needs of its samples.

@@ -56,6 +56,13 @@ public struct SimMIM: ValueObjective {
     prediction = ValuePrediction(try model.withHiddenRow(), size: shape.size, loss: .l1)
   }
 
+  /// Positions of a whole sample that are not hidden.
+  var visiblePositions: Int {
+    let positions = grid.reduce(1, *)
+    let cell = grid.reduce(1) { size, _ in size * mask.cell }
+    return positions - CellMask.count(ratio: options.maskRatio, of: positions / cell) * cell
+  }
+
   public func corrupt(_ clean: SampleBatch, _ context: StepContext) -> TrainingExample {
     var masked = MaskedPatches(encoder.configuration, scope: options.lossOn)
     for sample in 0..<clean.count {
@@ -80,9 +87,13 @@ struct CellMask: Sendable {
     let real = clean.realPositions(sample)
     let cellOf = real.map { cellIndex($0, grid) }
     let cells = Array(Set(cellOf)).sorted()
-    let count = Int((ratio * Double(cells.count) - 1e-9).rounded(.up))
-    let chosen = Set(randomSubset(cells, count: min(max(count, 1), cells.count), random))
+    let chosen = Set(randomSubset(cells, count: Self.count(ratio: ratio, of: cells.count), random))
     return zip(real, cellOf).filter { chosen.contains($0.1) }.map(\.0)
+  }
+
+  /// ⌈ratio · cells⌉, at least one.
+  static func count(ratio: Double, of cells: Int) -> Int {
+    min(max(Int((ratio * Double(cells) - 1e-9).rounded(.up)), 1), cells)
   }
 
   private func cellIndex(_ position: Int, _ grid: [Int]) -> Int {

@@ -128,7 +128,7 @@ public struct TERA: ValueObjective {
         var value = clean.values[place(i) + k]
         if a.frames.contains(i) { value = a.sources.map { clean.values[place($0[i] ?? i) + k] } ?? 0 }
         if a.numbers.contains(k) { value = 0 }
-        if let noise = a.noise { value += Float(options.noiseDeviation * noise.almostNormal(i * size + k)) }
+        if let noise = a.noise { value += Float(options.noiseDeviation) * noise.almostNormal(i * size + k) }
         altered.values[place(i) + k] = value
       }
     }

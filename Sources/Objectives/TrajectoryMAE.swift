@@ -118,6 +118,13 @@ public struct TrajectoryMAE: ReconstructionObjective {
     return example
   }
 
+  public var encoderInput: EncoderInput { .elements }
+
+  /// Elements have no order in which one could be the next.
+  public func predictor(hiding positions: [Int]) -> PositionPrediction {
+    .unsupported("\(Self.name) reads elements by their type and not by their place")
+  }
+
   public func whole(_ clean: SampleBatch) -> SequenceInput {
     var input = clean.patches(encoder.configuration)
     input.positionIDs = typed(input.positionIDs)

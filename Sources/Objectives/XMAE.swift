@@ -115,6 +115,8 @@ public struct XMAE: Objective {
   /// The loss of zeros is the mean square of the targets: nothing that is known in advance.
   public func trivialLoss(term: Int) -> Double? { nil }
 
+  public var encoderInput: EncoderInput { .someChannels }
+
   /// The context channel alone.
   public func whole(_ clean: SampleBatch) -> SequenceInput {
     clean.patches(encoder.configuration, shown: clean.sampleIDs.map { _ in positions(options.contextChannel) })
@@ -183,6 +185,20 @@ public struct XMAE: Objective {
       rows: queryRows(example), example.targets[0].numbers, scale: scales[0], pass, w.bridge, gradient: gradient)
     if gradient != nil { encoder.backward(input, trained, w.encoder) }
     return [loss]
+  }
+
+  /// What is predicted at the hidden patches of the target channel.
+  public func predictions(_ example: TrainingExample, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace)
+    -> ValuePredictions?
+  {
+    let w = PartsWorkspace<Parts>.parts(of: workspace)
+    let inputs = ChannelBridge.Inputs(
+      visible: example.inputs[1], queries: example.inputs[2],
+      context: encoder.forward(example.inputs[0], pass.trained(), w.encoder), shift: options.partner == .own ? 0 : 1)
+    let targets = example.targets[0]
+    return ValuePredictions(
+      places: targets.rows, values: bridge.predictions(inputs, rows: queryRows(example), pass, w.bridge).array,
+      isScored: targets.elementWeights.map { $0 > 0 }, target: .values)
   }
 
   public func trainingFlops(_ example: TrainingExample) -> Double {

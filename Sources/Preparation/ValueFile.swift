@@ -90,10 +90,10 @@ struct ValueFile {
       try read(ValueShard.values, record, &numbers)
       if file[ValueShard.observed] != nil { try read(ValueShard.observed, record, &measured) }
       for i in 0..<perRecord where measured[i] != 0 {
-        guard numbers[i].isFinite else {
+        guard abs(numbers[i]) <= NumericRecord.largest else {
           throw DataError(
             path, "has the value \(numbers[i]) in record \(record).",
-            remedy: "Numbers must be finite; mark those that are missing in a tensor observed.")
+            remedy: "Numbers must lie between -1e30 and 1e30; mark those that are missing in a tensor observed.")
         }
         body(i / perChannel, Double(numbers[i]))
       }
@@ -113,7 +113,7 @@ struct ValueFile {
     try forEachMeasured { channel, value in squares[channel] += (value - mean[channel]) * (value - mean[channel]) }
     let deviation = zip(squares, counts).map { sum, n -> Double in
       let value = n > 0 ? (sum / n).squareRoot() : 1
-      return value > 0 ? value : 1
+      return value > 1e-30 ? value : 1
     }
     return (mean, deviation)
   }

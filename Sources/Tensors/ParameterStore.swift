@@ -46,11 +46,18 @@ public final class ParameterStore: @unchecked Sendable {
       case .ones: values.fill(1)
       case .sinCos(let grid, let leading): fillSinCos(values, grid: grid, leading: leading)
       case .normal(let deviation):
-        var key: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in entry.name.utf8 { key = (key ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
-        fillNormal(values, deviation: deviation, CounterGenerator(seed: seed, purpose: .initialization, position: key))
+        let random = CounterGenerator(
+          seed: seed, purpose: .initialization, position: Self.key(of: entry.name))
+        fillNormal(values, deviation: deviation, random)
       }
     }
+  }
+}
+
+extension ParameterStore {
+  /// A number for a name, by FNV-1a of 64 bits.
+  public static func key(of name: String) -> UInt64 {
+    name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
   }
 }
 

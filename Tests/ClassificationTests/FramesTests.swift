@@ -78,7 +78,7 @@ import Testing
     let result = try FramesMeasure(options)(made.context)
     // Six classes of ten positions each of ten records, which the numbers tell apart.
     #expect(result["frames.raw_nmi"] == 1 && result["frames.raw_purity"] == 1)
-    #expect(abs(try #require(result["frames.raw_perplexity"]) - 6) < 1e-9)
+    #expect(abs(try #require(result["frames.raw_cluster_perplexity"]) - 6) < 1e-9)
     #expect(abs(try #require(result["frames.majority_accuracy"]) - 1.0 / 6) < 1e-12)
     let accuracy = try #require(result.values.first { $0.name == "frames.accuracy" })
     #expect(accuracy.items?.counts == [Double](repeating: 6, count: 10))
@@ -89,6 +89,16 @@ import Testing
     // Without parts of a record a class is a label.
     options.bins = 1
     #expect(abs(try #require(try FramesMeasure(options)(made.context)["frames.majority_accuracy"]) - 0.5) < 1e-12)
+  }
+
+  @Test func positionsSpreadOverAllAxes() {
+    #expect(spreadPositions(6, of: 6) == [0, 1, 2, 3, 4, 5] && spreadPositions(9, of: 4) == [0, 1, 2, 3])
+    for (count, width, all) in [(8, 8, 64), (8, 16, 256), (8, 7, 49), (10, 12, 96), (3, 2, 6)] {
+      let chosen = spreadPositions(count, of: all)
+      #expect(chosen.count == count && Set(chosen).count == count && chosen == chosen.sorted())
+      #expect(Set(chosen.map { $0 % width }).count > min(width, count) / 2, "\(count) of \(all)")
+      #expect(Set(chosen.map { $0 / width }).count > min(all / width, count) / 2, "\(count) of \(all)")
+    }
   }
 
   @Test func optionsOutOfRangeAndUnknownFields() throws {

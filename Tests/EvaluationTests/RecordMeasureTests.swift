@@ -5,10 +5,15 @@ import DataSupport
 @testable import Evaluation
 import Foundation
 import Kernels
+import Layers
 import Models
 @testable import Objectives
 import Tensors
 import Testing
+
+extension PositionPrediction {
+  var found: PositionPredictor? { if case .predictor(let found) = self { found } else { nil } }
+}
 
 /// Measures on records of numbers, against numbers worked out by hand.
 @Suite struct RecordMeasureTests {
@@ -234,7 +239,7 @@ import Testing
     let made = try make(name, name == "mae" ? options : nil, [2, 12], patch: [2])
     let clean = try made.context.model.samples(made.files.corpus, .validation).samples(at: 0..<3)
     let hidden = [1, 4, 5]
-    let predictor = try #require(made.objective.predictor(hiding: hidden))
+    let predictor = try #require(made.objective.predictor(hiding: hidden).found)
     let pass = ObjectivePass(made.parameters, sink: nil, dropout: nil)
     let memory = SizedWorkspace { predictor.workspace(3, 6, $0) }
     let completed = predictor.completed(clean, pass, memory.workspace)
@@ -261,8 +266,60 @@ import Testing
 
   /// Targets that are normalised by their own numbers, and networks that read everything: there is no forecast.
   @Test func objectivesThatCannotComplete() throws {
-    #expect(try make("mae").objective.predictor(hiding: [3]) == nil)
-    #expect(try make("tera", nil, [2, 12], patch: [2]).objective.predictor(hiding: [3]) == nil)
+    func reason(_ made: Made, _ hidden: [Int] = [3]) -> String {
+      guard case .unsupported(let reason) = made.objective.predictor(hiding: hidden) else { return "" }
+      return reason
+    }
+    #expect(try reason(make("mae")).contains("norm_pix_loss = false"))
+    #expect(try reason(make("tera", nil, [2, 12], patch: [2])).contains("no vector for hidden positions"))
+    #expect(try reason(make("traj-mae", nil, [2, 12], patch: [2])).contains("type"))
+    #expect(try reason(make("hybrid-distill")).contains("predicts no numbers"))
+    #expect(try reason(make("simmim"), Array(0..<6)) == "")
+  }
+
+  // MARK: - encoders that do not read the positions of a record
+
+  /// `glucofm` has layers in front of its encoder: states are those behind these layers.
+  @Test func statesBehindLayersOfTheObjective() throws {
+    let made = try make("glucofm", nil, [1, 12], patch: [2])
+    let model = made.context.model
+    let source = try model.samples(made.files.corpus, .validation)
+    let width = model.configuration.hiddenSize
+    let rows = try made.context.recordRows(source, columns: width) { $0.pooled(.mean) }
+    #expect(rows.count == 10 && rows.allSatisfy { $0.allSatisfy(\.isFinite) })
+    // The same by hand.
+    let input = made.objective.whole(try source.group(0, of: 4))
+    let front = try #require(made.objective.encoderRows(input, made.parameters.trained))
+    let size = model.configuration.inputSize
+    let (arena, parts) = Arena.sized {
+      (
+        Transformer.Workspace(model.encoder, samples: 4, length: input.length, forBackward: false, $0),
+        $0.matrix(front.count / size, size)
+      )
+    }
+    try withExtendedLifetime(arena) {
+      parts.1.copy(from: front)
+      let hidden = model.encoder.forward(input, Pass(model.parameters), rows: parts.1, parts.0)
+      let leading = model.configuration.leadingRows
+      for j in 0..<width {
+        let sum = (leading..<input.length).reduce(0.0) { $0 + Double(hidden[$1, j]) }
+        #expect(abs(rows[0][j] - sum / Double(input.length - leading)) < 1e-6)
+      }
+    }
+    #expect(try #require(ForecastMeasure(.init()).unsupportedReason(model)).contains("layers in front"))
+    #expect(try #require(MasksMeasure(.init()).unsupportedReason(model)).contains("glucofm"))
+    #expect(try FeatureMeasure(.init()).unsupportedReason(model) == nil)
+  }
+
+  @Test func encodersOfTypesAndOfOneChannel() throws {
+    let made = try make("traj-mae", nil, [2, 12], patch: [2])
+    let (context, typed) = (made.context, made.context.model)
+    #expect(try #require(ForecastMeasure(.init()).unsupportedReason(typed)).contains("by their type"))
+    #expect(try #require(ReconstructMeasure(.init()).unsupportedReason(typed)).contains("by their type"))
+    let places = try context.recordRows(
+      try typed.samples(made.files.corpus, .validation), columns: 6
+    ) { $0.places.map(Double.init) }
+    #expect(places[0] == [0, 1, 2, 3, 4, 5])
   }
 
   /// Series of two channels: t mod 4, and a constant of the record.

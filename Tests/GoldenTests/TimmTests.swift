@@ -35,6 +35,10 @@ import Testing
     let json = try JSONValue.parse(bytes)
     #expect(json["model_args"]?["img_size"]?.integer == 6 && json["model_args"]?["in_chans"]?.integer == 3)
     #expect(json["model_args"]?["mlp_ratio"]?.double == 2)
+    // 1840 / 448 rounds down: 448 times it is 1839.99….
+    for (inner, width) in [(1840, 448), (3072, 768), (7, 3)] {
+      #expect(Int(Double(width) * TimmVisionTransformer.ratio(inner, to: width)) == inner)
+    }
     let pretrained = try #require(json["pretrained_cfg"])
     #expect(pretrained["mean"]?.array?.compactMap(\.double) == [0.2, 0.4, 1])
     #expect(pretrained["std"]?.array?.compactMap(\.double) == [0.1, 0.2, 0.2])

@@ -95,6 +95,22 @@ import Testing
     #expect(abs(run.run(evaluation, scales: [1, 1]).losses[1]) < 1e-5)
   }
 
+  /// Teachers without a folder: neither the student nor each other.
+  @Test func teachersOfTheSeedDiffer() throws {
+    let own = try HybridDistill(.init(), model: HybridDistill.checkModel(), data: ToyValues.shape)
+    let parameters = ParameterSet(own.networks)
+    parameters.initialize(seed: 5)
+    let name = "embedding.values.weight"
+    let stores = [
+      parameters.trained, parameters.auxiliary("feature_teacher"), parameters.auxiliary("relation_teacher"),
+    ]
+    let weights = try stores.map { $0.view(try #require($0.layout.entry(named: name)).index).array }
+    #expect(weights[0] != weights[1] && weights[1] != weights[2] && weights[0] != weights[2])
+    let again = ParameterSet(own.networks)
+    again.initialize(seed: 5)
+    #expect(again.auxiliary("feature_teacher").all.array == stores[1].all.array)
+  }
+
   @Test func optionsOutOfRange() {
     var options = HybridDistill.Options()
     (options.maskEnd, options.temperature) = (0.95, 0)
@@ -103,6 +119,15 @@ import Testing
     }
     var other = MTO.Options()
     other.earlyWeight = -1
+    var sparse = MTO.Options()
+    sparse.maskRatio = 0.9
+    // ⌈0.9 · 6⌉ hides all six.
+    #expect(throws: ConfigurationError.self) { try MTO(sparse, model: MTO.checkModel(), data: ToyValues.shape) }
+    var narrow = HybridDistill.Options()
+    narrow.maskEnd = 0.9
+    #expect(throws: ConfigurationError.self) {
+      try HybridDistill(narrow, model: HybridDistill.checkModel(), data: ToyValues.shape)
+    }
     #expect(throws: ConfigurationError.self) { try MTO(other, model: MTO.checkModel(), data: ToyValues.shape) }
   }
 }

@@ -8,13 +8,15 @@ import Objectives
 public struct CorpusPictures {
   /// One sheet, or one chart per record.
   public let pictures: [MeasuredPicture]
-  /// What each record shown is: its labels, in reading order; empty without labels.
+  /// What each record shown is: its labels, in reading order, - for one without; empty where no record has any.
   public let labels: [String]
 
   /// Numbers of a row up to which they are drawn as curves.
   static let mostCurves = 8
   /// Rows of a long record or a sequence that are drawn.
   static let mostRows = 512
+  /// Pixels of an image along each axis; of a larger one every n-th is drawn.
+  static let mostPixels = 256
 
   /// - Parameter records: at most so many, evenly spread over the split.
   /// - Throws: `ConfigurationError` for a corpus of text; `DataError` for damaged shards.
@@ -31,7 +33,7 @@ public struct CorpusPictures {
     let shown = try (0..<UInt64(source.samplesPerEpoch)).map {
       Shown(try source.samples(at: $0..<$0 + 1), grid, values)
     }
-    labels = shown.allSatisfy(\.label.isEmpty) ? [] : shown.map(\.label)
+    labels = shown.allSatisfy(\.label.isEmpty) ? [] : shown.map { $0.label.isEmpty ? "-" : $0.label }
     switch grid.extent.count {
     case 1 where grid.channels <= Self.mostCurves:
       pictures = shown.enumerated().map { Self.curves($1, number: $0 + 1, grid) }
@@ -45,20 +47,42 @@ public struct CorpusPictures {
         }
       ]
     case 2, 3:
-      let (height, width) = (grid.extent[grid.extent.count - 2], grid.extent[grid.extent.count - 1])
       let more = grid.extent.count == 3 ? ", the middle one of \(grid.extent[0]) planes" : ""
+      let plane = Plane(grid)
+      let every = plane.step == 1 ? "" : ", every \(plane.step)th pixel"
       pictures = [
-        Self.sheet(shown, (height, width), colors: grid.colors, caption: "Records of the split\(more).") { _, c, y, x in
-          grid.pixel(channel: c, y, x)
-        }
+        Self.sheet(
+          shown, (plane.height, plane.width), colors: grid.colors, caption: "Records of the split\(more)\(every)."
+        ) { _, c, y, x in (c * plane.height + y) * plane.width + x }
       ]
     default: pictures = []
     }
   }
 
+  /// The pixels that are drawn of a record of two axes or three.
+  private struct Plane {
+    let height: Int
+    let width: Int
+    /// Every so many pixels along both axes.
+    let step: Int
+
+    init(_ grid: GridShape) {
+      let (height, width) = (grid.extent[grid.extent.count - 2], grid.extent[grid.extent.count - 1])
+      step = (max(height, width) + mostPixels - 1) / mostPixels
+      (self.height, self.width) = ((height + step - 1) / step, (width + step - 1) / step)
+    }
+
+    /// The places of the pixels in the record, [colors, height, width].
+    func places(_ grid: GridShape) -> [Int] {
+      (0..<grid.colors).flatMap { c in
+        (0..<height).flatMap { y in (0..<width).map { grid.pixel(channel: c, y * step, $0 * step) } }
+      }
+    }
+  }
+
   /// A record in the data's units.
   private struct Shown {
-    /// [channels, extent…], and which of it was measured.
+    /// [channels, steps], or [colors, height, width] of the plane that is drawn, and which of it was measured.
     var values: [Double]
     var isMeasured: [Bool]
     /// Of a record of one axis, without padding.
@@ -74,7 +98,16 @@ public struct CorpusPictures {
         isMeasured[element] = sample.observed.isEmpty || sample.observed[place]
       }
       steps = sample.realPositions(0).count
-      label = sample.fields.compactMap { field in
+      label = Self.label(sample, records)
+      if grid.extent.count > 1 {
+        let (places, whole, flags) = (Plane(grid).places(grid), values, isMeasured)
+        (values, isMeasured) = (places.map { whole[$0] }, places.map { flags[$0] })
+      }
+    }
+
+    /// The labels of a record by their names.
+    private static func label(_ sample: SampleBatch, _ records: ValueRecords) -> String {
+      sample.fields.compactMap { field in
         guard field.length == 1, let id = field.ids.first, id >= 0 else { return nil }
         let names = records.fields.first { $0.name == field.name }?.names ?? []
         return names.indices.contains(Int(id)) ? names[Int(id)] : String(id)

@@ -59,6 +59,7 @@ public struct ForecastMeasure: Measure {
 
   public func unsupportedReason(_ model: MeasuredModel) -> String? {
     guard let grid = model.data.grid else { return RecordMeasures.unsupportedReason(model) }
+    if let reason = RecordMeasures.unsupportedReason(model, [.positions]) { return reason }
     return grid.extent.count == 1 ? nil : "reads records of \(grid.extent.count) axes, and this reads series"
   }
 
@@ -166,7 +167,7 @@ private struct Series {
 
 /// What the objective's own networks predict behind the window.
 private struct DecoderForecast {
-  /// [channels · steps] of each record, standardised; nil where the objective predicts nothing so.
+  /// [channels · steps behind the window] of each record, standardised; nil where the objective predicts nothing so.
   let series: [[Double]]?
   let notes: [String]
 
@@ -176,23 +177,31 @@ private struct DecoderForecast {
     let isShown = Set(window.positions)
     let hidden = (0..<grid.positions).filter { !isShown.contains($0) }
     let (objective, parameters) = try context.model.objectiveAndParameters()
-    guard let predictor = objective.predictor(hiding: hidden) else {
+    let predictor: PositionPredictor
+    switch objective.predictor(hiding: hidden) {
+    case .predictor(let found): predictor = found
+    case .unsupported(let reason):
       (series, notes) = (
-        nil, ["\(context.model.objective.name) predicts no numbers of hidden steps alone: no decoder_mse."]
+        nil, ["\(context.model.objective.name) has no forecast of its own, so no decoder_mse: \(reason)."]
       )
       return
     }
-    let (count, numbers) = (source.samplesPerEpoch, grid.positions * grid.size)
+    let (count, numbers) = (source.samplesPerEpoch, grid.count)
+    let ahead = window.steps..<grid.extent[0]
     let rows = try context.rows(
-      (count + size - 1) / size, columns: size * numbers,
+      (count + size - 1) / size, columns: size * grid.channels * ahead.count,
       workspace: { SizedWorkspace { predictor.workspace(size, grid.positions, $0) } }
     ) { index, memory in
       let completed = predictor.completed(
         try source.group(index, of: size), ObjectivePass(parameters, sink: nil, dropout: nil), memory.workspace)
-      return completed.values.map(Double.init)
+      return (0..<size).flatMap { sample -> [Double] in
+        let own = window.series(completed.values[sample * numbers..<(sample + 1) * numbers], zero: 0)
+        return window.slice(own.map(Double.init), ahead)
+      }
     }
-    let records = rows.flatMap { row in (0..<size).map { row[$0 * numbers..<($0 + 1) * numbers] } }
-    series = records.prefix(count).map { window.series($0, zero: 0) }
+    let columns = grid.channels * ahead.count
+    let records = rows.flatMap { row in (0..<size).map { Array(row[$0 * columns..<($0 + 1) * columns]) } }
+    series = Array(records.prefix(count))
     notes = []
   }
 }
@@ -233,7 +242,12 @@ private struct Forecasts {
       ("raw_", true, { raw(test.slice($0, seen, of: window)) }),
     ]
     if let decoded {
-      forecasters.append(("decoder_", false, { record in window.slice(decoded[record], ahead) }))
+      let steps = window.grid.extent[0] - window.steps
+      forecasters.append(
+        (
+          "decoder_", false,
+          { record in (0..<window.grid.channels).flatMap { decoded[record][$0 * steps..<$0 * steps + horizon] } }
+        ))
     }
     values = forecasters.flatMap { name, isBaseline, forecast in
       Self.errors(forecast, name, isBaseline: isBaseline, test, window, ahead, horizon)

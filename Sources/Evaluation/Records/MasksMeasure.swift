@@ -35,7 +35,9 @@ public struct MasksMeasure: Measure {
     RecordMeasures.problems(input, Self.name)
   }
 
-  public func unsupportedReason(_ model: MeasuredModel) -> String? { RecordMeasures.unsupportedReason(model) }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? {
+    RecordMeasures.unsupportedReason(model, [.positions, .someChannels])
+  }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let (model, corpus) = (context.model, try context.requireCorpus(Self.name))

@@ -46,7 +46,9 @@ public struct ReconstructMeasure: Measure {
     RecordMeasures.problems(input, Self.name)
   }
 
-  public func unsupportedReason(_ model: MeasuredModel) -> String? { RecordMeasures.unsupportedReason(model) }
+  public func unsupportedReason(_ model: MeasuredModel) -> String? {
+    RecordMeasures.unsupportedReason(model, [.positions, .someChannels])
+  }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
     let corpus = try context.requireCorpus(Self.name)
@@ -136,5 +138,20 @@ enum RecordMeasures {
 
   static func unsupportedReason(_ model: MeasuredModel) -> String? {
     model.data.grid == nil ? "reads text, and this reads records of numbers" : nil
+  }
+
+  /// The same of a measure that compares what the encoder reads with the positions of a record.
+  /// - Parameter inputs: those that it can read.
+  static func unsupportedReason(_ model: MeasuredModel, _ inputs: Set<EncoderInput>) -> String? {
+    if let reason = unsupportedReason(model) { return reason }
+    guard let input = try? model.makeObjective().encoderInput, !inputs.contains(input) else { return nil }
+    let what =
+      switch input {
+      case .positions: "positions"
+      case .someChannels: "some channels alone"
+      case .elements: "elements by their type"
+      case .layers: "what layers in front of it make of a record"
+      }
+    return "has an encoder that reads \(what) (\(model.objective.name)), and this needs the positions of a record"
   }
 }

@@ -116,6 +116,22 @@ struct ChannelBridge: Sendable {
     }
   }
 
+  /// The numbers predicted at some rows of the queries.
+  func predictions(_ inputs: Inputs, rows: [Int], _ pass: ObjectivePass, _ w: Workspace) -> TensorView {
+    head.predict(forward(inputs, pass, w), rows: rows, pass.trained(2), w.head)
+  }
+
+  /// The outputs at the queries.
+  private func forward(_ inputs: Inputs, _ pass: ObjectivePass, _ w: Workspace) -> TensorView {
+    let (queries, above, n) = (inputs.queries, pass.trained(2), inputs.queries.rows)
+    let (x, read, y) = (w.queries.first(n), w.read.first(n), w.output.first(n))
+    let latents = target.forward(inputs.visible, pass.trained(1), w.target)
+    embedding.forward(queries, above, rows: latents, w.embedding, into: x)
+    gatherRows(inputs.context, at: inputs.rows, into: read)
+    block.forward(x, rows: read, queries, visible: inputs.seen, above, w.block, into: y)
+    return y
+  }
+
   /// The loss sum at some rows of the queries. With a sink, gradients of all parameters, and that of the context is
   /// added to `gradient`.
   func loss(
@@ -124,11 +140,8 @@ struct ChannelBridge: Sendable {
   ) -> Double {
     let (visible, queries, below, above) = (inputs.visible, inputs.queries, pass.trained(1), pass.trained(2))
     let (n, seen, readers) = (queries.rows, inputs.seen, inputs.rows)
-    let (x, read, y, d) = (w.queries.first(n), w.read.first(n), w.output.first(n), w.doutput.first(n))
-    let latents = target.forward(visible, below, w.target)
-    embedding.forward(queries, above, rows: latents, w.embedding, into: x)
-    gatherRows(inputs.context, at: readers, into: read)
-    block.forward(x, rows: read, queries, visible: seen, above, w.block, into: y)
+    let (x, read, d) = (w.queries.first(n), w.read.first(n), w.doutput.first(n))
+    let y = forward(inputs, pass, w)
     d.fill(0)
     let loss = head.loss(
       .l2, y, rows: rows, targets, scale: scale, above, w.head, gradient: gradient == nil ? nil : d)

@@ -38,7 +38,10 @@ public struct NoiseMask: PositionMask {
   public func field(_ grid: [Int], _ random: CounterGenerator) -> [Double] {
     let torus = grid.map { 2 * $0 }
     let stream = random.at(position: random.position, site: Self.site)
-    let white = (0..<torus.reduce(1, *)).map(stream.almostNormal)
+    // Sums of four uniform numbers, of which no two should be equal.
+    let white = (0..<torus.reduce(1, *)).map { i in
+      (0..<4).reduce(-2.0) { $0 + stream.uniformDouble(4 * i + $1) }
+    }
     func combined(_ a: [Double], _ b: [Double]) -> [Double] { zip(a, b).map { $0 - $1 } }
     let smooth = blurred(white, torus, sigma)
     let filtered: [Double] =

@@ -4,6 +4,13 @@ import Layers
 import Models
 import Tensors
 
+/// Whether an objective can predict given positions.
+public enum PositionPrediction: Sendable {
+  case predictor(PositionPredictor)
+  /// A sentence without its end that says why not.
+  case unsupported(String)
+}
+
 /// Predicts the numbers of the same positions of every sample from all others, with the networks of an objective: what
 /// a forecast or a completion is.
 ///
@@ -27,7 +34,8 @@ public struct PositionPredictor: Sendable {
     (self.positions, self.workspace, self.body) = (positions.sorted(), workspace, body)
   }
 
-  /// The samples with predictions in place of the numbers at the positions, whatever these were.
+  /// The samples with predictions in place of the numbers at the positions, whatever these were; 0 where a position is
+  /// padding.
   /// - Complexity: a forward pass; of a causal model one for each position.
   public func completed(_ clean: SampleBatch, _ pass: ObjectivePass, _ workspace: ObjectiveWorkspace) -> SampleBatch {
     body(clean.erased(positions), pass, workspace)
@@ -60,14 +68,14 @@ extension SampleBatch {
 }
 
 extension PatchReconstruction {
-  /// nil where targets are normalised by the very numbers that a prediction must do without.
-  func predictor(hiding positions: [Int]) -> PositionPredictor? {
-    guard target == .values else { return nil }
+  /// Of targets that are normalised by their own numbers there is none: a prediction must do without these.
+  func predictor(hiding positions: [Int]) -> PositionPrediction {
+    guard target == .values else { return .unsupported(ValueTarget.needsItsNumbers) }
     var network = self
     network.kept = grid.reduce(1, *) - positions.count
-    guard network.kept >= 1 else { return nil }
+    guard network.kept >= 1 else { return .unsupported("nothing would be visible") }
     let isHidden = Set(positions)
-    return PositionPredictor(
+    let predictor = PositionPredictor(
       positions, workspace: { [network] in PartsWorkspace(network.workspace(samples: $0, length: $1, $2)) }
     ) { [network] erased, pass, workspace in
       let visible = (0..<erased.length).filter { !isHidden.contains($0) }
@@ -75,17 +83,24 @@ extension PatchReconstruction {
       let found = network.predictions(example, pass, PartsWorkspace<Workspace>.parts(of: workspace))
       return erased.filled(with: found, at: isHidden)
     }
+    return .predictor(predictor)
   }
 }
 
 extension ValuePrediction {
-  /// nil where targets are normalised by the very numbers that a prediction must do without, and for a network that
-  /// reads all positions and has no vector for hidden ones.
-  func predictor(hiding positions: [Int]) -> PositionPredictor? {
+  /// There is none of targets that are normalised by their own numbers, of a network that reads all positions and has
+  /// no vector for hidden ones, and of the first position of a causal network that reads nothing before it.
+  func predictor(hiding positions: [Int]) -> PositionPrediction {
     let (model, isHidden) = (encoder.configuration, Set(positions))
     let isCausal = model.attentionMask == .causal
-    guard target == .values, isCausal || model.learnedRows > model.leadingRows else { return nil }
-    return PositionPredictor(
+    guard target == .values else { return .unsupported(ValueTarget.needsItsNumbers) }
+    guard isCausal || model.learnedRows > model.leadingRows else {
+      return .unsupported("the encoder has no vector for hidden positions")
+    }
+    guard !isCausal || model.leadingRows > 0 || !positions.contains(0) else {
+      return .unsupported("nothing stands before the first position; model.cls_token = true does")
+    }
+    let predictor = PositionPredictor(
       positions, workspace: { PartsWorkspace(self.workspace(samples: $0, length: $1, $2)) }
     ) { erased, pass, workspace in
       let parts = PartsWorkspace<Workspace>.parts(of: workspace)
@@ -101,13 +116,19 @@ extension ValuePrediction {
       }
       return result
     }
+    return .predictor(predictor)
   }
 }
 
+extension ValueTarget {
+  /// Why a target that is normalised by its own numbers cannot be predicted without them.
+  static let needsItsNumbers = "its targets are normalised by their own numbers; with norm_pix_loss = false it has one"
+}
+
 extension ReconstructionObjective {
-  public func predictor(hiding positions: [Int]) -> PositionPredictor? { reconstruction.predictor(hiding: positions) }
+  public func predictor(hiding positions: [Int]) -> PositionPrediction { reconstruction.predictor(hiding: positions) }
 }
 
 extension ValueObjective {
-  public func predictor(hiding positions: [Int]) -> PositionPredictor? { prediction.predictor(hiding: positions) }
+  public func predictor(hiding positions: [Int]) -> PositionPrediction { prediction.predictor(hiding: positions) }
 }

@@ -5,7 +5,7 @@ import Storage
 /// Mean and standard deviation of each channel of staged numbers, over those that were measured.
 ///
 /// mean = Σ x / n and deviation = √(Σ (x - mean)² / n), in double precision, in the order of the records; a channel
-/// without spread has the deviation 1, one without a number the mean 0.
+/// without spread, or with one below 10⁻³⁰, has the deviation 1, one without a number the mean 0.
 struct NumberMoments {
   private(set) var mean: [Double]
   private(set) var deviation: [Double]
@@ -27,7 +27,7 @@ struct NumberMoments {
     self.mean = mean
     deviation = zip(squares, counts).map { sum, count in
       let value = count > 0 ? (sum / Double(count)).squareRoot() : 1
-      return value > 0 && value.isFinite ? value : 1
+      return value > 1e-30 && value.isFinite ? value : 1
     }
   }
 

@@ -54,12 +54,16 @@ struct NumericRecord: Sendable {
       bytes.count == shape.reduce(1, *) * type.size, "\(bytes.count) bytes for \(type.rawValue) of \(shape)")
   }
 
+  /// Differences of larger numbers are not finite in single precision.
+  static let largest: Float = 1e30
+
   /// Numbers as F32; those that are NaN were not measured.
-  /// - Throws: `DataError` for one that is infinite.
+  /// - Throws: `DataError` for one that is infinite or above `largest`.
   init(floats: [Float], shape: [Int], isSequence: Bool = false, place: String) throws(DataError) {
-    if let wrong = floats.first(where: \.isInfinite) {
+    if let wrong = floats.first(where: { abs($0) > Self.largest }) {
       throw DataError(
-        place, "has the value \(wrong).", remedy: "Numbers must be finite; NaN says that one was not measured.")
+        place, "has the value \(wrong).",
+        remedy: "Numbers must lie between -1e30 and 1e30; NaN says that one was not measured.")
     }
     let isMissing = floats.contains(where: \.isNaN)
     let bytes = [UInt8](unsafeUninitializedCapacity: floats.count * 4) { target, count in
