@@ -297,7 +297,7 @@ extension PositionPrediction {
         $0.matrix(front.count / size, size)
       )
     }
-    try withExtendedLifetime(arena) {
+    withExtendedLifetime(arena) {
       parts.1.copy(from: front)
       let hidden = model.encoder.forward(input, Pass(model.parameters), rows: parts.1, parts.0)
       let leading = model.configuration.leadingRows
