@@ -64,9 +64,14 @@ extension ParameterStore {
 /// Normal numbers by Box and Muller in double precision, two from each pair of uniform numbers.
 func fillNormal(_ values: TensorView, deviation: Float, _ random: CounterGenerator) {
   for pair in 0..<(values.count + 1) / 2 {
+    // `uniformDouble` of 2 · pair and the next: both lie in one block.
+    let words = random.block(UInt32(truncatingIfNeeded: pair))
+    func uniform(_ low: UInt32, _ high: UInt32) -> Double {
+      Double((UInt64(low) | UInt64(high) << 32) >> 11) * 0x1p-53
+    }
     // 1 - u lies in (0, 1], so that the logarithm is finite.
-    let radius = (-2 * log(1 - random.uniformDouble(2 * pair))).squareRoot() * Double(deviation)
-    let angle = 2 * Double.pi * random.uniformDouble(2 * pair + 1)
+    let radius = (-2 * log(1 - uniform(words.x, words.y))).squareRoot() * Double(deviation)
+    let angle = 2 * Double.pi * uniform(words.z, words.w)
     values[2 * pair] = Float(radius * cos(angle))
     if 2 * pair + 1 < values.count { values[2 * pair + 1] = Float(radius * sin(angle)) }
   }
