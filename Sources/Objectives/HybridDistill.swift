@@ -225,7 +225,7 @@ public struct HybridDistill: Objective {
     let injected = gradient == nil ? nil : w.relations.begin(input.rows)
     let divergences = TokenRelations(temperature: Float(options.temperature)).divergences(
       encoder.tap(middle, input, w.student), from: taught, groups, scale: scales[1], injected, w.relations)
-    let relationLoss = noted(divergences, targets[1], samples: input.sampleIDs.count, positions, pass)
+    let relationLoss = pass.sum(divergences, targets[1], positions: input.sampleIDs.count * positions, term: 1)
     if let injected { encoder.backward(input, trained, w.student, injected: [middle: injected]) }
     return [featureLoss, relationLoss]
   }
@@ -251,17 +251,6 @@ public struct HybridDistill: Objective {
   private func normalized(_ features: TensorView, _ row: Int) -> [Float] {
     let (mean, deviation) = ValueTargets.statistics(features.rows(row..<row + 1).array[...], nil)
     return (0..<features.columns).map { Float((Double(features[row, $0]) - mean) / deviation) }
-  }
-
-  private func noted(
-    _ losses: [Double], _ targets: TermTargets, samples: Int, _ positions: Int, _ pass: ObjectivePass
-  ) -> Double {
-    let total = losses.reduce(0, +)
-    guard let all = pass.losses else { return total }
-    return all.note(targets.rows[...], of: samples * positions, targets.weights[...], term: 1) { noted in
-      for (i, loss) in losses.enumerated() { noted?[i] = loss }
-      return total
-    }
   }
 
   /// The student, a third of training at the whole length for each teacher, and the head.

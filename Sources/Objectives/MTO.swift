@@ -126,6 +126,7 @@ public struct MTO: ValueObjective {
       prediction.loss, hidden, rows: prediction.networkRows(targets[0].rows, example), targets[0].numbers,
       scale: scales[0], trained, w.prediction.head, gradient: gradient)
     let groups = (0..<input.sampleIDs.count).map { networkRows($0, input) }.filter { $0.visible.count >= 2 }
+    let positions = input.sampleIDs.count * (input.length - encoder.configuration.leadingRows)
     // With one block the first is the last, and both gradients enter there.
     let first = w.similarity.begin(input.rows, isTraining: gradient != nil)
     let top = last == 0 ? first : w.similarity.beginLast(input.rows, isTraining: gradient != nil)
@@ -135,25 +136,13 @@ public struct MTO: ValueObjective {
       similarity.entropies(states.1, groups, isFlat: false, scale: scales[2], top, w.similarity),
       similarity.deviations(states.0, groups, scale: scales[3], first),
     ].enumerated().map { index, losses in
-      noted(losses, targets[index + 1], of: input, term: index + 1, pass)
+      pass.sum(losses, targets[index + 1], positions: positions, term: index + 1)
     }
     if let first, let top {
       encoder.backward(
         input, trained, w.prediction.network, injected: last == 0 ? [0: first] : [0: first, last: top])
     }
     return [loss] + sums
-  }
-
-  private func noted(
-    _ losses: [Double], _ targets: TermTargets, of input: SequenceInput, term: Int, _ pass: ObjectivePass
-  ) -> Double {
-    let total = losses.reduce(0, +)
-    guard let all = pass.losses else { return total }
-    let positions = input.sampleIDs.count * (input.length - encoder.configuration.leadingRows)
-    return all.note(targets.rows[...], of: positions, targets.weights[...], term: term) { noted in
-      for (i, loss) in losses.enumerated() { noted?[i] = loss }
-      return total
-    }
   }
 
   /// All rows of the last block are computed; the terms of states are left out.
