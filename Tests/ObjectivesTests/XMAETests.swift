@@ -86,6 +86,23 @@ struct XMAETests {
     }
   }
 
+  /// The predictions are those that the loss compares: the loss again.
+  @Test(arguments: XMAE.Partner.allCases) func predictionsAreThoseOfTheLoss(partner: XMAE.Partner) throws {
+    let own = try objective { $0.partner = partner }
+    let run = ObjectiveRun(own, samples: clean.count, length: clean.length, seed: 2)
+    let example = own.corrupt(clean, context)
+    let found = try #require(run.predictions(example))
+    let targets = example.targets[0]
+    #expect(found.places == targets.rows && found.values.count == targets.values.count)
+    var sum = 0.0
+    for (i, value) in found.values.enumerated() where found.isScored[i] {
+      let difference = Double(value) - Double(targets.values[i])
+      sum += Double(targets.elementWeights[i]) * difference * difference
+    }
+    let loss = run.run(example, scales: [1], gradient: false).losses[0]
+    #expect(abs(sum - loss) < 1e-4 * loss, "\(sum), \(loss)")
+  }
+
   @Test func refusals() {
     #expect(throws: ConfigurationError.self) { try objective { $0.targetChannel = 0 } }
     #expect(throws: ConfigurationError.self) { try objective { $0.contextChannel = 2 } }

@@ -75,6 +75,19 @@ import Testing
     }
   }
 
+  /// The difference of 2e38 and -2e38 is infinite in single precision.
+  @Test func numbersWhoseDifferencesOverflowAreRefused() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("a.tsv", "1\t1\t2e38\n2\t6\t-2e38\n")
+    let error = try #require(throws: DataError.self) { try folder.prepareNumbers(["a.tsv"], .ucr) }
+    #expect("\(error)".contains("between -1e30 and 1e30"), "\(error)")
+    try folder.write("b.tsv", "1\t1\t1e30\n2\t6\t-1e30\n")
+    let corpus = try folder.prepareNumbers(["b.tsv"], .ucr)
+    let shape = try #require(corpus.manifest.values).shape(patch: [1])
+    let batch = try ValueDataset(corpus, split: .train, shape: shape, order: .sequential).samples(at: 0..<2)
+    #expect(batch.values.allSatisfy { $0.isFinite })
+  }
+
   @Test func longRecordsAreCutAsWell() throws {
     let folder = try TemporaryFolder()
     try folder.write("a.tsv", "1\t1\t2\t3\t4\t5\n2\t6\t7\t8\t9\t10\n")

@@ -46,6 +46,15 @@ extension ObjectiveRun {
     return scope.linear("difficulty.output", hidden.taking(rows: rows), inputMajor: false).data
   }
 
+  /// What the objective predicts for an example, from fresh memory full of NaNs.
+  public func predictions(_ example: TrainingExample) -> ValuePredictions? {
+    let (arena, workspace) = Arena.sized { objective.workspace(samples: samples, length: length, $0) }
+    arena.fill(.nan)
+    return withExtendedLifetime(arena) {
+      objective.predictions(example, ObjectivePass(parameters, sink: nil, dropout: nil), workspace)
+    }
+  }
+
   /// The final states of an auxiliary network of the main network's shape.
   public func auxiliaryHidden(_ name: String, _ input: SequenceInput) -> [Double] {
     let store = parameters.auxiliary(name)
