@@ -68,7 +68,8 @@ public struct FramesMeasure: Measure {
   }
 
   public func unsupportedReason(_ model: MeasuredModel) -> String? {
-    model.data.grid == nil ? "reads text, and this reads records of numbers" : nil
+    guard let grid = model.data.grid else { return "reads text, and this reads records of numbers" }
+    return grid.extent.isEmpty ? "reads records without an axis, which have no single positions" : nil
   }
 
   public func callAsFunction(_ context: MeasureContext) throws -> MeasureResult {
